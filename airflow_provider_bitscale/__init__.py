@@ -1,5 +1,14 @@
-"""BitScale for Apache Airflow."""
+"""BitScale for Apache Airflow: run grids from a DAG, paid once, paced and resumable."""
 
 from __future__ import annotations
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """What Airflow reads about this provider, through the ``apache_airflow_provider`` entry point."""
+    from airflow_provider_bitscale.provider_info import PROVIDER_INFO
+
+    return PROVIDER_INFO

@@ -1,0 +1,109 @@
+"""The BitScale HTTP API, v1.1.0: usable from a notebook, without Airflow.
+
+::
+
+    from airflow_provider_bitscale.api import Client, ClientConfig
+
+    with Client(ClientConfig(api_key="…", workspace_id="ws_…")) as client:
+        print(client.get_workspace().credits)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api.errors import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    BitScaleError,
+    ConfigurationError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RunFailedError,
+    RunLimitExceededError,
+    RunTimedOutError,
+    ServerError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.client import Client
+    from airflow_provider_bitscale.api.config import ClientConfig
+    from airflow_provider_bitscale.api.models import (
+        Column,
+        ColumnType,
+        Credits,
+        Grid,
+        GridSettings,
+        Plan,
+        Run,
+        RunCredits,
+        RunStatus,
+        User,
+        Workspace,
+    )
+
+# Loaded when first asked for: whoever needs an error class does not pay for two HTTP libraries.
+_LAZY = {
+    "AsyncClient": "async_client",
+    "Client": "client",
+    "ClientConfig": "config",
+    **dict.fromkeys(
+        (
+            "Column",
+            "ColumnType",
+            "Credits",
+            "Grid",
+            "GridSettings",
+            "Plan",
+            "Run",
+            "RunCredits",
+            "RunStatus",
+            "User",
+            "Workspace",
+        ),
+        "models",
+    ),
+}
+
+__all__ = [
+    "AmbiguousSubmitError",
+    "AsyncClient",
+    "AuthenticationError",
+    "BitScaleError",
+    "Client",
+    "ClientConfig",
+    "Column",
+    "ColumnType",
+    "ConfigurationError",
+    "Credits",
+    "Grid",
+    "GridSettings",
+    "InsufficientCreditsError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Plan",
+    "RateLimitedError",
+    "Run",
+    "RunCredits",
+    "RunFailedError",
+    "RunLimitExceededError",
+    "RunStatus",
+    "RunTimedOutError",
+    "ServerError",
+    "TransportError",
+    "User",
+    "Workspace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

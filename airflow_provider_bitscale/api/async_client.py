@@ -1,0 +1,184 @@
+"""The async client: aiohttp, around the pure parts of this package."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+import weakref
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from airflow_provider_bitscale.api import contract
+from airflow_provider_bitscale.api.client import SYNC_RUN_TIMEOUT
+from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.contract import Call
+from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
+from airflow_provider_bitscale.api.models import Grid, Run, User, Workspace
+from airflow_provider_bitscale.api.pacing import pacer_for
+from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
+
+T = TypeVar("T")
+
+MAX_CONNECTIONS = 64
+
+
+class AsyncClient:
+    """The twin of :class:`~airflow_provider_bitscale.api.client.Client` for one event loop.
+
+    Use as an async context manager. Methods, errors, retries and pacing are the same.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.config = config
+        self._pacer = pacer_for(config)
+        self._queue = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> AsyncClient:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(self.config)),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self.config.proxy,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get_current_user(self) -> User:
+        """Endpoint 1, Get Current User."""
+        return await self.send(contract.get_current_user())
+
+    async def list_workspaces(self) -> list[Workspace]:
+        """Endpoint 2, List Workspaces."""
+        return await self.send(contract.list_workspaces())
+
+    async def get_workspace(self, workspace_id: str | None = None) -> Workspace:
+        """Endpoint 3, Get Workspace Details."""
+        workspace_id = contract.workspace_or_default(workspace_id, self.config)
+        return await self.send(contract.get_workspace(workspace_id))
+
+    async def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
+        """Endpoint 4, List Grids in a Workspace."""
+        workspace_id = contract.workspace_or_default(workspace_id, self.config)
+        return await self.send(contract.list_grids(workspace_id, search))
+
+    async def get_grid(self, grid_id: str) -> Grid:
+        """Endpoint 5, Get Grid Details."""
+        return await self.send(contract.get_grid(grid_id))
+
+    async def run_grid(
+        self,
+        grid_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str = "async",
+        output_columns: Sequence[str] | None = None,
+        webhook_url: str | None = None,
+        timeout: float | None = None,
+    ) -> Run:
+        """Endpoint 6, Run a Grid, as in the sync client."""
+        if timeout is None and mode == "sync":
+            timeout = SYNC_RUN_TIMEOUT
+        return await self.send(
+            contract.run_grid(
+                grid_id,
+                inputs,
+                mode=mode,
+                output_columns=output_columns,
+                webhook_url=webhook_url,
+                timeout=timeout,
+            )
+        )
+
+    async def get_run(self, grid_id: str, run_id: str) -> Run:
+        """Endpoint 6, Polling for Results."""
+        return await self.send(contract.get_run(grid_id, run_id))
+
+    async def send(self, call: Call[T], *, max_attempts: int = MAX_ATTEMPTS) -> T:
+        """Send a call, again where that is safe, and read the answer."""
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            await self._pacer.wait_async(self._queue)
+            try:
+                return await self._attempt(call)
+            except BitScaleError as error:
+                step = after_failure(
+                    error,
+                    repeatable=call.endpoint.repeatable,
+                    attempt=attempt,
+                    elapsed=time.monotonic() - started,
+                    jitter=random.random(),  # noqa: S311
+                    max_attempts=max_attempts,
+                )
+                if not isinstance(step, SendAgain):
+                    raise step.error from None
+                await asyncio.sleep(step.after)
+
+    async def _attempt(self, call: Call[T]) -> T:
+        if self._session is None:
+            raise RuntimeError("AsyncClient must be used as an async context manager")
+        timeout = call.timeout or self.config.timeout
+        try:
+            async with self._session.request(
+                call.endpoint.method,
+                URL(call.url(self.config), encoded=True),
+                headers=call.headers(self.config),
+                data=call.body,
+                timeout=aiohttp.ClientTimeout(sock_connect=self.config.timeout, sock_read=timeout),
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            self._pacer.failed()
+            raise _transport_error(error, call.label) from None
+        except BaseException:
+            self._pacer.failed()
+            raise
+        self._pacer.answered(response.status, response.headers)
+        return call.read(self.config, response.status, response.headers, body)
+
+
+def _transport_error(error: Exception, label: str) -> TransportError:
+    never_connected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    return TransportError(
+        f"{type(error).__name__}: {error}", sent=not isinstance(error, never_connected), request=label
+    )
+
+
+def _tls(config: ClientConfig) -> ssl.SSLContext | bool:
+    if isinstance(config.verify, str):
+        return ssl.create_default_context(cafile=config.verify)
+    return config.verify
+
+
+_Leases = dict[ClientConfig, tuple[AsyncClient, int]]
+_leases: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Leases] = weakref.WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_client(config: ClientConfig) -> AsyncIterator[AsyncClient]:
+    """The client that all in this event loop share, open for as long as one of them holds it."""
+    leases = _leases.setdefault(asyncio.get_running_loop(), {})
+    client, holders = leases.get(config, (None, 0))
+    if client is None:
+        client = await AsyncClient(config).__aenter__()
+    leases[config] = (client, holders + 1)
+    try:
+        yield client
+    finally:
+        client, holders = leases[config]
+        if holders > 1:
+            leases[config] = (client, holders - 1)
+        else:
+            del leases[config]
+            await client.__aexit__()

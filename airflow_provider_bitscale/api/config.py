@@ -1,0 +1,106 @@
+"""How to reach BitScale: one frozen object, checked when it is made."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from airflow_provider_bitscale.api.errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://api.bitscale.ai/api/v1"
+DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """Credentials and settings of a client.
+
+    :param api_key: the personal API key, sent in the ``api_key`` header (API document, "Authentication").
+    :param workspace_id: workspace of the grid endpoints, sent in the ``workspace-id`` header.
+    :param base_url: URL in front of the documented paths.
+    :param timeout: seconds to wait for a connection, and for an answer.
+    :param requests_per_minute: a ceiling of one's own, besides the limit the server reports; None for none.
+    :param allow_insecure_http: allow plain http to a host that is not this machine.
+    :param verify: True to check certificates by the system's authorities, a path to a PEM file to check by
+        those, False not to check.
+    :param proxies: proxy URL by scheme (``{"https": "http://proxy:3128"}``); None to follow the environment.
+    :raises ConfigurationError: naming every problem at once.
+    """
+
+    api_key: str = field(repr=False)
+    workspace_id: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    timeout: float = DEFAULT_TIMEOUT
+    requests_per_minute: float | None = None
+    allow_insecure_http: bool = False
+    verify: bool | str = True
+    proxies: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+        problems = list(self._problems())
+        if problems:
+            raise ConfigurationError("; ".join(problems))
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy for the base URL, if there is one: the one configured, else the environment's."""
+        url = urlsplit(self.base_url)
+        if self.proxies is not None:
+            return self.proxies.get(url.scheme)
+        host = url.hostname or ""
+        return None if proxy_bypass(host) else getproxies().get(url.scheme)
+
+    def scrub(self, text: bytes) -> bytes:
+        """The text without the API key, which a server may echo."""
+        return text.replace(self.api_key.encode(), b"***")
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if not self.api_key:
+            problems.append("the API key is missing")
+        elif not fits_header(self.api_key):
+            problems.append("the API key has characters that no header can carry (a line break, perhaps)")
+        if self.workspace_id is not None and not (self.workspace_id and fits_header(self.workspace_id)):
+            problems.append(f"workspace_id {self.workspace_id!r} is not an id")
+        problems += self._url_problems()
+        if not 0 < self.timeout < float("inf"):
+            problems.append(f"timeout must be a number of seconds above 0, not {self.timeout!r}")
+        if self.requests_per_minute is not None and not 0 < self.requests_per_minute < float("inf"):
+            problems.append(f"requests_per_minute must be above 0, not {self.requests_per_minute!r}")
+        if isinstance(self.verify, str) and not os.path.isfile(self.verify):
+            problems.append(f"verify names a file that does not exist: {self.verify!r}")
+        return problems
+
+    def _url_problems(self) -> list[str]:
+        try:
+            url = urlsplit(self.base_url)
+            host, _ = url.hostname, url.port
+        except ValueError as error:
+            return [f"the base URL is not a URL: {error}"]
+        if url.scheme not in ("http", "https") or not host:
+            return [f"the base URL must begin with https:// and name a host, not {self.base_url!r}"]
+        if url.username or url.password or url.query or url.fragment:
+            return ["the base URL may not hold credentials, a query or a fragment"]
+        if url.scheme == "http" and not is_loopback(host) and not self.allow_insecure_http:
+            return [f"{self.base_url!r} would send the API key unencrypted: use https or allow_insecure_http"]
+        return []
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def fits_header(text: str) -> bool:
+    """Whether a text can be sent as a header's value, unchanged."""
+    return text.isascii() and text.isprintable() and text == text.strip()

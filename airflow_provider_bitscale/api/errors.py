@@ -1,0 +1,236 @@
+"""Everything that can go wrong with BitScale, as one tree.
+
+::
+
+    BitScaleError
+    ├── ConfigurationError          a setting is missing or wrong; lists every problem at once
+    ├── AuthenticationError         401, INVALID_API_KEY
+    ├── PermissionDeniedError       403
+    ├── NotFoundError               404, WORKSPACE_NOT_FOUND, GRID_NOT_FOUND
+    ├── InvalidRequestError         400, 422, MISSING_REQUIRED_FIELD, INVALID_COLUMN_TYPE, or refused unsent
+    ├── RateLimitedError            429
+    ├── InsufficientCreditsError    INSUFFICIENT_CREDITS, or too few before a run
+    ├── RunLimitExceededError       RUN_LIMIT_EXCEEDED
+    ├── AmbiguousSubmitError        a run may or may not have been started, and paid for
+    ├── RunFailedError              BitScale itself said "failed"
+    ├── RunTimedOutError            not finished at the deadline; it may still be running
+    ├── ServerError                 5xx
+    └── TransportError              no answer, or one that is not what the API document describes
+
+The API document ("Error Handling") ties no ``error.code`` to a status, so the code decides first.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_bitscale.api.rate_limit import parse_retry_after
+
+MAX_MESSAGE_LENGTH = 500
+
+
+class BitScaleError(Exception):
+    """Base of all errors.
+
+    :param message: what happened, for a person.
+    :param status: HTTP status of the answer, if there was one.
+    :param code: ``error.code`` of the answer, if it had one.
+    :param request: method and path of the request, such as ``GET /grids/grid_001``.
+    :param retry_after: seconds the server asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.request = request
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        answer = " ".join(str(part) for part in (self.status, self.code) if part is not None)
+        return ": ".join(part for part in (self.request, answer, self.message) if part)
+
+    def fields(self) -> dict[str, Any]:
+        """The keyword arguments that rebuild this error; JSON only."""
+        return {
+            "message": self.message,
+            "status": self.status,
+            "code": self.code,
+            "request": self.request,
+            "retry_after": self.retry_after,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process boundaries; keyword-only arguments do not survive the default pickling.
+        return (_rebuild, (type(self), self.fields()))
+
+
+def _rebuild(kind: type[BitScaleError], fields: dict[str, Any]) -> BitScaleError:
+    return kind(**fields)
+
+
+class ConfigurationError(BitScaleError):
+    """A setting of the connection is missing or wrong."""
+
+
+class AuthenticationError(BitScaleError):
+    """The API key is missing, wrong or expired."""
+
+
+class PermissionDeniedError(BitScaleError):
+    """The API key is valid, but may not do this."""
+
+
+class NotFoundError(BitScaleError):
+    """The workspace, grid or run does not exist."""
+
+
+class InvalidRequestError(BitScaleError):
+    """The request is wrong and would be wrong again; no run was started."""
+
+
+class RateLimitedError(BitScaleError):
+    """Too many requests; the request was not processed."""
+
+
+class InsufficientCreditsError(BitScaleError):
+    """The workspace has too few credits for this run; no run was started."""
+
+
+class RunLimitExceededError(BitScaleError):
+    """The plan's quota of runs is used up; no run was started."""
+
+
+class AmbiguousSubmitError(BitScaleError):
+    """A run was submitted, and nobody can tell whether BitScale accepted it.
+
+    The API has no idempotency key and no list of runs, so the request is never repeated on its own.
+    """
+
+
+class RunFailedError(BitScaleError):
+    """BitScale reports the run as failed."""
+
+
+class RunTimedOutError(BitScaleError):
+    """The run had not finished at the deadline. It may still be running, and is still paid for."""
+
+
+class ServerError(BitScaleError):
+    """BitScale answered with a 5xx."""
+
+
+class TransportError(BitScaleError):
+    """No answer came, or none that can be understood.
+
+    :param sent: whether the request may have reached BitScale. False only where that is certain.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.sent = sent
+
+    def fields(self) -> dict[str, Any]:
+        return {**super().fields(), "sent": self.sent}
+
+
+CODE_WEBHOOK_DELIVERY_FAILED = "WEBHOOK_DELIVERY_FAILED"
+
+_BY_CODE: dict[str, type[BitScaleError]] = {
+    "INVALID_API_KEY": AuthenticationError,
+    "WORKSPACE_NOT_FOUND": NotFoundError,
+    "GRID_NOT_FOUND": NotFoundError,
+    "MISSING_REQUIRED_FIELD": InvalidRequestError,
+    "INVALID_COLUMN_TYPE": InvalidRequestError,
+    "RUN_LIMIT_EXCEEDED": RunLimitExceededError,
+    "INSUFFICIENT_CREDITS": InsufficientCreditsError,
+    CODE_WEBHOOK_DELIVERY_FAILED: InvalidRequestError,
+}
+_BY_STATUS: dict[int, type[BitScaleError]] = {
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    429: RateLimitedError,
+}
+
+
+def from_response(
+    request: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None
+) -> BitScaleError | None:
+    """Turn an answer into the error it stands for, or None if it stands for none.
+
+    :param request: method and path, for the message.
+    :param headers: the answer's headers; names in any case.
+    :param now: Unix time, to read a Retry-After that is a date.
+    """
+    succeeded = 200 <= status < 300
+    if succeeded and b'"error"' not in body:
+        return None
+    code, message = _code_and_message(body)
+    if succeeded and code not in _BY_CODE:
+        return None
+    retry_after = parse_retry_after(headers.get("Retry-After"), time.time() if now is None else now)
+    if code in _BY_CODE:
+        kind = _BY_CODE[code]
+    elif 300 <= status < 400:
+        kind = TransportError
+        message = f"redirected to {headers.get('Location')!r}; redirects are not followed, check the base URL"
+    elif status >= 500 or status < 200:
+        kind = ServerError
+    else:
+        kind = _BY_STATUS.get(status, InvalidRequestError)
+    return kind(
+        message or "no message given", status=status, code=code, request=request, retry_after=retry_after
+    )
+
+
+def _code_and_message(body: bytes) -> tuple[str | None, str]:
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        payload = None
+    error = payload.get("error") if isinstance(payload, dict) else None
+    if isinstance(error, dict) and "status" not in payload:
+        code = error.get("code")
+        return (
+            code if isinstance(code, str) else None,
+            _shorten(str(error.get("message") or "")),
+        )
+    return None, _shorten(body.decode("utf-8", errors="replace"))
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_MESSAGE_LENGTH else text[:MAX_MESSAGE_LENGTH] + "…"
+
+
+KINDS: dict[str, type[BitScaleError]] = {
+    kind.__name__: kind
+    for kind in (
+        ConfigurationError,
+        AuthenticationError,
+        PermissionDeniedError,
+        NotFoundError,
+        InvalidRequestError,
+        RateLimitedError,
+        InsufficientCreditsError,
+        RunLimitExceededError,
+        AmbiguousSubmitError,
+        RunFailedError,
+        RunTimedOutError,
+        ServerError,
+        TransportError,
+    )
+}

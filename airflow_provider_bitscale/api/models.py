@@ -1,0 +1,348 @@
+"""What BitScale answers, as frozen records.
+
+Fields the API document calls optional may be absent or null and are then None. Fields and values that it
+does not know are tolerated; the answer as it came is kept in ``raw``. Times are aware datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any, TypeAlias
+
+Number: TypeAlias = "int | float"
+Json: TypeAlias = "Mapping[str, Any]"
+
+
+class RunStatus(str, Enum):
+    """Run Status Values. A status that is not in the document is ``UNKNOWN``: neither success nor failure."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED)
+
+    @classmethod
+    def _missing_(cls, value: object) -> RunStatus:
+        return cls.UNKNOWN
+
+
+class ColumnType(str, Enum):
+    """Column Types. A type that is not in the document is ``UNKNOWN``."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    URL = "url"
+    EMAIL = "email"
+    DATE = "date"
+    BOOLEAN = "boolean"
+    AI_ENRICHMENT = "ai_enrichment"
+    FORMULA = "formula"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ColumnType:
+        return cls.UNKNOWN
+
+
+@dataclass(frozen=True)
+class User:
+    """Endpoint 1, Get Current User."""
+
+    id: str
+    name: str | None
+    email: str | None
+    avatar_url: str | None
+    created_at: datetime | None
+    plan: str | None
+    raw: Json = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Credits:
+    """Credits of a workspace in the current billing cycle."""
+
+    total: Number | None
+    used: Number | None
+    remaining: Number | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The subscription of a workspace; ``credits_included`` is per billing cycle."""
+
+    name: str | None
+    credits_included: Number | None
+    renewal_date: datetime | None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Endpoint 2, List Workspaces (role, member_count) and endpoint 3, Get Workspace Details (the rest)."""
+
+    id: str
+    name: str | None
+    created_at: datetime | None
+    role: str | None
+    member_count: int | None
+    admin_count: int | None
+    created_by: User | None
+    plan: Plan | None
+    credits: Credits | None
+    raw: Json = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a grid. The ``id`` is the key in ``inputs`` and ``output_columns`` of a run."""
+
+    id: str
+    name: str
+    type: ColumnType
+    is_input: bool
+    is_output: bool
+    required: bool
+    raw: Json = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """Settings of a grid; ``row_limit`` in rows, ``visibility`` workspace, private or public."""
+
+    row_limit: int | None
+    auto_run: bool | None
+    visibility: str | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Endpoint 4, List Grids (column_count) and endpoint 5, Get Grid Details (settings and columns)."""
+
+    id: str
+    name: str | None
+    description: str | None
+    row_count: int | None
+    column_count: int | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    settings: GridSettings | None
+    columns: tuple[Column, ...]
+    raw: Json = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class RunCredits:
+    """Credits deducted for a run, and those left in the workspace after it."""
+
+    consumed: Number | None
+    remaining: Number | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Endpoint 6, Run a Grid: the answer to the POST, to a poll, and a webhook's payload.
+
+    ``run_id`` is None for a synchronous run. ``outputs`` maps column ids to values and is there when the
+    status is completed, ``error`` when it is failed.
+    """
+
+    run_id: str | None
+    grid_id: str | None
+    mode: str | None
+    status: RunStatus
+    outputs: Json | None
+    credits: RunCredits | None
+    error: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    raw: Json = field(repr=False, compare=False)
+
+
+def parse_user(payload: Any) -> User:
+    """Read a user.
+
+    :raises ValueError: the payload is not a user, as for every parser here.
+    """
+    data = _object(payload)
+    return User(
+        id=_required_text(data, "id"),
+        name=_text(data, "name"),
+        email=_text(data, "email"),
+        avatar_url=_text(data, "avatar_url"),
+        created_at=_time(data, "created_at"),
+        plan=_text(data, "plan"),
+        raw=data,
+    )
+
+
+def parse_workspace(payload: Any) -> Workspace:
+    """Read a workspace, listed or in detail."""
+    data = _object(payload)
+    members = _part(data, "members") or {}
+    creator = _part(data, "created_by")
+    return Workspace(
+        id=_required_text(data, "id"),
+        name=_text(data, "name"),
+        created_at=_time(data, "created_at"),
+        role=_text(data, "role"),
+        member_count=_int(data, "member_count") if "member_count" in data else _int(members, "total"),
+        admin_count=_int(members, "admins"),
+        created_by=parse_user(creator) if creator and _text(creator, "id") else None,
+        plan=_plan(_part(data, "plan")),
+        credits=_credits(_part(data, "credits")),
+        raw=data,
+    )
+
+
+def parse_workspaces(payload: Any) -> list[Workspace]:
+    """Read the list of workspaces."""
+    return [parse_workspace(item) for item in _items(payload, "workspaces")]
+
+
+def parse_grid(payload: Any) -> Grid:
+    """Read a grid, listed or in detail."""
+    data = _object(payload)
+    return Grid(
+        id=_required_text(data, "id"),
+        name=_text(data, "name"),
+        description=_text(data, "description"),
+        row_count=_int(data, "row_count"),
+        column_count=_int(data, "column_count"),
+        created_at=_time(data, "created_at"),
+        updated_at=_time(data, "updated_at"),
+        settings=_settings(_part(data, "settings")),
+        columns=tuple(_column(item) for item in _items(data, "columns")) if data.get("columns") else (),
+        raw=data,
+    )
+
+
+def parse_grids(payload: Any) -> list[Grid]:
+    """Read the list of grids."""
+    return [parse_grid(item) for item in _items(payload, "grids")]
+
+
+def parse_run(payload: Any) -> Run:
+    """Read a run; only its status is required."""
+    data = _object(payload)
+    status = _required_text(data, "status")
+    return Run(
+        run_id=_text(data, "run_id"),
+        grid_id=_text(data, "grid_id"),
+        mode=_text(data, "mode"),
+        status=RunStatus(status),
+        outputs=_part(data, "outputs"),
+        credits=_run_credits(_part(data, "credits")),
+        error=_error_text(data.get("error")),
+        started_at=_time(data, "started_at"),
+        completed_at=_time(data, "completed_at"),
+        raw=data,
+    )
+
+
+def _plan(data: Json | None) -> Plan | None:
+    if data is None:
+        return None
+    return Plan(_text(data, "name"), _number(data, "credits_included"), _time(data, "renewal_date"))
+
+
+def _credits(data: Json | None) -> Credits | None:
+    if data is None:
+        return None
+    return Credits(_number(data, "total"), _number(data, "used"), _number(data, "remaining"))
+
+
+def _run_credits(data: Json | None) -> RunCredits | None:
+    return None if data is None else RunCredits(_number(data, "consumed"), _number(data, "remaining"))
+
+
+def _settings(data: Json | None) -> GridSettings | None:
+    if data is None:
+        return None
+    return GridSettings(_int(data, "row_limit"), _bool(data, "auto_run"), _text(data, "visibility"))
+
+
+def _column(payload: Any) -> Column:
+    data = _object(payload)
+    column_id = _required_text(data, "id")
+    return Column(
+        id=column_id,
+        name=_text(data, "name") or column_id,
+        type=ColumnType(data.get("type")),
+        is_input=data.get("is_input") is True,
+        is_output=data.get("is_output") is True,
+        required=data.get("required") is True,
+        raw=data,
+    )
+
+
+def _error_text(error: Any) -> str | None:
+    # The document has a run's `error` field, but not its shape.
+    if isinstance(error, Mapping):
+        parts = [str(error[key]) for key in ("code", "message") if error.get(key)]
+        return ": ".join(parts) or str(dict(error))
+    return None if error is None else str(error)
+
+
+def _object(payload: Any) -> Json:
+    if not isinstance(payload, Mapping):
+        raise ValueError(f"expected a JSON object, got {type(payload).__name__}")
+    return payload
+
+
+def _part(data: Json, key: str) -> Json | None:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else None
+
+
+def _items(payload: Any, key: str) -> list[Any]:
+    items = _object(payload).get(key)
+    if not isinstance(items, list):
+        raise ValueError(f"expected a list in {key!r}, got {type(items).__name__}")
+    return items
+
+
+def _required_text(data: Json, key: str) -> str:
+    value = _text(data, key)
+    if not value:
+        raise ValueError(f"{key!r} is missing")
+    return value
+
+
+def _text(data: Json, key: str) -> str | None:
+    value = data.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _number(data: Json, key: str) -> Number | None:
+    value = data.get(key)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _int(data: Json, key: str) -> int | None:
+    value = _number(data, key)
+    return int(value) if value is not None else None
+
+
+def _bool(data: Json, key: str) -> bool | None:
+    value = data.get(key)
+    return value if isinstance(value, bool) else None
+
+
+def _time(data: Json, key: str) -> datetime | None:
+    text = _text(data, key)
+    if not text:
+        return None
+    try:
+        # Python 3.10 does not read the Z of the document's format.
+        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,0 +1,74 @@
+"""One pacer for each base URL and API key in a process, shared by every client in it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Mapping
+
+from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.rate_limit import RateLimit
+
+
+class Pacer:
+    """Lets requests leave when the rate limit allows, in the order in which they asked.
+
+    Safe to use from several threads and event loops; all of them share one :class:`RateLimit`.
+    """
+
+    def __init__(self) -> None:
+        self.limit = RateLimit()
+        self._state_lock = threading.Lock()
+        self._queue = threading.Lock()
+
+    def wait(self) -> None:
+        """Block until a request may leave, and count it as sent."""
+        with self._queue:
+            while delay := self._take():
+                time.sleep(delay)
+
+    async def wait_async(self, queue: asyncio.Lock) -> None:
+        """Wait until a request may leave, and count it as sent.
+
+        :param queue: the waiting line of this event loop, first come, first served.
+        """
+        if not queue.locked() and not self._take():
+            return
+        async with queue:
+            while delay := self._take():
+                await asyncio.sleep(delay)
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """A request that was sent got an answer."""
+        with self._state_lock:
+            self.limit.answered(time.time(), status, headers, random.random())  # noqa: S311
+
+    def failed(self) -> None:
+        """A request that was sent got none."""
+        with self._state_lock:
+            self.limit.failed()
+
+    def _take(self) -> float:
+        now = time.time()
+        with self._state_lock:
+            delay = self.limit.delay(now)
+            if delay <= 0:
+                self.limit.sent(now)
+            return delay
+
+
+_pacers: dict[tuple[str, bytes], Pacer] = {}
+_registry_lock = threading.Lock()
+
+
+def pacer_for(config: ClientConfig) -> Pacer:
+    """The pacer that every client with this base URL and API key shares."""
+    key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest())
+    with _registry_lock:
+        pacer = _pacers.setdefault(key, Pacer())
+    if config.requests_per_minute:
+        pacer.limit.requests_per_minute = config.requests_per_minute
+    return pacer

@@ -1,0 +1,167 @@
+"""Pure: when the next request may leave, from what the server says and what the user configured.
+
+BitScale reports its limit in ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` (API document, "Rate
+Limiting") and asks for pauses with ``Retry-After``. Time is always passed in, as Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+# Until the first answer tells the limit, only so many requests may be under way.
+UNLEARNED_IN_FLIGHT = 4
+# How soon to look again while only an answer to a request under way can tell more.
+UNTIL_AN_ANSWER = 0.02
+# After a reset, so that small differences between clocks do not fall into the old window.
+RESET_MARGIN = 0.01
+# Clocks this close are taken as equal: the Date header has whole seconds only.
+CLOCK_TOLERANCE = 2.0
+# A configured rate may be used in bursts of so many seconds' worth.
+BURST_SECONDS = 5.0
+MAX_BACKOFF = 60.0
+MAX_RETRY_AFTER = 3600.0
+
+
+@dataclass
+class RateLimit:
+    """The state of one limit: one for each base URL and API key in a process.
+
+    :param requests_per_minute: a configured ceiling, besides the server's; None for none.
+    """
+
+    requests_per_minute: float | None = None
+
+    def __post_init__(self) -> None:
+        self._in_flight = 0
+        self._answered = False
+        self._limit: float | None = None
+        self._available = 0.0
+        self._reset_at: float | None = None
+        self._clock_skew = 0.0
+        self._last_sent = 0.0
+        self._blocked_until = 0.0
+        self._limited_in_a_row = 0
+        self._next_slot = 0.0
+
+    def delay(self, now: float) -> float:
+        """Seconds until a request may be sent; 0 for at once."""
+        self._roll_over(now)
+        return max(0.0, self._blocked_until - now, self._configured_delay(now), self._learned_delay(now))
+
+    def sent(self, now: float) -> None:
+        """A request leaves now."""
+        self._in_flight += 1
+        self._available -= 1
+        self._last_sent = now
+        if self.requests_per_minute:
+            self._next_slot = max(self._next_slot, now - BURST_SECONDS) + 60.0 / self.requests_per_minute
+
+    def failed(self) -> None:
+        """A request that left got no answer."""
+        self._in_flight -= 1
+
+    def answered(self, now: float, status: int, headers: Mapping[str, str], jitter: float) -> None:
+        """A request that left was answered.
+
+        :param jitter: a random number in [0, 1), to spread those who wait for the same reset.
+        """
+        self._in_flight -= 1
+        self._answered = True
+        if "X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers:
+            self._learn(now, headers)
+        if status == 429:
+            self._block(now, headers, jitter)
+        else:
+            self._limited_in_a_row = 0
+
+    def _configured_delay(self, now: float) -> float:
+        return self._next_slot - now if self.requests_per_minute else 0.0
+
+    def _learned_delay(self, now: float) -> float:
+        if not self._answered:
+            return UNTIL_AN_ANSWER if self._in_flight >= UNLEARNED_IN_FLIGHT else 0.0
+        if self._limit is None:
+            return 0.0
+        if self._available < 1:
+            return UNTIL_AN_ANSWER if self._reset_at is None else self._reset_at + RESET_MARGIN - now
+        if self._reset_at is None or self._available > self._limit / 2:
+            return 0.0
+        # The second half of a window is spread evenly, so that whoever comes late finds room.
+        return self._last_sent + (self._reset_at - now) / self._available - now
+
+    def _roll_over(self, now: float) -> None:
+        if self._limit is not None and self._reset_at is not None and now >= self._reset_at + RESET_MARGIN:
+            # Requests still under way may be counted in the new window.
+            self._available = self._limit - self._in_flight
+            self._reset_at = None
+
+    def _learn(self, now: float, headers: Mapping[str, str]) -> None:
+        self._roll_over(now)
+        limit = _number(headers.get("X-RateLimit-Limit"))
+        remaining = _number(headers.get("X-RateLimit-Remaining"))
+        reset = _number(headers.get("X-RateLimit-Reset"))
+        self._limit = limit if limit is not None else self._limit
+        if remaining is None:
+            return
+        if self._limit is None:
+            self._limit = remaining
+        # The server may not have counted the requests still under way.
+        available = remaining - self._in_flight
+        if reset is None:
+            self._available = available
+            if available < 1:
+                self._blocked_until = max(self._blocked_until, now + 1.0)
+            return
+        reset_at = min(reset - self._skew(now, headers), now + MAX_RETRY_AFTER)
+        if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
+            # Answers overtake one another; within a window the budget only shrinks.
+            self._available = min(self._available, available)
+        elif reset_at > now and (self._reset_at is None or reset_at > self._reset_at):
+            fresh = self._reset_at is not None
+            self._available = available if fresh else min(available, self._limit - self._in_flight)
+            self._reset_at = reset_at
+
+    def _skew(self, now: float, headers: Mapping[str, str]) -> float:
+        """Seconds by which the server's clock is ahead of ours, as far as its Date header tells."""
+        date = _http_date(headers.get("Date"))
+        if date is not None:
+            skew = date - now
+            if abs(skew - self._clock_skew) > CLOCK_TOLERANCE:
+                self._clock_skew = 0.0 if abs(skew) <= CLOCK_TOLERANCE else skew
+        return self._clock_skew
+
+    def _block(self, now: float, headers: Mapping[str, str], jitter: float) -> None:
+        self._limited_in_a_row += 1
+        asked = parse_retry_after(headers.get("Retry-After"), now + self._skew(now, headers))
+        if asked is None and self._reset_at is not None:
+            asked = self._reset_at - now
+        if asked is None:
+            asked = min(MAX_BACKOFF, 2.0 ** min(self._limited_in_a_row - 1, 10))
+        until = now + asked + RESET_MARGIN + jitter * min(1.0, 0.1 * asked)
+        self._blocked_until = max(self._blocked_until, until)
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header: a number of seconds or an HTTP date; None if unreadable."""
+    seconds = _number(value)
+    if seconds is None:
+        date = _http_date(value)
+        seconds = None if date is None else date - now
+    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and 0 <= number < float("inf") else None
+
+
+def _http_date(value: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except ValueError:
+        return None

@@ -1,0 +1,90 @@
+"""Pure: what follows a failed attempt: send again after so many seconds, or give up with an error.
+
+A request may be sent again if it is safe to repeat (every GET), or if it was provably not processed: the
+connection was never made, or the answer was 429. A POST of a run whose fate is unknown is *ambiguous*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_bitscale.api.errors import (
+    CODE_WEBHOOK_DELIVERY_FAILED,
+    AmbiguousSubmitError,
+    BitScaleError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
+
+MAX_ATTEMPTS = 4
+FIRST_BACKOFF = 0.5
+MAX_BACKOFF = 30.0
+# How long one request may go on being answered 429 before the caller hears of it.
+MAX_RATE_LIMITED = 300.0
+
+
+@dataclass(frozen=True)
+class SendAgain:
+    """Send the same request once more after so many seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Raise this error."""
+
+    error: BitScaleError
+
+
+def after_failure(
+    error: BitScaleError,
+    *,
+    repeatable: bool,
+    attempt: int,
+    elapsed: float,
+    jitter: float,
+    max_attempts: int = MAX_ATTEMPTS,
+) -> SendAgain | GiveUp:
+    """Decide what follows the failure of an attempt.
+
+    :param repeatable: whether the request may be processed twice without harm.
+    :param attempt: number of the attempt that failed, from 1.
+    :param elapsed: seconds since the first attempt began.
+    :param jitter: a random number in [0, 1).
+    :param max_attempts: attempts in all; 1 for a caller that has its own patience.
+    """
+    if not (repeatable or _provably_not_processed(error)):
+        return GiveUp(_ambiguous(error) if _may_have_been_processed(error) else error)
+    if not isinstance(error, (RateLimitedError, ServerError, TransportError)) or _is_redirect(error):
+        return GiveUp(error)
+    backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** (attempt - 1)) * (0.75 + 0.5 * jitter)
+    wait = backoff if error.retry_after is None else error.retry_after
+    patient = isinstance(error, RateLimitedError) and max_attempts > 1
+    if elapsed + wait > MAX_RATE_LIMITED or not (patient or attempt < max_attempts):
+        return GiveUp(error)
+    return SendAgain(wait)
+
+
+def _provably_not_processed(error: BitScaleError) -> bool:
+    return isinstance(error, RateLimitedError) or (isinstance(error, TransportError) and not error.sent)
+
+
+def _may_have_been_processed(error: BitScaleError) -> bool:
+    # The document does not say whether a run goes ahead whose webhook could not be delivered.
+    return isinstance(error, (ServerError, TransportError)) or error.code == CODE_WEBHOOK_DELIVERY_FAILED
+
+
+def _is_redirect(error: BitScaleError) -> bool:
+    return error.status is not None and 300 <= error.status < 400
+
+
+def _ambiguous(error: BitScaleError) -> AmbiguousSubmitError:
+    return AmbiguousSubmitError(
+        f"the run may have been started and paid for, or not: {error.message}",
+        status=error.status,
+        code=error.code,
+        request=error.request,
+        retry_after=error.retry_after,
+    )

@@ -1,0 +1,106 @@
+"""The errors of :mod:`airflow_provider_bitscale.api` as Airflow exceptions.
+
+Each is caught by its own name, by the name of its twin in ``api``, and by ``AirflowException``. Those that a
+retry cannot cure are ``AirflowFailException`` too, so the task fails without retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_bitscale.api import errors
+
+
+class ConfigurationError(errors.ConfigurationError, AirflowFailException):
+    """A setting of the connection is missing or wrong."""
+
+
+class AuthenticationError(errors.AuthenticationError, AirflowFailException):
+    """The API key is missing, wrong or expired."""
+
+
+class PermissionDeniedError(errors.PermissionDeniedError, AirflowFailException):
+    """The API key is valid, but may not do this."""
+
+
+class NotFoundError(errors.NotFoundError, AirflowFailException):
+    """The workspace, grid or run does not exist."""
+
+
+class InvalidRequestError(errors.InvalidRequestError, AirflowFailException):
+    """The request is wrong and would be wrong again; no run was started."""
+
+
+class RateLimitedError(errors.RateLimitedError, AirflowException):
+    """Too many requests; the request was not processed."""
+
+
+class InsufficientCreditsError(errors.InsufficientCreditsError, AirflowFailException):
+    """The workspace has too few credits for this run; no run was started."""
+
+
+class RunLimitExceededError(errors.RunLimitExceededError, AirflowFailException):
+    """The plan's quota of runs is used up; no run was started."""
+
+
+class AmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowFailException):
+    """A run was submitted, and nobody can tell whether BitScale accepted it. A retry might pay twice."""
+
+
+class RetryableAmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowException):
+    """The same, where the DAG's author prefers to pay twice: a retry submits anew."""
+
+
+class RunFailedError(errors.RunFailedError, AirflowException):
+    """BitScale reports the run as failed. A retry submits a new one."""
+
+
+class AwaitedRunFailedError(errors.RunFailedError, AirflowFailException):
+    """A run started elsewhere has failed: waiting for it again is of no use."""
+
+
+class RunTimedOutError(errors.RunTimedOutError, AirflowException):
+    """The run had not finished at the deadline. A retry goes on waiting for it, and does not pay again."""
+
+
+class ServerError(errors.ServerError, AirflowException):
+    """BitScale answered with a 5xx."""
+
+
+class TransportError(errors.TransportError, AirflowException):
+    """No answer came, or none that can be understood."""
+
+
+_TWINS: dict[type[errors.BitScaleError], type[errors.BitScaleError]] = {
+    errors.ConfigurationError: ConfigurationError,
+    errors.AuthenticationError: AuthenticationError,
+    errors.PermissionDeniedError: PermissionDeniedError,
+    errors.NotFoundError: NotFoundError,
+    errors.InvalidRequestError: InvalidRequestError,
+    errors.RateLimitedError: RateLimitedError,
+    errors.InsufficientCreditsError: InsufficientCreditsError,
+    errors.RunLimitExceededError: RunLimitExceededError,
+    errors.AmbiguousSubmitError: AmbiguousSubmitError,
+    errors.RunFailedError: RunFailedError,
+    errors.RunTimedOutError: RunTimedOutError,
+    errors.ServerError: ServerError,
+    errors.TransportError: TransportError,
+}
+
+
+def as_airflow(error: errors.BitScaleError) -> errors.BitScaleError:
+    """The Airflow twin of an error; an error that is one already stays what it is."""
+    twin = _TWINS.get(type(error))
+    return twin(**error.fields()) if twin else error
+
+
+@contextmanager
+def airflow_errors() -> Iterator[None]:
+    """Raise the Airflow twin of every error that leaves the block."""
+    try:
+        yield
+    except errors.BitScaleError as error:
+        raise as_airflow(error) from None

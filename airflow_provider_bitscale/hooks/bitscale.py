@@ -1,0 +1,332 @@
+"""BitScale as an Airflow hook: a connection in, typed records out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import amask_secret, mask_secret
+
+from airflow_provider_bitscale.api.errors import BitScaleError, RunFailedError, RunTimedOutError
+from airflow_provider_bitscale.exceptions import airflow_errors
+from airflow_provider_bitscale.hooks.connection import config_from_fields
+from airflow_provider_bitscale.runs.polling import (
+    COMPLETED,
+    FAILED,
+    TIMED_OUT,
+    CreditsDecision,
+    Outcome,
+    RunDecision,
+    watch,
+    watch_async,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.client import Client
+    from airflow_provider_bitscale.api.config import ClientConfig
+    from airflow_provider_bitscale.api.models import Credits, Grid, Run, User, Workspace
+
+
+class BitScaleHook(BaseHook):
+    """Calls BitScale with the credentials of an Airflow connection.
+
+    Every method has an async twin with an ``a`` in front of its name. All raise
+    :class:`~airflow_provider_bitscale.api.BitScaleError` (an ``AirflowException`` here) or a subclass, retry
+    what is safe to retry, and wait for the rate limit together with all else in the process that uses the
+    same key.
+
+    :param bitscale_conn_id: id of a connection of type ``bitscale``.
+    """
+
+    conn_name_attr = "bitscale_conn_id"
+    default_conn_name = "bitscale_default"
+    conn_type = "bitscale"
+    hook_name = "BitScale"
+
+    def __init__(self, bitscale_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.bitscale_conn_id = bitscale_conn_id
+        self._config: ClientConfig | None = None
+
+    @property
+    def config(self) -> ClientConfig:
+        """The connection as a configuration, read when first asked for.
+
+        :raises ConfigurationError: naming everything that is wrong with the connection.
+        """
+        if self._config is None:
+            self._config = _read(self.get_connection(self.bitscale_conn_id))
+            mask_secret(self._config.api_key)
+        return self._config
+
+    async def aconfig(self) -> ClientConfig:
+        """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
+        if self._config is None:
+            try:
+                connection = await self.aget_connection(self.bitscale_conn_id)
+            except AirflowNotFoundException:
+                # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
+                connection = await asyncio.to_thread(self.get_connection, self.bitscale_conn_id)
+            self._config = _read(connection)
+            await amask_secret(self._config.api_key)
+        return self._config
+
+    @cached_property
+    def client(self) -> Client:
+        """The sync client behind this hook."""
+        from airflow_provider_bitscale.api.client import Client
+
+        return Client(self.config)
+
+    def get_conn(self) -> Client:
+        """The sync client behind this hook."""
+        return self.client
+
+    @asynccontextmanager
+    async def aclient(self) -> AsyncIterator[AsyncClient]:
+        """The async client that all hooks with this connection share in an event loop, open in the block."""
+        from airflow_provider_bitscale.api.async_client import shared_client
+
+        with airflow_errors():
+            async with shared_client(await self.aconfig()) as client:
+                yield client
+
+    def get_current_user(self) -> User:
+        """Who the API key belongs to (endpoint 1)."""
+        with airflow_errors():
+            return self.client.get_current_user()
+
+    async def aget_current_user(self) -> User:
+        """Async twin of :meth:`get_current_user`."""
+        async with self.aclient() as client:
+            return await client.get_current_user()
+
+    def list_workspaces(self) -> list[Workspace]:
+        """The workspaces that the user is a member of (endpoint 2)."""
+        with airflow_errors():
+            return self.client.list_workspaces()
+
+    async def alist_workspaces(self) -> list[Workspace]:
+        """Async twin of :meth:`list_workspaces`."""
+        async with self.aclient() as client:
+            return await client.list_workspaces()
+
+    def get_workspace(self, workspace_id: str | None = None) -> Workspace:
+        """A workspace with its plan and credits (endpoint 3).
+
+        :param workspace_id: None for the connection's.
+        """
+        with airflow_errors():
+            return self.client.get_workspace(workspace_id)
+
+    async def aget_workspace(self, workspace_id: str | None = None) -> Workspace:
+        """Async twin of :meth:`get_workspace`."""
+        async with self.aclient() as client:
+            return await client.get_workspace(workspace_id)
+
+    def get_credits(self, workspace_id: str | None = None) -> Credits:
+        """The credits of a workspace; figures that BitScale does not give are None."""
+        from airflow_provider_bitscale.api.models import Credits
+
+        return self.get_workspace(workspace_id).credits or Credits(None, None, None)
+
+    async def aget_credits(self, workspace_id: str | None = None) -> Credits:
+        """Async twin of :meth:`get_credits`."""
+        from airflow_provider_bitscale.api.models import Credits
+
+        return (await self.aget_workspace(workspace_id)).credits or Credits(None, None, None)
+
+    def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
+        """The grids of a workspace (endpoint 4).
+
+        :param search: part of a grid's name, in any case.
+        :param workspace_id: None for the connection's.
+        """
+        with airflow_errors():
+            return self.client.list_grids(search, workspace_id)
+
+    async def alist_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
+        """Async twin of :meth:`list_grids`."""
+        async with self.aclient() as client:
+            return await client.list_grids(search, workspace_id)
+
+    def get_grid(self, grid_id: str) -> Grid:
+        """A grid with its columns (endpoint 5)."""
+        with airflow_errors():
+            return self.client.get_grid(grid_id)
+
+    async def aget_grid(self, grid_id: str) -> Grid:
+        """Async twin of :meth:`get_grid`."""
+        async with self.aclient() as client:
+            return await client.get_grid(grid_id)
+
+    def run_grid(
+        self,
+        grid_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str = "async",
+        output_columns: Sequence[str] | None = None,
+        webhook_url: str | None = None,
+        timeout: float | None = None,
+    ) -> Run:
+        """Run a grid on one row (endpoint 6). **Costs credits each time it is called.**
+
+        A task that calls this and is retried pays again; :class:`RunGridOperator` does not.
+
+        :param inputs: values by column id.
+        :param mode: ``async`` returns at once with a run id, ``sync`` when the run has ended.
+        :param output_columns: ids of the columns wanted; None for all.
+        :param webhook_url: where BitScale shall deliver the finished run (async only).
+        :param timeout: seconds to wait for the answer; None for the connection's, or 900 for a sync run.
+        :raises AmbiguousSubmitError: the run may have been started, or not.
+        """
+        with airflow_errors():
+            return self.client.run_grid(
+                grid_id,
+                inputs,
+                mode=mode,
+                output_columns=output_columns,
+                webhook_url=webhook_url,
+                timeout=timeout,
+            )
+
+    async def arun_grid(
+        self,
+        grid_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str = "async",
+        output_columns: Sequence[str] | None = None,
+        webhook_url: str | None = None,
+        timeout: float | None = None,
+    ) -> Run:
+        """Async twin of :meth:`run_grid`."""
+        async with self.aclient() as client:
+            return await client.run_grid(
+                grid_id,
+                inputs,
+                mode=mode,
+                output_columns=output_columns,
+                webhook_url=webhook_url,
+                timeout=timeout,
+            )
+
+    def get_run(self, grid_id: str, run_id: str) -> Run:
+        """The state of a run (endpoint 6, polling)."""
+        with airflow_errors():
+            return self.client.get_run(grid_id, run_id)
+
+    async def aget_run(self, grid_id: str, run_id: str) -> Run:
+        """Async twin of :meth:`get_run`."""
+        async with self.aclient() as client:
+            return await client.get_run(grid_id, run_id)
+
+    def wait_for_run(
+        self, grid_id: str, run_id: str, *, poll_interval: float = 5, timeout: float = 3600
+    ) -> Run:
+        """Poll a run until it has completed, blocking.
+
+        :param poll_interval: seconds between polls, at most.
+        :param timeout: seconds to wait; then one last poll decides.
+        :raises RunFailedError: BitScale reports the run as failed.
+        :raises RunTimedOutError: it has not ended in time, and goes on.
+        """
+        with airflow_errors():
+            decision = RunDecision(time.time() + timeout, poll_interval, run_id)
+            return completed_run(self.watch_run(grid_id, decision), grid_id, run_id)
+
+    async def await_for_run(
+        self, grid_id: str, run_id: str, *, poll_interval: float = 5, timeout: float = 3600
+    ) -> Run:
+        """Async twin of :meth:`wait_for_run`."""
+        with airflow_errors():
+            decision = RunDecision(time.time() + timeout, poll_interval, run_id)
+            return completed_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
+
+    def watch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
+        """Poll a run until the decision is an outcome, blocking."""
+        from airflow_provider_bitscale.api import contract
+
+        call = contract.get_run(grid_id, decision.run_id)
+        client = self.client
+        return watch(lambda: client.send(call, max_attempts=1), decision)
+
+    async def awatch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
+        """Async twin of :meth:`watch_run`."""
+        from airflow_provider_bitscale.api import contract
+
+        call = contract.get_run(grid_id, decision.run_id)
+        async with self.aclient() as client:
+            return await watch_async(lambda: client.send(call, max_attempts=1), decision)
+
+    async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
+        """Ask for the credits of a workspace until the decision is an outcome."""
+        async with self.aclient():
+            return await watch_async(lambda: self.aget_credits(workspace_id), decision)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Check the key and, where set, the workspace. Costs no credits.
+
+        :return: whether all is well, and who and what was found, or what is wrong.
+        """
+        try:
+            user = self.get_current_user()
+            found = f"Connected as {user.name or user.id}"
+            if self.config.workspace_id is None:
+                return True, f"{found}. No workspace_id is set: grids cannot be run with this connection."
+            workspace = self.get_workspace()
+        except BitScaleError as error:
+            return False, str(error)
+        plan = workspace.plan.name if workspace.plan else None
+        credits = workspace.credits.remaining if workspace.credits else None
+        return True, (
+            f"{found}, workspace {workspace.name or workspace.id}, plan {plan or 'unknown'}, "
+            f"{'unknown' if credits is None else format(credits, ',')} credits left."
+        )
+
+    async def atest_connection(self) -> tuple[bool, str]:
+        """Async twin of :meth:`test_connection`."""
+        await self.aconfig()
+        return await asyncio.to_thread(self.test_connection)
+
+
+def _read(connection: Connection) -> ClientConfig:
+    with airflow_errors():
+        return config_from_fields(
+            host=connection.host,
+            port=connection.port,
+            schema=connection.schema,
+            password=connection.password,
+            extra=connection.extra,
+        )
+
+
+def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
+    """The run of an outcome, if it completed.
+
+    :raises RunFailedError: BitScale reports it as failed.
+    :raises RunTimedOutError: it had not ended at the deadline.
+    :raises BitScaleError: BitScale refused to tell.
+    """
+    from airflow_provider_bitscale.api.models import parse_run
+
+    run = None if outcome.data is None else parse_run(outcome.data)
+    label = f"run {run_id} of grid {grid_id}"
+    if outcome.kind == COMPLETED and run is not None:
+        return run
+    if outcome.kind == FAILED and run is not None:
+        raise RunFailedError(f"{label} failed: {run.error or 'BitScale gave no reason'}")
+    if outcome.kind == TIMED_OUT:
+        seen = f"was last seen {run.raw['status']}" if run else f"could not be seen ({outcome.error})"
+        raise RunTimedOutError(f"{label} {seen} at the deadline; it may go on, and is paid for all the same")
+    raise outcome.error or ValueError(f"{label}: an outcome without an error: {outcome}")

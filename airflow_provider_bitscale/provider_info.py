@@ -1,0 +1,101 @@
+"""The provider's metadata as data: what it brings, and how its connection looks in the UI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PROVIDER_INFO: dict[str, Any] = {
+    "package-name": "airflow-provider-bitscale",
+    "name": "BitScale",
+    "description": "Run `BitScale <https://bitscale.ai/>`__ grids: paid once, paced and resumable.",
+    "integrations": [
+        {
+            "integration-name": "BitScale",
+            "external-doc-url": "https://docs.bitscale.ai/",
+            "tags": ["service"],
+        }
+    ],
+    "hooks": [
+        {"integration-name": "BitScale", "python-modules": ["airflow_provider_bitscale.hooks.bitscale"]}
+    ],
+    "operators": [
+        {"integration-name": "BitScale", "python-modules": ["airflow_provider_bitscale.operators.run_grid"]}
+    ],
+    "sensors": [
+        {
+            "integration-name": "BitScale",
+            "python-modules": [
+                "airflow_provider_bitscale.sensors.run_completed",
+                "airflow_provider_bitscale.sensors.credits",
+            ],
+        }
+    ],
+    "triggers": [
+        {
+            "integration-name": "BitScale",
+            "python-modules": [
+                "airflow_provider_bitscale.triggers.run_completed",
+                "airflow_provider_bitscale.triggers.credits",
+            ],
+        }
+    ],
+    "extra-links": ["airflow_provider_bitscale.links.BitScaleGridLink"],
+    "connection-types": [
+        {
+            "connection-type": "bitscale",
+            "hook-name": "BitScale",
+            "hook-class-name": "airflow_provider_bitscale.hooks.bitscale.BitScaleHook",
+            "ui-field-behaviour": {
+                "hidden-fields": ["login", "port", "schema"],
+                "relabeling": {"password": "API key", "host": "Base URL"},
+                "placeholders": {
+                    "host": "https://api.bitscale.ai/api/v1",
+                    "password": "from your BitScale account settings",
+                },
+            },
+            "conn-fields": {
+                "workspace_id": {
+                    "label": "Workspace ID",
+                    "description": "Workspace whose grids are run and whose credits pay, such as ws_abc123",
+                    "schema": {"type": ["string", "null"]},
+                },
+                "timeout": {
+                    "label": "Timeout",
+                    "description": "Seconds to wait for a connection, and for an answer; 30 if empty",
+                    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                },
+                "requests_per_minute": {
+                    "label": "Requests per minute",
+                    "description": (
+                        "A ceiling of your own for each process, besides the limit BitScale reports; "
+                        "none if empty"
+                    ),
+                    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                },
+                "webhook_secret": {
+                    "label": "Webhook secret",
+                    "description": "Key of the signature on webhook deliveries",
+                    "schema": {"type": ["string", "null"], "format": "password"},
+                },
+                "allow_insecure_http": {
+                    "label": "Allow insecure HTTP",
+                    "description": "Send the API key unencrypted to a host that is not this machine",
+                    "schema": {"type": ["boolean", "null"], "default": False},
+                },
+                "verify": {
+                    "label": "Verify certificates",
+                    "description": "true, false, or the path of a PEM file with the authorities to trust",
+                    "schema": {"type": ["string", "null"]},
+                },
+                "proxies": {
+                    "label": "Proxies",
+                    "description": (
+                        'Proxy URL by scheme, as JSON: {"https": "http://proxy:3128"}; '
+                        "the environment's if empty"
+                    ),
+                    "schema": {"type": ["string", "null"], "format": "json"},
+                },
+            },
+        }
+    ],
+}

@@ -1,0 +1,149 @@
+"""Pure: from column names to column ids, and what speaks against a row before it is paid for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.api.models import Column, ColumnType, Grid
+
+
+def resolve_inputs(grid: Grid, inputs: Mapping[str, Any], *, validate: bool = True) -> dict[str, Any]:
+    """Values by column id.
+
+    Optional inputs that are None are left out.
+
+    :param inputs: values by column name or id.
+    :param validate: also check that every column is known and an input, that no required one is missing, and
+        that every value fits its column's type. Without it, unknown keys are taken for ids.
+    :raises InvalidRequestError: naming every problem at once.
+    """
+    problems: list[str] = []
+    resolved: dict[str, Any] = {}
+    columns = {column.id: column for column in grid.columns}
+    for key, value in inputs.items():
+        column_id = _column_id(grid, key, problems, strict=validate)
+        if column_id is None:
+            continue
+        if column_id in resolved:
+            problems.append(f"column {key!r} is given twice, by name and by id")
+        resolved[column_id] = value
+        if validate and column_id in columns:
+            problems += _value_problems(columns[column_id], key, value)
+    if validate:
+        problems += [
+            f"the required input {column.name!r} is missing"
+            for column in grid.columns
+            if column.is_input and column.required and resolved.get(column.id) in (None, "")
+        ]
+    _raise_if_any(problems, grid)
+    return {key: value for key, value in resolved.items() if value is not None}
+
+
+def resolve_output_columns(
+    grid: Grid, names: Sequence[str] | None, *, validate: bool = True
+) -> list[str] | None:
+    """Column ids of the outputs wanted, or None for all.
+
+    :raises InvalidRequestError: naming every column that is unknown or not unique.
+    """
+    if names is None:
+        return None
+    problems: list[str] = []
+    ids = [_column_id(grid, name, problems, strict=validate) for name in names]
+    _raise_if_any(problems, grid)
+    return [column_id for column_id in ids if column_id is not None]
+
+
+def unique_names(grid: Grid) -> dict[str, str]:
+    """Column names by id, for those columns whose name no other column has."""
+    names = [column.name for column in grid.columns]
+    return {column.id: column.name for column in grid.columns if names.count(column.name) == 1}
+
+
+def _column_id(grid: Grid, key: str, problems: list[str], *, strict: bool) -> str | None:
+    if any(column.id == key for column in grid.columns):
+        return key
+    matches = [column.id for column in grid.columns if column.name == key]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        problems.append(f"{len(matches)} columns are named {key!r}; use an id: {', '.join(matches)}")
+    elif strict:
+        problems.append(f"there is no column {key!r}{_suggestion(key, grid.columns)}")
+    else:
+        return key
+    return None
+
+
+def _suggestion(key: str, columns: Iterable[Column]) -> str:
+    names = {name.casefold(): name for name in sorted({column.name for column in columns})}
+    near = [names[match] for match in get_close_matches(key.casefold(), names, n=3, cutoff=0.5)]
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return f"; the grid has {', '.join(map(repr, names.values()))}" if names else ""
+
+
+def _value_problems(column: Column, key: str, value: Any) -> list[str]:
+    if not column.is_input:
+        return [f"column {key!r} takes no input"]
+    if value is None or _fits(column.type, value):
+        return []
+    return [f"column {key!r} takes {_EXPECTED[column.type]}, not {value!r}"]
+
+
+_EXPECTED = {
+    ColumnType.TEXT: "text",
+    ColumnType.NUMBER: "a number",
+    ColumnType.URL: "an http(s) URL",
+    ColumnType.EMAIL: "an email address",
+    ColumnType.DATE: "an ISO 8601 date",
+    ColumnType.BOOLEAN: "true or false",
+}
+
+
+def _fits(kind: ColumnType, value: Any) -> bool:
+    if kind is ColumnType.NUMBER:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is ColumnType.BOOLEAN:
+        return isinstance(value, bool)
+    if kind not in _EXPECTED:
+        return True
+    if not isinstance(value, str):
+        return False
+    if value == "" or kind is ColumnType.TEXT:
+        # An empty optional input is as good as none; an empty required one is reported as missing.
+        return True
+    return {ColumnType.URL: _is_url, ColumnType.EMAIL: _is_email, ColumnType.DATE: _is_date}[kind](value)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and not any(map(str.isspace, text))
+    except ValueError:
+        return False
+
+
+def _is_email(text: str) -> bool:
+    local, _, domain = text.rpartition("@")
+    return bool(local and domain) and "@" not in local and not any(map(str.isspace, text))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        # Python 3.10 does not read the Z of the document's format.
+        datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    except ValueError:
+        return False
+    return True
+
+
+def _raise_if_any(problems: list[str], grid: Grid) -> None:
+    if problems:
+        raise InvalidRequestError(f"grid {grid.name or grid.id!r}: {'; '.join(problems)}")

@@ -1,0 +1,59 @@
+"""Waits until there are enough credits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.exceptions import InvalidRequestError
+from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait
+from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.models import Credits
+    from airflow_provider_bitscale.triggers.credits import CreditsTrigger
+
+
+class CreditsSensor(OutcomeSensor):
+    """Succeeds once ``credits.remaining >= min_credits``; its XCom is ``{total, used, remaining}`` as seen.
+
+    :param min_credits: credits to wait for.
+    :param workspace_id: the workspace; None for the connection's.
+    :param bitscale_conn_id: id of a connection of type ``bitscale``.
+    :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
+    """
+
+    template_fields: Sequence[str] = ("workspace_id", "bitscale_conn_id")
+
+    def __init__(self, *, min_credits: float, workspace_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.min_credits = min_credits
+        self.workspace_id = workspace_id
+        if min_credits < 0:
+            raise InvalidRequestError(f"min_credits must not be negative: {min_credits!r}")
+
+    def look(self, deadline: float) -> Wait | Outcome:
+        """Ask for the workspace once."""
+        try:
+            seen: Credits | BitScaleError = self.hook.get_credits(self.workspace_id)
+        except BitScaleError as error:
+            seen = error
+        return CreditsDecision(deadline, self.poke_interval, self.min_credits).after(seen, time.time(), 0.0)
+
+    def trigger(self, deadline: float) -> CreditsTrigger:
+        """The trigger that asks on."""
+        from airflow_provider_bitscale.triggers.credits import CreditsTrigger
+
+        return CreditsTrigger(
+            bitscale_conn_id=self.bitscale_conn_id,
+            workspace_id=self.workspace_id,
+            min_credits=self.min_credits,
+            poll_interval=self.poke_interval,
+            deadline=deadline,
+        )
+
+    def value(self, outcome: Outcome) -> dict[str, Any] | None:
+        """The credits seen."""
+        return outcome.data

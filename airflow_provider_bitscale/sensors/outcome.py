@@ -1,0 +1,97 @@
+"""What both sensors share: one look, one decision, in every mode."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from airflow_provider_bitscale.exceptions import as_airflow
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+# Airflow's own timeout of a deferral comes this much after the trigger's deadline: a backstop for a
+# triggerer that is gone.
+DEFERRAL_BACKSTOP = timedelta(minutes=2)
+
+
+class OutcomeSensor(BaseSensorOperator):
+    """Waits for an outcome by poking, by being rescheduled, or in the triggerer; all end alike.
+
+    :param bitscale_conn_id: id of a connection of type ``bitscale``.
+    :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
+    """
+
+    def __init__(
+        self,
+        *,
+        bitscale_conn_id: str = BitScaleHook.default_conn_name,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bitscale_conn_id = bitscale_conn_id
+        self.deferrable = (
+            conf.getboolean("operators", "default_deferrable", fallback=False)
+            if deferrable is None
+            else deferrable
+        )
+
+    @cached_property
+    def hook(self) -> BitScaleHook:
+        """The hook of this task's connection."""
+        return BitScaleHook(self.bitscale_conn_id)
+
+    @abstractmethod
+    def look(self, deadline: float) -> Wait | Outcome:
+        """Look once, and decide."""
+
+    @abstractmethod
+    def trigger(self, deadline: float) -> BaseTrigger:
+        """The trigger that goes on looking."""
+
+    @abstractmethod
+    def value(self, outcome: Outcome) -> Any:
+        """The XCom of an outcome, or the error it stands for."""
+
+    def execute(self, context: Context) -> Any:
+        """Wait, in the way chosen."""
+        if not self.deferrable:
+            return super().execute(context)
+        deadline = time.time() + self.timeout
+        step = self.look(deadline)
+        # Everything but success is left to the trigger, so that soft_fail has one place to act.
+        if isinstance(step, Outcome) and step.kind == COMPLETED:
+            return self.value(step)
+        return self.defer(
+            trigger=self.trigger(deadline),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + DEFERRAL_BACKSTOP,
+        )
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Look once; the sensor's own clock decides when it is too late."""
+        step = self.look(float("inf"))
+        return False if isinstance(step, Wait) else PokeReturnValue(True, self._finish(step))
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
+        """The trigger has an outcome."""
+        return self._finish(Outcome.from_event(event))
+
+    def _finish(self, outcome: Outcome) -> Any:
+        if outcome.kind == TIMED_OUT:
+            raise AirflowSensorTimeout(
+                f"Not there within {self.timeout} seconds; last seen: {outcome.error or outcome.data}"
+            )
+        if outcome.kind == REFUSED and outcome.error is not None:
+            raise as_airflow(outcome.error)
+        return self.value(outcome)

@@ -1,0 +1,63 @@
+"""Waits in the triggerer until a workspace has enough credits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs.polling import CreditsDecision
+from airflow_provider_bitscale.triggers.run_completed import first_pause
+
+
+class CreditsTrigger(BaseTrigger):
+    """Polls a workspace until ``credits.remaining >= min_credits``, or the deadline is reached.
+
+    Yields one event, as :class:`RunCompletedTrigger` does.
+
+    :param bitscale_conn_id: id of the connection.
+    :param workspace_id: the workspace; None for the connection's.
+    :param min_credits: credits to wait for.
+    :param poll_interval: seconds between polls, at most.
+    :param deadline: Unix seconds after which one last poll decides.
+    """
+
+    def __init__(
+        self,
+        *,
+        bitscale_conn_id: str,
+        workspace_id: str | None,
+        min_credits: float,
+        poll_interval: float,
+        deadline: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bitscale_conn_id = bitscale_conn_id
+        self.workspace_id = workspace_id
+        self.min_credits = min_credits
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class path and arguments to build this trigger anew; JSON only, and no secret among them."""
+        return (
+            "airflow_provider_bitscale.triggers.credits.CreditsTrigger",
+            {
+                "bitscale_conn_id": self.bitscale_conn_id,
+                "workspace_id": self.workspace_id,
+                "min_credits": self.min_credits,
+                "poll_interval": self.poll_interval,
+                "deadline": self.deadline,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll until there is an outcome, and yield it."""
+        hook = BitScaleHook(self.bitscale_conn_id)
+        await asyncio.sleep(first_pause(self.poll_interval, self.deadline))
+        decision = CreditsDecision(self.deadline, self.poll_interval, self.min_credits)
+        outcome = await hook.awatch_credits(self.workspace_id, decision)
+        yield TriggerEvent(outcome.to_event())
