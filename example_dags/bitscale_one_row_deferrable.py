@@ -1,0 +1,33 @@
+"""One row, without holding a worker: the triggerer waits for the run."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+
+with DAG(
+    "bitscale_one_row_deferrable",
+    schedule=None,
+    catchup=False,
+    tags=["bitscale"],
+    doc_md=__doc__,
+    params={"name": Param("Grace Hopper", type="string"), "company": Param("Compiler Works", type="string")},
+):
+    enrich = RunGridOperator(
+        task_id="enrich",
+        grid_id="grid_001",
+        inputs={"Full Name": "{{ params.name }}", "Company": "{{ params.company }}"},
+        output_columns=["Enriched Email", "LinkedIn URL"],
+        min_credits=50,  # refuse to start a run with less
+        deferrable=True,
+        poll_interval=2,
+        retries=2,
+    )
+
+    @task
+    def report(result: dict) -> str:  # type: ignore[type-arg]
+        """Use what was found."""
+        return f"{result['outputs']['Enriched Email']} for {result['credits']['consumed']} credits"
+
+    report(enrich.output)
