@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
@@ -26,7 +28,7 @@ with DAG(
     )
 
     @task
-    def report(result: dict) -> str:  # type: ignore[type-arg]
+    def report(result: dict[str, Any]) -> str:
         """Use what was found."""
         return f"{result['outputs']['Enriched Email']} for {result['credits']['consumed']} credits"
 
