@@ -1,0 +1,90 @@
+"""Where enriched values come from: pure functions of the seed and the inputs, plausible to the eye.
+
+Nothing here depends on the order of runs, the process or ``hash()``, so the same row always gets the same
+answer. The lists below are ordered so that seed 0 gives the document's own example (Jane Doe, Acme Corp).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Answer = Callable[[int, Mapping[str, Any]], Any]
+"""``(seed, inputs by column id) -> value of the column``."""
+
+_EMAIL_CONVENTIONS: tuple[Callable[[str, str], str], ...] = (
+    lambda first, last: f"{first}.{last}",
+    lambda first, last: f"{first}{last}",
+    lambda first, last: f"{first[:1]}{last}",
+    lambda first, last: f"{first}_{last}",
+)
+_LONGEST_LOCAL_PART = 64
+_LONGEST_DOMAIN_LABEL = 63
+
+
+def draw(seed: int, *parts: object) -> int:
+    """Return a 64-bit number that is the same for the same seed and parts, everywhere and always."""
+    raw = json.dumps([seed, *parts], sort_keys=True).encode()
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
+
+
+def draw_fraction(seed: int, *parts: object) -> float:
+    """Return a number in [0, 1) that is the same for the same seed and parts."""
+    return (draw(seed, *parts) >> 11) / float(1 << 53)
+
+
+def work_email(name_column: str, company_column: str) -> Answer:
+    """Answer with an address built from a person's name and the company's usual convention."""
+
+    def answer(seed: int, inputs: Mapping[str, Any]) -> str:
+        words = _words(seed, inputs.get(name_column), stranger="contact")
+        company = "".join(_words(seed, inputs.get(company_column), stranger="company"))
+        # A company writes all its addresses alike, so the convention hangs on the company only.
+        convention = _EMAIL_CONVENTIONS[draw(seed, "email convention", company) % len(_EMAIL_CONVENTIONS)]
+        local = convention(words[0], words[-1]) if len(words) > 1 else words[0]
+        return f"{local[:_LONGEST_LOCAL_PART]}@{company[:_LONGEST_DOMAIN_LABEL]}.com"
+
+    return answer
+
+
+def profile_url(name_column: str) -> Answer:
+    """Answer with a LinkedIn-like address built from a person's name."""
+
+    def answer(seed: int, inputs: Mapping[str, Any]) -> str:
+        words = _words(seed, inputs.get(name_column), stranger="member")
+        number = draw(seed, "profile", words)
+        hyphenated = "-".join(words)[:80]
+        handles = ("".join(words)[:80], hyphenated, f"{hyphenated}-{number & 0xFFFFFF:06x}")
+        return f"https://linkedin.com/in/{handles[number % len(handles)]}"
+
+    return answer
+
+
+def joined(*columns: str) -> Answer:
+    """Answer with the given columns' values side by side, as a formula column would."""
+
+    def answer(_seed: int, inputs: Mapping[str, Any]) -> str:
+        return " | ".join(str(inputs[column]) for column in columns if inputs.get(column) not in {None, ""})
+
+    return answer
+
+
+def one_of(column: str, *choices: str) -> Answer:
+    """Answer with one of ``choices``, drawn by the value of ``column``."""
+
+    def answer(seed: int, inputs: Mapping[str, Any]) -> str:
+        return choices[draw(seed, "choice", column, inputs.get(column)) % len(choices)]
+
+    return answer
+
+
+def _words(seed: int, value: object, *, stranger: str) -> list[str]:
+    """Return the lower-case ASCII words of ``value``; at least one, whatever the script or emptiness."""
+    text = unicodedata.normalize("NFKD", str(value or "")).replace("'", "")
+    words = re.findall(r"[a-z0-9]+", text.encode("ascii", "ignore").decode().lower())
+    # Names in other scripts fold to nothing; they still need an answer of their own.
+    return words or [f"{stranger}{draw(seed, stranger, text) & 0xFFFFFF:06x}"]

@@ -1,0 +1,255 @@
+"""The emulator as an ASGI application: reads requests, lets the pure modules decide, writes or cuts.
+
+One request goes: record, find the endpoint, count it against the rate limit, choose its faults, do the work
+(or not), wait out an injected latency, answer. The work comes before the latency, so that a client which
+gives up early has a run on its hands, as with the real service.
+
+It is plain ASGI rather than Starlette routes: ids must be split off the raw, still encoded path, connections
+must be cut on purpose, and a poll should cost little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from airflow_provider_bitscale.emulator import replies
+from airflow_provider_bitscale.emulator.api_v1 import Call, Endpoint, find_endpoint
+from airflow_provider_bitscale.emulator.control_api import CONTROL_PATH, control_app
+from airflow_provider_bitscale.emulator.endings import Endings
+from airflow_provider_bitscale.emulator.errors import ApiError
+from airflow_provider_bitscale.emulator.faults import FaultBook, Stage, Strikes
+from airflow_provider_bitscale.emulator.rate_limit import RateLimiter
+from airflow_provider_bitscale.emulator.replies import Headers, Reply
+from airflow_provider_bitscale.emulator.seed import WEBHOOK_SECRET
+from airflow_provider_bitscale.emulator.settings import Settings
+from airflow_provider_bitscale.emulator.state import Fate, Run, World
+from airflow_provider_bitscale.emulator.validation import ASYNC
+from airflow_provider_bitscale.emulator.webhooks import WebhookSender
+from airflow_provider_bitscale.emulator.wire import Exchange, new_wire
+
+TRANSPORT = "airflow_provider_bitscale.transport"
+"""The key of the ASGI scope under which the server leaves the connection, so that it can be cut."""
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_DEFAULT_FAILURE = "The run failed because the emulator was told to fail it."
+
+
+class EmulatorApp:
+    """One emulated BitScale; ``base_url`` is where clients reach it, for the ``poll_url`` it hands out.
+
+    All methods belong to the event loop that serves it.
+    """
+
+    def __init__(self, settings: Settings, base_url: str, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self._settings = settings
+        self._base_url = base_url
+        self._control = control_app(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        settings = self._settings
+        self.world = World(
+            seed=settings.seed,
+            credits=settings.credits,
+            run_seconds=settings.run_seconds,
+            run_limit=settings.run_limit,
+        )
+        self.faults = FaultBook(settings.seed)
+        self.wire: deque[Exchange] = new_wire()
+        self.rate_limited = 0
+        self._limiter = None if settings.rate_limit is None else RateLimiter(*settings.rate_limit)
+        self.endings = Endings(self.clock)
+        self.webhooks = WebhookSender(
+            target=settings.webhook_target,
+            secret=WEBHOOK_SECRET,
+            timeout=settings.webhook_timeout,
+            backoff=settings.webhook_backoff,
+            endings=self.endings,
+            clock=self.clock,
+        )
+
+    async def reset(self) -> None:
+        """Return to the start state; deliveries are dropped and requests waiting for a run are cut off."""
+        await self.close()
+        self._begin()
+
+    async def close(self) -> None:
+        """Drop deliveries and release whoever waits for a run."""
+        self.endings.wake_all()
+        await self.webhooks.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI, type ``http`` only)."""
+        if scope["path"].startswith(CONTROL_PATH):
+            await self._control(scope, receive, send)  # type: ignore[arg-type]
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read_body(receive)
+        if body is None:
+            return
+        now = self.clock()
+        path = scope["raw_path"].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        exchange = Exchange(
+            now, scope["method"], f"{path}?{query}" if query else path, scope["headers"], body
+        )
+        self.wire.append(exchange)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        limit_headers: Headers = ()
+        if self._limiter is not None:
+            verdict = self._limiter.count(headers.get("api_key", ""), now)
+            limit_headers = verdict.headers
+            if not verdict.allowed:
+                self._note(exchange, 429)
+                await _write(send, replies.too_many_requests(), limit_headers)
+                return
+        reply = await self._answer(scope["method"], path, query, headers, exchange, receive)
+        if reply is None:
+            await _cut(scope, receive)
+            return
+        self._note(exchange, reply.status)
+        await _write(send, reply, limit_headers)
+        if reply.sent is not None:
+            await _hang_up(scope, receive)
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        exchange: Exchange,
+        receive: Receive,
+    ) -> Reply | None:
+        """Return the reply to one request, when it is due; None: cut the connection."""
+        endpoint: Endpoint | None = None
+        params: dict[str, str] = {}
+        refusal: ApiError | None = None
+        try:
+            endpoint, params = find_endpoint(method, path)
+        except ApiError as error:
+            refusal = error
+        strikes = self.faults.strike(None if endpoint is None else endpoint.name, exchange.at)
+        exchange.faults = strikes.names
+        fault = strikes.answer
+        reply: Reply | None
+        if fault is not None and fault.stage is Stage.INSTEAD:
+            reply = replies.instead_of_work(fault, exchange.at)
+        elif endpoint is None:
+            assert refusal is not None  # noqa: S101 - one of the two is always set
+            reply = _refused(refusal)
+        else:
+            call = Call(
+                world=self.world,
+                params=params,
+                headers=headers,
+                query=query,
+                body=exchange.body,
+                now=exchange.at,
+                fate=lambda: self._draw_fate(exchange),
+            )
+            reply = await self._work(endpoint, call, strikes, receive)
+        if reply is not None and fault is not None and fault.stage is Stage.AFTER:
+            reply = replies.after_work(fault, reply)
+        if strikes.latency > 0 and not await _while_connected(receive, asyncio.sleep(strikes.latency)):
+            return None
+        return reply
+
+    async def _work(self, endpoint: Endpoint, call: Call, strikes: Strikes, receive: Receive) -> Reply | None:
+        try:
+            result = endpoint.handle(call)
+        except ApiError as error:
+            return _refused(error)
+        document = await self._accepted(result, receive) if isinstance(result, Run) else result
+        if document is None:
+            return None
+        return replies.json_reply(200, replies.bend_fields(document, strikes.fields))
+
+    async def _accepted(self, run: Run, receive: Receive) -> dict[str, Any] | None:
+        """Return the answer to an accepted run: at once, or when a sync run is over and still wanted."""
+        if run.request.mode == ASYNC:
+            if run.request.webhook_url is not None:
+                self.webhooks.schedule(run, run.request.webhook_url)
+            return run.async_answer(self._base_url)
+        await _while_connected(receive, self.endings.wait(run))
+        now = self.clock()
+        return run.sync_answer(now) if run.ended(now) else None
+
+    def _draw_fate(self, exchange: Exchange) -> Fate:
+        fault = self.faults.strike_run(exchange.at)
+        if fault is None:
+            return Fate()
+        exchange.faults = (*exchange.faults, fault.kind)
+        if fault.kind == "run_never_ends":
+            return Fate(endless=True)
+        return Fate(failure=fault.fields.get("message") or _DEFAULT_FAILURE)
+
+    def _note(self, exchange: Exchange, status: int) -> None:
+        exchange.status = status
+        if status == 429:
+            self.rate_limited += 1
+
+
+def _refused(error: ApiError) -> Reply:
+    return replies.error_reply(error.status, error.code, error.message)
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None when the client went away before its end."""
+    chunks = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _write(send: Send, reply: Reply, further: Headers) -> None:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in (*reply.headers, *further)
+    ]
+    headers.append((b"Content-Length", str(len(reply.body)).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    body = reply.body[: reply.sent]
+    await send({"type": "http.response.body", "body": body, "more_body": reply.sent is not None})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    """Drop the connection; back only once the server knows, or it would answer 500 in our name."""
+    scope[TRANSPORT].abort()
+    await _disconnected(receive)
+
+
+async def _hang_up(scope: Scope, receive: Receive) -> None:
+    """Close the connection after what was written has left."""
+    scope[TRANSPORT].close()
+    await _disconnected(receive)
+
+
+async def _while_connected(receive: Receive, work: Awaitable[Any]) -> bool:
+    """Wait for ``work``, no longer than the client stays; say whether it was finished."""
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return doing.done()
+    finally:
+        doing.cancel()
+        leaving.cancel()

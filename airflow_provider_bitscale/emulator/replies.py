@@ -1,0 +1,150 @@
+"""What goes on the wire: replies as bytes, and how a fault bends or replaces one. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import Any
+
+from airflow_provider_bitscale.emulator.errors import RATE_LIMIT_EXCEEDED, default_code, error_body
+from airflow_provider_bitscale.emulator.faults import Fault, Stage
+
+Headers = tuple[tuple[str, str], ...]
+
+STORM_DATE_SECONDS = 2
+"""How far ahead a ``storm`` with ``retry_after="http-date"`` points, in seconds."""
+
+UNKNOWN_FIELD = "a_field_of_a_later_version"
+"""The name of the field that ``extra_fields`` puts into every object."""
+
+_JSON: Headers = (("Content-Type", "application/json"),)
+_NULLABLE = ("avatar_url", "description", "started_at", "completed_at")
+_NULL_UNTIL_TRUE = ("outputs", "credits", "error", "started_at", "completed_at")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer. Where ``sent`` is a number, only so many bytes of the body leave before the cut."""
+
+    status: int
+    body: bytes
+    headers: Headers = _JSON
+    sent: int | None = None
+
+
+def json_reply(status: int, document: Any) -> Reply:
+    """Return ``document`` as an answer."""
+    return Reply(status, json.dumps(document, separators=(",", ":")).encode())
+
+
+def error_reply(status: int, code: str, message: str) -> Reply:
+    """Return an answer in the documented error shape."""
+    return json_reply(status, error_body(code, message))
+
+
+def too_many_requests() -> Reply:
+    """Return the answer beyond the rate limit; the document gives 429 no code and no Retry-After."""
+    return error_reply(429, RATE_LIMIT_EXCEEDED, "Too many requests in this window.")
+
+
+def instead_of_work(fault: Fault, now: float) -> Reply | None:
+    """Return the answer of a fault that leaves the work undone; None: the connection is cut."""
+    assert fault.stage is Stage.INSTEAD  # noqa: S101 - a wrong stage is a bug of ours
+    fields = fault.fields
+    if fault.kind == "lost_request":
+        return None
+    if fault.kind == "redirect":
+        return Reply(fields.get("status", 302), b"", (("Location", fields["location"]),))
+    if fault.kind == "storm":
+        return _with_retry_after(too_many_requests(), fields.get("retry_after"), now)
+    status = fields["status"]
+    if fields.get("body") is not None:
+        reply = Reply(status, fields["body"].encode(), (("Content-Type", "text/html; charset=utf-8"),))
+    else:
+        message = fields.get("message")
+        reply = error_reply(
+            status,
+            fields.get("code") or default_code(status),
+            f"An injected {status}." if message is None else message,
+        )
+    return replace(reply, headers=_overridden(reply.headers, fields.get("headers") or {}))
+
+
+def after_work(fault: Fault, reply: Reply) -> Reply | None:
+    """Return what a fault makes of the ``reply`` to work that was done; None: the connection is cut."""
+    assert fault.stage is Stage.AFTER  # noqa: S101 - a wrong stage is a bug of ours
+    if fault.kind == "lost_answer":
+        return None
+    if fault.kind == "server_error_after_work":
+        status = fault.fields.get("status", 500)
+        return error_reply(
+            status, default_code(status), "Something went wrong after the request was handled."
+        )
+    if fault.kind == "empty":
+        return replace(reply, status=200, body=b"")
+    if fault.kind == "array":
+        return replace(reply, status=200, body=b"[]")
+    half = len(reply.body) // 2
+    if fault.kind == "half_json":
+        return replace(reply, body=reply.body[:half])
+    return replace(reply, sent=half)
+
+
+def bend_fields(document: dict[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+    """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields."""
+    for fault in faults:
+        if fault.kind == "unknown_status":
+            # A state the client does not know yet says nothing about results.
+            kept = {name: value for name, value in document.items() if name in {"run_id", "started_at"}}
+            document = {**kept, "status": fault.fields["value"]}
+        elif fault.kind == "hostile_poll_url":
+            if "poll_url" in document:
+                document = {**document, "poll_url": fault.fields["url"]}
+        elif fault.kind == "extra_fields":
+            document = _with_extra_fields(document)
+        else:
+            document = _with_null_fields(document)
+    return document
+
+
+def _with_retry_after(reply: Reply, retry_after: float | str | None, now: float) -> Reply:
+    if retry_after is None:
+        return reply
+    value = (
+        formatdate(math.ceil(now) + STORM_DATE_SECONDS, usegmt=True)
+        if retry_after == "http-date"
+        else str(retry_after)
+    )
+    return replace(reply, headers=(*reply.headers, ("Retry-After", value)))
+
+
+def _overridden(headers: Headers, overrides: dict[str, str]) -> Headers:
+    names = {name.lower() for name in overrides}
+    return (*((name, value) for name, value in headers if name.lower() not in names), *overrides.items())
+
+
+def _with_extra_fields(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_extra_fields(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    # outputs is a map by column id, not an object with fields: a further key would be a further column.
+    bent = {name: item if name == "outputs" else _with_extra_fields(item) for name, item in value.items()}
+    return {**bent, UNKNOWN_FIELD: {"since": "1.2.0"}}
+
+
+def _with_null_fields(value: Any, *, top: bool = True) -> Any:
+    if isinstance(value, list):
+        return [_with_null_fields(item, top=False) for item in value]
+    if not isinstance(value, dict):
+        return value
+    bent = {
+        name: None if name in _NULLABLE else item if name == "outputs" else _with_null_fields(item, top=False)
+        for name, item in value.items()
+    }
+    if top and "status" in value:
+        bent = {**dict.fromkeys(_NULL_UNTIL_TRUE), **bent}
+    return bent

@@ -1,0 +1,206 @@
+"""``Emulator``: a local BitScale on a real socket, in a thread of this process."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from airflow_provider_bitscale.emulator.api_v1 import BASE_PATH
+from airflow_provider_bitscale.emulator.app import TRANSPORT, EmulatorApp
+from airflow_provider_bitscale.emulator.control import EmulatorControl
+from airflow_provider_bitscale.emulator.seed import API_KEY, GRID_ID, WEBHOOK_SECRET, WORKSPACE_ID
+from airflow_provider_bitscale.emulator.settings import Settings
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+
+
+class Emulator:
+    """A local BitScale that speaks API v1.1.0 on 127.0.0.1 and costs nothing; use it as a context manager.
+
+    Parameters:
+        port: where to listen; 0 takes any free port.
+        seed: same seed and same inputs give the same answers, costs and durations.
+        credits: credits remaining in the demo workspace at the start.
+        run_seconds: lowest and highest duration of a run, in seconds.
+        rate_limit: (requests, window in seconds) per API key; None sets no limit and sends no
+            ``X-RateLimit-*`` headers.
+        run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
+        webhook_target: a loopback origin that stands for the internet: a webhook to
+            ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
+            undeliverable.
+        webhook_backoff: seconds before the first webhook retry; doubled for each further one.
+        webhook_timeout: seconds a receiver has to acknowledge a webhook.
+
+    Raises ``ValueError`` for settings that make no sense. What the demo account holds is in ``seed.py``.
+    """
+
+    api_key = API_KEY
+    workspace_id = WORKSPACE_ID
+    webhook_secret = WEBHOOK_SECRET
+    grid_id = GRID_ID
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        seed: int = 0,
+        credits: int = 65_800,
+        run_seconds: tuple[float, float] = (0.2, 0.5),
+        rate_limit: tuple[int, float] | None = None,
+        run_limit: int | None = None,
+        webhook_target: str | None = None,
+        webhook_backoff: float = 1.0,
+        webhook_timeout: float = 10.0,
+    ) -> None:
+        self._settings = Settings(
+            port=port,
+            seed=seed,
+            credits=credits,
+            run_seconds=run_seconds,
+            rate_limit=rate_limit,
+            run_limit=run_limit,
+            webhook_target=webhook_target,
+            webhook_backoff=webhook_backoff,
+            webhook_timeout=webhook_timeout,
+        )
+        self._url: str | None = None
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Emulator:
+        """Listen and serve; returns itself once requests are answered.
+
+        Raises ``OSError`` when the port is taken and ``RuntimeError`` when it is already started or does not
+        come up within ten seconds.
+        """
+        if self._server is not None:
+            raise RuntimeError("the emulator is already started")
+        listener = _listen(self._settings.port)
+        self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = _Server(EmulatorApp(self._settings, self.base_url))
+        self._server = server
+        self._thread = threading.Thread(
+            target=server.run, args=([listener],), name="bitscale-emulator", daemon=True
+        )
+        self._thread.start()
+        if not server.serving.wait(_START_SECONDS):
+            self.close()
+            listener.close()
+            raise RuntimeError(f"the emulator did not start within {_START_SECONDS:.0f} seconds")
+        return self
+
+    def close(self) -> None:
+        """Stop serving: cut every connection, free the port, end the thread. Harmless when not started.
+
+        Raises ``RuntimeError`` when the thread does not end within ten seconds.
+        """
+        server, thread = self._server, self._thread
+        self._server = self._thread = self._url = None
+        if server is None or thread is None:
+            return
+        server.should_exit = True
+        thread.join(_STOP_SECONDS)
+        if thread.is_alive():
+            raise RuntimeError(f"the emulator did not stop within {_STOP_SECONDS:.0f} seconds")
+
+    def __enter__(self) -> Emulator:
+        """Start it."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The origin, ``http://127.0.0.1:PORT``; ``RuntimeError`` while it is not started."""
+        if self._url is None:
+            raise RuntimeError("the emulator is not started")
+        return self._url
+
+    @property
+    def base_url(self) -> str:
+        """The base URL of the API, in the place of the document's ``https://api.bitscale.ai/api/v1``."""
+        return self.url + BASE_PATH
+
+    @property
+    def control(self) -> EmulatorControl:
+        """A client that steers this emulator."""
+        return EmulatorControl(self.url)
+
+    def connection(self) -> dict[str, Any]:
+        """Return the Airflow connection to this emulator as a dict of its JSON form."""
+        return {
+            "conn_type": "bitscale",
+            "host": self.base_url,
+            "password": self.api_key,
+            "extra": {"workspace_id": self.workspace_id, "webhook_secret": self.webhook_secret},
+        }
+
+    def connection_json(self) -> str:
+        """Return the Airflow connection as the value of ``AIRFLOW_CONN_BITSCALE_DEFAULT``."""
+        return json.dumps(self.connection())
+
+
+class _Protocol(HttpToolsProtocol):
+    """Shows the application its connection, so that a fault can cut it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that tells when it serves and does not wait for its clients when it stops."""
+
+    def __init__(self, app: EmulatorApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                interface="asgi3",
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                # The process belongs to somebody else: its logging is not ours to configure.
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                # Longer than any sane poll interval, or a client would now and then meet a closing socket.
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self.serving = threading.Event()
+        self._emulator = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._emulator.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        # From here on clients can connect and wait, even before the loop runs.
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,61 @@
+"""What a user may choose about an emulator, checked once."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices behind one emulator; ``Emulator`` says what each means.
+
+    Raises ``ValueError`` at construction, naming the choice that makes no sense.
+    """
+
+    port: int = 0
+    seed: int = 0
+    credits: int = 65_800
+    run_seconds: tuple[float, float] = (0.2, 0.5)
+    rate_limit: tuple[int, float] | None = None
+    run_limit: int | None = None
+    webhook_target: str | None = None
+    webhook_backoff: float = 1.0
+    webhook_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.credits < 0:
+            raise ValueError(f"credits must not be negative, got {self.credits}")
+        low, high = self.run_seconds
+        if not 0 <= low <= high:
+            raise ValueError(f"run_seconds must be (low, high) with 0 <= low <= high, got {self.run_seconds}")
+        if self.rate_limit is not None and (self.rate_limit[0] < 1 or self.rate_limit[1] <= 0):
+            raise ValueError(f"rate_limit must be (requests >= 1, window_seconds > 0), got {self.rate_limit}")
+        if self.run_limit is not None and self.run_limit < 0:
+            raise ValueError(f"run_limit must not be negative, got {self.run_limit}")
+        if self.webhook_backoff < 0 or self.webhook_timeout <= 0:
+            raise ValueError("webhook_backoff must be >= 0 and webhook_timeout > 0 seconds")
+        if self.webhook_target is not None and not _is_loopback_origin(self.webhook_target):
+            # An emulator in somebody's CI must never post to a real host because a DAG names one.
+            raise ValueError(
+                f"webhook_target must be an http(s) origin on a loopback address, got {self.webhook_target!r}"
+            )
+
+
+def _is_loopback_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        return False
+    if parts.username is not None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,74 @@
+"""Enriched values: always there, plausible, and the same everywhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from airflow_provider_bitscale.emulator.answers import draw, draw_fraction, joined, profile_url, work_email
+
+EMAIL = re.compile(r"[a-z0-9._]{1,64}@[a-z0-9]{1,63}[.]com")
+PROFILE = re.compile(r"https://linkedin[.]com/in/[a-z0-9-]{1,90}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Jane Doe",
+        "José Ñandú",
+        "李雷",
+        "O'Brien",
+        "-",
+        "",
+        "  ",
+        None,
+        "x" * 100_000,
+        "\ud800",
+        "🙂",
+        "a\x00b",
+    ],
+)
+def test_any_name_gets_an_address(text: str | None) -> None:
+    inputs = {"name": text, "company": text}
+    assert EMAIL.fullmatch(work_email("name", "company")(7, inputs))
+    assert PROFILE.fullmatch(profile_url("name")(7, inputs))
+
+
+def test_names_that_fold_to_nothing_still_differ() -> None:
+    answer = work_email("name", "company")
+    assert answer(0, {"name": "李雷", "company": "A"}) != answer(0, {"name": "韩梅", "company": "A"})
+
+
+def test_accents_are_folded() -> None:
+    assert "jose" in profile_url("name")(0, {"name": "José Ñandú"})
+    assert "nandu" in profile_url("name")(0, {"name": "José Ñandú"})
+
+
+def test_a_formula_joins_what_is_there() -> None:
+    assert joined("a", "b")(0, {"a": "x", "b": "y"}) == "x | y"
+    assert joined("a", "b")(0, {"b": "y"}) == "y"
+    assert joined("a", "b")(0, {}) == ""
+
+
+def test_draws_do_not_depend_on_the_process() -> None:
+    code = (
+        "from airflow_provider_bitscale.emulator.answers import draw; print(draw(3, 'x', {'b': 1, 'a': 2}))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "123"},
+    )
+    assert int(other.stdout) == draw(3, "x", {"a": 2, "b": 1})
+
+
+def test_fractions_fill_the_unit_interval() -> None:
+    values = [draw_fraction(0, number) for number in range(2000)]
+    assert all(0 <= value < 1 for value in values)
+    assert min(values) < 0.01
+    assert max(values) > 0.99
