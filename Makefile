@@ -1,0 +1,76 @@
+# Everything a contributor runs. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Dependency groups need pip 25.1; a fixed version makes every checkout install alike.
+PIP_VERSION := 26.3
+UV_VERSION := 0.13.9
+
+# The newest Python that Airflow runs on and that can make a virtual environment.
+PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.10 python3; do \
+	$$candidate -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& { echo $$candidate; break; }; done)
+
+# Another Airflow's settings must not reach into this one, nor this one's files into $HOME.
+unexport $(filter AIRFLOW%,$(.VARIABLES))
+export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
+
+.PHONY: help demo airflow test test-system bench lint types constraints clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready ## enrich a CSV with a real Airflow and a local BitScale: no account, about a minute
+	@$(BIN)/python -m tests.support.demo
+
+airflow: $(VENV)/ready ## the same to click through: Airflow's UI with a connection and the example DAGs
+	@$(BIN)/python -m tests.support.ui
+
+test: $(VENV)/ready ## the whole suite, system tests last
+	@$(BIN)/python -m pytest
+
+test-system: $(VENV)/ready ## only the tests that start Airflow's processes
+	@$(BIN)/python -m pytest -m system
+
+bench: $(VENV)/ready-bench ## measure this provider beside its peers
+	@$(BIN)/python -m tests.benchmarks
+
+lint: $(VENV)/ready ## ruff, rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/ready ## mypy, strict
+	@$(BIN)/mypy
+
+constraints: ## resolve constraints.txt anew, for Python 3.10 to 3.13
+	@$(require-python)
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT \
+	&& $(PYTHON) -m venv "$$tools" && "$$tools/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
+	&& "$$tools/bin/uv" pip compile --quiet --universal --python-version 3.10 \
+		--no-header --no-annotate --group dev --group bench --output-file "$$tools/resolved" pyproject.toml \
+	&& { echo "# What 'make constraints' resolved from pyproject.toml; do not edit by hand."; \
+		cat "$$tools/resolved"; } > constraints.txt
+
+clean: ## remove the environment and every cache
+	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(require-python)
+	@echo "Building $(VENV) with $$($(PYTHON) --version) (once, a minute or two)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --quiet pip==$(PIP_VERSION)
+	@$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --group bench
+	@touch $@
+
+define require-python
+test -n "$(PYTHON)" || { echo "Needs Python 3.10 or newer with its venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
+endef

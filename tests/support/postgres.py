@@ -1,0 +1,167 @@
+"""A throwaway PostgreSQL server from the machine's own binaries."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+from tests.support.processes import Account, Family, free_port, tail, wait_until
+
+_START_TIMEOUT = 30.0
+
+
+class Postgres:
+    """An empty PostgreSQL on a loopback port of its own, alive for the length of a `with`.
+
+    Its files lie in a temporary folder of its own, wiped at exit: the server refuses to run as root,
+    and its account cannot reach into a folder that is root's alone (pytest's `tmp_path` is).
+    Entering raises `RuntimeError` with the server's words when it does not come up.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._password = secrets.token_hex(8)
+        self._account = _account()
+        self._family = Family()
+
+    @property
+    def url(self) -> str:
+        """For `[database] sql_alchemy_conn`; Airflow derives the asynchronous one (asyncpg) from it."""
+        return self._url("postgres")
+
+    def new_database(self) -> str:
+        """The URL of one more empty database on the same server."""
+        name = f"airflow_{secrets.token_hex(4)}"
+        self._run(["createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "airflow", name])
+        return self._url(name)
+
+    def _url(self, database: str) -> str:
+        # The driver is named because SQLAlchemy's default differs between the versions Airflow allows.
+        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self.port}/{database}"
+
+    @staticmethod
+    def missing_reason() -> str | None:
+        """Why there can be no PostgreSQL here, in words for a skipped test; None when there can."""
+        if _binary("initdb") is None:
+            return "PostgreSQL is not installed (Debian: apt-get install postgresql)"
+        missing = [driver for driver in ("psycopg2", "asyncpg") if find_spec(driver) is None]
+        if missing:
+            return f"Airflow's PostgreSQL drivers are not installed: {', '.join(missing)}"
+        if os.geteuid() == 0 and _account() is None:
+            return "PostgreSQL refuses to run as root, and there is no user postgres or nobody"
+        return None
+
+    def __enter__(self) -> Postgres:
+        if reason := self.missing_reason():
+            raise RuntimeError(reason)
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            # SIGINT ends it without waiting for clients to leave.
+            self._family.end(grace=10.0, by=signal.SIGINT)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self) -> None:
+        password_file = self._folder / "password"
+        password_file.write_text(self._password)
+        if self._account:
+            for path in (self._folder, password_file):
+                os.chown(path, self._account.uid, self._account.gid)
+        data, log = self._folder / "data", self._folder / "server.log"
+        self._run(
+            [
+                *("initdb", "--pgdata", str(data), "--username", "airflow", "--pwfile", str(password_file)),
+                *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync"),
+            ]
+        )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            # Its data does not outlive it.
+            "fsync": "off",
+        }
+        self._family.spawn(
+            "postgres",
+            [
+                str(_binary("postgres")),
+                *("-D", str(data)),
+                *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
+            ],
+            env=_environment(),
+            output=log,
+            cwd=self._folder,
+            account=self._account,
+        )
+
+        def answers() -> bool:
+            if (code := self._family.exit_code("postgres")) is not None:
+                raise RuntimeError(f"postgres ended with {code}:\n{tail(log)}")
+            probe = [str(_binary("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+            return subprocess.run(probe, timeout=10, check=False).returncode == 0
+
+        wait_until(answers, "PostgreSQL to answer", timeout=_START_TIMEOUT, every=0.1)
+
+    def _run(self, command: Sequence[str]) -> None:
+        done = subprocess.run(
+            [str(_binary(command[0])), *command[1:]],
+            env={**_environment(), "PGPASSWORD": self._password},
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_START_TIMEOUT,
+            check=False,
+            user=self._account.uid if self._account else None,
+            group=self._account.gid if self._account else None,
+            extra_groups=[] if self._account else None,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _binary(name: str) -> str | None:
+    """A server binary: Debian keeps them off the PATH, one folder per version; the newest is taken."""
+    installed = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+    newest = max(installed, key=lambda path: float(path.parts[-3]), default=None)
+    return str(newest) if newest else shutil.which(name)
+
+
+def _account() -> Account | None:
+    """Whom to run as: nobody else but ourselves, unless we are root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    return None
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("PG")}

@@ -1,0 +1,76 @@
+"""What `make demo` and `make airflow` share: Airflow beside a local BitScale, and a tidy end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from airflow_provider_bitscale.emulator import Emulator
+from tests.support.local_airflow import LocalAirflow
+
+DAG_ID = "bitscale_enrich_csv"
+DAG_POOL = "bitscale"
+CONN_ID = "bitscale_default"
+EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running Airflow with the example DAGs, connected to a running emulator."""
+
+    airflow: LocalAirflow
+    emulator: Emulator
+    output: Path
+
+    @property
+    def enriched_csv(self) -> Path:
+        """Where the DAG writes its result."""
+        return self.output / "enriched_leads.csv"
+
+
+@contextmanager
+def stage(*, run_seconds: tuple[float, float], port: int | None = None) -> Iterator[Stage]:
+    """Everything ready to trigger `DAG_ID`; processes ended and files removed on leaving.
+
+    Raises `RuntimeError` with the tail of the logs, or with an example DAG's import error.
+    """
+    with tempfile.TemporaryDirectory(prefix="bitscale-demo-") as folder:
+        output = Path(folder) / "output"
+        output.mkdir()
+        env = {"BITSCALE_EXAMPLE_OUTPUT": str(output)}
+        with (
+            Emulator(seed=7, run_seconds=run_seconds) as emulator,
+            LocalAirflow(Path(folder) / "airflow", EXAMPLE_DAGS, env=env, port=port) as airflow,
+        ):
+            airflow.add_connection(CONN_ID, emulator.connection())
+            # The DAG takes its slots from a pool, as its docstring says.
+            airflow.add_pool(DAG_POOL, 4)
+            airflow.wait_for_dags({DAG_ID})
+            yield Stage(airflow, emulator, output)
+
+
+def run(main: Callable[[], int]) -> None:
+    """Exit with `main`'s code; one Ctrl-C (or SIGTERM) ends it tidily, further ones cannot interrupt that."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nStopped; nothing is left running.")
+        sys.exit(130)
+    except (RuntimeError, TimeoutError) as error:
+        print(f"\nThis did not work: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    print("\nStopping ...", flush=True)
+    raise KeyboardInterrupt

@@ -1,0 +1,42 @@
+"""`make airflow`: a real Airflow to click through, its BitScale connection and example DAGs ready."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from tests.support.processes import port_is_free
+from tests.support.stage import CONN_ID, DAG_ID, run, stage
+
+_PREFERRED_PORT = 8080
+_RUN_SECONDS = (5.0, 15.0)
+
+
+def main() -> int:
+    """Zero after `--seconds`; without it, Ctrl-C ends it. Raises `RuntimeError` when a component dies."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.ui", description=__doc__)
+    parser.add_argument("--port", type=int, help=f"default: {_PREFERRED_PORT}, or any free one")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end by itself after this long")
+    options = parser.parse_args()
+    port = options.port or (_PREFERRED_PORT if port_is_free(_PREFERRED_PORT) else None)
+    print("Starting a local BitScale and Airflow ...", flush=True)
+    with stage(run_seconds=_RUN_SECONDS, port=port) as scene:
+        username, password = scene.airflow.login
+        print(
+            f"\n  {scene.airflow.url}    user {username}    password {password}\n\n"
+            f"First: open the DAG {DAG_ID} and press Trigger. Its runs wait in the triggerer,\n"
+            f"and the result lands in {scene.enriched_csv}\n"
+            f"The connection {CONN_ID} is under Admin > Connections; BitScale itself is at\n"
+            f"{scene.emulator.url}, and spends play money only. Ctrl-C ends it all.",
+            flush=True,
+        )
+        deadline = time.monotonic() + options.seconds
+        while time.monotonic() < deadline:
+            scene.airflow.check()
+            time.sleep(1.0)
+    print("Stopped; nothing is left running.")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,59 @@
+"""System tests: a real Airflow as processes. Slow, so they come last, and `-m system` picks them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
+
+StartAirflow = Callable[..., LocalAirflow]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in this folder, and put it after everything else (the hook is given all tests)."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.system)
+    items.sort(key=lambda item: item.get_closest_marker("system") is not None)
+
+
+@pytest.fixture
+def start_airflow(tmp_path: Path) -> Iterator[StartAirflow]:
+    """`start_airflow(dags_folder, **options)`: a running `LocalAirflow`, ended after the test.
+
+    The options are `LocalAirflow`'s; `env` may be left out.
+    """
+    numbers = count(1)
+    with ExitStack() as running:
+
+        def start(dags_folder: Path, **options: object) -> LocalAirflow:
+            home = tmp_path / f"airflow-{next(numbers)}"
+            return running.enter_context(LocalAirflow(home, dags_folder, **{"env": {}, **options}))  # type: ignore[arg-type]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A throwaway PostgreSQL for the whole run; skips the test, saying why, where there can be none."""
+    if reason := Postgres.missing_reason():
+        pytest.skip(reason)
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """For `LocalAirflow(database_url=...)`: the test runs on SQLite and, where present, on PostgreSQL."""
+    if request.param == "sqlite":
+        return None
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()

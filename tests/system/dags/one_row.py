@@ -1,0 +1,39 @@
+"""One row, named by the run's conf, in the ways that the promises speak of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+
+NAME = "{{ dag_run.conf['name'] }}"
+COMMON: dict[str, Any] = {
+    "task_id": "enrich",
+    "grid_id": "grid_001",
+    "poll_interval": 1,
+    "retries": 3,
+    "retry_delay": timedelta(seconds=1),
+}
+
+with DAG("one_row_deferred", schedule=None, catchup=False):
+    RunGridOperator(inputs={"Full Name": NAME}, deferrable=True, timeout=180, **COMMON)
+
+with DAG("one_row_waiting", schedule=None, catchup=False):
+    RunGridOperator(inputs={"Full Name": NAME}, deferrable=False, timeout=180, **COMMON)
+
+with DAG("one_row_impatient", schedule=None, catchup=False):
+    RunGridOperator(inputs={"Full Name": NAME}, deferrable=True, timeout=4, **COMMON)
+
+with DAG("one_row_changing", schedule=None, catchup=False):
+    RunGridOperator(inputs={"Full Name": NAME + " {{ ti.try_number }}"}, deferrable=True, timeout=4, **COMMON)
+
+with DAG("many_rows", schedule=None, catchup=False, max_active_tasks=200):
+    RunGridOperator.partial(deferrable=True, timeout=600, **COMMON).expand(
+        inputs=[{"Full Name": f"Lead {number}"} for number in range(100)]
+    )
+
+with DAG("never_ends", schedule=None, catchup=False):
+    RunGridOperator(inputs={"Full Name": NAME}, deferrable=True, timeout=45, **{**COMMON, "retries": 0})

@@ -1,0 +1,44 @@
+"""Promise: a worker that dies at any moment costs no second run, and loses none that was paid for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from airflow_provider_bitscale.emulator import Emulator
+from tests.system.conftest import StartAirflow
+from tests.system.dags.kill_sweep import IN_DOUBT, SWEEPS
+
+DAGS = Path(__file__).parent / "dags"
+FULL_NAME, COMPANY = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890", "7c2b0f4a-1d3e-4a9c-b567-de8f90ab1234"
+
+
+def test_sigkill_at_every_step_pays_once_or_says_it_is_ambiguous(start_airflow: StartAirflow) -> None:
+    with Emulator(run_seconds=(0.8, 1.2)) as bitscale:
+        airflow = start_airflow(DAGS, env={"AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json()})
+        airflow.wait_for_dags({"kill_sweep"})
+        run_id = airflow.trigger("kill_sweep")
+        airflow.wait_for_run("kill_sweep", run_id, timeout=280)
+
+        paid = Counter(
+            (run["inputs"][FULL_NAME], run["inputs"][COMPANY]) for run in bitscale.control.state()["runs"]
+        )
+        wrong = []
+        for task in airflow.task_instances("kill_sweep", run_id):
+            sweep, index = task["task_id"], task["map_index"]
+            point = SWEEPS[sweep][1][index]
+            seen = (task["state"], paid[sweep, point], task["try_number"] > 1)
+            log = ""
+            if point in IN_DOUBT:
+                log = airflow.task_log("kill_sweep", run_id, sweep, task["try_number"], index)
+                good = seen in {("failed", 0, True), ("failed", 1, True)} and "AmbiguousSubmitError" in log
+            else:
+                good = seen == ("success", 1, True)
+                good = good and bool(airflow.xcom("kill_sweep", run_id, sweep, map_index=index)["outputs"])
+            if not good:
+                wrong.append(f"{sweep}, killed at {point}: state, paid, retried = {seen}\n{log[-1500:]}")
+        assert not wrong, "\n".join(wrong)
+        assert paid["waiting", "execute call connection.getresponse 2"] == 1, (
+            "the kill was not after the POST"
+        )
+        assert paid["waiting", "execute call client._attempt 2"] == 0, "the kill was not before the POST"

@@ -1,0 +1,176 @@
+"""Promises that take a real Airflow to show: retries, Clear, an outage of a minute, secrecy, the examples."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.emulator import Emulator
+from tests.support.local_airflow import LocalAirflow
+from tests.support.processes import wait_until
+
+DAGS = Path(__file__).parent / "dags"
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
+
+
+@pytest.fixture(scope="module")
+def bitscale() -> Iterator[Emulator]:
+    with Emulator(run_seconds=(1.0, 2.0)) as emulator:
+        yield emulator
+
+
+@pytest.fixture(autouse=True)
+def _fresh(bitscale: Emulator) -> None:
+    bitscale.control.reset()
+
+
+@pytest.fixture(scope="module")
+def airflow(bitscale: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    folder = tmp_path_factory.mktemp("promises")
+    dags = folder / "dags"
+    dags.mkdir()
+    (dags / "tests").symlink_to(DAGS)
+    (dags / "examples").symlink_to(EXAMPLES)
+    env = {
+        "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
+        "BITSCALE_EXAMPLE_OUTPUT": str(folder),
+    }
+    with LocalAirflow(folder / "airflow", dags, env=env) as running:
+        running.call("POST", "/pools", json={"name": "bitscale", "slots": 4})
+        running.wait_for_dags({"one_row_deferred", "bitscale_enrich_csv"})
+        yield running
+
+
+def paid(bitscale: Emulator) -> int:
+    runs: int = bitscale.control.state()["runs_paid"]
+    return runs
+
+
+def succeed(airflow: LocalAirflow, dag_id: str, **conf: Any) -> str:
+    run_id = airflow.trigger(dag_id, conf)
+    assert airflow.wait_for_run(dag_id, run_id) == "success", airflow.task_log(dag_id, run_id, "enrich")
+    return run_id
+
+
+@pytest.mark.parametrize("dag_id", ["one_row_deferred", "one_row_waiting"])
+def test_clear_after_success_runs_anew(airflow: LocalAirflow, bitscale: Emulator, dag_id: str) -> None:
+    run_id = succeed(airflow, dag_id, name="Ada")
+    first = airflow.xcom(dag_id, run_id, "enrich")["run_id"]
+
+    airflow.clear(dag_id, run_id)
+
+    assert airflow.wait_for_run(dag_id, run_id) == "success"
+    assert airflow.xcom(dag_id, run_id, "enrich")["run_id"] != first
+    assert paid(bitscale) == 2
+
+
+def test_retry_after_bitscale_says_failed_submits_anew(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    bitscale.control.add_fault("run_fails", message="the model was out of office", times=1)
+
+    run_id = succeed(airflow, "one_row_deferred", name="Grace")
+
+    assert "the model was out of office" in airflow.task_log("one_row_deferred", run_id, "enrich", 1)
+    assert paid(bitscale) == 2
+
+
+def test_retry_after_a_timeout_collects_the_same_run(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    bitscale.control.add_fault("run_never_ends", times=1)
+    run_id = airflow.trigger("one_row_impatient", {"name": "Alan"})
+    wait_until(
+        lambda: any(task["try_number"] > 1 for task in airflow.task_instances("one_row_impatient", run_id)),
+        "a second try",
+        timeout=60,
+    )
+
+    (run,) = bitscale.control.state()["runs"]
+    bitscale.control.finish_run(run["run_id"])
+
+    assert airflow.wait_for_run("one_row_impatient", run_id) == "success"
+    assert "RunTimedOutError" in airflow.task_log("one_row_impatient", run_id, "enrich", 1)
+    assert paid(bitscale) == 1
+
+
+def test_a_retry_with_changed_inputs_submits_anew(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    bitscale.control.add_fault("run_never_ends", times=1)
+
+    succeed(airflow, "one_row_changing", name="Edsger")
+
+    names = [next(iter(run["inputs"].values())) for run in bitscale.control.state()["runs"]]
+    assert names == ["Edsger 1", "Edsger 2"]
+
+
+def test_a_minute_of_useless_polls_neither_fails_the_task_nor_makes_it_spin(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    bitscale.control.add_fault("run_never_ends")
+    dag_ids = ("one_row_deferred", "one_row_waiting")
+    runs = {dag_id: airflow.trigger(dag_id, {"name": "Katherine"}) for dag_id in dag_ids}
+    wait_until(lambda: paid(bitscale) == 2, "both submissions", timeout=60)
+
+    seconds = 10
+    outage: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("status", {"status": 500}),
+        ("status", {"status": 502, "body": "<html><h1>Bad Gateway</h1></html>"}),
+        ("storm", {"retry_after": 2}),
+        ("empty", {}),
+        ("half_json", {}),
+        ("array", {}),
+    )
+    for kind, fields in outage:
+        bitscale.control.clear_faults()
+        bitscale.control.add_fault(kind, on="get_run", **fields)
+        polls = len(_polls(bitscale))
+        time.sleep(seconds)
+        # Two tasks, one poll a second, shortened by a tenth at most; and one that was just due for each.
+        assert 2 <= len(_polls(bitscale)) - polls <= 2 * (seconds / 0.9 + 1), kind
+        assert [airflow.run_state(dag_id, run_id) for dag_id, run_id in runs.items()] == ["running"] * 2
+    bitscale.control.clear_faults()
+    for run in bitscale.control.state()["runs"]:
+        bitscale.control.finish_run(run["run_id"])
+
+    for dag_id, run_id in runs.items():
+        assert airflow.wait_for_run(dag_id, run_id) == "success"
+        assert airflow.task_instances(dag_id, run_id)[0]["try_number"] == 1
+    assert paid(bitscale) == 2
+
+
+def _polls(bitscale: Emulator) -> list[dict[str, Any]]:
+    return [request for request in bitscale.control.requests() if "/runs/" in request["path"]]
+
+
+def test_every_example_runs(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    dag_ids = {path.stem for path in EXAMPLES.glob("bitscale_*.py")}
+    airflow.wait_for_dags(dag_ids)
+    runs = {dag_id: airflow.trigger(dag_id) for dag_id in sorted(dag_ids)}
+
+    states = {dag_id: airflow.wait_for_run(dag_id, run_id) for dag_id, run_id in runs.items()}
+
+    assert states == dict.fromkeys(runs, "success")
+    with (airflow.home.parent / "enriched_leads.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    assert all(row["Enriched Email"] and int(row["Credits"]) > 0 for row in rows)
+    assert rows[-1]["Full Name"] == "{{ ds }} Smith"
+    link = airflow.call(
+        "GET", f"/dags/bitscale_one_row/dagRuns/{runs['bitscale_one_row']}/taskInstances/enrich/links"
+    )
+    assert link["extra_links"] == {"BitScale grid": "https://app.bitscale.ai/grid/grid_001"}
+
+
+def test_the_key_is_in_no_log_no_database_and_no_file(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    """Comes last, so that it reads what all the tests before it have left."""
+    echo = {"status": 400, "code": "MISSING_REQUIRED_FIELD", "message": f"key {bitscale.api_key} says no"}
+    bitscale.control.add_fault("status", on="run_grid", **echo)
+    run_id = airflow.trigger("one_row_deferred", {"name": "Barbara"})
+    assert airflow.wait_for_run("one_row_deferred", run_id) == "failed"
+    assert "says no" in airflow.task_log("one_row_deferred", run_id, "enrich")
+
+    key = bitscale.api_key.encode()
+    files = [path for path in airflow.home.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [path for path in files if key in path.read_bytes()] == []
