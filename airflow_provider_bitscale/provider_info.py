@@ -46,11 +46,14 @@ PROVIDER_INFO: dict[str, Any] = {
             "hook-name": "BitScale",
             "hook-class-name": "airflow_provider_bitscale.hooks.bitscale.BitScaleHook",
             "ui-field-behaviour": {
-                "hidden-fields": ["login", "port", "schema"],
+                # Port is shown although a base URL can hold it: the Test button of Airflow 3.3.1 and 3.3.2
+                # refuses connections without one (apache/airflow#73298).
+                "hidden-fields": ["login", "schema"],
                 "relabeling": {"password": "API key", "host": "Base URL"},
                 "placeholders": {
                     "host": "https://api.bitscale.ai/api/v1",
                     "password": "from your BitScale account settings",
+                    "port": "443",
                 },
             },
             "conn-fields": {

@@ -52,7 +52,7 @@ PAID_SYNC = (
     "execute return ledger.write 2",
     "execute return run_grid.execute 1",
 )
-SWEEPS = {
+SWEEPS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "waiting": ({"deferrable": False}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_WAITING_HERE)),
     "deferred": ({"deferrable": True}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_DEFERRED)),
     "sync": ({"mode": "sync", "deferrable": False}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_SYNC)),
