@@ -34,7 +34,7 @@ def main() -> int:
             raise RuntimeError(f"{DAG_ID} succeeded but wrote no {scene.enriched_csv.name}")
         print(f"\n{scene.enriched_csv.name}\n\n{_table(scene.enriched_csv)}\n")
         spent, paid = before - _credits(scene), scene.emulator.control.state()["runs_paid"]
-        print(f"{paid} runs, {spent} credits spent ({before} before, {before - spent} after)")
+        print(f"{paid} runs, {spent} credits spent ({before:,} before, {before - spent:,} after)")
         print(f"{time.monotonic() - triggered:.0f} s from trigger to file. Stopping ...", flush=True)
     print(
         f"Done in {time.monotonic() - began:.0f} s, nothing is left running.\n\n"
@@ -84,8 +84,10 @@ def _progress(tasks: list[tuple[str, str | None]]) -> str:
 
 
 def _credits(scene: Stage) -> int:
-    """What is left over all workspaces."""
-    return sum(each["remaining"] for each in scene.emulator.control.state()["credits"].values())
+    """What is left in the workspace that pays."""
+    emulator = scene.emulator
+    remaining: int = emulator.control.state()["credits"][emulator.workspace_id]["remaining"]
+    return remaining
 
 
 def _failures(airflow: AirflowApi, run_id: str) -> str:
