@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from airflow_provider_bitscale.api import contract
@@ -128,11 +129,12 @@ class AsyncClient:
         if self._session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         timeout = call.timeout or self.config.timeout
+        url, headers = self._prepare(call)
         try:
             async with self._session.request(
                 call.endpoint.method,
-                URL(call.url(self.config), encoded=True),
-                headers=call.headers(self.config),
+                url,
+                headers=headers,
                 data=call.body,
                 timeout=aiohttp.ClientTimeout(sock_connect=self.config.timeout, sock_read=timeout),
                 allow_redirects=False,
@@ -140,7 +142,7 @@ class AsyncClient:
                 body = await response.read()
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             self._pacer.failed()
-            raise _transport_error(error, call.label) from None
+            raise _transport_error(error, call.label, self.config) from None
         except BaseException:
             self._pacer.failed()
             raise
@@ -148,11 +150,10 @@ class AsyncClient:
         return call.read(self.config, response.status, response.headers, body)
 
 
-def _transport_error(error: Exception, label: str) -> TransportError:
+def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:
     never_connected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-    return TransportError(
-        f"{type(error).__name__}: {error}", sent=not isinstance(error, never_connected), request=label
-    )
+    message = config.scrub_text(f"{type(error).__name__}: {error}")
+    return TransportError(message, sent=not isinstance(error, never_connected), request=label)
 
 
 def _tls(config: ClientConfig) -> ssl.SSLContext | bool:

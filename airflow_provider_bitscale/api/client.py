@@ -37,7 +37,7 @@ class Client:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self._pacer = pacer_for(config)
-        self._session = requests.Session()
+        self._session = _Session()
         # Neither .netrc nor the environment may add to a request; the configuration has read what it wants.
         self._session.trust_env = False
         self._session.verify = config.verify
@@ -154,7 +154,7 @@ class Client:
             )
         except requests.RequestException as error:
             self._pacer.failed()
-            raise _transport_error(error, call.label) from None
+            raise _transport_error(error, call.label, self.config) from None
         except BaseException:
             self._pacer.failed()
             raise
@@ -162,15 +162,19 @@ class Client:
         return call.read(self.config, response.status_code, response.headers, response.content)
 
 
-def _transport_error(error: requests.RequestException, label: str) -> TransportError:
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: requests takes a Location apart, and fails on some, even where it does not follow it."""
+
+
+def _transport_error(error: requests.RequestException, label: str, config: ClientConfig) -> TransportError:
     causes = list(_causes(error))
+    # A ProxyError alone proves nothing: urllib3 says so of an answer that was lost behind a proxy, too.
     never_connected = (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
-    sent = not (
-        isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError))
-        or any(isinstance(cause, never_connected) for cause in causes)
-    )
+    sent = not any(isinstance(cause, never_connected) for cause in causes)
     # The innermost cause has the reason; the outer ones repeat the URL.
-    return TransportError(f"{type(error).__name__}: {causes[-1]}", sent=sent, request=label)
+    message = config.scrub_text(f"{type(error).__name__}: {causes[-1]}")
+    return TransportError(message, sent=sent, request=label)
 
 
 def _causes(error: BaseException | None) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from functools import cached_property
+from html import escape
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
@@ -55,9 +58,22 @@ class ClientConfig:
         host = url.hostname or ""
         return None if proxy_bypass(host) else getproxies().get(url.scheme)
 
-    def scrub(self, text: bytes) -> bytes:
-        """The text without the API key, which a server may echo."""
-        return text.replace(self.api_key.encode(), b"***")
+    def scrub(self, body: bytes) -> bytes:
+        """The body without the API key, which a server may echo."""
+        for spelling in self._spellings:
+            body = body.replace(spelling, b"***")
+        return body
+
+    def scrub_text(self, text: str) -> str:
+        """The text without the API key, as :meth:`scrub`."""
+        return self.scrub(text.encode("utf-8", errors="replace")).decode()
+
+    @cached_property
+    def _spellings(self) -> tuple[bytes, ...]:
+        """The key as a server may write it: as it is, in JSON, in a URL, in HTML."""
+        key, in_json = self.api_key, json.dumps(self.api_key)[1:-1]
+        spellings = (key, in_json, in_json.replace("/", "\\/"), quote(key), quote(key, safe=""), escape(key))
+        return tuple(dict.fromkeys(spelling.encode() for spelling in spellings))
 
     def _problems(self) -> list[str]:
         problems = []

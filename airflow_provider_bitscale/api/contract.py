@@ -109,7 +109,8 @@ class Call(Generic[T]):
         body = config.scrub(body)
         error = from_response(self.label, status, headers, body)
         if error is not None:
-            raise error
+            # Once more, for what was not in the body (a redirect's Location) or was escaped in it.
+            raise type(error)(**{**error.fields(), "message": config.scrub_text(error.message)})
         try:
             return self.endpoint.parse(json.loads(body))
         except (ValueError, RecursionError) as problem:
@@ -136,7 +137,10 @@ def get_workspace(workspace_id: str) -> Call[models.Workspace]:
 def list_grids(workspace_id: str, search: str | None = None) -> Call[list[models.Grid]]:
     """Endpoint 4, List Grids in a Workspace."""
     call = _call(LIST_GRIDS, workspace_id=workspace_id)
-    path = f"{call.path}?{urlencode({'search': search})}" if search is not None else call.path
+    try:
+        path = f"{call.path}?{urlencode({'search': search})}" if search is not None else call.path
+    except UnicodeEncodeError:
+        raise InvalidRequestError(f"search is not text: {search!r}") from None
     return Call(LIST_GRIDS, path, call.label, workspace_id=workspace_id)
 
 
@@ -156,8 +160,10 @@ def run_grid(
 ) -> Call[models.Run]:
     """Endpoint 6, Run a Grid; keys of ``inputs`` and ``output_columns`` are column ids.
 
-    :raises InvalidRequestError: the inputs are not JSON.
+    :raises InvalidRequestError: the inputs are not a JSON object.
     """
+    if not isinstance(inputs, Mapping):
+        raise InvalidRequestError(f"inputs must map column ids to values, not {type(inputs).__name__}")
     request: dict[str, Any] = {"mode": mode, "inputs": dict(inputs)}
     if output_columns is not None:
         request["output_columns"] = list(output_columns)
@@ -196,7 +202,7 @@ def workspace_or_default(workspace_id: str | None, config: ClientConfig) -> str:
 
     :raises ConfigurationError: there is neither.
     """
-    workspace_id = workspace_id or config.workspace_id
-    if not workspace_id:
+    workspace_id = config.workspace_id if workspace_id is None else workspace_id
+    if workspace_id is None:
         raise ConfigurationError("a workspace id is needed here, and workspace_id is not set")
     return workspace_id

@@ -162,6 +162,8 @@ _BY_STATUS: dict[int, type[BitScaleError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    408: TransportError,
+    425: TransportError,
     429: RateLimitedError,
 }
 
@@ -178,7 +180,7 @@ def from_response(
     succeeded = 200 <= status < 300
     if succeeded and b'"error"' not in body:
         return None
-    code, message = _code_and_message(body)
+    code, message = _code_and_message(body, may_be_run=succeeded)
     if succeeded and code not in _BY_CODE:
         return None
     retry_after = parse_retry_after(headers.get("Retry-After"), time.time() if now is None else now)
@@ -196,16 +198,17 @@ def from_response(
     )
 
 
-def _code_and_message(body: bytes) -> tuple[str | None, str]:
+def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str]:
     try:
         payload = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         payload = None
     error = payload.get("error") if isinstance(payload, dict) else None
-    if isinstance(error, dict) and "status" not in payload:
+    # A run that failed has a status and an error, and is an answer like any other.
+    if isinstance(error, dict) and not (may_be_run and "status" in payload):
         code = error.get("code")
         return (
-            code if isinstance(code, str) else None,
+            _shorten(code) if isinstance(code, str) else None,
             _shorten(str(error.get("message") or "")),
         )
     return None, _shorten(body.decode("utf-8", errors="replace"))

@@ -6,6 +6,7 @@ does not know are tolerated; the answer as it came is kept in ``raw``. Times are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -323,7 +324,10 @@ def _text(data: Json, key: str) -> str | None:
 
 def _number(data: Json, key: str) -> Number | None:
     value = data.get(key)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    # JSON as Python reads it knows NaN and Infinity.
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, (int, float)) else None
 
 
 def _int(data: Json, key: str) -> int | None:

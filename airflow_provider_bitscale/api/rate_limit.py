@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 # Until the first answer tells the limit, only so many requests may be under way.
 UNLEARNED_IN_FLIGHT = 4
@@ -38,6 +39,8 @@ class RateLimit:
         self._answered = False
         self._limit: float | None = None
         self._available = 0.0
+        # Requests of ours that the server may have counted in this window.
+        self._used = 0
         self._reset_at: float | None = None
         self._clock_skew = 0.0
         self._last_sent = 0.0
@@ -54,6 +57,7 @@ class RateLimit:
         """A request leaves now."""
         self._in_flight += 1
         self._available -= 1
+        self._used += 1
         self._last_sent = now
         if self.requests_per_minute:
             self._next_slot = max(self._next_slot, now - BURST_SECONDS) + 60.0 / self.requests_per_minute
@@ -85,7 +89,10 @@ class RateLimit:
         if self._limit is None:
             return 0.0
         if self._available < 1:
-            return UNTIL_AN_ANSWER if self._reset_at is None else self._reset_at + RESET_MARGIN - now
+            if self._reset_at is not None:
+                return self._reset_at + RESET_MARGIN - now
+            # With no answer under way there is none to wait for: one request goes and finds out.
+            return UNTIL_AN_ANSWER if self._in_flight else 0.0
         if self._reset_at is None or self._available > self._limit / 2:
             return 0.0
         # The second half of a window is spread evenly, so that whoever comes late finds room.
@@ -94,7 +101,8 @@ class RateLimit:
     def _roll_over(self, now: float) -> None:
         if self._limit is not None and self._reset_at is not None and now >= self._reset_at + RESET_MARGIN:
             # Requests still under way may be counted in the new window.
-            self._available = self._limit - self._in_flight
+            self._used = self._in_flight
+            self._available = self._limit - self._used
             self._reset_at = None
 
     def _learn(self, now: float, headers: Mapping[str, str]) -> None:
@@ -107,21 +115,27 @@ class RateLimit:
             return
         if self._limit is None:
             self._limit = remaining
-        # The server may not have counted the requests still under way.
-        available = remaining - self._in_flight
         if reset is None:
-            self._available = available
-            if available < 1:
+            self._available = remaining - self._in_flight
+            if self._available < 1:
                 self._blocked_until = max(self._blocked_until, now + 1.0)
             return
         reset_at = min(reset - self._skew(now, headers), now + MAX_RETRY_AFTER)
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
-            self._available = min(self._available, available)
+            self._available = min(self._available, self._left(self._limit, remaining))
         elif reset_at > now and (self._reset_at is None or reset_at > self._reset_at):
-            fresh = self._reset_at is not None
-            self._available = available if fresh else min(available, self._limit - self._in_flight)
+            if self._reset_at is not None:
+                self._used = self._in_flight + 1
+            self._available = self._left(self._limit, remaining)
             self._reset_at = reset_at
+
+    def _left(self, limit: float, remaining: float) -> float:
+        """What is left of a window by an answer, for requests that have not left yet."""
+        if limit - remaining > self._used:
+            # Somebody else uses this key. The server may not have counted our requests still under way.
+            return remaining - self._in_flight
+        return min(remaining, limit - self._used)
 
     def _skew(self, now: float, headers: Mapping[str, str]) -> float:
         """Seconds by which the server's clock is ahead of ours, as far as its Date header tells."""
@@ -160,6 +174,8 @@ def _number(value: str | None) -> float | None:
     return number if number is not None and 0 <= number < float("inf") else None
 
 
+# A Date header changes once a second, and may be read a thousand times in it.
+@lru_cache(maxsize=16)
 def _http_date(value: str | None) -> float | None:
     try:
         return parsedate_to_datetime(value).timestamp() if value else None

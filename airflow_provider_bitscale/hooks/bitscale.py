@@ -296,7 +296,10 @@ class BitScaleHook(BaseHook):
 
     async def atest_connection(self) -> tuple[bool, str]:
         """Async twin of :meth:`test_connection`."""
-        await self.aconfig()
+        try:
+            await self.aconfig()
+        except BitScaleError as error:
+            return False, str(error)
         return await asyncio.to_thread(self.test_connection)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -68,9 +69,19 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
         url = f"{schema or 'https'}://{url}"
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
+    if _is_bare_ipv6(authority):
+        authority = f"[{authority}]"
     if port and ":" not in authority.rpartition("]")[2]:
         authority = f"{authority}:{port}"
     return f"{scheme}://{authority}{slash + path if path else _API_PATH}"
+
+
+def _is_bare_ipv6(host: str) -> bool:
+    """Whether a host is an IPv6 address without its brackets, as Airflow's URIs leave it."""
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def _extra_fields(extra: str | Mapping[str, Any] | None, problems: list[str]) -> Mapping[str, Any]:

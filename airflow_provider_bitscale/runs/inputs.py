@@ -109,7 +109,9 @@ _EXPECTED = {
 
 def _fits(kind: ColumnType, value: Any) -> bool:
     if kind is ColumnType.NUMBER:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, float):
+            return math.isfinite(value)
+        return isinstance(value, int) and not isinstance(value, bool)
     if kind is ColumnType.BOOLEAN:
         return isinstance(value, bool)
     if kind not in _EXPECTED:

@@ -68,9 +68,12 @@ class Ledger:
         if stored is None:
             return None
         try:
-            return Record(**stored)
+            record = Record(**stored)
         except TypeError:
-            raise AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}") from None
+            record = None
+        if record is None or not _makes_sense(record):
+            raise AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}")
+        return record
 
     def write(self, record: Record) -> None:
         """Make a record durable."""
@@ -89,6 +92,14 @@ class Ledger:
     def forget(self) -> None:
         """Nothing was started, or what was started has failed: the next try submits anew."""
         self._store.delete(KEY)
+
+
+def _makes_sense(record: Record) -> bool:
+    if record.phase == INTENT:
+        return True
+    if record.phase == SUBMITTED:
+        return record.run_id is not None
+    return record.phase == COLLECTED and (record.run_id is not None or record.result is not None)
 
 
 def with_deadline(record: Record, deadline: float) -> Record:

@@ -69,8 +69,11 @@ class Outcome:
             raise ValueError(f"the trigger sent an event that is none of ours: {event!r}")
         error = event.get("error")
         if error is not None:
-            fields = {key: value for key, value in error.items() if key != "kind"}
-            error = KINDS[error["kind"]](**fields)
+            try:
+                fields = {key: value for key, value in error.items() if key != "kind"}
+                error = KINDS[error["kind"]](**fields)
+            except (AttributeError, KeyError, TypeError):
+                raise ValueError(f"the trigger sent an error that is none of ours: {error!r}") from None
         return cls(event["outcome"], event.get("data"), error)
 
 

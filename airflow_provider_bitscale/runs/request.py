@@ -72,7 +72,7 @@ def webhook_url_problems(url: Any) -> list[str]:
     """What BitScale would say against a webhook URL (API document, "Webhook Delivery")."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
-        host = (parts.hostname or "") if parts else ""
+        host, _ = (parts.hostname or "", parts.port) if parts else ("", None)
     except ValueError:
         parts, host = None, ""
     if parts is None or parts.scheme != "https" or not host:

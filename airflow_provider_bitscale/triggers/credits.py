@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import CreditsDecision
 from airflow_provider_bitscale.triggers.run_completed import first_pause
+from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 
 
 class CreditsTrigger(BaseTrigger):
@@ -56,8 +56,8 @@ class CreditsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is an outcome, and yield it."""
-        hook = BitScaleHook(self.bitscale_conn_id)
         await asyncio.sleep(first_pause(self.poll_interval, self.deadline))
         decision = CreditsDecision(self.deadline, self.poll_interval, self.min_credits)
+        hook = shared_hook(self.bitscale_conn_id)
         outcome = await hook.awatch_credits(self.workspace_id, decision)
         yield TriggerEvent(outcome.to_event())

@@ -10,8 +10,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import RunDecision
+from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 
 
 class RunCompletedTrigger(BaseTrigger):
@@ -52,11 +52,10 @@ class RunCompletedTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is an outcome, and yield it."""
-        hook = BitScaleHook(self.bitscale_conn_id)
         await asyncio.sleep(first_pause(self.poll_interval, self.deadline))
-        outcome = await hook.awatch_run(
-            self.grid_id, RunDecision(self.deadline, self.poll_interval, self.run_id)
-        )
+        decision = RunDecision(self.deadline, self.poll_interval, self.run_id)
+        hook = shared_hook(self.bitscale_conn_id)
+        outcome = await hook.awatch_run(self.grid_id, decision)
         yield TriggerEvent(outcome.to_event())
 
     async def on_kill(self) -> None:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import pacing
+from airflow_provider_bitscale.emulator import Emulator
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "example_dags"
+FIXTURE_DAGS = HERE / "dags"
+
+Connect = Callable[..., None]
+RunDag = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def _shared() -> Iterator[Emulator]:
+    with Emulator(run_seconds=(0.05, 0.1)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(_shared: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """A fast emulator in its start state, and `bitscale_default` leading to it."""
+    _shared.control.reset()
+    # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
+    pacing._pacers.clear()
+    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", _shared.connection_json())
+    return _shared
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """`connect(password=…, host=…, extra={…})`: these are the fields of `bitscale_default` now."""
+
+    def set_connection(**fields: Any) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps({"conn_type": "bitscale", **fields}))
+
+    return set_connection
+
+
+def posts(emulator: Emulator) -> list[dict[str, Any]]:
+    """The bodies of all runs asked for, in order."""
+    wire = emulator.control.requests()
+    return [json.loads(request["body"]) for request in wire if request["method"] == "POST"]
+
+
+@pytest.fixture(scope="session")
+def _metadata_database() -> None:
+    bundles = [
+        {
+            "name": f"{folder.name} of the tests",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(folder)},
+        }
+        for folder in (EXAMPLES, FIXTURE_DAGS)
+    ]
+    os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps(bundles)
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+class FinishedDag:
+    """A run of a DAG by `dag.test()`, and what its tasks returned."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    @property
+    def states(self) -> dict[str, str]:
+        """State by task id; by `task_id[map_index]` for mapped ones."""
+        return {
+            ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": str(ti.state)
+            for ti in self.run.get_task_instances()
+        }
+
+    def xcom(self, task_id: str, map_index: int = -1) -> Any:
+        """What a task returned."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            row = session.scalars(
+                XComModel.get_many(
+                    key="return_value",
+                    run_id=self.run.run_id,
+                    dag_ids=[self.run.dag_id],
+                    task_ids=[task_id],
+                    map_indexes=[map_index],
+                )
+            ).one()
+            return XComModel.deserialize_value(row)
+
+
+@pytest.fixture
+def run_dag(_metadata_database: None, emulator: Emulator) -> RunDag:
+    """`run_dag(folder, dag_id, **conf)`: run a DAG of that folder with a real `dag.test()`."""
+
+    def run(folder: Path, dag_id: str, **conf: Any) -> FinishedDag:
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(folder)
+        assert bag.import_errors == {}
+        return FinishedDag(bag.dags[dag_id].test(run_conf=conf))
+
+    return run

@@ -1,0 +1,120 @@
+"""Runs tasks as Airflow does, without Airflow: tries, deferral, rescheduling and the state between tries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from importlib import import_module
+from typing import Any
+
+from airflow.sdk import NEVER_EXPIRE, BaseOperator  # type: ignore[attr-defined]
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.triggers.base import BaseTrigger
+
+
+class Crash(BaseException):
+    """The worker process is gone. Not an Exception: nothing may catch it and go on."""
+
+
+class MemoryStore:
+    """A task state store that keeps JSON, as the real one does.
+
+    ``journal`` has the value written last and, for each write, its phase and what ``observe`` saw just then.
+    A write whose phase is ``crash_before`` is lost with the process; one in ``crash_after`` is kept.
+    """
+
+    def __init__(self, observe: Callable[[], int] = lambda: 0) -> None:
+        self.values: dict[str, str] = {}
+        self.journal: list[tuple[str, int]] = []
+        self.crash_before: str | None = None
+        self.crash_after: str | None = None
+        self._observe = observe
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        assert value is not None
+        assert retention is NEVER_EXPIRE, "a record that expires is a run paid for twice"
+        self.journal.append((value["phase"], self._observe()))
+        if value["phase"] == self.crash_before:
+            raise Crash
+        self.values[key] = json.dumps(value, allow_nan=False)
+        if value["phase"] == self.crash_after:
+            raise Crash
+
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
+
+@dataclass
+class FakeTaskInstance:
+    """What our tasks read of a task instance."""
+
+    max_tries: int
+    first_reschedule: datetime | None = None
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first_reschedule
+
+
+@dataclass
+class TaskRun:
+    """One task instance over its tries, each with an operator made anew, as in a new process.
+
+    :param make: makes the operator.
+    """
+
+    make: Callable[[], BaseOperator]
+    store: MemoryStore = field(default_factory=MemoryStore)
+    max_tries: int = 2
+    triggers: list[BaseTrigger] = field(default_factory=list)
+    reschedules: int = 0
+
+    def attempt(self) -> Any:
+        """One try, from the first `execute` to the value returned or the error raised."""
+        ti = FakeTaskInstance(self.max_tries)
+        context: Any = {"ti": ti, "task_state_store": self.store}
+        while True:
+            try:
+                return self.make().execute(context)
+            except AirflowRescheduleException as again:
+                self.reschedules += 1
+                ti.first_reschedule = ti.first_reschedule or datetime.now(timezone.utc)
+                time.sleep(max(0.0, again.reschedule_date.timestamp() - time.time()))
+                continue
+            except TaskDeferred as raised:
+                deferred = raised
+            break
+        assert isinstance(deferred.trigger, BaseTrigger)
+        assert not deferred.kwargs, "dag.test() drops them"
+        self.triggers.append(deferred.trigger)
+        event = fire(deferred.trigger)
+        return self.make().resume_execution(deferred.method_name, {"event": event}, context)
+
+    def clear(self) -> None:
+        """What a person's Clear does to a task instance: `max_tries` grows."""
+        self.max_tries += 3
+
+
+def recreated(trigger: BaseTrigger) -> BaseTrigger:
+    """The trigger as a triggerer builds it from its row: by class path, from JSON."""
+    path, arguments = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    copy: BaseTrigger = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
+    return copy
+
+
+def fire(trigger: BaseTrigger) -> Any:
+    """Run a trigger as a triggerer does; the payload of its one event, by way of JSON."""
+
+    async def only_event() -> Any:
+        events = [event async for event in recreated(trigger).run()]
+        assert len(events) == 1
+        return events[0].payload
+
+    return json.loads(json.dumps(asyncio.run(only_event())))

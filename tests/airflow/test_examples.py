@@ -1,0 +1,86 @@
+"""Every example DAG does what it shows, by a real `dag.test()` against the emulator."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_bitscale.emulator import Emulator
+from tests.airflow.conftest import EXAMPLES, RunDag, posts
+
+FILES = sorted(EXAMPLES.glob("bitscale_*.py"))
+ADA = "ada.lovelace@analyticalengines.com"
+
+
+def credits_spent(emulator: Emulator) -> int:
+    return 65_800 - int(emulator.control.state()["credits"]["ws_abc123"]["remaining"])
+
+
+def test_each_is_one_short_file_that_imports_without_an_error() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(EXAMPLES)
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {file.stem for file in FILES}
+    assert all(dag.doc_md for dag in bag.dags.values())
+    for file in FILES:
+        assert len(file.read_text(encoding="utf-8").splitlines()) < 80, file.name
+
+
+def test_one_row(run_dag: RunDag, emulator: Emulator) -> None:
+    dag = run_dag(EXAMPLES, "bitscale_one_row")
+    result = dag.xcom("enrich")
+    assert list(result["outputs"]) == ["Enriched Email"]
+    assert result["credits"]["consumed"] == credits_spent(emulator) > 0
+
+
+def test_one_row_deferrable(run_dag: RunDag, emulator: Emulator) -> None:
+    dag = run_dag(EXAMPLES, "bitscale_one_row_deferrable", name="Ada {{ ds }} Lovelace", company="X")
+    assert dag.states == {"enrich": "success", "report": "success"}
+    result = dag.xcom("enrich")
+    found, spent = result["outputs"]["Enriched Email"], result["credits"]["consumed"]
+    assert dag.xcom("report") == f"{found} for {spent} credits"
+    [post] = posts(emulator)
+    assert "Ada {{ ds }} Lovelace" in post["inputs"].values()
+
+
+def test_submit_then_collect(run_dag: RunDag, emulator: Emulator) -> None:
+    dag = run_dag(EXAMPLES, "bitscale_submit_then_collect")
+    receipt, result = dag.xcom("submit"), dag.xcom("collect")
+    assert set(receipt) == {"run_id", "grid_id", "status"}
+    assert result["run_id"] == receipt["run_id"]
+    assert result["status"] == "completed"
+    assert result["outputs"]["Full Name"] == "Alan Turing"
+    assert len(posts(emulator)) == 1
+
+
+def test_credits_gate(run_dag: RunDag, emulator: Emulator) -> None:
+    dag = run_dag(EXAMPLES, "bitscale_credits_gate")
+    assert dag.states == {"enough_credits": "success", "enrich": "success"}
+    assert dag.xcom("enough_credits")["remaining"] == 65_800
+
+
+def test_enrich_csv(
+    run_dag: RunDag, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BITSCALE_EXAMPLE_OUTPUT", str(tmp_path))
+    dag = run_dag(EXAMPLES, "bitscale_enrich_csv")
+    assert set(dag.states.values()) == {"success"}, dag.states
+    written = Path(dag.xcom("write_enriched"))
+    assert written == tmp_path / "enriched_leads.csv"
+    with (EXAMPLES / "data" / "leads.csv").open(newline="", encoding="utf-8") as file:
+        leads = list(csv.DictReader(file))
+    with written.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["Full Name"], row["Company"]) for row in rows] == [
+        (lead["name"], lead["company"]) for lead in leads
+    ]
+    assert all(row["Enriched Email"] and row["LinkedIn URL"] for row in rows)
+    assert sum(int(row["Credits"]) for row in rows) == credits_spent(emulator)
+    assert len(posts(emulator)) == emulator.control.state()["runs_paid"] == len(leads) == 8
+    # A lead whose name looks like a template is a lead with a strange name.
+    assert rows[-1]["Full Name"] == "{{ ds }} Smith"
+    names = [post["inputs"]["3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"] for post in posts(emulator)]
+    assert sorted(names) == sorted(lead["name"] for lead in leads)

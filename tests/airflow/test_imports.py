@@ -1,0 +1,35 @@
+"""What importing a module brings along: seen from a process that has imported nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CLIENTS = {"requests", "aiohttp"}
+SERVERS = {"starlette", "uvicorn", "airflow_provider_bitscale.emulator"}
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("airflow_provider_bitscale", {"airflow", "airflow_provider_bitscale.api"} | CLIENTS | SERVERS),
+        ("airflow_provider_bitscale.api", {"airflow"} | CLIENTS | SERVERS),
+        ("airflow_provider_bitscale.api.client", {"airflow", "aiohttp"} | SERVERS),
+        ("airflow_provider_bitscale.api.async_client", {"airflow"} | SERVERS),
+        ("airflow_provider_bitscale.operators.run_grid", CLIENTS | SERVERS),
+        ("airflow_provider_bitscale.sensors.run_completed", CLIENTS | SERVERS),
+        ("airflow_provider_bitscale.sensors.credits", CLIENTS | SERVERS),
+        ("airflow_provider_bitscale.triggers.run_completed", {"requests"} | SERVERS),
+        ("airflow_provider_bitscale.emulator", {"airflow", "airflow_provider_bitscale.api"} | CLIENTS),
+    ],
+)
+def test_a_module_brings_along_no_more_than_it_needs(module: str, forbidden: set[str]) -> None:
+    program = f"""
+import sys
+import {module}
+print(*sorted({forbidden!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

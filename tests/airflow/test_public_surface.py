@@ -1,0 +1,199 @@
+"""The names, arguments and shapes that users rely on, each pinned once."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale import api
+from airflow_provider_bitscale.hooks.connection import EXTRA_FIELDS
+from airflow_provider_bitscale.provider_info import PROVIDER_INFO
+from tests.airflow.harness import recreated
+
+PACKAGE = "airflow_provider_bitscale"
+REQUIRED = inspect.Parameter.empty
+CONN = {"bitscale_conn_id": "bitscale_default"}
+SENSOR = {**CONN, "deferrable": None}
+
+# Class: its constructor's arguments with their defaults, and whether they are keyword-only. Sensors hand on
+# what they do not name to Airflow's BaseSensorOperator.
+CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
+    "hooks.bitscale.BitScaleHook": (CONN, False),
+    "operators.run_grid.RunGridOperator": (
+        {
+            "grid_id": REQUIRED,
+            "inputs": REQUIRED,
+            "output_columns": None,
+            "mode": "async",
+            "webhook_url": None,
+            "wait_for_completion": True,
+            "deferrable": None,
+            "poll_interval": 5,
+            "timeout": 3600,
+            "min_credits": None,
+            "validate_inputs": True,
+            "key_outputs_by": "name",
+            "on_ambiguous_submit": "fail",
+            **CONN,
+        },
+        True,
+    ),
+    "triggers.run_completed.RunCompletedTrigger": (
+        dict.fromkeys(("bitscale_conn_id", "grid_id", "run_id", "poll_interval", "deadline"), REQUIRED),
+        True,
+    ),
+    "triggers.credits.CreditsTrigger": (
+        dict.fromkeys(
+            ("bitscale_conn_id", "workspace_id", "min_credits", "poll_interval", "deadline"), REQUIRED
+        ),
+        True,
+    ),
+    "sensors.run_completed.RunCompletedSensor": (
+        {"grid_id": REQUIRED, "run_id": REQUIRED, "key_outputs_by": "name", "poke_interval": 5, **SENSOR},
+        True,
+    ),
+    "sensors.credits.CreditsSensor": ({"min_credits": REQUIRED, "workspace_id": None, **SENSOR}, True),
+}
+
+TEMPLATE_FIELDS = {
+    "operators.run_grid.RunGridOperator": {
+        "grid_id", "inputs", "output_columns", "webhook_url", "bitscale_conn_id",
+    },
+    "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "bitscale_conn_id"},
+    "sensors.credits.CreditsSensor": {"workspace_id", "bitscale_conn_id"},
+}  # fmt: skip
+
+HOOK_METHODS = {
+    "get_current_user": "()",
+    "list_workspaces": "()",
+    "get_workspace": "(workspace_id=None)",
+    "list_grids": "(search=None, workspace_id=None)",
+    "get_grid": "(grid_id)",
+    "run_grid": ("(grid_id, inputs, *, mode='async', output_columns=None, webhook_url=None, timeout=None)"),
+    "get_run": "(grid_id, run_id)",
+    "wait_for_run": "(grid_id, run_id, *, poll_interval=5, timeout=3600)",
+    "test_connection": "()",
+}
+
+API_NAMES = {
+    "AsyncClient", "Client", "ClientConfig",
+    "Column", "ColumnType", "Credits", "Grid", "GridSettings", "Plan", "Run", "RunCredits", "RunStatus",
+    "User", "Workspace",
+    "AmbiguousSubmitError", "AuthenticationError", "BitScaleError", "ConfigurationError",
+    "InsufficientCreditsError", "InvalidRequestError", "NotFoundError", "PermissionDeniedError",
+    "RateLimitedError", "RunFailedError", "RunLimitExceededError", "RunTimedOutError", "ServerError",
+    "TransportError",
+}  # fmt: skip
+
+
+def load(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(f"{PACKAGE}.{module}"), name)
+
+
+def _nothing() -> None:
+    """The constructor of a class that defines none."""
+
+
+def own_arguments(kind: type) -> dict[str, inspect.Parameter]:
+    """The constructor's arguments, those of our own base classes included."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in kind.__mro__:
+        if base.__module__.startswith(PACKAGE):
+            parameters = inspect.signature(
+                inspect.unwrap(vars(base).get("__init__", _nothing))
+            ).parameters.values()
+            named = [p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+            found = {**{p.name: p for p in named}, **found}
+    return found
+
+
+@pytest.mark.parametrize("path", CONSTRUCTORS)
+def test_constructor_arguments_and_defaults(path: str) -> None:
+    expected, keyword_only = CONSTRUCTORS[path]
+    arguments = own_arguments(load(path))
+    assert {name: argument.default for name, argument in arguments.items()} == expected
+    if keyword_only:
+        assert {argument.kind for argument in arguments.values()} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("path", TEMPLATE_FIELDS)
+def test_template_fields_are_arguments_kept_under_their_own_name(path: str) -> None:
+    kind = load(path)
+    assert set(kind.template_fields) == TEMPLATE_FIELDS[path]
+    assert TEMPLATE_FIELDS[path] <= set(own_arguments(kind))
+
+
+@pytest.mark.parametrize("name", HOOK_METHODS)
+def test_hook_methods_and_their_async_twins_take_the_same(name: str) -> None:
+    hook = load("hooks.bitscale.BitScaleHook")
+    method, twin = getattr(hook, name), getattr(hook, f"a{name}")
+    assert _untyped(method) == _untyped(twin) == HOOK_METHODS[name]
+    assert inspect.iscoroutinefunction(twin)
+    assert not inspect.iscoroutinefunction(method)
+
+
+def _untyped(method: Any) -> str:
+    signature = inspect.signature(method)
+    parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values() if p.name != "self"]
+    return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
+
+
+@pytest.mark.parametrize("path", [path for path in CONSTRUCTORS if path.startswith("triggers.")])
+def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
+    arguments = {
+        "bitscale_conn_id": "c", "grid_id": "g", "run_id": "r", "workspace_id": None,
+        "min_credits": 5, "poll_interval": 2.5, "deadline": 1234567890.25,
+    }  # fmt: skip
+    wanted = {name: arguments[name] for name in CONSTRUCTORS[path][0]}
+    trigger = load(path)(**wanted)
+    assert trigger.serialize() == (f"{PACKAGE}.{path}", wanted)
+    assert json.loads(json.dumps(wanted)) == wanted
+    assert recreated(trigger).serialize() == trigger.serialize()
+
+
+def test_connection_type_and_fields() -> None:
+    hook = load("hooks.bitscale.BitScaleHook")
+    [connection_type] = PROVIDER_INFO["connection-types"]
+    assert (hook.conn_type, hook.default_conn_name, hook.conn_name_attr, hook.hook_name) == (
+        "bitscale",
+        "bitscale_default",
+        "bitscale_conn_id",
+        "BitScale",
+    )
+    assert connection_type["connection-type"] == hook.conn_type
+    assert connection_type["hook-name"] == hook.hook_name
+    assert (
+        tuple(connection_type["conn-fields"])
+        == EXTRA_FIELDS
+        == (
+            "workspace_id",
+            "timeout",
+            "requests_per_minute",
+            "webhook_secret",
+            "allow_insecure_http",
+            "verify",
+            "proxies",
+        )
+    )
+
+
+def test_the_api_package_exports_these_names_and_no_others() -> None:
+    assert set(api.__all__) == API_NAMES
+    assert {name for name in API_NAMES if getattr(api, name, None) is None} == set()
+    with pytest.raises(AttributeError):
+        api.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(API_NAMES) if name.endswith("Error")])
+def test_every_error_is_in_the_tree_and_carries_its_facts(name: str) -> None:
+    kind = getattr(api, name)
+    assert issubclass(kind, api.BitScaleError)
+    facts = {"status": 418, "code": "TEAPOT", "request": "GET /tea", "retry_after": 2.5}
+    error = kind("no coffee", **facts)
+    assert {key: getattr(error, key) for key in ("message", *facts)} == {"message": "no coffee", **facts}
+    assert str(error) == "GET /tea: 418 TEAPOT: no coffee"

@@ -1,0 +1,72 @@
+"""Both clients behind one call, so that one suite holds for the two of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+from airflow_provider_bitscale.api import AsyncClient, Client, ClientConfig
+from airflow_provider_bitscale.emulator import Emulator
+
+
+class Caller(Protocol):
+    """Calls a client's method by its name and waits for the answer."""
+
+    def __call__(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """What the method returns or raises."""
+
+
+Opener = Callable[[ClientConfig], Caller]
+
+
+@contextmanager
+def sync_client(config: ClientConfig) -> Iterator[Caller]:
+    """The sync client."""
+    with Client(config) as client:
+        yield lambda method, *args, **kwargs: getattr(client, method)(*args, **kwargs)
+
+
+@contextmanager
+def async_client(config: ClientConfig) -> Iterator[Caller]:
+    """The async client, in an event loop of its own that turns only while a call waits."""
+    loop = asyncio.new_event_loop()
+    client = AsyncClient(config)
+    loop.run_until_complete(client.__aenter__())
+    try:
+        yield lambda method, *args, **kwargs: loop.run_until_complete(
+            getattr(client, method)(*args, **kwargs)
+        )
+    finally:
+        loop.run_until_complete(client.__aexit__())
+        loop.close()
+
+
+@contextmanager
+def opener(kind: str) -> Iterator[Opener]:
+    """Opens clients of one kind and closes them all in the end."""
+    open_one = {"sync": sync_client, "async": async_client}[kind]
+    with ExitStack() as stack:
+        yield lambda config: stack.enter_context(open_one(config))
+
+
+def config_for(emulator: Emulator, **changes: Any) -> ClientConfig:
+    """A configuration for an emulator."""
+    settings: dict[str, Any] = {
+        "api_key": emulator.api_key,
+        "workspace_id": emulator.workspace_id,
+        "base_url": emulator.base_url,
+        "timeout": 5.0,
+    }
+    return ClientConfig(**{**settings, **changes})
+
+
+def posts(emulator: Emulator) -> list[dict[str, Any]]:
+    """The POSTs on the emulator's wire."""
+    return [request for request in emulator.control.requests() if request["method"] == "POST"]
+
+
+def polls(emulator: Emulator) -> list[dict[str, Any]]:
+    """The polls of runs on the emulator's wire."""
+    return [request for request in emulator.control.requests() if "/runs/" in request["path"]]

@@ -1,0 +1,149 @@
+"""The configuration: every problem at once, and the key nowhere to be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
+from airflow_provider_bitscale.api.config import is_loopback
+
+KEY = "key-4c9f1b7de2a84f03b6d5"
+
+PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
+    "no key": ({"api_key": ""}, "API key is missing"),
+    "line break in the key": ({"api_key": "abc\ndef"}, "characters that no header can carry"),
+    "key with umlaut": ({"api_key": "schlüssel"}, "characters that no header can carry"),
+    "key with a space around": ({"api_key": " abc"}, "characters that no header can carry"),
+    "empty workspace": ({"workspace_id": ""}, "workspace_id '' is not an id"),
+    "workspace with line break": ({"workspace_id": "a\r\nb"}, r"workspace_id 'a\r\nb' is not an id"),
+    "no scheme": ({"base_url": "api.bitscale.ai"}, "must begin with https:// and name a host"),
+    "ftp": ({"base_url": "ftp://api.bitscale.ai"}, "must begin with https://"),
+    "no host": ({"base_url": "https:///api/v1"}, "name a host"),
+    "no port": ({"base_url": "https://host:port/"}, "not a URL"),
+    "half an address": ({"base_url": "https://[::1"}, "not a URL"),
+    "user in the URL": ({"base_url": "https://user:pass@host"}, "may not hold credentials"),
+    "query in the URL": ({"base_url": "https://host/?a=b"}, "a query or a fragment"),
+    "fragment in the URL": ({"base_url": "https://host/#a"}, "a query or a fragment"),
+    "plain http": ({"base_url": "http://api.bitscale.ai"}, "would send the API key unencrypted"),
+    "no timeout": ({"timeout": 0.0}, "timeout must be a number of seconds above 0"),
+    "endless timeout": ({"timeout": float("inf")}, "timeout must be"),
+    "timeout that is none": ({"timeout": float("nan")}, "timeout must be"),
+    "no rate": ({"requests_per_minute": 0}, "requests_per_minute must be above 0"),
+    "negative rate": ({"requests_per_minute": -1}, "requests_per_minute must be above 0"),
+    "no such file": ({"verify": "/no/such.pem"}, "verify names a file that does not exist: '/no/such.pem'"),
+}
+
+
+@pytest.mark.parametrize(("settings", "problem"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_each_problem_is_named(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ClientConfig(**{"api_key": KEY, **settings})
+    assert problem in caught.value.message
+    assert "; " not in caught.value.message, "there is just this one"
+
+
+def test_all_problems_are_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ClientConfig(
+            api_key="",
+            workspace_id="\n",
+            base_url="ftp://x",
+            timeout=-1,
+            requests_per_minute=0,
+            verify="/no/such.pem",
+        )
+    assert len(caught.value.message.split("; ")) == 6
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"workspace_id": "ws_abc123"},
+        {"base_url": "https://bitscale.example:8443/v1/"},
+        {"base_url": "http://127.0.0.1:8080"},
+        {"base_url": "http://[::1]:8080"},
+        {"base_url": "http://localhost"},
+        {"base_url": "http://bitscale.internal", "allow_insecure_http": True},
+        {"verify": False},
+        {"verify": __file__},
+        {"proxies": {"https": "http://user:secret@proxy:3128"}},
+    ],
+    ids=str,
+)
+def test_what_is_fine(settings: dict[str, Any]) -> None:
+    config = ClientConfig(api_key=KEY, **settings)
+    assert not config.base_url.endswith("/")
+    for text in (repr(config), str(config), f"{config}"):
+        assert KEY not in text
+        assert "secret" not in text
+
+
+@pytest.mark.parametrize("key", ["abc\ndef-secret", "schlüssel-secret", " secret "])
+def test_a_key_that_is_refused_is_not_shown(key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ClientConfig(api_key=key)
+    assert "secret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("bitscale.localhost", True),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("bitscale.ai", False),
+    ],
+)
+def test_what_is_this_machine(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_equal_configurations_are_one_and_a_new_key_is_another() -> None:
+    same = [ClientConfig(api_key=KEY, proxies={"https": "http://p"}) for _ in range(2)]
+    assert len({*same}) == 1
+    assert ClientConfig(api_key=KEY) != ClientConfig(api_key=KEY + "x")
+
+
+def test_the_configured_proxies_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://env:1")
+    monkeypatch.setenv("https_proxy", "http://env:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "inside.example")
+    assert ClientConfig(api_key=KEY).proxy == "http://env:1"
+    assert ClientConfig(api_key=KEY, base_url="https://inside.example").proxy is None
+    assert ClientConfig(api_key=KEY, proxies={"https": "http://own:2"}).proxy == "http://own:2"
+    assert ClientConfig(api_key=KEY, proxies={"http": "http://own:2"}).proxy is None
+    assert ClientConfig(api_key=KEY, proxies={}).proxy is None
+
+
+@pytest.mark.parametrize(
+    ("key", "echo"),
+    [
+        pytest.param("abcDEF123", b"abcDEF123", id="as it is"),
+        pytest.param("a+b/c=", b"a%2Bb%2Fc%3D", id="in a URL"),
+        pytest.param("a+b/c=", b"a%2Bb/c%3D", id="in a path"),
+        pytest.param("a/b", b"a\\/b", id="in PHP's JSON"),
+        pytest.param('a"b', b'a\\"b', id="in JSON"),
+        pytest.param("a&b", b"a&amp;b", id="in HTML"),
+    ],
+)
+def test_the_key_is_scrubbed_in_every_spelling(key: str, echo: bytes) -> None:
+    config = ClientConfig(api_key=key)
+    assert config.scrub(b"<" + echo + b">") == b"<***>"
+    assert config.scrub_text(f"ü<{echo.decode()}>") == "ü<***>"
+
+
+def test_a_file_of_certificates_may_be_named(tmp_path: Path) -> None:
+    bundle = tmp_path / "authorities.pem"
+    bundle.touch()
+    assert ClientConfig(api_key=KEY, verify=str(bundle)).verify == str(bundle)

@@ -1,0 +1,220 @@
+"""The endpoints as data: the exact path of every id, and the headers endpoint by endpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from airflow_provider_bitscale.api import (
+    ClientConfig,
+    ConfigurationError,
+    InvalidRequestError,
+    TransportError,
+    contract,
+)
+from airflow_provider_bitscale.api.contract import Call
+from tests.api import documents as doc
+
+KEY = "key-4c9f1b7d"
+CONFIG = ClientConfig(api_key=KEY, workspace_id="ws_abc123")
+
+
+def run_grid(grid_id: Any, inputs: Any = None, **changes: Any) -> Call[Any]:
+    settings = {"mode": "async", "output_columns": None, "webhook_url": None, "timeout": None, **changes}
+    return contract.run_grid(grid_id, {} if inputs is None else inputs, **settings)
+
+
+CALLS: dict[str, tuple[Callable[[Any], Call[Any]], str]] = {
+    "get_workspace": (contract.get_workspace, "GET /workspaces/{}"),
+    "list_grids": (contract.list_grids, "GET /workspaces/{}/grids"),
+    "get_grid": (contract.get_grid, "GET /grids/{}"),
+    "run_grid": (run_grid, "POST /grids/{}/run"),
+    "get_run by grid": (lambda grid_id: contract.get_run(grid_id, "run_1"), "GET /grids/{}/runs/run_1"),
+    "get_run by run": (lambda run_id: contract.get_run("grid_001", run_id), "GET /grids/grid_001/runs/{}"),
+}
+QUOTED = {
+    "grid_001": "grid_001",
+    "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890": "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890",
+    "a/b": "a%2Fb",
+    "../../admin": "..%2F..%2Fadmin",
+    "/etc": "%2Fetc",
+    "a\\b": "a%5Cb",
+    "a?b=c": "a%3Fb%3Dc",
+    "a#b": "a%23b",
+    "a%2Fb": "a%252Fb",
+    "%2e%2e": "%252e%252e",
+    "a\r\nHost: evil": "a%0D%0AHost%3A%20evil",
+    "a\x00b": "a%00b",
+    "a b": "a%20b",
+    "a;b@c:d": "a%3Bb%40c%3Ad",
+    "é": "%C3%A9",
+    "网格": "%E7%BD%91%E6%A0%BC",
+    "{grid_id}": "%7Bgrid_id%7D",
+    "..a": "..a",
+}
+REFUSED = ["", " ", "\t\n", ".", "..", "...", "\ud800", "a\udfff", None, 7, b"grid_001", ["a"], {"a": 1}]
+
+
+@pytest.mark.parametrize(("make", "label"), CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize(("id_", "quoted"), QUOTED.items())
+def test_an_id_is_one_segment_of_the_path(
+    make: Callable[[Any], Call[Any]], label: str, id_: str, quoted: str
+) -> None:
+    call = make(id_)
+    assert call.label == label.format(quoted)
+    url = urlsplit(call.url(CONFIG))
+    assert (url.scheme, url.netloc, url.query, url.fragment) == ("https", "api.bitscale.ai", "", "")
+    assert url.path == "/api/v1" + label.format(quoted).split()[1]
+    assert id_ in [unquote(segment) for segment in url.path.split("/")]
+
+
+@pytest.mark.parametrize("make", [make for make, _ in CALLS.values()], ids=CALLS.keys())
+@pytest.mark.parametrize("id_", REFUSED, ids=repr)
+def test_what_is_no_id_is_refused(make: Callable[[Any], Call[Any]], id_: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="_id"):
+        make(id_)
+
+
+@pytest.mark.parametrize(
+    ("search", "query"),
+    [
+        (None, ""),
+        ("", "search="),
+        ("lead", "search=lead"),
+        ("a&b=c", "search=a%26b%3Dc"),
+        ("é #1", "search=%C3%A9+%231"),
+        ("\r\n", "search=%0D%0A"),
+    ],
+)
+def test_the_search_is_one_parameter(search: str | None, query: str) -> None:
+    assert urlsplit(contract.list_grids("ws", search).url(CONFIG)).query == query
+
+
+def test_a_search_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="search is not text"):
+        contract.list_grids("ws", "\ud800")
+
+
+ACCOUNT = {"api_key", "Accept", "User-Agent"}
+HEADERS: dict[str, tuple[Call[Any], set[str]]] = {
+    "1": (contract.get_current_user(), ACCOUNT),
+    "2": (contract.list_workspaces(), ACCOUNT),
+    "3": (contract.get_workspace("ws_abc123"), ACCOUNT),
+    "4": (contract.list_grids("ws_abc123"), ACCOUNT | {"workspace-id"}),
+    "5": (contract.get_grid("grid_001"), ACCOUNT | {"workspace-id"}),
+    "6 run": (run_grid("grid_001"), ACCOUNT | {"workspace-id", "Content-Type"}),
+    "6 poll": (contract.get_run("grid_001", "run_1"), ACCOUNT | {"workspace-id"}),
+}
+
+
+@pytest.mark.parametrize(("call", "names"), HEADERS.values(), ids=HEADERS.keys())
+def test_the_headers_endpoint_by_endpoint(call: Call[Any], names: set[str]) -> None:
+    headers = call.headers(CONFIG)
+    assert set(headers) == names
+    assert headers["api_key"] == KEY
+    assert headers.get("workspace-id", "ws_abc123") == "ws_abc123"
+    assert headers.get("Content-Type", "application/json") == "application/json"
+    without = ClientConfig(api_key=KEY)
+    if "workspace-id" in names and call.workspace_id is None:
+        with pytest.raises(ConfigurationError, match="workspace_id is not set"):
+            call.headers(without)
+    else:
+        assert set(call.headers(without)) == names
+
+
+def test_only_the_run_is_not_repeatable() -> None:
+    assert [name for name, (call, _) in HEADERS.items() if not call.endpoint.repeatable] == ["6 run"]
+
+
+def test_a_listed_workspace_goes_into_path_and_header() -> None:
+    call = contract.list_grids("ws_def456")
+    assert (call.path, call.headers(CONFIG)["workspace-id"]) == ("/workspaces/ws_def456/grids", "ws_def456")
+    with pytest.raises(InvalidRequestError, match="not a workspace id"):
+        contract.list_grids("ws\r\nx-evil: 1").headers(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {}),
+        ({"mode": "sync"}, {"mode": "sync"}),
+        ({"output_columns": ["c1"]}, {"output_columns": ["c1"]}),
+        ({"output_columns": ("c1", "c2")}, {"output_columns": ["c1", "c2"]}),
+        ({"webhook_url": "https://example.com/h"}, {"webhook_url": "https://example.com/h"}),
+    ],
+)
+def test_the_body_of_a_run(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    body = run_grid("grid_001", {"c1": "Zoë {{ 1 }}", "c2": 7}, **changes).body
+    assert body is not None
+    assert json.loads(body) == {"mode": "async", "inputs": {"c1": "Zoë {{ 1 }}", "c2": 7}, **expected}
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [[], "", "text", 7, {"a": float("nan")}, {"a": float("inf")}, {"a": {1}}, {"a": b"x"}, {(1,): 1}],
+)
+def test_inputs_that_are_no_json_object_are_refused(inputs: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="inputs"):
+        run_grid("grid_001", inputs)
+
+
+@pytest.mark.parametrize("given", [None, "ws_given"])
+@pytest.mark.parametrize("configured", [None, "ws_configured"])
+def test_the_workspace_given_goes_before_the_configured(given: str | None, configured: str | None) -> None:
+    config = ClientConfig(api_key=KEY, workspace_id=configured)
+    if given or configured:
+        assert contract.workspace_or_default(given, config) == (given or configured)
+    else:
+        with pytest.raises(ConfigurationError, match="workspace_id is not set"):
+            contract.workspace_or_default(given, config)
+
+
+def test_an_empty_workspace_id_is_not_taken_for_none() -> None:
+    assert contract.workspace_or_default("", CONFIG) == ""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'"x"', b'{"status": ', b"{}", b"<html>", b"\xff", b"[" * 200_000]
+)
+@pytest.mark.parametrize("call", [case[0] for case in HEADERS.values()], ids=HEADERS.keys())
+def test_a_success_that_is_not_as_documented_is_no_success(call: Call[Any], body: bytes) -> None:
+    with pytest.raises(TransportError, match="not as documented") as caught:
+        call.read(CONFIG, 200, {}, body)
+    assert (caught.value.status, caught.value.request, caught.value.sent) == (200, call.label, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        (doc.ACCEPTED_RUN, True),
+        (doc.SYNC_RUN, True),
+        ({"mode": "async", "status": "queued"}, False),
+        ({"status": "queued"}, False),
+        ({"mode": "async", "status": "queued", "run_id": ""}, False),
+        ({"mode": "async", "status": "queued", "run_id": None}, False),
+    ],
+)
+def test_a_run_is_accepted_only_with_an_id_or_an_answer(answer: dict[str, Any], accepted: bool) -> None:
+    call = run_grid("grid_001")
+    if accepted:
+        assert call.read(CONFIG, 201, {}, json.dumps(answer).encode()).raw == answer
+    else:
+        with pytest.raises(TransportError, match="'run_id' is missing"):
+            call.read(CONFIG, 200, {}, json.dumps(answer).encode())
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 500])
+@pytest.mark.parametrize(
+    "template", ['{{"error": {{"code": "C", "message": "bad key {}"}}, "id": "{}"}}', "<p>{}"]
+)
+def test_the_key_in_an_answer_reaches_neither_record_nor_error(status: int, template: str) -> None:
+    body = template.format(KEY, KEY).encode()
+    try:
+        seen = repr(contract.get_current_user().read(CONFIG, status, {}, body).raw)
+    except Exception as error:
+        seen = repr(error) + str(error) + repr(vars(error))
+    assert KEY not in seen

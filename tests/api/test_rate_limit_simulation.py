@@ -1,0 +1,181 @@
+"""The pace as a whole: many clients, a server with a fixed window and a network, under a virtual clock."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+import pytest
+
+from airflow_provider_bitscale.api.rate_limit import RateLimit
+
+# A whole minute, so that windows of any length begin with it.
+EPOCH = 1_800_000_000.0
+
+
+@dataclass
+class Server:
+    """Counts requests in windows of Unix time, and tells of it in the documented headers.
+
+    :param skew: seconds by which its clock is ahead.
+    """
+
+    limit: int
+    window: float
+    skew: float = 0.0
+    served: Counter[int] = field(default_factory=Counter)
+    refused: list[float] = field(default_factory=list)
+
+    def answer(self, now: float) -> tuple[int, dict[str, str]]:
+        now += self.skew
+        window = math.floor(now / self.window)
+        allowed = self.served[window] < self.limit
+        if allowed:
+            self.served[window] += 1
+        else:
+            self.refused.append(now - self.skew)
+        headers = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.limit - self.served[window]),
+            "X-RateLimit-Reset": str(math.ceil((window + 1) * self.window)),
+            "Date": formatdate(int(now), usegmt=True),
+        }
+        return (200 if allowed else 429), headers
+
+    def utilisation(self, skip: int = 2) -> float:
+        """The share of the limit that was served, in all windows but the first ones and the last."""
+        windows = sorted(self.served)[skip:-1]
+        return sum(self.served[window] for window in windows) / (len(windows) * self.limit)
+
+
+@dataclass
+class Network:
+    """How long an answer takes, half of it each way; up to ``spread`` more, so that some are overtaken.
+
+    :param lost: the share of requests that nobody answers.
+    """
+
+    latency: float
+    spread: float = 0.5
+    lost: float = 0.0
+
+
+def simulate(
+    limits: list[RateLimit],
+    server: Server,
+    network: Network,
+    *,
+    start: float,
+    jobs: int,
+    patience: float = 600,
+) -> list[list[int]]:
+    """Send so many requests by each limit; those that were served.
+
+    A request that is refused or lost is sent again at once, ahead of the others.
+    """
+    dice = random.Random(7)
+    waiting = [deque(range(jobs)) for _ in limits]
+    done: list[list[int]] = [[] for _ in limits]
+    number = itertools.count()
+    events: list[tuple[float, int, str, int, int, tuple[int, dict[str, str]] | None]] = []
+
+    def plan(
+        at: float, kind: str, client: int, job: int = -1, answer: tuple[int, dict[str, str]] | None = None
+    ) -> None:
+        heapq.heappush(events, (at, next(number), kind, client, job, answer))
+
+    def send_again(client: int, job: int, now: float) -> None:
+        if not waiting[client]:
+            plan(now, "ask", client)
+        waiting[client].appendleft(job)
+
+    for client in range(len(limits)):
+        plan(start, "ask", client)
+    while events:
+        now, _, kind, client, job, answer = heapq.heappop(events)
+        assert now < start + patience, "somebody waits for ever"
+        limit = limits[client]
+        if kind == "ask" and waiting[client]:
+            delay = limit.delay(now)
+            if delay > 0:
+                plan(now + delay, "ask", client)
+                continue
+            limit.sent(now)
+            there = network.latency / 2 * (1 + network.spread * dice.random())
+            plan(now + there, "arrive", client, waiting[client].popleft())
+            plan(now, "ask", client)
+        elif kind == "arrive":
+            back = now + network.latency / 2 * (1 + network.spread * dice.random())
+            if dice.random() < network.lost:
+                plan(back, "lost", client, job)
+            else:
+                plan(back, "answer", client, job, server.answer(now))
+        elif kind == "lost":
+            limit.failed()
+            send_again(client, job, now)
+        elif kind == "answer" and answer is not None:
+            limit.answered(now, *answer, jitter=dice.random())
+            if answer[0] == 429:
+                send_again(client, job, now)
+            else:
+                done[client].append(job)
+    return done
+
+
+WINDOWS = [(60, 1.0), (600, 60.0), (100, 10.0), (1, 1.0)]
+
+
+@pytest.mark.parametrize(("requests", "window"), WINDOWS)
+@pytest.mark.parametrize("latency", [0.002, 0.02, 0.3])
+@pytest.mark.parametrize("begun", [0.0, 0.5, 0.97])
+def test_no_429_and_hardly_a_request_wasted(
+    requests: int, window: float, latency: float, begun: float
+) -> None:
+    server = Server(requests, window)
+    (done,) = simulate(
+        [RateLimit()], server, Network(latency), start=EPOCH + begun * window, jobs=8 * requests
+    )
+    first_window = EPOCH + begun * window + window + latency
+    assert [at for at in server.refused if at > first_window] == []
+    assert sorted(done) == list(range(8 * requests))
+    if requests > 1:
+        assert server.refused == []
+        assert server.utilisation() >= 0.95
+
+
+@pytest.mark.parametrize("skew", [-1.9, -0.6, 0.6, 1.9, -100.3, 100.3, 5000.0, -5000.0])
+@pytest.mark.parametrize(("requests", "window"), [(600, 60.0), (60, 10.0)])
+def test_clocks_that_differ_delay_but_never_block(requests: int, window: float, skew: float) -> None:
+    for begun in (0.1, 0.97, 0.999):
+        server = Server(requests, window, skew)
+        (done,) = simulate(
+            [RateLimit()], server, Network(0.05), start=EPOCH + begun * window, jobs=6 * requests
+        )
+        assert sorted(done) == list(range(6 * requests))
+        assert server.utilisation() >= 0.8
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_processes_that_share_a_key_share_the_limit(processes: int) -> None:
+    server = Server(600, 60.0)
+    limits = [RateLimit() for _ in range(processes)]
+    served = simulate(limits, server, Network(0.05), start=EPOCH + 5, jobs=3000 // processes)
+    assert all(sorted(done) == list(range(3000 // processes)) for done in served)
+    assert server.utilisation() >= 0.95
+    # A process learns of the others by an answer: what left before it may be refused, nothing after it.
+    for _, refused in itertools.groupby(server.refused, key=lambda at: at // 60.0):
+        times = list(refused)
+        assert times[-1] - times[0] < 0.1
+
+
+@pytest.mark.parametrize("lost", [0.1, 0.9])
+def test_requests_that_nobody_answers_block_nobody(lost: float) -> None:
+    server = Server(60, 1.0)
+    (done,) = simulate([RateLimit()], server, Network(0.02, lost=lost), start=EPOCH, jobs=300)
+    assert sorted(done) == list(range(300))
+    assert server.refused == []

@@ -1,0 +1,208 @@
+"""What happens below HTTP: silence, garbage, proxies, certificates. Both clients, exact bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_bitscale.api import (
+    AmbiguousSubmitError,
+    AsyncClient,
+    Client,
+    ClientConfig,
+    TransportError,
+    contract,
+)
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from tests.api.clients import Opener, config_for, posts
+from tests.api.servers import answering, http_answer, relay
+
+KEY = "key-4c9f1b7de2a84f03b6d5"
+ONCE = {"max_attempts": 1}
+
+
+def config(url: str, **changes: Any) -> ClientConfig:
+    return ClientConfig(**{"api_key": KEY, "workspace_id": "ws", "base_url": url, "timeout": 2.0, **changes})
+
+
+GARBAGE: dict[str, tuple[bytes | float, ...]] = {
+    "nothing": (),
+    "not HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n",),
+    "zeros": (b"\x00" * 64,),
+    "no such status": (b"HTTP/1.1 2OO OK\r\n\r\n",),
+    "half a header": (b"HTTP/1.1 200 OK\r\nContent-Le",),
+    "header without an end": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",),
+    "no such length": (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",),
+    "less than announced": (b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"id": "u"}',),
+    "half a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{}",),
+    "no such chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",),
+    "not gzip": (http_answer(b'{"id": "u"}', "200 OK", "Content-Encoding: gzip"),),
+    "not UTF-8": (http_answer(b'{"id": "\xff\xfe"}'),),
+    "a page": (http_answer(b"<html>Welcome to the hotel's network</html>"),),
+    "no content": (b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",),
+    "deep": (http_answer(b"[" * 100_000),),
+    "key in a broken header": (b"HTTP/1.1 200 OK\r\nX: " + KEY.encode() + b"\x00\x01\r\n\r\n",),
+    "key in a broken status": (b"HTTP/1.1 " + KEY.encode() + b"\r\n\r\n",),
+    "malformed redirect": (http_answer(b"", "302 Found", "Location: http://[::1/" + KEY),),
+}
+
+
+@pytest.mark.parametrize("answers", GARBAGE.values(), ids=GARBAGE.keys())
+def test_whatever_comes_is_an_error_of_ours(open_client: Opener, answers: tuple[bytes | float, ...]) -> None:
+    with answering(*answers) as server:
+        client = open_client(config(server.url))
+        with pytest.raises(TransportError) as caught:
+            client("send", contract.get_current_user(), **ONCE)
+        assert caught.value.sent
+        assert KEY not in repr(caught.value) + str(caught.value) + repr(caught.value.fields())
+        assert caught.value.__cause__ is None
+        with pytest.raises(AmbiguousSubmitError):
+            client("run_grid", "g", {})
+    assert [request.split()[0] for request in server.received].count(b"POST") == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param((5.0,), id="silence"),
+        pytest.param((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", 5.0), id="silence midway"),
+    ],
+)
+def test_a_timeout_is_honoured(open_client: Opener, answers: tuple[bytes | float, ...]) -> None:
+    with answering(*answers) as server:
+        client = open_client(config(server.url, timeout=0.3))
+        started = time.monotonic()
+        with pytest.raises(TransportError) as caught:
+            client("send", contract.get_current_user(), **ONCE)
+        assert 0.25 < time.monotonic() - started < 1.5
+        assert caught.value.sent
+
+
+def test_a_run_may_take_longer_than_other_calls(open_client: Opener, emulator: Emulator) -> None:
+    emulator.control.add_fault("latency", seconds=0.4, on="run_grid")
+    client = open_client(config_for(emulator, timeout=0.2))
+    assert client("run_grid", GRID_ID, {FULL_NAME: "Jane"}, mode="sync").outputs
+    assert client("run_grid", GRID_ID, {FULL_NAME: "Jane"}, timeout=5).run_id
+    with pytest.raises(AmbiguousSubmitError):
+        client("run_grid", GRID_ID, {FULL_NAME: "Jane"})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
+def test_a_request_that_never_left_is_known_as_such(open_client: Opener, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = open_client(config(f"http://{host}:{port}", allow_insecure_http=True))
+    with pytest.raises(TransportError) as caught:
+        client("send", contract.get_run("g", "r"), **ONCE)
+    assert not caught.value.sent
+    assert caught.value.request == "GET /grids/g/runs/r"
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_leaves(
+    open_client: Opener, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    user = http_answer(json.dumps({"id": "usr_1"}).encode())
+    with answering(user, tls=context) as server:
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(TransportError) as caught:
+            open_client(config(url))("send", contract.get_current_user(), **ONCE)
+        assert not caught.value.sent
+        assert server.received == []
+        for verify in (str(certificate), False):
+            assert open_client(config(url, verify=verify))("get_current_user").id == "usr_1"
+
+
+def test_a_server_without_tls_does_not_get_the_key(open_client: Opener) -> None:
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
+        client = open_client(config(server.url.replace("http://", "https://"), timeout=0.3))
+        with pytest.raises(TransportError):
+            client("send", contract.get_current_user(), **ONCE)
+    assert not any(KEY.encode() in received for received in server.received)
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "BitScale's double")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "self-signed.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+def test_a_proxy_is_used_where_one_is_set(open_client: Opener, emulator: Emulator) -> None:
+    port = int(emulator.url.rsplit(":", 1)[1])
+    with relay(port) as proxy:
+        client = open_client(config_for(emulator, proxies={"http": proxy.url}))
+        assert client("get_current_user").id == "usr_abc123"
+    assert b"".join(proxy.received).startswith(f"GET {emulator.base_url}/user/me HTTP/1.1".encode())
+
+
+def test_an_answer_lost_behind_a_proxy_is_ambiguous(open_client: Opener, emulator: Emulator) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid")
+    with relay(int(emulator.url.rsplit(":", 1)[1])) as proxy:
+        client = open_client(config_for(emulator, proxies={"http": proxy.url}))
+        with pytest.raises(AmbiguousSubmitError):
+            client("run_grid", GRID_ID, {FULL_NAME: "Jane"})
+    assert len(posts(emulator)) == 1
+    assert emulator.control.state()["runs_paid"] == 1
+
+
+def test_a_proxy_that_is_not_there_was_never_sent_anything(open_client: Opener, emulator: Emulator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = open_client(config_for(emulator, proxies={"http": f"http://127.0.0.1:{port}"}))
+    with pytest.raises(TransportError) as caught:
+        client("send", contract.get_current_user(), **ONCE)
+    assert not caught.value.sent
+    assert emulator.control.requests() == []
+
+
+def test_the_environment_adds_nothing_of_its_own(
+    open_client: Opener, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert open_client(config_for(emulator))("get_current_user").id == "usr_abc123"
+    assert "authorization" not in dict(emulator.control.requests()[0]["headers"])
+
+
+def test_a_client_is_closed_and_says_so_when_it_is_not_open() -> None:
+    with Client(config("http://127.0.0.1:1")) as client:
+        assert KEY not in repr(client) + repr(vars(client))
+    closed = AsyncClient(config("http://127.0.0.1:1"))
+    assert KEY not in repr(closed) + repr(vars(closed))
+    with pytest.raises(RuntimeError, match="context manager"):
+        asyncio.run(closed.get_current_user())

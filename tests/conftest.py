@@ -1,0 +1,38 @@
+"""What all tests share: an Airflow of their own in a temporary folder, and system tests at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+# Airflow reads its settings while it is imported, so this happens here and not in a fixture. Nothing of the
+# developer's own Airflow may reach the tests, and nothing of theirs may reach it.
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+_HOME = tempfile.mkdtemp(prefix="bitscale-tests-")
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _HOME,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
+        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # An environment with a proxy in it must not stand between a test and its emulator.
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow system tests after all others, each group in its own order."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is not None)
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(_HOME, ignore_errors=True)

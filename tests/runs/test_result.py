@@ -1,0 +1,69 @@
+"""What a task hands on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api.models import parse_run
+from airflow_provider_bitscale.runs.result import run_result
+from tests.api import documents as doc
+
+
+def result(payload: dict[str, Any], names: dict[str, str] | None = None) -> dict[str, Any]:
+    run = parse_run(payload)
+    return run_result(run, grid_id="grid_001", run_id=run.run_id, column_names=names or {})
+
+
+def test_the_documented_run() -> None:
+    names = {
+        doc.FULL_NAME: "Full Name",
+        doc.COMPANY: "Company",
+        doc.EMAIL: "Enriched Email",
+        "c-other": "Other",
+    }
+    assert result(doc.POLLED_RUN, names) == {
+        "run_id": "run_xyz789",
+        "grid_id": "grid_001",
+        "status": "completed",
+        "outputs": {
+            "Full Name": "Jane Doe",
+            "Company": "Acme Corp",
+            "Enriched Email": "jane.doe@acmecorp.com",
+            doc.LINKEDIN: "https://linkedin.com/in/janedoe",
+        },
+        "credits": {"consumed": 12, "remaining": 65788},
+        "started_at": "2024-04-15T12:00:00+00:00",
+        "completed_at": "2024-04-15T12:00:04+00:00",
+    }
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        doc.SYNC_RUN,
+        doc.POLLED_RUN,
+        doc.WEBHOOK_RUN,
+        {"status": "completed"},
+        {"status": "completed", "outputs": None},
+    ],
+)
+def test_every_path_gives_the_same_keys_and_json(payload: dict[str, Any]) -> None:
+    found = result(payload)
+    assert list(found) == ["run_id", "grid_id", "status", "outputs", "credits", "started_at", "completed_at"]
+    assert json.loads(json.dumps(found)) == found
+    assert isinstance(found["outputs"], dict)
+
+
+def test_what_the_answer_does_not_have_is_none() -> None:
+    found = result({"status": "completed", "credits": {"consumed": 3}})
+    assert found["credits"] == {"consumed": 3, "remaining": None}
+    assert (found["run_id"], found["started_at"], found["outputs"]) == (None, None, {})
+    assert result({"status": "completed"})["credits"] is None
+
+
+@pytest.mark.parametrize("value", [None, "", 0, False, ["a"], {"b": None}, "{{ ds }}"])
+def test_values_are_handed_on_as_they_are(value: Any) -> None:
+    assert result({"status": "completed", "outputs": {"c": value}})["outputs"] == {"c": value}

@@ -1,0 +1,31 @@
+"""The hook of a connection, its sync and its async half behind one name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
+HookCaller = Callable[..., Any]
+KINDS = ("sync", "async")
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **extra: Any) -> None:
+    """Make an emulator the connection ``bitscale_default``."""
+    connection = emulator.connection()
+    connection["extra"] = {**connection["extra"], **extra}
+    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
+
+
+def hook_caller(kind: str) -> HookCaller:
+    """Calls a method of a new hook by its name, or its async twin in a loop of its own."""
+    hook = BitScaleHook()
+    if kind == "sync":
+        return lambda method, *args, **kwargs: getattr(hook, method)(*args, **kwargs)
+    return lambda method, *args, **kwargs: asyncio.run(getattr(hook, f"a{method}")(*args, **kwargs))

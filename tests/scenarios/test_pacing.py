@@ -1,0 +1,183 @@
+"""One limit for all that use a key in a process: learned, kept, shared, and nobody starves."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import threading
+import time
+from collections import defaultdict
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import (
+    AsyncClient,
+    Client,
+    ClientConfig,
+    RateLimitedError,
+    TransportError,
+    contract,
+)
+from airflow_provider_bitscale.api.async_client import shared_client
+from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs.polling import COMPLETED, Outcome, RunDecision
+from tests.api.clients import Opener, config_for, polls
+from tests.scenarios.hooks import connect
+
+JANE = {FULL_NAME: "Jane Doe"}
+
+
+def refused_after_the_first_window(emulator: Emulator, window: float = 1.0) -> list[dict[str, Any]]:
+    requests = emulator.control.requests()
+    learned = math.floor(requests[0]["at"] / window + 1) * window
+    return [request for request in requests if request["status"] == 429 and request["at"] >= learned]
+
+
+def busiest(emulator: Emulator) -> list[int]:
+    """Requests of each whole window, that is each second but the first and the last."""
+    seconds: dict[int, int] = defaultdict(int)
+    for request in emulator.control.requests():
+        seconds[math.floor(request["at"])] += 1
+    return [seconds[second] for second in sorted(seconds)[1:-1]]
+
+
+def test_hundreds_of_waits_share_sixty_requests_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, limit = 150, 60
+
+    async def scenario(config: ClientConfig) -> list[Outcome]:
+        hook = BitScaleHook()
+        async with shared_client(config) as client:
+            runs = await asyncio.gather(*(client.run_grid(GRID_ID, JANE) for _ in range(waits)))
+            decisions = [RunDecision(time.time() + 60, 1.0, str(run.run_id)) for run in runs]
+            return await asyncio.gather(*(hook.awatch_run(GRID_ID, decision) for decision in decisions))
+
+    with Emulator(rate_limit=(limit, 1.0), run_seconds=(4.0, 4.0)) as emulator:
+        connect(monkeypatch, emulator)
+        outcomes = asyncio.run(scenario(config_for(emulator, timeout=30.0)))
+        assert [outcome.kind for outcome in outcomes] == [COMPLETED] * waits
+        assert refused_after_the_first_window(emulator) == []
+        assert sum(busiest(emulator)) >= 0.9 * limit * len(busiest(emulator))
+        looks: dict[str, list[float]] = defaultdict(list)
+        for poll in polls(emulator):
+            looks[poll["path"]].append(poll["at"])
+        assert len(looks) == waits
+        longest = max(
+            later - earlier for times in looks.values() for earlier, later in itertools.pairwise(times)
+        )
+        assert longest < 1.0 + 2 * waits / limit, "everybody had a turn"
+
+
+def test_requests_leave_in_the_order_in_which_they_were_asked_for() -> None:
+    async def scenario() -> list[int]:
+        pacer, queue, order = Pacer(), asyncio.Lock(), list[int]()
+        pacer.limit.requests_per_minute = 6000
+
+        async def one(number: int) -> None:
+            await pacer.wait_async(queue)
+            pacer.answered(200, {})
+            order.append(number)
+
+        await asyncio.gather(*(one(number) for number in range(560)))
+        return order
+
+    started = time.monotonic()
+    assert asyncio.run(scenario()) == list(range(560))
+    assert time.monotonic() - started > 0.5, "the last ones had to wait"
+
+
+STORMS: dict[str, tuple[dict[str, Any], float]] = {
+    "seconds": ({"retry_after": 0.6}, 0.6),
+    "a date": ({"retry_after": "http-date"}, 2.0),
+    "no word": ({}, 1.0),
+}
+# Requests that were under way when the answer came may still arrive.
+UNDER_WAY = 0.1
+
+
+def nothing_came_too_early(emulator: Emulator, seconds: float) -> None:
+    requests = emulator.control.requests()
+    refused = [request["at"] for request in requests if request["status"] == 429]
+    assert refused
+    early = [
+        request["at"] - at
+        for at in refused
+        for request in requests
+        if UNDER_WAY < request["at"] - at < seconds - 0.01
+    ]
+    assert early == []
+
+
+@pytest.mark.parametrize(("storm", "seconds"), STORMS.values(), ids=STORMS.keys())
+def test_after_a_429_nobody_asks_before_the_time(storm: dict[str, Any], seconds: float) -> None:
+    async def scenario(config: ClientConfig) -> list[str]:
+        async with shared_client(config) as client:
+            return [user.id for user in await asyncio.gather(*(client.get_current_user() for _ in range(50)))]
+
+    with Emulator() as emulator:
+        emulator.control.add_fault("storm", **storm, times=1, after=5)
+        assert asyncio.run(scenario(config_for(emulator))) == ["usr_abc123"] * 50
+        nothing_came_too_early(emulator, seconds)
+
+
+def test_a_429_storm_is_sat_out(open_client: Opener) -> None:
+    times, seconds = 3, 0.3
+    with Emulator() as emulator:
+        emulator.control.add_fault("storm", retry_after=seconds, times=times)
+        assert open_client(config_for(emulator))("get_current_user").id == "usr_abc123"
+        nothing_came_too_early(emulator, seconds)
+        assert [request["status"] for request in emulator.control.requests()] == [429] * times + [200]
+
+
+def test_threads_and_an_event_loop_share_one_limit() -> None:
+    limit, each = 40, 20
+    seen: list[str] = []
+
+    def thread(config: ClientConfig) -> None:
+        with Client(config) as client:
+            seen.extend(client.get_current_user().id for _ in range(each))
+
+    async def loop(config: ClientConfig) -> None:
+        async with AsyncClient(config) as client:
+            users = await asyncio.gather(*(client.get_current_user() for _ in range(3 * each)))
+            seen.extend(user.id for user in users)
+
+    with Emulator(rate_limit=(limit, 1.0)) as emulator:
+        config = config_for(emulator, timeout=30.0)
+        threads = [threading.Thread(target=thread, args=(config,)) for _ in range(3)]
+        for one in threads:
+            one.start()
+        asyncio.run(loop(config))
+        for one in threads:
+            one.join(30)
+        assert seen == ["usr_abc123"] * 6 * each
+        assert refused_after_the_first_window(emulator) == []
+        assert max(busiest(emulator)) <= limit
+
+
+def test_a_limit_belongs_to_a_key_and_an_address() -> None:
+    url = "https://pacing.example"
+    one = ClientConfig("key-1", base_url=url)
+    assert pacer_for(one) is pacer_for(
+        ClientConfig("key-1", workspace_id="ws", base_url=url + "/", timeout=1)
+    )
+    assert pacer_for(one) is not pacer_for(ClientConfig("key-2", base_url=url))
+    assert pacer_for(one) is not pacer_for(ClientConfig("key-1", base_url=url + "/v2"))
+    pacer_for(ClientConfig("key-1", base_url=url, requests_per_minute=30))
+    assert pacer_for(one).limit.requests_per_minute == 30
+
+
+def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever() -> None:
+    with Emulator(rate_limit=(3, 1.0)) as emulator, Client(config_for(emulator)) as client:
+        assert client.get_current_user().id == "usr_abc123"
+        emulator.control.add_fault("lost_answer", times=8)
+        until, user = time.monotonic() + 20, None
+        while user is None and time.monotonic() < until:
+            with suppress(TransportError, RateLimitedError):
+                user = client.send(contract.get_current_user(), max_attempts=1)
+        assert user is not None
