@@ -75,19 +75,22 @@ class TransportError(errors.TransportError, AirflowException):
 
 
 _TWINS: dict[type[errors.BitScaleError], type[errors.BitScaleError]] = {
-    errors.ConfigurationError: ConfigurationError,
-    errors.AuthenticationError: AuthenticationError,
-    errors.PermissionDeniedError: PermissionDeniedError,
-    errors.NotFoundError: NotFoundError,
-    errors.InvalidRequestError: InvalidRequestError,
-    errors.RateLimitedError: RateLimitedError,
-    errors.InsufficientCreditsError: InsufficientCreditsError,
-    errors.RunLimitExceededError: RunLimitExceededError,
-    errors.AmbiguousSubmitError: AmbiguousSubmitError,
-    errors.RunFailedError: RunFailedError,
-    errors.RunTimedOutError: RunTimedOutError,
-    errors.ServerError: ServerError,
-    errors.TransportError: TransportError,
+    twin.__bases__[0]: twin
+    for twin in (
+        ConfigurationError,
+        AuthenticationError,
+        PermissionDeniedError,
+        NotFoundError,
+        InvalidRequestError,
+        RateLimitedError,
+        InsufficientCreditsError,
+        RunLimitExceededError,
+        AmbiguousSubmitError,
+        RunFailedError,
+        RunTimedOutError,
+        ServerError,
+        TransportError,
+    )
 }
 
 

@@ -7,16 +7,16 @@ import random
 import ssl
 import time
 import weakref
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
+import certifi
 from multidict import CIMultiDict
 from yarl import URL
 
 from airflow_provider_bitscale.api import contract
-from airflow_provider_bitscale.api.client import SYNC_RUN_TIMEOUT
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contract import Call
 from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
@@ -27,6 +27,14 @@ from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_f
 T = TypeVar("T")
 
 MAX_CONNECTIONS = 64
+
+
+class _Request(NamedTuple):
+    """A call in the terms of aiohttp."""
+
+    url: URL
+    headers: CIMultiDict[str]
+    timeout: aiohttp.ClientTimeout
 
 
 class AsyncClient:
@@ -86,8 +94,6 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> Run:
         """Endpoint 6, Run a Grid, as in the sync client."""
-        if timeout is None and mode == "sync":
-            timeout = SYNC_RUN_TIMEOUT
         return await self.send(
             contract.run_grid(
                 grid_id,
@@ -103,15 +109,44 @@ class AsyncClient:
         """Endpoint 6, Polling for Results."""
         return await self.send(contract.get_run(grid_id, run_id))
 
-    async def send(self, call: Call[T], *, max_attempts: int = MAX_ATTEMPTS) -> T:
-        """Send a call, again where that is safe, and read the answer."""
+    def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Awaitable[Run]]:
+        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        return self._poller(contract.get_run(grid_id, run_id))
+
+    def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Awaitable[Workspace]]:
+        """A function that asks for a workspace, one attempt each time."""
+        workspace_id = contract.workspace_or_default(workspace_id, self.config)
+        return self._poller(contract.get_workspace(workspace_id))
+
+    async def send(self, call: Call[T], *, patient: bool = True) -> T:
+        """Send a call, again where that is safe, and read the answer.
+
+        :param patient: False for one attempt, and no long wait for the rate limit.
+        """
+        return await self._send(call, self._request(call), patient=patient)
+
+    def _poller(self, call: Call[T]) -> Callable[[], Awaitable[T]]:
+        # A poll is sent a thousand times over: what does not change is made once.
+        request = self._request(call)
+        return lambda: self._send(call, request, patient=False)
+
+    def _request(self, call: Call[Any]) -> _Request:
+        connect, answer = self.config.timeout, call.timeout or self.config.timeout
+        return _Request(
+            URL(call.url(self.config), encoded=True),
+            CIMultiDict(call.headers(self.config)),
+            # The total as well: a server, or a proxy before it, may let bytes trickle for ever.
+            aiohttp.ClientTimeout(total=connect + answer, sock_connect=connect, sock_read=answer),
+        )
+
+    async def _send(self, call: Call[T], request: _Request, *, patient: bool) -> T:
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
-            await self._pacer.wait_async(self._queue)
+            await self._pacer.wait_async(self._queue, patient=patient)
             try:
-                return await self._attempt(call)
+                return await self._attempt(call, request)
             except BitScaleError as error:
                 step = after_failure(
                     error,
@@ -119,24 +154,22 @@ class AsyncClient:
                     attempt=attempt,
                     elapsed=time.monotonic() - started,
                     jitter=random.random(),  # noqa: S311
-                    max_attempts=max_attempts,
+                    max_attempts=MAX_ATTEMPTS if patient else 1,
                 )
                 if not isinstance(step, SendAgain):
                     raise step.error from None
                 await asyncio.sleep(step.after)
 
-    async def _attempt(self, call: Call[T]) -> T:
+    async def _attempt(self, call: Call[T], request: _Request) -> T:
         if self._session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
-        timeout = call.timeout or self.config.timeout
-        url, headers = self._prepare(call)
         try:
             async with self._session.request(
                 call.endpoint.method,
-                url,
-                headers=headers,
+                request.url,
+                headers=request.headers,
                 data=call.body,
-                timeout=aiohttp.ClientTimeout(sock_connect=self.config.timeout, sock_read=timeout),
+                timeout=request.timeout,
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
@@ -151,15 +184,23 @@ class AsyncClient:
 
 
 def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:
-    never_connected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-    message = config.scrub_text(f"{type(error).__name__}: {error}")
-    return TransportError(message, sent=not isinstance(error, never_connected), request=label)
+    never_sent = (
+        aiohttp.ClientConnectorError,
+        aiohttp.ConnectionTimeoutError,
+        aiohttp.ClientHttpProxyError,
+        aiohttp.InvalidURL,
+    )
+    # A proxy's refusal comes with its URL and headers; the status says enough.
+    reason = error.status if isinstance(error, aiohttp.ClientResponseError) else error
+    message = config.scrub_text(f"{type(error).__name__}: {reason}")
+    return TransportError(message, sent=not isinstance(error, never_sent), request=label)
 
 
 def _tls(config: ClientConfig) -> ssl.SSLContext | bool:
-    if isinstance(config.verify, str):
-        return ssl.create_default_context(cafile=config.verify)
-    return config.verify
+    if config.verify is False or not config.base_url.startswith("https"):
+        return config.verify is not False
+    cafile = config.verify if isinstance(config.verify, str) else certifi.where()
+    return ssl.create_default_context(cafile=cafile)
 
 
 _Leases = dict[ClientConfig, tuple[AsyncClient, int]]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import ssl
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from airflow_provider_bitscale.api import contract
 from airflow_provider_bitscale.api.config import ClientConfig
@@ -21,8 +22,15 @@ from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_f
 
 T = TypeVar("T")
 
-# A synchronous run is answered when it has ended, which takes minutes at times.
-SYNC_RUN_TIMEOUT = 900.0
+
+class Journal(Protocol):
+    """Told about a request that may be processed only once, as its fate unfolds."""
+
+    def about_to_send(self) -> None:
+        """The request leaves next; what raises here keeps it from leaving."""
+
+    def not_processed(self) -> None:
+        """The request provably was not processed; it may be sent again."""
 
 
 class Client:
@@ -90,6 +98,7 @@ class Client:
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,
+        journal: Journal | None = None,
     ) -> Run:
         """Endpoint 6, Run a Grid. Costs credits, and is never sent twice unless provably not processed.
 
@@ -98,37 +107,44 @@ class Client:
         :param output_columns: ids of the columns wanted; None for all.
         :param webhook_url: where BitScale shall deliver the finished run (async only).
         :param timeout: seconds to wait for the answer; None for the configuration's, or 900 for a sync run.
+        :param journal: told when the request leaves, after all waiting for the rate limit.
         :raises AmbiguousSubmitError: the run may have been started, or not.
         """
-        if timeout is None and mode == "sync":
-            timeout = SYNC_RUN_TIMEOUT
-        return self.send(
-            contract.run_grid(
-                grid_id,
-                inputs,
-                mode=mode,
-                output_columns=output_columns,
-                webhook_url=webhook_url,
-                timeout=timeout,
-            )
+        call = contract.run_grid(
+            grid_id,
+            inputs,
+            mode=mode,
+            output_columns=output_columns,
+            webhook_url=webhook_url,
+            timeout=timeout,
         )
+        return self.send(call, journal=journal)
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
         """Endpoint 6, Polling for Results."""
         return self.send(contract.get_run(grid_id, run_id))
 
-    def send(self, call: Call[T], *, max_attempts: int = MAX_ATTEMPTS) -> T:
+    def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
+        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        return partial(self.send, contract.get_run(grid_id, run_id), patient=False)
+
+    def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Workspace]:
+        """A function that asks for a workspace, one attempt each time."""
+        workspace_id = contract.workspace_or_default(workspace_id, self.config)
+        return partial(self.send, contract.get_workspace(workspace_id), patient=False)
+
+    def send(self, call: Call[T], *, patient: bool = True, journal: Journal | None = None) -> T:
         """Send a call, again where that is safe, and read the answer.
 
-        :param max_attempts: attempts in all; 1 for a caller that has its own patience.
+        :param patient: False for one attempt, and no long wait for the rate limit.
         """
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
-            self._pacer.wait()
+            self._pacer.wait(patient=patient)
             try:
-                return self._attempt(call)
+                return self._attempt(call, journal)
             except BitScaleError as error:
                 step = after_failure(
                     error,
@@ -136,30 +152,48 @@ class Client:
                     attempt=attempt,
                     elapsed=time.monotonic() - started,
                     jitter=random.random(),  # noqa: S311
-                    max_attempts=max_attempts,
+                    max_attempts=MAX_ATTEMPTS if patient else 1,
                 )
                 if not isinstance(step, SendAgain):
                     raise step.error from None
+                if journal is not None:
+                    journal.not_processed()
                 time.sleep(step.after)
 
-    def _attempt(self, call: Call[T]) -> T:
+    def _attempt(self, call: Call[T], journal: Journal | None) -> T:
+        timeout = call.timeout or self.config.timeout
         try:
+            if journal is not None:
+                journal.about_to_send()
             response = self._session.request(
                 call.endpoint.method,
                 call.url(self.config),
                 headers=call.headers(self.config),
                 data=call.body,
-                timeout=(self.config.timeout, call.timeout or self.config.timeout),
+                timeout=(self.config.timeout, timeout),
                 allow_redirects=False,
+                stream=True,
             )
-        except requests.RequestException as error:
+            body = _read(response, time.monotonic() + timeout)
+        except (requests.RequestException, HTTPError) as error:
             self._pacer.failed()
             raise _transport_error(error, call.label, self.config) from None
         except BaseException:
             self._pacer.failed()
             raise
         self._pacer.answered(response.status_code, response.headers)
-        return call.read(self.config, response.status_code, response.headers, response.content)
+        return call.read(self.config, response.status_code, response.headers, body)
+
+
+def _read(response: requests.Response, until: float) -> bytes:
+    """The body, as it comes: a socket's timeout is for each piece, and pieces may trickle for ever."""
+    with response:
+        pieces = []
+        while piece := response.raw.read1(65536, decode_content=True):
+            pieces.append(piece)
+            if time.monotonic() > until:
+                raise requests.ReadTimeout("the answer did not end in time")
+        return b"".join(pieces)
 
 
 class _Session(requests.Session):
@@ -167,17 +201,25 @@ class _Session(requests.Session):
         """Nowhere: requests takes a Location apart, and fails on some, even where it does not follow it."""
 
 
-def _transport_error(error: requests.RequestException, label: str, config: ClientConfig) -> TransportError:
+def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:
     causes = list(_causes(error))
     # A ProxyError alone proves nothing: urllib3 says so of an answer that was lost behind a proxy, too.
-    never_connected = (ConnectTimeoutError, NewConnectionError, ssl.SSLCertVerificationError)
-    sent = not any(isinstance(cause, never_connected) for cause in causes)
+    never_sent = (
+        ConnectTimeoutError,
+        NewConnectionError,
+        ssl.SSLCertVerificationError,
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    )
+    refused_by_proxy = "Tunnel connection failed" in str(causes[-1])
+    sent = not (refused_by_proxy or any(isinstance(cause, never_sent) for cause in causes))
     # The innermost cause has the reason; the outer ones repeat the URL.
     message = config.scrub_text(f"{type(error).__name__}: {causes[-1]}")
     return TransportError(message, sent=sent, request=label)
 
 
-def _causes(error: BaseException | None) -> Any:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         inner = getattr(error, "reason", None) or next(

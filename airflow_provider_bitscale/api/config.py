@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from airflow_provider_bitscale.api.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.bitscale.ai/api/v1"
 DEFAULT_TIMEOUT = 30.0
+MIN_SECRET_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class ClientConfig:
     :param timeout: seconds to wait for a connection, and for an answer.
     :param requests_per_minute: a ceiling of one's own, besides the limit the server reports; None for none.
     :param allow_insecure_http: allow plain http to a host that is not this machine.
-    :param verify: True to check certificates by the system's authorities, a path to a PEM file to check by
-        those, False not to check.
+    :param verify: True to check certificates by the authorities that the certifi package lists, a path to a
+        PEM file to check by those, False not to check.
     :param proxies: proxy URL by scheme (``{"https": "http://proxy:3128"}``); None to follow the environment.
     :raises ConfigurationError: naming every problem at once.
     """
@@ -68,11 +69,21 @@ class ClientConfig:
         """The text without the API key, as :meth:`scrub`."""
         return self.scrub(text.encode("utf-8", errors="replace")).decode()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must stand in no message: the API key, and the password of a proxy."""
+        password = urlsplit(self.proxy).password if self.proxy else None
+        return (self.api_key, password) if password else (self.api_key,)
+
     @cached_property
     def _spellings(self) -> tuple[bytes, ...]:
-        """The key as a server may write it: as it is, in JSON, in a URL, in HTML."""
-        key, in_json = self.api_key, json.dumps(self.api_key)[1:-1]
-        spellings = (key, in_json, in_json.replace("/", "\\/"), quote(key), quote(key, safe=""), escape(key))
+        """The secrets as a server or a library may write them: as they are, in JSON, in a URL, in HTML."""
+        spellings: list[str] = []
+        # A shorter text is no secret, and stands in other words.
+        for secret in (secret for secret in self.secrets if len(secret) >= MIN_SECRET_LENGTH):
+            in_json = json.dumps(secret)[1:-1]
+            spellings += (secret, in_json, in_json.replace("/", "\\/"), quote(secret), quote(secret, safe=""))
+            spellings.append(escape(secret))
         return tuple(dict.fromkeys(spelling.encode() for spelling in spellings))
 
     def _problems(self) -> list[str]:
@@ -88,20 +99,24 @@ class ClientConfig:
             problems.append(f"timeout must be a number of seconds above 0, not {self.timeout!r}")
         if self.requests_per_minute is not None and not 0 < self.requests_per_minute < float("inf"):
             problems.append(f"requests_per_minute must be above 0, not {self.requests_per_minute!r}")
-        if isinstance(self.verify, str) and not os.path.isfile(self.verify):
-            problems.append(f"verify names a file that does not exist: {self.verify!r}")
+        if isinstance(self.verify, str) and not _is_pem(self.verify):
+            problems.append(f"verify must be the path of a PEM file with certificates, not {self.verify!r}")
+        problems += [
+            f"the proxy for {scheme} is not a URL"
+            for scheme, url in (self.proxies or {}).items()
+            if not _is_url(url)
+        ]
         return problems
 
     def _url_problems(self) -> list[str]:
-        try:
-            url = urlsplit(self.base_url)
-            host, _ = url.hostname, url.port
-        except ValueError as error:
-            return [f"the base URL is not a URL: {error}"]
-        if url.scheme not in ("http", "https") or not host:
+        if "@" in self.base_url:
+            return ["the base URL may not hold credentials"]
+        if not _is_url(self.base_url):
             return [f"the base URL must begin with https:// and name a host, not {self.base_url!r}"]
-        if url.username or url.password or url.query or url.fragment:
-            return ["the base URL may not hold credentials, a query or a fragment"]
+        url = urlsplit(self.base_url)
+        host = url.hostname or ""
+        if url.query or url.fragment:
+            return ["the base URL may not hold a query or a fragment"]
         if url.scheme == "http" and not is_loopback(host) and not self.allow_insecure_http:
             return [f"{self.base_url!r} would send the API key unencrypted: use https or allow_insecure_http"]
         return []
@@ -115,6 +130,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _is_pem(path: str) -> bool:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def fits_header(text: str) -> bool:

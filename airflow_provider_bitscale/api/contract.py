@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -24,6 +24,8 @@ from airflow_provider_bitscale.api.errors import (
 
 T = TypeVar("T")
 
+# A synchronous run is answered when it has ended, which takes minutes at times.
+SYNC_RUN_TIMEOUT = 900.0
 _USER_AGENT = f"airflow-provider-bitscale/{__version__}"
 
 
@@ -44,8 +46,12 @@ class Endpoint(Generic[T]):
 
 
 def _parse_accepted_run(payload: Any) -> models.Run:
+    """Read the answer to a POST that was paid for: whatever names the run or holds its result is enough."""
+    if isinstance(payload, Mapping) and payload.get("run_id") not in (None, "", False):
+        accepted = {**payload, "run_id": str(payload["run_id"])}
+        return models.parse_run({**accepted, "status": accepted.get("status") or "unknown"})
     run = models.parse_run(payload)
-    if run.mode != "sync" and not run.run_id:
+    if run.mode != "sync" and not run.status.is_terminal:
         raise ValueError("'run_id' is missing")
     return run
 
@@ -141,7 +147,7 @@ def list_grids(workspace_id: str, search: str | None = None) -> Call[list[models
         path = f"{call.path}?{urlencode({'search': search})}" if search is not None else call.path
     except UnicodeEncodeError:
         raise InvalidRequestError(f"search is not text: {search!r}") from None
-    return Call(LIST_GRIDS, path, call.label, workspace_id=workspace_id)
+    return replace(call, path=path, workspace_id=workspace_id)
 
 
 def get_grid(grid_id: str) -> Call[models.Grid]:
@@ -173,8 +179,9 @@ def run_grid(
         body = json.dumps(request, allow_nan=False).encode()
     except (TypeError, ValueError) as problem:
         raise InvalidRequestError(f"the inputs are not JSON: {problem}") from None
-    call = _call(RUN_GRID, grid_id=grid_id)
-    return Call(RUN_GRID, call.path, call.label, body=body, timeout=timeout)
+    if timeout is None and mode == "sync":
+        timeout = SYNC_RUN_TIMEOUT
+    return replace(_call(RUN_GRID, grid_id=grid_id), body=body, timeout=timeout)
 
 
 def get_run(grid_id: str, run_id: str) -> Call[models.Run]:

@@ -7,7 +7,8 @@
     ├── AuthenticationError         401, INVALID_API_KEY
     ├── PermissionDeniedError       403
     ├── NotFoundError               404, WORKSPACE_NOT_FOUND, GRID_NOT_FOUND
-    ├── InvalidRequestError         400, 422, MISSING_REQUIRED_FIELD, INVALID_COLUMN_TYPE, or refused unsent
+    ├── InvalidRequestError         400, 422, MISSING_REQUIRED_FIELD, INVALID_COLUMN_TYPE,
+    │                               WEBHOOK_DELIVERY_FAILED, or refused before it was sent
     ├── RateLimitedError            429
     ├── InsufficientCreditsError    INSUFFICIENT_CREDITS, or too few before a run
     ├── RunLimitExceededError       RUN_LIMIT_EXCEEDED
@@ -204,8 +205,8 @@ def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str
     except (ValueError, RecursionError):
         payload = None
     error = payload.get("error") if isinstance(payload, dict) else None
-    # A run that failed has a status and an error, and is an answer like any other.
-    if isinstance(error, dict) and not (may_be_run and "status" in payload):
+    # A run that failed has an error too, and is an answer like any other.
+    if isinstance(error, dict) and not (may_be_run and ("status" in payload or "run_id" in payload)):
         code = error.get("code")
         return (
             _shorten(code) if isinstance(code, str) else None,
@@ -219,21 +220,4 @@ def _shorten(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE_LENGTH else text[:MAX_MESSAGE_LENGTH] + "…"
 
 
-KINDS: dict[str, type[BitScaleError]] = {
-    kind.__name__: kind
-    for kind in (
-        ConfigurationError,
-        AuthenticationError,
-        PermissionDeniedError,
-        NotFoundError,
-        InvalidRequestError,
-        RateLimitedError,
-        InsufficientCreditsError,
-        RunLimitExceededError,
-        AmbiguousSubmitError,
-        RunFailedError,
-        RunTimedOutError,
-        ServerError,
-        TransportError,
-    )
-}
+KINDS: dict[str, type[BitScaleError]] = {kind.__name__: kind for kind in BitScaleError.__subclasses__()}

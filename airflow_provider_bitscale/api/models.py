@@ -7,8 +7,9 @@ does not know are tolerated; the answer as it came is kept in ``raw``. Times are
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any, TypeAlias
@@ -74,6 +75,10 @@ class Credits:
     total: Number | None
     used: Number | None
     remaining: Number | None
+
+    def to_json(self) -> dict[str, Any]:
+        """``{total, used, remaining}``."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,25 @@ class Run:
     started_at: datetime | None
     completed_at: datetime | None
     raw: Json = field(repr=False, compare=False)
+
+    @property
+    def reported_status(self) -> str:
+        """The status as BitScale wrote it, which may be one that the document does not know."""
+        return str(self.raw.get("status"))
+
+    def to_json(self) -> dict[str, Any]:
+        """The run in the document's own form, which :func:`parse_run` reads; without unknown fields."""
+        return {
+            "run_id": self.run_id,
+            "grid_id": self.grid_id,
+            "mode": self.mode,
+            "status": self.reported_status,
+            "outputs": None if self.outputs is None else dict(self.outputs),
+            "credits": self.credits and asdict(self.credits),
+            "error": self.error,
+            "started_at": self.started_at and self.started_at.isoformat(),
+            "completed_at": self.completed_at and self.completed_at.isoformat(),
+        }
 
 
 def parse_user(payload: Any) -> User:
@@ -342,11 +366,22 @@ def _bool(data: Json, key: str) -> bool | None:
 
 def _time(data: Json, key: str) -> datetime | None:
     text = _text(data, key)
-    if not text:
+    return parse_time(text) if text else None
+
+
+def parse_time(text: str) -> datetime | None:
+    """An ISO 8601 date or time, UTC where it does not say; None if it is none."""
+    if not _ISO_8601.fullmatch(text):
+        # What else datetime reads differs from one Python to the next.
         return None
     try:
         # Python 3.10 does not read the Z of the document's format.
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
+        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+_ISO_8601 = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.(\d{3}|\d{6}))?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII
+)

@@ -10,11 +10,15 @@ import time
 from collections.abc import Mapping
 
 from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.errors import RateLimitedError
 from airflow_provider_bitscale.api.rate_limit import RateLimit
+
+# Who polls has a deadline of its own, and must not be kept from it by a pause that the server asked for.
+IMPATIENT_SECONDS = 5.0
 
 
 class Pacer:
-    """Lets requests leave when the rate limit allows, in the order in which they asked.
+    """Lets requests leave when the rate limit allows: in an event loop, in the order in which they asked.
 
     Safe to use from several threads and event loops; all of them share one :class:`RateLimit`.
     """
@@ -24,14 +28,18 @@ class Pacer:
         self._state_lock = threading.Lock()
         self._queue = threading.Lock()
 
-    def wait(self) -> None:
-        """Block until a request may leave, and count it as sent."""
+    def wait(self, *, patient: bool = True) -> None:
+        """Block until a request may leave, and count it as sent.
+
+        :param patient: False to raise rather than wait for more than a few seconds.
+        :raises RateLimitedError: the limit allows no request soon, and the caller is not patient.
+        """
         with self._queue:
             while delay := self._take():
-                time.sleep(delay)
+                time.sleep(_bearable(delay, patient))
 
-    async def wait_async(self, queue: asyncio.Lock) -> None:
-        """Wait until a request may leave, and count it as sent.
+    async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
+        """Wait until a request may leave, and count it as sent; see :meth:`wait`.
 
         :param queue: the waiting line of this event loop, first come, first served.
         """
@@ -39,7 +47,12 @@ class Pacer:
             return
         async with queue:
             while delay := self._take():
-                await asyncio.sleep(delay)
+                await asyncio.sleep(_bearable(delay, patient))
+
+    def limit_to(self, requests_per_minute: float | None) -> None:
+        """Set the ceiling of one's own; the last connection read decides."""
+        with self._state_lock:
+            self.limit.requests_per_minute = requests_per_minute
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """A request that was sent got an answer."""
@@ -69,6 +82,11 @@ def pacer_for(config: ClientConfig) -> Pacer:
     key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest())
     with _registry_lock:
         pacer = _pacers.setdefault(key, Pacer())
-    if config.requests_per_minute:
-        pacer.limit.requests_per_minute = config.requests_per_minute
+    pacer.limit_to(config.requests_per_minute)
     return pacer
+
+
+def _bearable(delay: float, patient: bool) -> float:
+    if delay > IMPATIENT_SECONDS and not patient:
+        raise RateLimitedError(f"no request may be sent for {delay:.0f} s", retry_after=delay)
+    return delay

@@ -22,7 +22,9 @@ CLOCK_TOLERANCE = 2.0
 # A configured rate may be used in bursts of so many seconds' worth.
 BURST_SECONDS = 5.0
 MAX_BACKOFF = 60.0
-MAX_RETRY_AFTER = 3600.0
+# No single header may silence a process for longer.
+MAX_PAUSE = 300.0
+MAX_WINDOW = 3600.0
 
 
 @dataclass
@@ -50,6 +52,10 @@ class RateLimit:
 
     def delay(self, now: float) -> float:
         """Seconds until a request may be sent; 0 for at once."""
+        if now < self._last_sent - CLOCK_TOLERANCE:
+            # The clock was set back: what was learned is about a time that has not come yet.
+            self._last_sent = self._blocked_until = self._next_slot = now
+            self._reset_at = None
         self._roll_over(now)
         return max(0.0, self._blocked_until - now, self._configured_delay(now), self._learned_delay(now))
 
@@ -85,7 +91,9 @@ class RateLimit:
 
     def _learned_delay(self, now: float) -> float:
         if not self._answered:
-            return UNTIL_AN_ANSWER if self._in_flight >= UNLEARNED_IN_FLIGHT else 0.0
+            # The first answers may be long in coming: a synchronous run takes minutes.
+            crowded = self._in_flight >= UNLEARNED_IN_FLIGHT and now < self._last_sent + 1.0
+            return UNTIL_AN_ANSWER if crowded else 0.0
         if self._limit is None:
             return 0.0
         if self._available < 1:
@@ -120,7 +128,7 @@ class RateLimit:
             if self._available < 1:
                 self._blocked_until = max(self._blocked_until, now + 1.0)
             return
-        reset_at = min(reset - self._skew(now, headers), now + MAX_RETRY_AFTER)
+        reset_at = min(reset - self._skew(now, headers), now + MAX_WINDOW)
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
             self._available = min(self._available, self._left(self._limit, remaining))
@@ -151,8 +159,9 @@ class RateLimit:
         asked = parse_retry_after(headers.get("Retry-After"), now + self._skew(now, headers))
         if asked is None and self._reset_at is not None:
             asked = self._reset_at - now
-        if asked is None:
-            asked = min(MAX_BACKOFF, 2.0 ** min(self._limited_in_a_row - 1, 10))
+        backoff = min(MAX_BACKOFF, 2.0 ** min(self._limited_in_a_row - 1, 10))
+        # A server that asks for no pause, or one in the past, is not to be taken at its word.
+        asked = asked or backoff
         until = now + asked + RESET_MARGIN + jitter * min(1.0, 0.1 * asked)
         self._blocked_until = max(self._blocked_until, until)
 
@@ -163,7 +172,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     if seconds is None:
         date = _http_date(value)
         seconds = None if date is None else date - now
-    return None if seconds is None else min(max(seconds, 0.0), MAX_RETRY_AFTER)
+    return None if seconds is None else min(max(seconds, 0.0), MAX_PAUSE)
 
 
 def _number(value: str | None) -> float | None:

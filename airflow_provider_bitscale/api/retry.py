@@ -59,8 +59,9 @@ def after_failure(
         return GiveUp(_ambiguous(error) if _may_have_been_processed(error) else error)
     if not isinstance(error, (RateLimitedError, ServerError, TransportError)) or _is_redirect(error):
         return GiveUp(error)
-    backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** (attempt - 1)) * (0.75 + 0.5 * jitter)
-    wait = backoff if error.retry_after is None else error.retry_after
+    backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 10)) * (0.75 + 0.5 * jitter)
+    # A server that asks for no pause, or one in the past, is not to be taken at its word.
+    wait = max(backoff, error.retry_after or 0.0)
     patient = isinstance(error, RateLimitedError) and max_attempts > 1
     if elapsed + wait > MAX_RATE_LIMITED or not (patient or attempt < max_attempts):
         return GiveUp(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,20 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
-from airflow_provider_bitscale.api.errors import BitScaleError, RunFailedError, RunTimedOutError
+from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.connection import config_from_fields
 from airflow_provider_bitscale.runs.polling import (
-    COMPLETED,
-    FAILED,
-    TIMED_OUT,
+    NO_WAIT,
     CreditsDecision,
     Outcome,
     RunDecision,
+    Wait,
     watch,
     watch_async,
 )
+from airflow_provider_bitscale.runs.result import completed_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.client import Client
     from airflow_provider_bitscale.api.config import ClientConfig
-    from airflow_provider_bitscale.api.models import Credits, Grid, Run, User, Workspace
+    from airflow_provider_bitscale.api.models import Grid, Run, User, Workspace
 
 
 class BitScaleHook(BaseHook):
@@ -65,7 +66,7 @@ class BitScaleHook(BaseHook):
         """
         if self._config is None:
             self._config = _read(self.get_connection(self.bitscale_conn_id))
-            mask_secret(self._config.api_key)
+            mask_secret(list(self._config.secrets))
         return self._config
 
     async def aconfig(self) -> ClientConfig:
@@ -77,7 +78,7 @@ class BitScaleHook(BaseHook):
                 # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
                 connection = await asyncio.to_thread(self.get_connection, self.bitscale_conn_id)
             self._config = _read(connection)
-            await amask_secret(self._config.api_key)
+            await amask_secret(list(self._config.secrets))
         return self._config
 
     @cached_property
@@ -135,15 +136,11 @@ class BitScaleHook(BaseHook):
 
     def get_credits(self, workspace_id: str | None = None) -> Credits:
         """The credits of a workspace; figures that BitScale does not give are None."""
-        from airflow_provider_bitscale.api.models import Credits
-
-        return self.get_workspace(workspace_id).credits or Credits(None, None, None)
+        return _credits(self.get_workspace(workspace_id))
 
     async def aget_credits(self, workspace_id: str | None = None) -> Credits:
         """Async twin of :meth:`get_credits`."""
-        from airflow_provider_bitscale.api.models import Credits
-
-        return (await self.aget_workspace(workspace_id)).credits or Credits(None, None, None)
+        return _credits(await self.aget_workspace(workspace_id))
 
     def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
         """The grids of a workspace (endpoint 4).
@@ -253,26 +250,40 @@ class BitScaleHook(BaseHook):
             decision = RunDecision(time.time() + timeout, poll_interval, run_id)
             return completed_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
-    def watch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
-        """Poll a run until the decision is an outcome, blocking."""
-        from airflow_provider_bitscale.api import contract
+    def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
+        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        with airflow_errors():
+            return self.client.run_poller(grid_id, run_id)
 
-        call = contract.get_run(grid_id, decision.run_id)
-        client = self.client
-        return watch(lambda: client.send(call, max_attempts=1), decision)
+    def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
+        """A function that asks for the credits of a workspace, one attempt each time."""
+        with airflow_errors():
+            poll = self.client.workspace_poller(workspace_id)
+        return lambda: _credits(poll())
 
-    async def awatch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
+    def watch_run(self, grid_id: str, decision: RunDecision, first: Wait = NO_WAIT) -> Outcome:
+        """Poll a run until the decision is an outcome, blocking.
+
+        :param first: the wait before the first poll.
+        """
+        return watch(self.run_poller(grid_id, decision.run_id), decision, first)
+
+    async def awatch_run(self, grid_id: str, decision: RunDecision, first: Wait = NO_WAIT) -> Outcome:
         """Async twin of :meth:`watch_run`."""
-        from airflow_provider_bitscale.api import contract
-
-        call = contract.get_run(grid_id, decision.run_id)
         async with self.aclient() as client:
-            return await watch_async(lambda: client.send(call, max_attempts=1), decision)
+            return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first)
 
-    async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
+    async def awatch_credits(
+        self, workspace_id: str | None, decision: CreditsDecision, first: Wait = NO_WAIT
+    ) -> Outcome:
         """Ask for the credits of a workspace until the decision is an outcome."""
-        async with self.aclient():
-            return await watch_async(lambda: self.aget_credits(workspace_id), decision)
+        async with self.aclient() as client:
+            poll = client.workspace_poller(workspace_id)
+
+            async def look() -> Credits:
+                return _credits(await poll())
+
+            return await watch_async(look, decision, first)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key and, where set, the workspace. Costs no credits.
@@ -303,6 +314,10 @@ class BitScaleHook(BaseHook):
         return await asyncio.to_thread(self.test_connection)
 
 
+def _credits(workspace: Workspace) -> Credits:
+    return workspace.credits or Credits(None, None, None)
+
+
 def _read(connection: Connection) -> ClientConfig:
     with airflow_errors():
         return config_from_fields(
@@ -312,24 +327,3 @@ def _read(connection: Connection) -> ClientConfig:
             password=connection.password,
             extra=connection.extra,
         )
-
-
-def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
-    """The run of an outcome, if it completed.
-
-    :raises RunFailedError: BitScale reports it as failed.
-    :raises RunTimedOutError: it had not ended at the deadline.
-    :raises BitScaleError: BitScale refused to tell.
-    """
-    from airflow_provider_bitscale.api.models import parse_run
-
-    run = None if outcome.data is None else parse_run(outcome.data)
-    label = f"run {run_id} of grid {grid_id}"
-    if outcome.kind == COMPLETED and run is not None:
-        return run
-    if outcome.kind == FAILED and run is not None:
-        raise RunFailedError(f"{label} failed: {run.error or 'BitScale gave no reason'}")
-    if outcome.kind == TIMED_OUT:
-        seen = f"was last seen {run.raw['status']}" if run else f"could not be seen ({outcome.error})"
-        raise RunTimedOutError(f"{label} {seen} at the deadline; it may go on, and is paid for all the same")
-    raise outcome.error or ValueError(f"{label}: an outcome without an error: {outcome}")

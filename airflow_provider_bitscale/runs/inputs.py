@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.api.models import Column, ColumnType, Grid
+from airflow_provider_bitscale.api.models import Column, ColumnType, Grid, parse_time
 
 
 def resolve_inputs(grid: Grid, inputs: Mapping[str, Any], *, validate: bool = True) -> dict[str, Any]:
@@ -138,12 +137,7 @@ def _is_email(text: str) -> bool:
 
 
 def _is_date(text: str) -> bool:
-    try:
-        # Python 3.10 does not read the Z of the document's format.
-        datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    except ValueError:
-        return False
-    return True
+    return parse_time(text) is not None
 
 
 def _raise_if_any(problems: list[str], grid: Grid) -> None:

@@ -1,7 +1,7 @@
 """What survives a crash: the record of one run, and what a new try makes of it.
 
-The record goes through ``intent`` (a POST is about to leave), ``submitted`` (the run id is known) and
-``collected`` (the task has what it wanted). It lives in Airflow's task state store, one per task instance
+The record goes through ``intent`` (a POST is about to leave), ``submitted`` (BitScale accepted it) and
+``collected`` (the task has succeeded with it). It lives in Airflow's task state store, one per task instance
 and map index; retries and Clear leave it alone.
 """
 
@@ -13,6 +13,10 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
 
 KEY = "bitscale_run"
+WAY_OUT = (
+    "Look for the row in BitScale. To submit it again, delete the key "
+    f"{KEY!r} from the task's state store and clear the task."
+)
 
 INTENT = "intent"
 SUBMITTED = "submitted"
@@ -72,22 +76,28 @@ class Ledger:
         except TypeError:
             record = None
         if record is None or not _makes_sense(record):
-            raise AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}")
+            raise AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")
         return record
 
     def write(self, record: Record) -> None:
         """Make a record durable."""
         self._store.set(KEY, asdict(record))
 
-    def submitted(self, record: Record, run_id: str) -> Record:
-        """BitScale accepted the run."""
-        record = replace(record, phase=SUBMITTED, run_id=run_id)
+    def submitted(self, record: Record, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
+        """BitScale accepted the run.
+
+        :param run_id: None for a synchronous run.
+        :param result: of a synchronous run.
+        """
+        record = replace(record, phase=SUBMITTED, run_id=run_id, result=result)
         self.write(record)
         return record
 
-    def collected(self, record: Record, generation: int, result: dict[str, Any] | None = None) -> None:
-        """The task has what it wanted; a retry in this generation may collect it again."""
-        self.write(replace(record, phase=COLLECTED, generation=generation, result=result))
+    def collected(self, generation: int) -> None:
+        """The task has succeeded with what it recorded."""
+        record = self.read()
+        if record is not None:
+            self.write(replace(record, phase=COLLECTED, generation=generation))
 
     def forget(self) -> None:
         """Nothing was started, or what was started has failed: the next try submits anew."""
@@ -97,24 +107,33 @@ class Ledger:
 def _makes_sense(record: Record) -> bool:
     if record.phase == INTENT:
         return True
-    if record.phase == SUBMITTED:
-        return record.run_id is not None
-    return record.phase == COLLECTED and (record.run_id is not None or record.result is not None)
+    return record.phase in (SUBMITTED, COLLECTED) and (record.run_id is not None or record.result is not None)
 
 
-def with_deadline(record: Record, deadline: float) -> Record:
-    """The record with a new deadline, for a try that goes on after the old one has passed."""
-    return replace(record, deadline=deadline)
+@dataclass(frozen=True)
+class Intent:
+    """The journal of one submission: written down when the request leaves, and not before."""
+
+    ledger: Ledger
+    record: Record
+
+    def about_to_send(self) -> None:
+        """Make the intent durable."""
+        self.ledger.write(self.record)
+
+    def not_processed(self) -> None:
+        """Nothing was started: there is no intent any more."""
+        self.ledger.forget()
 
 
 @dataclass(frozen=True)
 class Submit:
     """Submit a run.
 
-    :param may_repeat: an earlier run that may have been started, and is left alone.
+    :param instead_of: the record of an earlier run that was, or may have been, paid for and is left alone.
     """
 
-    may_repeat: bool = False
+    instead_of: Record | None = None
 
 
 @dataclass(frozen=True)
@@ -142,9 +161,9 @@ def next_step(
     if record is None:
         return Submit()
     if record.fingerprint != fingerprint:
-        return Submit(may_repeat=record.phase == INTENT)
+        return Submit(instead_of=None if record.phase == COLLECTED else record)
     if record.phase == INTENT:
-        return Submit(may_repeat=True) if resubmit_ambiguous else Ambiguous()
+        return Submit(instead_of=record) if resubmit_ambiguous else Ambiguous()
     if record.phase == COLLECTED and record.generation != generation:
         return Submit()
     return Attach(record)

@@ -40,6 +40,9 @@ class Wait:
     seconds: float
 
 
+NO_WAIT = Wait(0.0)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The waiting is over.
@@ -94,19 +97,22 @@ class _Patience:
     """How long and how often to look.
 
     :param deadline: Unix seconds after which one last look decides.
-    :param poll_interval: seconds between looks, at most; they are shortened at random by up to a tenth.
+    :param poll_interval: seconds between looks, shortened at random by up to a tenth; longer where the server
+        asks for it.
     """
 
     deadline: float
     poll_interval: float
 
     def wait_or_time_out(
-        self, now: float, jitter: float, data: dict[str, Any] | None, error: BitScaleError | None
+        self, seen: Run | Credits | BitScaleError, now: float, jitter: float
     ) -> Wait | Outcome:
-        if error is not None and not isinstance(error, (RateLimitedError, ServerError, TransportError)):
+        """What follows a look that did not end the waiting."""
+        error = seen if isinstance(seen, BitScaleError) else None
+        if error is not None and not _may_pass(error):
             return Outcome(REFUSED, error=error)
         if now >= self.deadline:
-            return Outcome(TIMED_OUT, data, error)
+            return Outcome(TIMED_OUT, None if isinstance(seen, BitScaleError) else seen.to_json(), error)
         seconds = self.poll_interval * (1.0 - 0.1 * jitter)
         if error is not None and error.retry_after is not None:
             seconds = max(seconds, error.retry_after)
@@ -123,12 +129,9 @@ class RunDecision(_Patience):
         """Decide what follows a look at the run."""
         if isinstance(seen, Run) and seen.run_id not in (None, self.run_id):
             seen = TransportError(f"the answer is about another run, {seen.run_id!r}")
-        if isinstance(seen, BitScaleError):
-            return self.wait_or_time_out(now, jitter, None, seen)
-        data = dict(seen.raw)
-        if seen.status.is_terminal:
-            return Outcome(COMPLETED if seen.status is RunStatus.COMPLETED else FAILED, data)
-        return self.wait_or_time_out(now, jitter, data, None)
+        if isinstance(seen, Run) and seen.status.is_terminal:
+            return Outcome(COMPLETED if seen.status is RunStatus.COMPLETED else FAILED, seen.to_json())
+        return self.wait_or_time_out(seen, now, jitter)
 
 
 @dataclass(frozen=True)
@@ -139,40 +142,56 @@ class CreditsDecision(_Patience):
 
     def after(self, seen: Credits | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
         """Decide what follows a look at the credits."""
-        if isinstance(seen, BitScaleError):
-            return self.wait_or_time_out(now, jitter, None, seen)
-        data = {"total": seen.total, "used": seen.used, "remaining": seen.remaining}
-        if seen.remaining is not None and seen.remaining >= self.min_credits:
-            return Outcome(COMPLETED, data)
-        return self.wait_or_time_out(now, jitter, data, None)
+        remaining = seen.remaining if isinstance(seen, Credits) else None
+        if isinstance(seen, Credits) and remaining is not None and remaining >= self.min_credits:
+            return Outcome(COMPLETED, seen.to_json())
+        return self.wait_or_time_out(seen, now, jitter)
 
 
-def watch(look: Callable[[], T], decision: Decision[T]) -> Outcome:
-    """Look until the decision is an outcome, blocking."""
+def _may_pass(error: BitScaleError) -> bool:
+    if isinstance(error, (RateLimitedError, ServerError, TransportError)):
+        return True
+    # A 4xx without a code is not BitScale speaking, but something between; a 401 is believed at once.
+    return error.code is None and error.status not in (None, 401)
+
+
+def look_once(look: Callable[[], T]) -> T | BitScaleError:
+    """What a look saw, or why it saw nothing."""
+    try:
+        return look()
+    except BitScaleError as error:
+        return error
+
+
+def watch(look: Callable[[], T], decision: Decision[T], first: Wait = NO_WAIT) -> Outcome:
+    """Look until the decision is an outcome, blocking.
+
+    :param look: one attempt; raises BitScaleError where it sees nothing.
+    :param first: the wait before the first look.
+    """
     progress: _Progress[T] = _Progress()
-    while True:
-        try:
-            seen: T | BitScaleError = look()
-        except BitScaleError as error:
-            seen = error
-        step = progress.note(seen, decision.after(seen, time.time(), random.random()))  # noqa: S311
-        if isinstance(step, Outcome):
-            return step
+    step: Wait | Outcome = first
+    while isinstance(step, Wait):
         time.sleep(step.seconds)
+        seen = progress.note(look_once(look))
+        step = decision.after(seen, time.time(), random.random())  # noqa: S311
+    return step
 
 
-async def watch_async(look: Callable[[], Awaitable[T]], decision: Decision[T]) -> Outcome:
-    """Look until the decision is an outcome, without blocking the event loop."""
+async def watch_async(
+    look: Callable[[], Awaitable[T]], decision: Decision[T], first: Wait = NO_WAIT
+) -> Outcome:
+    """Look until the decision is an outcome, without blocking the event loop; see :func:`watch`."""
     progress: _Progress[T] = _Progress()
-    while True:
+    step: Wait | Outcome = first
+    while isinstance(step, Wait):
+        await asyncio.sleep(step.seconds)
         try:
             seen: T | BitScaleError = await look()
         except BitScaleError as error:
             seen = error
-        step = progress.note(seen, decision.after(seen, time.time(), random.random()))  # noqa: S311
-        if isinstance(step, Outcome):
-            return step
-        await asyncio.sleep(step.seconds)
+        step = decision.after(progress.note(seen), time.time(), random.random())  # noqa: S311
+    return step
 
 
 class _Progress(Generic[T]):
@@ -181,18 +200,19 @@ class _Progress(Generic[T]):
     def __init__(self) -> None:
         self._last: object = None
 
-    def note(self, seen: T | BitScaleError, step: Wait | Outcome) -> Wait | Outcome:
+    def note(self, seen: T | BitScaleError) -> T | BitScaleError:
         current = str(seen) if isinstance(seen, BitScaleError) else getattr(seen, "status", seen)
         if current != self._last:
             self._last = current
             if isinstance(seen, BitScaleError):
-                log.warning("Could not look: %s", seen)
+                log.warning("The poll failed, and says nothing about what is waited for: %s", seen)
             elif isinstance(seen, Run):
-                log.info("Run %s is %s", seen.run_id, seen.raw.get("status"))
+                log.info("Run %s is %s", seen.run_id, seen.reported_status)
             else:
-                log.info("Seen: %s", seen)
-        return step
+                log.info("Now %s", seen)
+        return seen
 
 
 def _kind(error: BitScaleError) -> str:
+    # An error may be the Airflow twin of its kind.
     return next(kind.__name__ for kind in type(error).__mro__ if KINDS.get(kind.__name__) is kind)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 
 MODES = ("async", "sync")
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".invalid")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _is_public(host: str) -> bool:
         return ipaddress.ip_address(host).is_global
     except ValueError:
         name = host.rstrip(".").lower()
-        return "." in name and not name.endswith((".localhost", ".local", ".internal"))
+        return "." in name and not name.endswith(_PRIVATE_SUFFIXES)
 
 
 def _id_problems(grid_id: Any) -> list[str]:

@@ -1,12 +1,47 @@
-"""Pure: what a task hands on when its run has completed."""
+"""Pure: what a task makes of a run that has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, RunFailedError, RunTimedOutError
+from airflow_provider_bitscale.api.models import Run, RunStatus, parse_run
+from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT, Outcome
+
+
+def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
+    """The run of an outcome, if it completed.
+
+    :raises RunFailedError: BitScale reports it as failed.
+    :raises RunTimedOutError: it had not ended at the deadline.
+    :raises BitScaleError: BitScale refused to tell.
+    """
+    run = None if outcome.data is None else parse_run(outcome.data)
+    label = f"run {run_id} of grid {grid_id}"
+    if outcome.kind == COMPLETED and run is not None:
+        return run
+    if outcome.kind == FAILED and run is not None:
+        raise RunFailedError(f"{label} failed: {run.error or 'BitScale gave no reason'}")
+    if outcome.kind == TIMED_OUT:
+        seen = f"was last seen {run.reported_status}" if run else f"could not be seen ({outcome.error})"
+        raise RunTimedOutError(f"{label} {seen} at the deadline; it may go on, and is paid for all the same")
+    raise outcome.error or ValueError(f"{label}: an outcome without an error: {outcome}")
+
+
+def completed_sync_run(run: Run, grid_id: str) -> Run:
+    """The run that a synchronous request was answered with, if it completed.
+
+    :raises RunFailedError: BitScale reports it as failed.
+    :raises AmbiguousSubmitError: it has not ended, and has no id to ask for it.
+    """
+    if run.status is RunStatus.FAILED:
+        raise RunFailedError(f"the run of grid {grid_id} failed: {run.error or 'BitScale gave no reason'}")
+    if run.status is not RunStatus.COMPLETED:
+        raise AmbiguousSubmitError(
+            f"the synchronous run of grid {grid_id} was answered as {run.reported_status!r}, without a run id"
+        )
+    return run
 
 
 def run_result(
@@ -19,16 +54,14 @@ def run_result(
     :return: ``{run_id, grid_id, status, outputs, credits: {consumed, remaining}, started_at, completed_at}``,
         times in ISO 8601; ``credits`` is None where the answer had none.
     """
+    data = run.to_json()
+    outputs = {column_names.get(key, key): value for key, value in (run.outputs or {}).items()}
     return {
         "run_id": run_id,
         "grid_id": grid_id,
         "status": run.status.value,
-        "outputs": {column_names.get(key, key): value for key, value in (run.outputs or {}).items()},
-        "credits": run.credits and {"consumed": run.credits.consumed, "remaining": run.credits.remaining},
-        "started_at": _iso(run.started_at),
-        "completed_at": _iso(run.completed_at),
+        "outputs": outputs,
+        "credits": data["credits"],
+        "started_at": data["started_at"],
+        "completed_at": data["completed_at"],
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

@@ -6,13 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.exceptions import InvalidRequestError
-from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait
+from airflow_provider_bitscale.runs.options import option_problems
+from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait, look_once
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.models import Credits
     from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 
 
@@ -31,15 +30,12 @@ class CreditsSensor(OutcomeSensor):
         super().__init__(**kwargs)
         self.min_credits = min_credits
         self.workspace_id = workspace_id
-        if min_credits < 0:
-            raise InvalidRequestError(f"min_credits must not be negative: {min_credits!r}")
+        if problems := option_problems(min_credits=min_credits, deferrable=self.deferrable):
+            raise InvalidRequestError("; ".join(problems))
 
     def look(self, deadline: float) -> Wait | Outcome:
         """Ask for the workspace once."""
-        try:
-            seen: Credits | BitScaleError = self.hook.get_credits(self.workspace_id)
-        except BitScaleError as error:
-            seen = error
+        seen = look_once(self.hook.credits_poller(self.workspace_id))
         return CreditsDecision(deadline, self.poke_interval, self.min_credits).after(seen, time.time(), 0.0)
 
     def trigger(self, deadline: float) -> CreditsTrigger:

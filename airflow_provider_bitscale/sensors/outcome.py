@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.exceptions import as_airflow
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
@@ -18,10 +18,6 @@ from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
-
-# Airflow's own timeout of a deferral comes this much after the trigger's deadline: a backstop for a
-# triggerer that is gone.
-DEFERRAL_BACKSTOP = timedelta(minutes=2)
 
 
 class OutcomeSensor(BaseSensorOperator):
@@ -40,11 +36,7 @@ class OutcomeSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.bitscale_conn_id = bitscale_conn_id
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False)
-            if deferrable is None
-            else deferrable
-        )
+        self.deferrable = deferrable
 
     @cached_property
     def hook(self) -> BitScaleHook:
@@ -65,17 +57,15 @@ class OutcomeSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the way chosen."""
-        if not self.deferrable:
+        if not defers(self.deferrable):
             return super().execute(context)
         deadline = time.time() + self.timeout
         step = self.look(deadline)
         # Everything but success is left to the trigger, so that soft_fail has one place to act.
         if isinstance(step, Outcome) and step.kind == COMPLETED:
-            return self.value(step)
+            return self._finish(step)
         return self.defer(
-            trigger=self.trigger(deadline),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + DEFERRAL_BACKSTOP,
+            trigger=self.trigger(deadline), method_name="execute_complete", timeout=backstop(deadline)
         )
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
@@ -88,10 +78,15 @@ class OutcomeSensor(BaseSensorOperator):
         return self._finish(Outcome.from_event(event))
 
     def _finish(self, outcome: Outcome) -> Any:
-        if outcome.kind == TIMED_OUT:
-            raise AirflowSensorTimeout(
-                f"Not there within {self.timeout} seconds; last seen: {outcome.error or outcome.data}"
-            )
-        if outcome.kind == REFUSED and outcome.error is not None:
-            raise as_airflow(outcome.error)
-        return self.value(outcome)
+        try:
+            if outcome.kind == TIMED_OUT:
+                status = outcome.error or (outcome.data or {}).get("status") or outcome.data
+                raise AirflowSensorTimeout(f"Not there within {self.timeout:g} s; last seen: {status}")
+            if outcome.kind == REFUSED and outcome.error is not None:
+                raise as_airflow(outcome.error)
+            return self.value(outcome)
+        except AirflowException as error:
+            # Airflow skips for any failure after a deferral, but only for some while poking.
+            if self.soft_fail:
+                raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+            raise

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_bitscale.runs.polling import CreditsDecision
+from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.runs.polling import REFUSED, CreditsDecision, Outcome
 from airflow_provider_bitscale.triggers.run_completed import first_pause
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 
@@ -21,7 +22,7 @@ class CreditsTrigger(BaseTrigger):
     :param bitscale_conn_id: id of the connection.
     :param workspace_id: the workspace; None for the connection's.
     :param min_credits: credits to wait for.
-    :param poll_interval: seconds between polls, at most.
+    :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides.
     """
 
@@ -59,5 +60,8 @@ class CreditsTrigger(BaseTrigger):
         await asyncio.sleep(first_pause(self.poll_interval, self.deadline))
         decision = CreditsDecision(self.deadline, self.poll_interval, self.min_credits)
         hook = shared_hook(self.bitscale_conn_id)
-        outcome = await hook.awatch_credits(self.workspace_id, decision)
+        try:
+            outcome = await hook.awatch_credits(self.workspace_id, decision)
+        except BitScaleError as error:
+            outcome = Outcome(REFUSED, error=error)
         yield TriggerEvent(outcome.to_event())

@@ -10,7 +10,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_bitscale.runs.polling import RunDecision
+from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.runs.polling import REFUSED, Outcome, RunDecision
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 
 
@@ -23,7 +24,7 @@ class RunCompletedTrigger(BaseTrigger):
     :param bitscale_conn_id: id of the connection; credentials never stand in a trigger's row.
     :param grid_id: id of the run's grid.
     :param run_id: id of the run.
-    :param poll_interval: seconds between polls, at most.
+    :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides; a restart does not move it.
     """
 
@@ -55,7 +56,10 @@ class RunCompletedTrigger(BaseTrigger):
         await asyncio.sleep(first_pause(self.poll_interval, self.deadline))
         decision = RunDecision(self.deadline, self.poll_interval, self.run_id)
         hook = shared_hook(self.bitscale_conn_id)
-        outcome = await hook.awatch_run(self.grid_id, decision)
+        try:
+            outcome = await hook.awatch_run(self.grid_id, decision)
+        except BitScaleError as error:
+            outcome = Outcome(REFUSED, error=error)
         yield TriggerEvent(outcome.to_event())
 
     async def on_kill(self) -> None:

@@ -80,8 +80,9 @@ class TaskRun:
         ti = FakeTaskInstance(self.max_tries)
         context: Any = {"ti": ti, "task_state_store": self.store}
         while True:
+            operator = self.make()
             try:
-                return self.make().execute(context)
+                return _succeeded(operator, operator.execute(context), context)
             except AirflowRescheduleException as again:
                 self.reschedules += 1
                 ti.first_reschedule = ti.first_reschedule or datetime.now(timezone.utc)
@@ -94,11 +95,20 @@ class TaskRun:
         assert not deferred.kwargs, "dag.test() drops them"
         self.triggers.append(deferred.trigger)
         event = fire(deferred.trigger)
-        return self.make().resume_execution(deferred.method_name, {"event": event}, context)
+        operator = self.make()
+        result = operator.resume_execution(deferred.method_name, {"event": event}, context)
+        return _succeeded(operator, result, context)
 
     def clear(self) -> None:
         """What a person's Clear does to a task instance: `max_tries` grows."""
         self.max_tries += 3
+
+
+def _succeeded(operator: BaseOperator, result: Any, context: Any) -> Any:
+    """What Airflow does once a result is stored: it tells the task's callbacks."""
+    for callback in operator.on_success_callback:
+        callback(context)
+    return result
 
 
 def recreated(trigger: BaseTrigger) -> BaseTrigger:

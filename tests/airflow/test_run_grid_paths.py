@@ -197,7 +197,7 @@ def test_without_validation_bitscale_itself_judges(emulator: Emulator) -> None:
     assert len(posts(emulator)) == 1
     by_id = {"validate_inputs": False, "key_outputs_by": "id", "output_columns": None}
     through_worker(inputs={FULL_NAME: "Jane Doe"}, **by_id)
-    assert [wire["path"] for wire in emulator.control.requests()].count("/api/v1/grids/grid_001") == 1
+    assert [wire["path"] for wire in emulator.control.requests()].count("/api/v1/grids/grid_001") == 2
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,13 @@ def test_a_global_default_defers_but_not_a_sync_run(
 
 
 def test_a_killed_task_says_what_goes_on(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    operator().on_kill()
+    killed = operator(wait_for_completion=False)
+    killed.on_kill()
+    assert "cannot cancel" not in "".join(capsys.readouterr()), "nothing was submitted yet"
+    run_id = TaskRun(lambda: killed).attempt()["run_id"]
+    killed.on_kill()
     said = "".join(capsys.readouterr())
-    assert "cannot cancel" in said
-    assert "is paid for" in said
-    assert emulator.control.requests() == []
+    assert f"cannot cancel a run: {run_id} goes on and is paid for" in said
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def _indexes(task_id: str) -> range | list[int]:
 
 def test_a_retry_collects_the_run_that_an_earlier_try_paid_for(run_dag: RunDag, emulator: Emulator) -> None:
     # The first try runs out of its half second; the run ends by itself a little later.
-    emulator.control.add_fault("status", on="get_run", status=503, for_seconds=1.2)
+    emulator.control.add_fault("status", on="get_run", status=503, for_seconds=0.9)
     dag = run_dag(FIXTURE_DAGS, "retries")
     assert dag.xcom("outputs") == ["Jane Doe"]
     assert [ti.try_number for ti in dag.run.get_task_instances(state=None) if ti.task_id == "enrich"] == [2]

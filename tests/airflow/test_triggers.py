@@ -56,7 +56,7 @@ def test_a_completed_run_is_an_event_with_what_bitscale_said(emulator: Emulator)
 def test_a_failed_run_is_an_event_not_an_exception(emulator: Emulator) -> None:
     emulator.control.add_fault("run_fails", message="the agent gave up")
     event = fire(run_trigger(submitted()))
-    assert (event["outcome"], event["data"]["error"]["message"]) == ("failed", "the agent gave up")
+    assert (event["outcome"], event["data"]["error"]) == ("failed", "RUN_FAILED: the agent gave up")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
@@ -22,8 +22,8 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "no scheme": ({"base_url": "api.bitscale.ai"}, "must begin with https:// and name a host"),
     "ftp": ({"base_url": "ftp://api.bitscale.ai"}, "must begin with https://"),
     "no host": ({"base_url": "https:///api/v1"}, "name a host"),
-    "no port": ({"base_url": "https://host:port/"}, "not a URL"),
-    "half an address": ({"base_url": "https://[::1"}, "not a URL"),
+    "no port": ({"base_url": "https://host:port/"}, "must begin with https:// and name a host"),
+    "half an address": ({"base_url": "https://[::1"}, "must begin with https:// and name a host"),
     "user in the URL": ({"base_url": "https://user:pass@host"}, "may not hold credentials"),
     "query in the URL": ({"base_url": "https://host/?a=b"}, "a query or a fragment"),
     "fragment in the URL": ({"base_url": "https://host/#a"}, "a query or a fragment"),
@@ -33,7 +33,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "timeout that is none": ({"timeout": float("nan")}, "timeout must be"),
     "no rate": ({"requests_per_minute": 0}, "requests_per_minute must be above 0"),
     "negative rate": ({"requests_per_minute": -1}, "requests_per_minute must be above 0"),
-    "no such file": ({"verify": "/no/such.pem"}, "verify names a file that does not exist: '/no/such.pem'"),
+    "no such file": ({"verify": "/no/such.pem"}, "verify must be the path of a PEM file"),
 }
 
 
@@ -69,7 +69,7 @@ def test_all_problems_are_named_at_once() -> None:
         {"base_url": "http://localhost"},
         {"base_url": "http://bitscale.internal", "allow_insecure_http": True},
         {"verify": False},
-        {"verify": __file__},
+        {"verify": certifi.where()},
         {"proxies": {"https": "http://user:secret@proxy:3128"}},
     ],
     ids=str,
@@ -130,11 +130,11 @@ def test_the_configured_proxies_go_before_the_environment(monkeypatch: pytest.Mo
     ("key", "echo"),
     [
         pytest.param("abcDEF123", b"abcDEF123", id="as it is"),
-        pytest.param("a+b/c=", b"a%2Bb%2Fc%3D", id="in a URL"),
-        pytest.param("a+b/c=", b"a%2Bb/c%3D", id="in a path"),
-        pytest.param("a/b", b"a\\/b", id="in PHP's JSON"),
-        pytest.param('a"b', b'a\\"b', id="in JSON"),
-        pytest.param("a&b", b"a&amp;b", id="in HTML"),
+        pytest.param("a+b/c=0123", b"a%2Bb%2Fc%3D0123", id="in a URL"),
+        pytest.param("a+b/c=0123", b"a%2Bb/c%3D0123", id="in a path"),
+        pytest.param("a/b01234567", b"a\\/b01234567", id="in PHP's JSON"),
+        pytest.param('a"b01234567', b'a\\"b01234567', id="in JSON"),
+        pytest.param("a&b01234567", b"a&amp;b01234567", id="in HTML"),
     ],
 )
 def test_the_key_is_scrubbed_in_every_spelling(key: str, echo: bytes) -> None:
@@ -143,7 +143,28 @@ def test_the_key_is_scrubbed_in_every_spelling(key: str, echo: bytes) -> None:
     assert config.scrub_text(f"ü<{echo.decode()}>") == "ü<***>"
 
 
-def test_a_file_of_certificates_may_be_named(tmp_path: Path) -> None:
-    bundle = tmp_path / "authorities.pem"
-    bundle.touch()
-    assert ClientConfig(api_key=KEY, verify=str(bundle)).verify == str(bundle)
+def test_a_file_that_holds_no_certificates_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="PEM"):
+        ClientConfig(api_key=KEY, verify=__file__)
+
+
+def test_a_key_too_short_to_be_one_does_not_maim_the_answers() -> None:
+    assert ClientConfig(api_key="run").scrub(b"run_1") == b"run_1"
+
+
+@pytest.mark.parametrize(
+    "base_url", ["ftp://user:hunter22@host", "user:hunter22@host", "https://u:hunter22@h"]
+)
+def test_credentials_in_the_base_url_are_refused_and_not_told(base_url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ClientConfig(api_key=KEY, base_url=base_url)
+    assert "credentials" in str(caught.value)
+    assert "hunter22" not in str(caught.value)
+
+
+def test_the_password_of_a_proxy_is_a_secret_too() -> None:
+    config = ClientConfig(api_key=KEY, proxies={"https": "http://user:hunter22@proxy:3128"})
+    assert config.scrub_text("407 from http://user:hunter22@proxy") == "407 from http://user:***@proxy"
+    with pytest.raises(ConfigurationError) as caught:
+        ClientConfig(api_key=KEY, proxies={"https": "http://user:hunter22@proxy:port"})
+    assert str(caught.value) == "the proxy for https is not a URL"

@@ -93,9 +93,16 @@ def test_the_backoff_has_a_ceiling_and_no_overflow() -> None:
 
 
 @pytest.mark.parametrize("kind", [errors.RateLimitedError, errors.ServerError, errors.TransportError])
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 42.0])
+@pytest.mark.parametrize("seconds", [42.0, 7.5])
 def test_the_servers_own_wish_goes_before_the_backoff(kind: type[BitScaleError], seconds: float) -> None:
     assert decide(kind("x", retry_after=seconds)) == SendAgain(seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_a_server_that_asks_for_no_pause_is_not_taken_at_its_word(seconds: float) -> None:
+    error = errors.RateLimitedError("x", retry_after=seconds)
+    assert decide(error) == decide(errors.RateLimitedError("x"))
+    assert decide(error, attempt=100_000).after >= MAX_BACKOFF * 0.75  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -103,8 +110,8 @@ def test_the_servers_own_wish_goes_before_the_backoff(kind: type[BitScaleError],
     [
         (0.0, MAX_RATE_LIMITED, True),
         (0.0, MAX_RATE_LIMITED + 1, False),
-        (MAX_RATE_LIMITED - 10, 10.0, True),
-        (MAX_RATE_LIMITED - 10, 11.0, False),
+        (MAX_RATE_LIMITED - 50, 50.0, True),
+        (MAX_RATE_LIMITED - 50, 51.0, False),
         (MAX_RATE_LIMITED, None, False),
     ],
 )

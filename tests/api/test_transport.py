@@ -32,7 +32,7 @@ from tests.api.clients import Opener, config_for, posts
 from tests.api.servers import answering, http_answer, relay
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
-ONCE = {"max_attempts": 1}
+ONCE = {"patient": False}
 
 
 def config(url: str, **changes: Any) -> ClientConfig:

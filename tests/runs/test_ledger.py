@@ -20,7 +20,6 @@ from airflow_provider_bitscale.runs.ledger import (
     Record,
     Submit,
     next_step,
-    with_deadline,
 )
 
 
@@ -52,8 +51,8 @@ RECORDS = {
 STEPS: dict[str, tuple[str, bool, str, str, str, str]] = {
     "intent": ("intent", False, "ambiguous", "ambiguous", "repeat", "repeat"),
     "intent, resubmit": ("intent", True, "repeat", "repeat", "repeat", "repeat"),
-    "submitted": ("submitted", False, "attach", "attach", "submit", "submit"),
-    "submitted, resubmit": ("submitted", True, "attach", "attach", "submit", "submit"),
+    "submitted": ("submitted", False, "attach", "attach", "repeat", "repeat"),
+    "submitted, resubmit": ("submitted", True, "attach", "attach", "repeat", "repeat"),
     "collected": ("collected", False, "attach", "submit", "submit", "submit"),
     "collected, resubmit": ("collected", True, "attach", "submit", "submit", "submit"),
     "collected sync": ("collected sync", False, "attach", "submit", "submit", "submit"),
@@ -73,7 +72,7 @@ def test_what_a_try_does(
         "ambiguous": Ambiguous(),
         "attach": Attach(record),
         "submit": Submit(),
-        "repeat": Submit(may_repeat=True),
+        "repeat": Submit(instead_of=record),
     }
     for fingerprint, generation, expected in (
         ("print", 2, retry),
@@ -103,10 +102,7 @@ def test_the_life_of_a_record() -> None:
     ledger.write(INTENDED)
     submitted = ledger.submitted(INTENDED, "run_1")
     assert ledger.read() == submitted == RECORDS["submitted"]
-    later = with_deadline(submitted, 2000.0)
-    assert later == replace(submitted, deadline=2000.0)
-    assert ledger.read() == submitted, "a new deadline is this try's alone"
-    ledger.collected(submitted, 5)
+    ledger.collected(5)
     assert ledger.read() == replace(submitted, phase=COLLECTED, generation=5)
     ledger.forget()
     ledger.forget()
@@ -115,7 +111,7 @@ def test_the_life_of_a_record() -> None:
 
 def test_the_result_of_a_sync_run_is_kept() -> None:
     ledger = Ledger(JsonStore())
-    ledger.collected(INTENDED, 2, {"status": "completed", "outputs": {"a": 1}})
+    ledger.submitted(INTENDED, None, {"status": "completed", "outputs": {"a": 1}})
     record = ledger.read()
     assert record is not None
     assert record.result == {"status": "completed", "outputs": {"a": 1}}

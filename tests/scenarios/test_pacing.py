@@ -168,8 +168,9 @@ def test_a_limit_belongs_to_a_key_and_an_address() -> None:
     )
     assert pacer_for(one) is not pacer_for(ClientConfig("key-2", base_url=url))
     assert pacer_for(one) is not pacer_for(ClientConfig("key-1", base_url=url + "/v2"))
-    pacer_for(ClientConfig("key-1", base_url=url, requests_per_minute=30))
-    assert pacer_for(one).limit.requests_per_minute == 30
+    limited = ClientConfig("key-1", base_url=url, requests_per_minute=30)
+    assert pacer_for(limited).limit.requests_per_minute == 30
+    assert pacer_for(ClientConfig("key-1", base_url=url)).limit.requests_per_minute is None, "removed again"
 
 
 def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever() -> None:
@@ -179,5 +180,5 @@ def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever() -> None:
         until, user = time.monotonic() + 20, None
         while user is None and time.monotonic() < until:
             with suppress(TransportError, RateLimitedError):
-                user = client.send(contract.get_current_user(), max_attempts=1)
+                user = client.send(contract.get_current_user(), patient=False)
         assert user is not None

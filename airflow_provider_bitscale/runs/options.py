@@ -1,0 +1,47 @@
+"""Pure: what is wrong with the options of an operator or sensor, all at once, when the DAG is parsed."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+_CHOICES = {
+    "key_outputs_by": ("name", "id"),
+    "on_ambiguous_submit": ("fail", "resubmit"),
+}
+_FLAGS = ("deferrable", "wait_for_completion", "validate_inputs")
+_DURATIONS = ("poll_interval", "timeout")
+
+
+def option_problems(**options: Any) -> list[str]:
+    """What is wrong, one sentence each; empty if nothing is.
+
+    :param options: arguments of an operator or sensor by name; None is for those that may be left out.
+    """
+    problems = []
+    for name, value in options.items():
+        if name in _CHOICES and value not in _CHOICES[name]:
+            problems.append(f"{name} must be {' or '.join(_CHOICES[name])}, not {value!r}")
+        elif name in _FLAGS and not (isinstance(value, bool) or (name == "deferrable" and value is None)):
+            problems.append(f"{name} must be True or False, not {value!r}")
+        elif name in _DURATIONS and not (_is_number(value) and value > 0):
+            problems.append(f"{name} must be a number of seconds above 0, not {value!r}")
+        elif name == "min_credits" and value is not None and not (_is_number(value) and value >= 0):
+            problems.append(f"min_credits must be a number that is not negative, not {value!r}")
+    if options.get("mode") == "sync":
+        # A global default of deferrable is not the author's word, and is passed over.
+        if options.get("deferrable"):
+            problems.append("deferrable=True goes with mode='async' only: a sync run is answered directly")
+        if options.get("wait_for_completion") is False:
+            problems.append("wait_for_completion=False goes with mode='async' only")
+    return problems
+
+
+def seconds(duration: Any) -> Any:
+    """A duration in seconds; what is no timedelta is left to :func:`option_problems`."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
