@@ -218,3 +218,31 @@ def test_the_key_in_an_answer_reaches_neither_record_nor_error(status: int, temp
     except Exception as error:
         seen = repr(error) + str(error) + repr(vars(error))
     assert KEY not in seen
+
+
+ACCEPTED: dict[str, tuple[dict[str, Any], str | None, str]] = {
+    "as documented": (
+        {"mode": "async", "run_id": "run_7", "status": "queued", "poll_url": "x"},
+        "run_7",
+        "queued",
+    ),
+    "no status": ({"mode": "async", "run_id": "run_7"}, "run_7", "unknown"),
+    "a number for an id": ({"mode": "async", "run_id": 7, "status": "queued"}, "7", "queued"),
+    "an error beside the id": (
+        {"run_id": "run_7", "error": {"code": "INSUFFICIENT_CREDITS"}},
+        "run_7",
+        "unknown",
+    ),
+    "sync": ({"mode": "sync", "status": "completed", "outputs": {}}, None, "completed"),
+    "sync, no mode": ({"status": "completed", "outputs": {}}, None, "completed"),
+    "failed at once": ({"status": "failed", "error": "no"}, None, "failed"),
+}
+
+
+@pytest.mark.parametrize(("answer", "run_id", "status"), ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_an_answer_that_names_the_run_or_holds_its_result_is_not_thrown_away(
+    answer: dict[str, Any], run_id: str | None, status: str
+) -> None:
+    call = contract.run_grid("g", {}, mode="async", output_columns=None, webhook_url=None, timeout=None)
+    run = call.read(ClientConfig(api_key="key"), 202, {}, json.dumps(answer).encode())
+    assert (run.run_id, run.reported_status) == (run_id, status)

@@ -206,3 +206,23 @@ def test_a_client_is_closed_and_says_so_when_it_is_not_open() -> None:
     assert KEY not in repr(closed) + repr(vars(closed))
     with pytest.raises(RuntimeError, match="context manager"):
         asyncio.run(closed.get_current_user())
+
+
+def test_an_answer_that_trickles_for_ever_is_given_up(open_client: Opener) -> None:
+    drops: list[bytes | float] = [b" ", 0.2] * 50
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *drops) as server:
+        client = open_client(config(server.url, timeout=0.5))
+        started = time.monotonic()
+        with pytest.raises(TransportError):
+            client("send", contract.get_current_user(), **ONCE)
+        assert time.monotonic() - started < 5
+
+
+def test_a_proxy_that_refuses_was_sent_nothing_of_ours_and_keeps_its_password(open_client: Opener) -> None:
+    with answering(http_answer(b"", "407 Proxy Authentication Required")) as proxy:
+        through = proxy.url.replace("http://", "http://user:hunter22@")
+        client = open_client(config("https://bitscale.example", proxies={"https": through}))
+        with pytest.raises(TransportError) as caught:
+            client("send", contract.get_current_user(), **ONCE)
+    assert not caught.value.sent
+    assert "hunter22" not in str(caught.value) + repr(caught.value)

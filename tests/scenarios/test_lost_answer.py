@@ -13,6 +13,7 @@ from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import (
     AmbiguousSubmitError,
     BitScaleError,
+    Client,
     ClientConfig,
     InsufficientCreditsError,
     InvalidRequestError,
@@ -179,3 +180,19 @@ def test_credits_and_quota_that_really_run_out(open_client: Opener) -> None:
         with pytest.raises(InsufficientCreditsError):
             open_client(config_for(emulator))("run_grid", GRID_ID, JANE)
         assert (len(posts(emulator)), emulator.control.state()["runs_paid"]) == (1, 0)
+
+
+def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_was_not_processed() -> None:
+    told: list[tuple[str, int]] = []
+
+    class Journal:
+        def about_to_send(self) -> None:
+            told.append(("intent", len(posts(emulator))))
+
+        def not_processed(self) -> None:
+            told.append(("none", len(posts(emulator))))
+
+    with Emulator() as emulator, Client(config_for(emulator)) as client:
+        emulator.control.add_fault("storm", on="run_grid", times=1)
+        client.run_grid(GRID_ID, JANE, journal=Journal())
+    assert told == [("intent", 0), ("none", 1), ("intent", 1)]

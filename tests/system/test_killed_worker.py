@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import COMPANY, FULL_NAME
 from tests.system.conftest import StartAirflow
 from tests.system.dags.kill_sweep import IN_DOUBT, SWEEPS
 
 DAGS = Path(__file__).parent / "dags"
-FULL_NAME, COMPANY = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890", "7c2b0f4a-1d3e-4a9c-b567-de8f90ab1234"
 
 
 def test_sigkill_at_every_step_pays_once_or_says_it_is_ambiguous(start_airflow: StartAirflow) -> None:
@@ -41,4 +41,4 @@ def test_sigkill_at_every_step_pays_once_or_says_it_is_ambiguous(start_airflow: 
         assert paid["waiting", "execute call connection.getresponse 2"] == 1, (
             "the kill was not after the POST"
         )
-        assert paid["waiting", "execute call client._attempt 2"] == 0, "the kill was not before the POST"
+        assert paid["waiting", "execute call sessions.request 2"] == 0, "the kill was not before the POST"

@@ -41,7 +41,7 @@ def airflow(bitscale: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "BITSCALE_EXAMPLE_OUTPUT": str(folder),
     }
     with LocalAirflow(folder / "airflow", dags, env=env) as running:
-        running.call("POST", "/pools", json={"name": "bitscale", "slots": 4})
+        running.add_pool("bitscale", 4)
         running.wait_for_dags({"one_row_deferred", "bitscale_enrich_csv"})
         yield running
 

@@ -23,11 +23,12 @@ BEFORE_INTENT = (
     "execute call run_grid._submit 1",
     "execute call client._attempt 1",
     "execute return client._attempt 1",
+    "execute call client._attempt 2",
     "execute call ledger.write 1",
 )
 IN_DOUBT = (
     "execute return ledger.write 1",
-    "execute call client._attempt 2",
+    "execute call sessions.request 2",
     "execute call connection.getresponse 2",
     "execute return client._attempt 2",
     "execute call ledger.write 2",
@@ -36,16 +37,12 @@ PAID_WAITING_HERE = (
     "execute return ledger.write 2",
     "execute call client._attempt 3",
     "execute return client._attempt 3",
-    "execute call ledger.write 3",
-    "execute return ledger.write 3",
     "execute return run_grid.execute 1",
 )
 PAID_DEFERRED = (
     "execute return ledger.write 2",
     "execute call run_grid._defer 1",
     "execute_complete call run_grid.execute_complete 1",
-    "execute_complete call ledger.write 1",
-    "execute_complete return ledger.write 1",
     "execute_complete return run_grid.execute_complete 1",
 )
 PAID_SYNC = (

@@ -1,0 +1,53 @@
+"""What is wrong with an operator's options, as a table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.runs.options import option_problems, seconds
+
+FINE: list[dict[str, Any]] = [
+    {},
+    {"mode": "async", "deferrable": True, "wait_for_completion": False},
+    {"mode": "sync", "deferrable": None, "wait_for_completion": True},
+    {"mode": "sync", "deferrable": False},
+    {"poll_interval": 0.5, "timeout": 1, "min_credits": 0},
+    {"min_credits": None, "key_outputs_by": "id", "on_ambiguous_submit": "resubmit"},
+]
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "sync", "deferrable": True}, "deferrable=True goes with mode='async' only"),
+    ({"mode": "sync", "wait_for_completion": False}, "wait_for_completion=False goes with mode='async' only"),
+    ({"poll_interval": 0}, "poll_interval must be a number of seconds above 0, not 0"),
+    ({"poll_interval": "5"}, "poll_interval must be a number of seconds above 0, not '5'"),
+    ({"timeout": float("nan")}, "timeout must be a number of seconds above 0, not nan"),
+    ({"timeout": True}, "timeout must be a number of seconds above 0, not True"),
+    ({"min_credits": -1}, "min_credits must be a number that is not negative, not -1"),
+    ({"min_credits": "9"}, "min_credits must be a number that is not negative, not '9'"),
+    ({"deferrable": "yes"}, "deferrable must be True or False, not 'yes'"),
+    ({"validate_inputs": None}, "validate_inputs must be True or False, not None"),
+    ({"key_outputs_by": "label"}, "key_outputs_by must be name or id, not 'label'"),
+    ({"on_ambiguous_submit": "retry"}, "on_ambiguous_submit must be fail or resubmit, not 'retry'"),
+]
+
+
+@pytest.mark.parametrize("options", FINE, ids=str)
+def test_nothing_is_said_against_what_is_fine(options: dict[str, Any]) -> None:
+    assert option_problems(**options) == []
+
+
+@pytest.mark.parametrize(("options", "problem"), WRONG, ids=str)
+def test_each_problem_is_named(options: dict[str, Any], problem: str) -> None:
+    [told] = option_problems(**options)
+    assert told.startswith(problem)
+
+
+def test_all_problems_are_named_at_once() -> None:
+    assert len(option_problems(poll_interval=0, timeout=0, min_credits=-1)) == 3
+
+
+def test_a_duration_may_be_a_timedelta() -> None:
+    assert seconds(timedelta(minutes=2)) == 120.0
+    assert seconds(5) == 5
