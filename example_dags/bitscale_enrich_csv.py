@@ -22,7 +22,7 @@ LEADS = Path(__file__).parent / "data" / "leads.csv"
 OUTPUT = Path(os.environ.get("BITSCALE_EXAMPLE_OUTPUT", tempfile.gettempdir())) / "enriched_leads.csv"
 FOUND = ["Enriched Email", "LinkedIn URL"]
 
-with DAG("bitscale_enrich_csv", schedule=None, catchup=False, tags=["bitscale"], doc_md=__doc__):
+with DAG("bitscale_enrich_csv", schedule=None, tags=["bitscale"], doc_md=__doc__):
 
     @task
     def read_leads() -> list[dict[str, str]]:
@@ -37,7 +37,8 @@ with DAG("bitscale_enrich_csv", schedule=None, catchup=False, tags=["bitscale"],
             writer = csv.DictWriter(file, fieldnames=["Full Name", "Company", *FOUND, "Credits"])
             writer.writeheader()
             for lead, result in zip(leads, results, strict=True):
-                writer.writerow({**lead, **result["outputs"], "Credits": result["credits"]["consumed"]})
+                credits = result["credits"] or {}
+                writer.writerow({**lead, **result["outputs"], "Credits": credits.get("consumed")})
         return str(OUTPUT)
 
     leads = read_leads()

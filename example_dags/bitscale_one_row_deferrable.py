@@ -11,7 +11,6 @@ from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 with DAG(
     "bitscale_one_row_deferrable",
     schedule=None,
-    catchup=False,
     tags=["bitscale"],
     doc_md=__doc__,
     params={"name": Param("Grace Hopper", type="string"), "company": Param("Compiler Works", type="string")},
@@ -30,6 +29,6 @@ with DAG(
     @task
     def report(result: dict[str, Any]) -> str:
         """Use what was found."""
-        return f"{result['outputs']['Enriched Email']} for {result['credits']['consumed']} credits"
+        return f"{result['outputs']['Enriched Email']}, found by {result['run_id']}"
 
     report(enrich.output)
