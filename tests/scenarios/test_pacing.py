@@ -26,7 +26,8 @@ from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from airflow_provider_bitscale.runs.polling import COMPLETED, Outcome, RunDecision
+from airflow_provider_bitscale.runs.polling import COMPLETED
+from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from tests.api.clients import Opener, config_for, polls
 from tests.scenarios.hooks import connect
 
@@ -47,20 +48,29 @@ def busiest(emulator: Emulator) -> list[int]:
     return [seconds[second] for second in sorted(seconds)[1:-1]]
 
 
-def test_hundreds_of_waits_share_sixty_requests_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits, limit = 150, 60
+def test_a_thousand_deferred_runs_share_sixty_requests_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, limit = 1000, 60
 
-    async def scenario(config: ClientConfig) -> list[Outcome]:
-        hook = BitScaleHook()
+    async def outcome(run_id: str) -> str:
+        trigger = RunCompletedTrigger(
+            bitscale_conn_id="bitscale_default",
+            grid_id=GRID_ID,
+            run_id=run_id,
+            poll_interval=1.0,
+            deadline=time.time() + 150,
+        )
+        [event] = [event async for event in trigger.run()]
+        return str(event.payload["outcome"])
+
+    async def scenario(config: ClientConfig) -> list[str]:
         async with shared_client(config) as client:
             runs = await asyncio.gather(*(client.run_grid(GRID_ID, JANE) for _ in range(waits)))
-            decisions = [RunDecision(time.time() + 60, 1.0, str(run.run_id)) for run in runs]
-            return await asyncio.gather(*(hook.awatch_run(GRID_ID, decision) for decision in decisions))
+            return await asyncio.gather(*(outcome(str(run.run_id)) for run in runs))
 
-    with Emulator(rate_limit=(limit, 1.0), run_seconds=(4.0, 4.0)) as emulator:
+    with Emulator(rate_limit=(limit, 1.0), run_seconds=(20.0, 20.0)) as emulator:
         connect(monkeypatch, emulator)
-        outcomes = asyncio.run(scenario(config_for(emulator, timeout=30.0)))
-        assert [outcome.kind for outcome in outcomes] == [COMPLETED] * waits
+        outcomes = asyncio.run(scenario(BitScaleHook().config))
+        assert outcomes == [COMPLETED] * waits
         assert refused_after_the_first_window(emulator) == []
         assert sum(busiest(emulator)) >= 0.9 * limit * len(busiest(emulator))
         looks: dict[str, list[float]] = defaultdict(list)
