@@ -18,7 +18,7 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.10 p
 unexport $(filter AIRFLOW%,$(.VARIABLES))
 export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
 
-.PHONY: help demo airflow test test-system bench lint types constraints clean
+.PHONY: help demo airflow test test-system test-lowest bench lint types constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -35,6 +35,14 @@ test: $(VENV)/ready ## the whole suite, system tests last
 
 test-system: $(VENV)/ready ## only the tests that start Airflow's processes
 	@$(BIN)/python -m pytest -m system
+
+test-lowest: ## all but the system tests, on the lowest versions that pyproject.toml declares
+	@$(require-python)
+	@lowest=$$(mktemp -d) && trap 'rm -rf "$$lowest"' EXIT \
+	&& $(PYTHON) -m venv "$$lowest" && "$$lowest/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
+	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable . \
+	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout psutil \
+	&& "$$lowest/bin/python" -m pytest -m "not system" --ignore tests/system --ignore tests/benchmarks
 
 bench: $(VENV)/ready-bench ## measure this provider beside its peers
 	@$(BIN)/python -m tests.benchmarks
