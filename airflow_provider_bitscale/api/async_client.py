@@ -9,7 +9,8 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import aiohttp
 import certifi
@@ -18,7 +19,7 @@ from yarl import URL
 
 from airflow_provider_bitscale.api import contract
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.contract import Call
+from airflow_provider_bitscale.api.contract import Call, Reader
 from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
 from airflow_provider_bitscale.api.models import Grid, Run, User, Workspace
 from airflow_provider_bitscale.api.pacing import pacer_for
@@ -29,12 +30,15 @@ T = TypeVar("T")
 MAX_CONNECTIONS = 64
 
 
-class _Request(NamedTuple):
+@dataclass(frozen=True)
+class _Request(Generic[T]):
     """A call in the terms of aiohttp."""
 
+    call: Call[T]
     url: URL
     headers: CIMultiDict[str]
     timeout: aiohttp.ClientTimeout
+    reader: Reader[T]
 
 
 class AsyncClient:
@@ -123,34 +127,36 @@ class AsyncClient:
 
         :param patient: False for one attempt, and no long wait for the rate limit.
         """
-        return await self._send(call, self._request(call), patient=patient)
+        return await self._send(self._request(call), patient=patient)
 
     def _poller(self, call: Call[T]) -> Callable[[], Awaitable[T]]:
         # A poll is sent a thousand times over: what does not change is made once.
         request = self._request(call)
-        return lambda: self._send(call, request, patient=False)
+        return lambda: self._send(request, patient=False)
 
-    def _request(self, call: Call[Any]) -> _Request:
+    def _request(self, call: Call[T]) -> _Request[T]:
         connect, answer = self.config.timeout, call.timeout or self.config.timeout
         return _Request(
+            call,
             URL(call.url(self.config), encoded=True),
             CIMultiDict(call.headers(self.config)),
             # The total as well: a server, or a proxy before it, may let bytes trickle for ever.
             aiohttp.ClientTimeout(total=connect + answer, sock_connect=connect, sock_read=answer),
+            Reader(call, self.config),
         )
 
-    async def _send(self, call: Call[T], request: _Request, *, patient: bool) -> T:
+    async def _send(self, request: _Request[T], *, patient: bool) -> T:
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             await self._pacer.wait_async(self._queue, patient=patient)
             try:
-                return await self._attempt(call, request)
+                return await self._attempt(request)
             except BitScaleError as error:
                 step = after_failure(
                     error,
-                    repeatable=call.endpoint.repeatable,
+                    repeatable=request.call.endpoint.repeatable,
                     attempt=attempt,
                     elapsed=time.monotonic() - started,
                     jitter=random.random(),  # noqa: S311
@@ -160,27 +166,27 @@ class AsyncClient:
                     raise step.error from None
                 await asyncio.sleep(step.after)
 
-    async def _attempt(self, call: Call[T], request: _Request) -> T:
+    async def _attempt(self, request: _Request[T]) -> T:
         if self._session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         try:
             async with self._session.request(
-                call.endpoint.method,
+                request.call.endpoint.method,
                 request.url,
                 headers=request.headers,
-                data=call.body,
+                data=request.call.body,
                 timeout=request.timeout,
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             self._pacer.failed()
-            raise _transport_error(error, call.label, self.config) from None
+            raise _transport_error(error, request.call.label, self.config) from None
         except BaseException:
             self._pacer.failed()
             raise
         self._pacer.answered(response.status, response.headers)
-        return call.read(self.config, response.status, response.headers, body)
+        return request.reader.read(response.status, response.headers, body)
 
 
 def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_bitscale import __version__
-from airflow_provider_bitscale.api import models
+from airflow_provider_bitscale.api import models, parsing
 from airflow_provider_bitscale.api.config import ClientConfig, fits_header
 from airflow_provider_bitscale.api.errors import (
     ConfigurationError,
@@ -49,8 +49,8 @@ def _parse_accepted_run(payload: Any) -> models.Run:
     """Read the answer to a POST that was paid for: whatever names the run or holds its result is enough."""
     if isinstance(payload, Mapping) and payload.get("run_id") not in (None, "", False):
         accepted = {**payload, "run_id": str(payload["run_id"])}
-        return models.parse_run({**accepted, "status": accepted.get("status") or "unknown"})
-    run = models.parse_run(payload)
+        return parsing.parse_run({**accepted, "status": accepted.get("status") or "unknown"})
+    run = parsing.parse_run(payload)
     if run.mode != "sync" and not run.status.is_terminal:
         raise ValueError("'run_id' is missing")
     return run
@@ -62,13 +62,13 @@ def _endpoint(
     return Endpoint(method, path, workspace, repeatable, parse)
 
 
-GET_CURRENT_USER = _endpoint("GET", "/user/me", models.parse_user)
-LIST_WORKSPACES = _endpoint("GET", "/workspaces", models.parse_workspaces)
-GET_WORKSPACE = _endpoint("GET", "/workspaces/{workspace_id}", models.parse_workspace)
-LIST_GRIDS = _endpoint("GET", "/workspaces/{workspace_id}/grids", models.parse_grids, workspace=True)
-GET_GRID = _endpoint("GET", "/grids/{grid_id}", models.parse_grid, workspace=True)
+GET_CURRENT_USER = _endpoint("GET", "/user/me", parsing.parse_user)
+LIST_WORKSPACES = _endpoint("GET", "/workspaces", parsing.parse_workspaces)
+GET_WORKSPACE = _endpoint("GET", "/workspaces/{workspace_id}", parsing.parse_workspace)
+LIST_GRIDS = _endpoint("GET", "/workspaces/{workspace_id}/grids", parsing.parse_grids, workspace=True)
+GET_GRID = _endpoint("GET", "/grids/{grid_id}", parsing.parse_grid, workspace=True)
 RUN_GRID = _endpoint("POST", "/grids/{grid_id}/run", _parse_accepted_run, workspace=True, repeatable=False)
-GET_RUN = _endpoint("GET", "/grids/{grid_id}/runs/{run_id}", models.parse_run, workspace=True)
+GET_RUN = _endpoint("GET", "/grids/{grid_id}/runs/{run_id}", parsing.parse_run, workspace=True)
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,24 @@ class Call(Generic[T]):
             raise TransportError(
                 f"the answer is not as documented: {problem}", status=status, request=self.label
             ) from None
+
+
+class Reader(Generic[T]):
+    """Reads the answers to a call that is sent over and over; one like the last is not parsed again.
+
+    A run that is polled answers the same until its status changes.
+    """
+
+    def __init__(self, call: Call[T], config: ClientConfig) -> None:
+        self._call = call
+        self._config = config
+        self._last: tuple[int, bytes, T] | None = None
+
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> T:
+        """As :meth:`Call.read`."""
+        if self._last is None or self._last[0] != status or self._last[1] != body:
+            self._last = (status, body, self._call.read(self._config, status, headers, body))
+        return self._last[2]
 
 
 def get_current_user() -> Call[models.User]:

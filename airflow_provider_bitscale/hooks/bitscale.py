@@ -95,10 +95,12 @@ class BitScaleHook(BaseHook):
     @asynccontextmanager
     async def aclient(self) -> AsyncIterator[AsyncClient]:
         """The async client that all hooks with this connection share in an event loop, open in the block."""
-        from airflow_provider_bitscale.api.async_client import shared_client
-
         with airflow_errors():
-            async with shared_client(await self.aconfig()) as client:
+            config = await self.aconfig()
+
+            from airflow_provider_bitscale.api.async_client import shared_client
+
+            async with shared_client(config) as client:
                 yield client
 
     def get_current_user(self) -> User:

@@ -9,13 +9,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import NEVER_EXPIRE, BaseOperator  # type: ignore[attr-defined]
+from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.task_state import generation_of, ledger_of, remember_success
 from airflow_provider_bitscale.runs.inputs import resolve_inputs, resolve_output_columns, unique_names
 from airflow_provider_bitscale.runs.ledger import (
     INTENT,
@@ -132,7 +133,7 @@ class RunGridOperator(BaseOperator):
             )
         )
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
-        self.on_success_callback = [*self.on_success_callback, _remember_success]
+        self.on_success_callback = [*self.on_success_callback, remember_success]
 
     @cached_property
     def hook(self) -> BitScaleHook:
@@ -145,13 +146,13 @@ class RunGridOperator(BaseOperator):
         """Submit a run, or go on with the one an earlier try paid for."""
         with airflow_errors():
             _refuse(self._request.problems())
-            ledger = _ledger(context)
+            ledger = ledger_of(context)
             config = self.hook.config
             fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
             step = next_step(
                 ledger.read(),
                 fingerprint=fingerprint,
-                generation=_generation(context),
+                generation=generation_of(context),
                 resubmit_ambiguous=self.on_ambiguous_submit == "resubmit",
             )
             if isinstance(step, Ambiguous):
@@ -177,7 +178,7 @@ class RunGridOperator(BaseOperator):
         """The trigger has an outcome: collect it."""
         with airflow_errors():
             outcome = Outcome.from_event(event)
-            record = _ledger(context).read()
+            record = ledger_of(context).read()
             if record is not None:
                 return self._collect(context, record, outcome)
             if outcome.kind == COMPLETED and outcome.data is not None:
@@ -203,10 +204,10 @@ class RunGridOperator(BaseOperator):
         inputs = resolve_inputs(grid, self.inputs, validate=self.validate_inputs)
         output_columns = resolve_output_columns(grid, self.output_columns, validate=self.validate_inputs)
         self._check_credits()
-        ledger = _ledger(context)
+        ledger = ledger_of(context)
         record = Record(
             phase=INTENT,
-            generation=_generation(context),
+            generation=generation_of(context),
             fingerprint=fingerprint,
             grid_id=self.grid_id,
             deadline=time.time() + self.timeout,
@@ -249,7 +250,7 @@ class RunGridOperator(BaseOperator):
             self.log.info("An earlier try has the result of its synchronous run; returning that")
             return record.result or {}
         self.log.info("Going on with run %s, which an earlier try submitted", run_id)
-        ledger = _ledger(context)
+        ledger = ledger_of(context)
         if record.deadline <= time.time():
             record = replace(record, deadline=time.time() + self.timeout)
             ledger.write(record)
@@ -292,7 +293,7 @@ class RunGridOperator(BaseOperator):
         try:
             run = completed_run(outcome, record.grid_id, str(record.run_id))
         except errors.RunFailedError:
-            _ledger(context).forget()
+            ledger_of(context).forget()
             raise
         except errors.NotFoundError as error:
             error.message += f". If BitScale has forgotten the run: {WAY_OUT}"
@@ -338,33 +339,3 @@ def _refuse(problems: list[str]) -> None:
     if problems:
         with airflow_errors():
             raise errors.InvalidRequestError("; ".join(problems))
-
-
-def _generation(context: Context) -> int:
-    # A person's Clear raises it, a retry does not.
-    return context["ti"].max_tries
-
-
-def _ledger(context: Context) -> Ledger:
-    return Ledger(_LastingStore(context["task_state_store"]))
-
-
-def _remember_success(context: Context) -> None:
-    """Called by Airflow when a task of ours has succeeded: clearing it from now on runs it anew."""
-    _ledger(context).collected(_generation(context))
-
-
-class _LastingStore:
-    """Airflow's task state store, with values that stay as long as the DAG run does."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def get(self, key: str) -> Any:
-        return self._store.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self._store.set(key, value, retention=NEVER_EXPIRE)
-
-    def delete(self, key: str) -> None:
-        self._store.delete(key)

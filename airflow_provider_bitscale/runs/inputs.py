@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.api.models import Column, ColumnType, Grid, parse_time
+from airflow_provider_bitscale.api.models import Column, ColumnType, Grid
+from airflow_provider_bitscale.api.parsing import parse_time
 
 
 def resolve_inputs(grid: Grid, inputs: Mapping[str, Any], *, validate: bool = True) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, RunFailedError, RunTimedOutError
-from airflow_provider_bitscale.api.models import Run, RunStatus, parse_run
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT, Outcome
 
 

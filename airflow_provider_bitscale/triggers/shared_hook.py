@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from weakref import WeakValueDictionary
 
 from airflow_provider_bitscale.api.config import ClientConfig
@@ -30,6 +31,9 @@ class _SharedHook(BitScaleHook):
 
     async def aconfig(self) -> ClientConfig:
         async with self._reading:
+            if self._config is None:
+                # Loading an HTTP library takes a while, in which the event loop has other triggers to serve.
+                await asyncio.to_thread(import_module, "airflow_provider_bitscale.api.async_client")
             return await super().aconfig()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api import models
+from airflow_provider_bitscale.api import models, parsing
 from airflow_provider_bitscale.api.models import ColumnType, RunStatus
 from tests.api import documents as doc
 
@@ -20,7 +20,7 @@ def utc(*moment: int) -> datetime:
 
 
 def test_the_documented_user() -> None:
-    user = models.parse_user(doc.USER)
+    user = parsing.parse_user(doc.USER)
     assert user == models.User(
         id="usr_abc123",
         name="Jane Doe",
@@ -33,7 +33,7 @@ def test_the_documented_user() -> None:
 
 
 def test_the_documented_list_of_workspaces() -> None:
-    sales, marketing = models.parse_workspaces(doc.WORKSPACES)
+    sales, marketing = parsing.parse_workspaces(doc.WORKSPACES)
     assert (sales.id, sales.name, sales.role, sales.member_count) == (
         "ws_abc123",
         "Acme Corp — Sales",
@@ -45,7 +45,7 @@ def test_the_documented_list_of_workspaces() -> None:
 
 
 def test_the_documented_workspace() -> None:
-    workspace = models.parse_workspace(doc.WORKSPACE)
+    workspace = parsing.parse_workspace(doc.WORKSPACE)
     assert workspace.credits == models.Credits(100000, 34200, 65800)
     assert workspace.plan == models.Plan("Enterprise", 100000, utc(2026, 4, 1))
     assert workspace.created_by is not None
@@ -54,13 +54,13 @@ def test_the_documented_workspace() -> None:
 
 
 def test_the_documented_list_of_grids() -> None:
-    (grid,) = models.parse_grids(doc.GRIDS)
+    (grid,) = parsing.parse_grids(doc.GRIDS)
     assert (grid.id, grid.row_count, grid.column_count) == ("grid_001", 1500, 12)
     assert (grid.settings, grid.columns) == (None, ())
 
 
 def test_the_documented_grid() -> None:
-    grid = models.parse_grid(doc.GRID)
+    grid = parsing.parse_grid(doc.GRID)
     assert grid.settings == models.GridSettings(5000, False, "workspace")
     assert (grid.created_at, grid.updated_at) == (utc(2024, 4, 1, 9), utc(2024, 4, 15, 11, 30))
     assert [(c.id, c.name, c.type, c.is_input, c.is_output, c.required) for c in grid.columns] == [
@@ -83,7 +83,7 @@ def test_the_documented_grid() -> None:
     ],
 )
 def test_the_documented_completed_runs(payload: dict[str, Any], expected: dict[str, Any]) -> None:
-    run = models.parse_run(payload)
+    run = parsing.parse_run(payload)
     assert run.status is RunStatus.COMPLETED
     assert run.outputs == payload["outputs"]
     assert run.credits == models.RunCredits(12, 65788)
@@ -91,19 +91,19 @@ def test_the_documented_completed_runs(payload: dict[str, Any], expected: dict[s
 
 
 def test_the_documented_accepted_run() -> None:
-    run = models.parse_run(doc.ACCEPTED_RUN)
+    run = parsing.parse_run(doc.ACCEPTED_RUN)
     assert (run.mode, run.run_id, run.status) == ("async", "run_xyz789", RunStatus.QUEUED)
     assert (run.outputs, run.credits, run.error) == (None, None, None)
     assert not hasattr(run, "poll_url")
 
 
 PARSERS: dict[str, tuple[Callable[[Any], Any], dict[str, Any], set[str]]] = {
-    "user": (models.parse_user, doc.USER, {"id"}),
-    "workspace listed": (models.parse_workspace, doc.WORKSPACES["workspaces"][0], {"id"}),
-    "workspace": (models.parse_workspace, doc.WORKSPACE, {"id"}),
-    "grid listed": (models.parse_grid, doc.GRIDS["grids"][0], {"id"}),
-    "grid": (models.parse_grid, doc.GRID, {"id"}),
-    "run": (models.parse_run, {**doc.WEBHOOK_RUN, "mode": "async"}, {"status"}),
+    "user": (parsing.parse_user, doc.USER, {"id"}),
+    "workspace listed": (parsing.parse_workspace, doc.WORKSPACES["workspaces"][0], {"id"}),
+    "workspace": (parsing.parse_workspace, doc.WORKSPACE, {"id"}),
+    "grid listed": (parsing.parse_grid, doc.GRIDS["grids"][0], {"id"}),
+    "grid": (parsing.parse_grid, doc.GRID, {"id"}),
+    "run": (parsing.parse_run, {**doc.WEBHOOK_RUN, "mode": "async"}, {"status"}),
 }
 OPTIONAL = [
     pytest.param(parse, payload, name, id=f"{record}.{name}")
@@ -155,10 +155,10 @@ def test_unknown_fields_break_nothing_and_are_kept(
 
 
 def test_unknown_values_break_nothing_and_are_kept() -> None:
-    run = models.parse_run({"status": "paused", "run_id": "r"})
+    run = parsing.parse_run({"status": "paused", "run_id": "r"})
     assert (run.status, run.status.is_terminal, run.raw["status"]) == (RunStatus.UNKNOWN, False, "paused")
     for unknown in ("currency", None, ["text"], {"a": 1}):
-        (column,) = models.parse_grid({"id": "g", "columns": [{"id": "c", "type": unknown}]}).columns
+        (column,) = parsing.parse_grid({"id": "g", "columns": [{"id": "c", "type": unknown}]}).columns
         assert (column.type, column.raw["type"]) == (ColumnType.UNKNOWN, unknown)
 
 
@@ -177,7 +177,7 @@ def test_what_is_no_object_is_refused(parse: Callable[[Any], Any], payload: Any)
     "payload", [{}, {"workspaces": None, "grids": None}, {"workspaces": {}, "grids": {}}], ids=repr
 )
 def test_a_list_that_is_none_is_refused(payload: dict[str, Any]) -> None:
-    for parse in (models.parse_workspaces, models.parse_grids):
+    for parse in (parsing.parse_workspaces, parsing.parse_grids):
         with pytest.raises(ValueError, match="expected a list"):
             parse(payload)
 
@@ -197,7 +197,7 @@ def test_a_list_that_is_none_is_refused(payload: dict[str, Any]) -> None:
     ],
 )
 def test_times_are_aware_or_none(text: str, expected: datetime | None) -> None:
-    moment = models.parse_user({"id": "u", "created_at": text}).created_at
+    moment = parsing.parse_user({"id": "u", "created_at": text}).created_at
     assert moment == expected
     assert moment is None or moment.tzinfo is not None
 
@@ -206,7 +206,7 @@ def test_times_are_aware_or_none(text: str, expected: datetime | None) -> None:
 def test_a_figure_that_is_no_number_is_none(figure: str) -> None:
     # Python's json reads more than JSON: none of it may become an amount of credits, or an OverflowError.
     payload = json.loads(f'{{"id": "w", "credits": {{"remaining": {figure}}}, "member_count": {figure}}}')
-    workspace = models.parse_workspace(payload)
+    workspace = parsing.parse_workspace(payload)
     assert (workspace.credits, workspace.member_count) == (models.Credits(None, None, None), None)
 
 
@@ -222,9 +222,9 @@ def test_a_figure_that_is_no_number_is_none(figure: str) -> None:
     ],
 )
 def test_the_error_of_a_failed_run_is_text_whatever_its_shape(error: Any, text: str | None) -> None:
-    assert models.parse_run({"status": "failed", "error": error}).error == text
+    assert parsing.parse_run({"status": "failed", "error": error}).error == text
 
 
 def test_records_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        models.parse_run(doc.SYNC_RUN).status = RunStatus.FAILED  # type: ignore[misc]
+        parsing.parse_run(doc.SYNC_RUN).status = RunStatus.FAILED  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import Grid, InvalidRequestError
-from airflow_provider_bitscale.api.models import parse_grid
+from airflow_provider_bitscale.api.parsing import parse_grid
 from airflow_provider_bitscale.runs.inputs import resolve_inputs, resolve_output_columns, unique_names
 
 

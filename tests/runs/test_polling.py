@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import Credits, Run, errors
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.api.models import parse_run
+from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.polling import (
     COMPLETED,
     FAILED,

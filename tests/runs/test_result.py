@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api.models import parse_run
+from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.result import run_result
 from tests.api import documents as doc
 

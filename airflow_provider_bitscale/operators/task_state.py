@@ -1,0 +1,43 @@
+"""Where the record of a run lives: Airflow's task state store, seen from a task's context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+
+from airflow_provider_bitscale.runs.ledger import Ledger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def ledger_of(context: Context) -> Ledger:
+    """The ledger of the task instance that runs."""
+    return Ledger(_LastingStore(context["task_state_store"]))
+
+
+def generation_of(context: Context) -> int:
+    """A number that a person's Clear raises and a retry does not."""
+    return context["ti"].max_tries
+
+
+def remember_success(context: Context) -> None:
+    """Called by Airflow when a task of ours has succeeded: clearing it from now on runs it anew."""
+    ledger_of(context).collected(generation_of(context))
+
+
+class _LastingStore:
+    """The task state store, with values that stay as long as the DAG run does."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str) -> Any:
+        return self._store.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self._store.set(key, value, retention=NEVER_EXPIRE)
+
+    def delete(self, key: str) -> None:
+        self._store.delete(key)
