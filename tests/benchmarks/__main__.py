@@ -1,0 +1,51 @@
+"""``python -m tests.benchmarks [NAME …]``: measure all, or those named, and print one table at the end.
+
+The exit code is 0 whatever the figures are: a benchmark informs, it does not judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks.cpu import beside_bare_loop, beside_peers
+from tests.benchmarks.figures import Figure, table
+from tests.benchmarks.imports import imports
+from tests.benchmarks.latency import latency
+from tests.benchmarks.loop import stalls_and_memory
+from tests.benchmarks.pacing import pacing
+
+BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
+    "bare": beside_bare_loop,
+    "peers": beside_peers,
+    "loop": stalls_and_memory,
+    "imports": imports,
+    "latency": latency,
+    "pacing": pacing,
+}
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="bitscale-benchmarks-") as home:
+        for name in names:
+            print(f"{name} … ", end="", flush=True, file=sys.stderr)
+            start = time.monotonic()
+            figures += BENCHMARKS[name](Path(home))
+            print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
+    print(table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
