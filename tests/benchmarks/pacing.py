@@ -79,13 +79,13 @@ def _figures(polls: Sequence[tuple[float, str, int]]) -> list[Figure]:
             "polls refused (429) once the limit is known",
             late_refusals,
             0,
-            raw=f"{len(refused)} of {len(polls)} polls; {WAITS / INTERVAL / _LIMIT:.0f} times the limit asked",
+            raw=f"{len(refused)} of {len(polls)} polls; {WAITS / INTERVAL / _LIMIT:.0f} times the limit",
         ),
         at_least(
             "share of the limit used",
             used / (crowded_until - crowded_from) / _LIMIT,
             0.9,
-            raw=f"{used} polls in {crowded_until - crowded_from:.0f} s, {_STILL_MORE_THAN_ENOUGH} or more wait",
+            raw=f"{used} polls in {crowded_until - crowded_from:.0f} s, {_STILL_MORE_THAN_ENOUGH} or more",
         ),
         at_most(
             "longest time without a poll / fair share",

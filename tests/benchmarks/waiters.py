@@ -47,7 +47,7 @@ async def ours(load: Load) -> None:
         conn_type="bitscale",
         host=f"{load.origin}/api/v1",
         password=API_KEY,
-        extra={"workspace_id": WORKSPACE_ID},
+        extra={"workspace_id": WORKSPACE_ID, "verify": os.environ.get("SSL_CERT_FILE")},
     )
     deadline = time.time() + _FAR_AWAY
     triggers = (
