@@ -135,13 +135,14 @@ class AsyncClient:
         return lambda: self._send(request, patient=False)
 
     def _request(self, call: Call[T]) -> _Request[T]:
-        connect, answer = self.config.timeout, call.timeout or self.config.timeout
         return _Request(
             call,
             URL(call.url(self.config), encoded=True),
             CIMultiDict(call.headers(self.config)),
-            # The total as well: a server, or a proxy before it, may let bytes trickle for ever.
-            aiohttp.ClientTimeout(total=connect + answer, sock_connect=connect, sock_read=answer),
+            # In all, and not for each piece: a server, or a proxy before it, may let bytes trickle for ever.
+            aiohttp.ClientTimeout(
+                total=call.timeout or self.config.timeout, sock_connect=self.config.timeout
+            ),
             Reader(call, self.config),
         )
 
