@@ -31,17 +31,21 @@ class Figure:
 
 def at_most(name: str, value: float, limit: float, *, unit: str = "", raw: str = "") -> Figure:
     """A figure that is to be small."""
-    return Figure(name, f"{value:.3g}{unit}", f"<= {limit:.3g}{unit}", value <= limit, raw)
+    return Figure(name, _number(value) + unit, f"<= {_number(limit)}{unit}", value <= limit, raw)
 
 
 def at_least(name: str, value: float, limit: float, *, unit: str = "", raw: str = "") -> Figure:
     """A figure that is to be great."""
-    return Figure(name, f"{value:.3g}{unit}", f">= {limit:.3g}{unit}", value >= limit, raw)
+    return Figure(name, _number(value) + unit, f">= {_number(limit)}{unit}", value >= limit, raw)
 
 
 def skipped(name: str, target: str, reason: str) -> Figure:
     """A figure that could not be measured, and why."""
     return Figure(name, "-", target, None, reason)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def table(figures: Iterable[Figure]) -> str:

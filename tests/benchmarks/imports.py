@@ -64,8 +64,8 @@ def _peer(home: Path, distribution: str, module: str) -> Figure:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return Figure(name, "-", raw=f"{distribution} is not installed")
-    cpu = median(run["cpu"] for run in _measure(home, module, 5))
-    return Figure(name, f"{1e3 * cpu:.0f} ms", raw=f"{version}, 5 runs")
+    cpu = median(run["cpu"] for run in _measure(home, module, 3))
+    return Figure(name, f"{1e3 * cpu:.0f} ms", raw=f"{version}, 3 runs")
 
 
 def _measure(home: Path, module: str, times: int) -> list[dict[str, Any]]:
