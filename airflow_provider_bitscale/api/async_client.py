@@ -139,12 +139,17 @@ class AsyncClient:
             call,
             URL(call.url(self.config), encoded=True),
             CIMultiDict(call.headers(self.config)),
-            # In all, and not for each piece: a server, or a proxy before it, may let bytes trickle for ever.
-            aiohttp.ClientTimeout(
-                total=call.timeout or self.config.timeout, sock_connect=self.config.timeout
-            ),
+            self._timeout(call),
             Reader(call, self.config),
         )
+
+    def _timeout(self, call: Call[Any]) -> aiohttp.ClientTimeout:
+        # In all, and not for each piece: a server, or a proxy before it, may let bytes trickle for ever.
+        connect, answer = self.config.timeout, call.timeout or self.config.timeout
+        if call.endpoint.repeatable:
+            return aiohttp.ClientTimeout(total=answer, sock_connect=connect)
+        # Whoever runs out of time in the line for a connection has sent nothing; that must be told apart.
+        return aiohttp.ClientTimeout(total=connect + answer, connect=connect)
 
     async def _send(self, request: _Request[T], *, patient: bool) -> T:
         started = time.monotonic()

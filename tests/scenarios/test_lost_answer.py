@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import (
     AmbiguousSubmitError,
+    AsyncClient,
     BitScaleError,
     Client,
     ClientConfig,
@@ -23,6 +25,7 @@ from airflow_provider_bitscale.api import (
     TransportError,
     contract,
 )
+from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
 from tests.api.clients import Caller, Opener, config_for, posts
@@ -196,3 +199,24 @@ def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_wa
         emulator.control.add_fault("storm", on="run_grid", times=1)
         client.run_grid(GRID_ID, JANE, journal=Journal())
     assert told == [("intent", 0), ("none", 1), ("intent", 1)]
+
+
+def test_a_submission_that_never_got_a_connection_is_no_ambiguity() -> None:
+    """All connections of the async client are taken, for longer than a submission is given."""
+
+    async def scenario(emulator: Emulator) -> None:
+        async with AsyncClient(config_for(emulator, timeout=1.0)) as client:
+            await client.get_current_user()
+            emulator.control.add_fault("latency", on="get_grid", seconds=30)
+            taken = [
+                asyncio.ensure_future(client.send(contract.get_grid(GRID_ID), patient=False))
+                for _ in range(MAX_CONNECTIONS)
+            ]
+            await asyncio.sleep(0.3)
+            run = await client.run_grid(GRID_ID, JANE, timeout=0.3)
+            assert run.run_id
+            await asyncio.gather(*taken, return_exceptions=True)
+
+    with Emulator() as emulator:
+        asyncio.run(scenario(emulator))
+        assert (emulator.control.state()["runs_paid"], len(posts(emulator))) == (1, 1)
