@@ -147,6 +147,9 @@ class TransportError(BitScaleError):
         return {**super().fields(), "sent": self.sent}
 
 
+# What may be gone the next time one asks.
+TRANSIENT = (RateLimitedError, ServerError, TransportError)
+
 CODE_WEBHOOK_DELIVERY_FAILED = "WEBHOOK_DELIVERY_FAILED"
 
 _BY_CODE: dict[str, type[BitScaleError]] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from airflow_provider_bitscale.api.errors import (
     CODE_WEBHOOK_DELIVERY_FAILED,
+    TRANSIENT,
     AmbiguousSubmitError,
     BitScaleError,
     RateLimitedError,
@@ -57,7 +58,7 @@ def after_failure(
     """
     if not (repeatable or _provably_not_processed(error)):
         return GiveUp(_ambiguous(error) if _may_have_been_processed(error) else error)
-    if not isinstance(error, (RateLimitedError, ServerError, TransportError)) or _is_redirect(error):
+    if not isinstance(error, TRANSIENT) or _is_redirect(error):
         return GiveUp(error)
     backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 10)) * (0.75 + 0.5 * jitter)
     # A server that asks for no pause, or one in the past, is not to be taken at its word.

@@ -270,14 +270,12 @@ class BitScaleHook(BaseHook):
         """
         return watch(self.run_poller(grid_id, decision.run_id), decision, first)
 
-    async def awatch_run(self, grid_id: str, decision: RunDecision, first: Wait = NO_WAIT) -> Outcome:
+    async def awatch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
         """Async twin of :meth:`watch_run`."""
         async with self.aclient() as client:
-            return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first)
+            return await watch_async(client.run_poller(grid_id, decision.run_id), decision)
 
-    async def awatch_credits(
-        self, workspace_id: str | None, decision: CreditsDecision, first: Wait = NO_WAIT
-    ) -> Outcome:
+    async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
         """Ask for the credits of a workspace until the decision is an outcome."""
         async with self.aclient() as client:
             poll = client.workspace_poller(workspace_id)
@@ -285,7 +283,7 @@ class BitScaleHook(BaseHook):
             async def look() -> Credits:
                 return _credits(await poll())
 
-            return await watch_async(look, decision, first)
+            return await watch_async(look, decision)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key and, where set, the workspace. Costs no credits.

@@ -15,9 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from airflow_provider_bitscale.api.errors import (
     KINDS,
+    TRANSIENT,
     BitScaleError,
-    RateLimitedError,
-    ServerError,
     TransportError,
 )
 from airflow_provider_bitscale.api.models import Credits, Run, RunStatus
@@ -149,7 +148,7 @@ class CreditsDecision(_Patience):
 
 
 def _may_pass(error: BitScaleError) -> bool:
-    if isinstance(error, (RateLimitedError, ServerError, TransportError)):
+    if isinstance(error, TRANSIENT):
         return True
     # A 4xx without a code is not BitScale speaking, but something between; a 401 is believed at once.
     return error.code is None and error.status not in (None, 401)
@@ -178,12 +177,10 @@ def watch(look: Callable[[], T], decision: Decision[T], first: Wait = NO_WAIT) -
     return step
 
 
-async def watch_async(
-    look: Callable[[], Awaitable[T]], decision: Decision[T], first: Wait = NO_WAIT
-) -> Outcome:
+async def watch_async(look: Callable[[], Awaitable[T]], decision: Decision[T]) -> Outcome:
     """Look until the decision is an outcome, without blocking the event loop; see :func:`watch`."""
     progress: _Progress[T] = _Progress()
-    step: Wait | Outcome = first
+    step: Wait | Outcome = NO_WAIT
     while isinstance(step, Wait):
         await asyncio.sleep(step.seconds)
         try:
