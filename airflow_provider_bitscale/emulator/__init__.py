@@ -1,4 +1,4 @@
-"""A local BitScale: the HTTP API v1.1.0 with state, faults and webhooks, for tests that spend nothing.
+"""A local BitScale: either contract of the HTTP API with state and faults, for tests that spend nothing.
 
 Run it from a shell with ``python -m airflow_provider_bitscale.emulator`` or inside a test::
 

@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from airflow_provider_bitscale.emulator.contracts import CONTRACTS
+from airflow_provider_bitscale.emulator.rate_limit import HINTS
 from airflow_provider_bitscale.emulator.server import Emulator
 
 
@@ -23,7 +25,13 @@ def _rate_limit(text: str) -> tuple[int, float]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_bitscale.emulator",
-        description="A local BitScale (API v1.1.0) on 127.0.0.1. It costs nothing.",
+        description="A local BitScale on 127.0.0.1, with either contract of its API. It costs nothing.",
+    )
+    parser.add_argument(
+        "--contract",
+        choices=tuple(CONTRACTS),
+        default="v1.1.0",
+        help="what the API looks like (default %(default)s)",
     )
     parser.add_argument("--port", type=int, default=8765, help="0: any free port (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="same seed and inputs, same answers")
@@ -36,7 +44,31 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("LOW", "HIGH"),
         help="how long runs take, in seconds",
     )
-    parser.add_argument("--rate-limit", type=_rate_limit, metavar="REQUESTS/SECONDS", help="per API key")
+    parser.add_argument(
+        "--rate-limit",
+        type=_rate_limit,
+        metavar="REQUESTS/SECONDS",
+        help="per API key, under workspace-key per workspace",
+    )
+    parser.add_argument(
+        "--rate-limit-hints",
+        choices=HINTS,
+        help="what answers tell of the limit (default: headers under v1.1.0, nothing under workspace-key)",
+    )
+    parser.add_argument(
+        "--sync-cut-off",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="when workspace-key answers a sync request whose run is not over (default %(default)s)",
+    )
+    parser.add_argument(
+        "--miss-rate",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of enrichments that find nothing, from 0 to 1",
+    )
     parser.add_argument(
         "--webhook-target",
         metavar="URL",
@@ -59,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run_seconds=tuple(options.run_seconds),
             rate_limit=options.rate_limit,
             webhook_target=options.webhook_target,
+            contract=options.contract,
+            sync_cut_off=options.sync_cut_off,
+            miss_rate=options.miss_rate,
+            rate_limit_hints=options.rate_limit_hints,
         )
         emulator.start()
     except (OSError, ValueError) as error:

@@ -11,10 +11,26 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-Answer = Callable[[int, Mapping[str, Any]], Any]
-"""``(seed, inputs by column id) -> value of the column``."""
+
+@dataclass(frozen=True)
+class Answer:
+    """How a column that is no input gets its value.
+
+    ``needs`` are the ids of the columns the value is made from; ``miss`` is the text in its place when an
+    enrichment finds nothing.
+    """
+
+    compute: Callable[[int, Mapping[str, Any]], Any]
+    needs: tuple[str, ...]
+    miss: str = ""
+
+    def __call__(self, seed: int, inputs: Mapping[str, Any]) -> Any:
+        """Return the value for ``inputs``, given by column id."""
+        return self.compute(seed, inputs)
+
 
 _EMAIL_CONVENTIONS: tuple[Callable[[str, str], str], ...] = (
     lambda first, last: f"{first}.{last}",
@@ -48,7 +64,7 @@ def work_email(name_column: str, company_column: str) -> Answer:
         local = convention(words[0], words[-1]) if len(words) > 1 else words[0]
         return f"{local[:_LONGEST_LOCAL_PART]}@{company[:_LONGEST_DOMAIN_LABEL]}.com"
 
-    return answer
+    return Answer(answer, (name_column, company_column), miss="No email found")
 
 
 def profile_url(name_column: str) -> Answer:
@@ -61,7 +77,7 @@ def profile_url(name_column: str) -> Answer:
         handles = ("".join(words)[:80], hyphenated, f"{hyphenated}-{number & 0xFFFFFF:06x}")
         return f"https://linkedin.com/in/{handles[number % len(handles)]}"
 
-    return answer
+    return Answer(answer, (name_column,), miss="No profile found")
 
 
 def joined(*columns: str) -> Answer:
@@ -70,7 +86,7 @@ def joined(*columns: str) -> Answer:
     def answer(_seed: int, inputs: Mapping[str, Any]) -> str:
         return " | ".join(str(inputs[column]) for column in columns if inputs.get(column) not in {None, ""})
 
-    return answer
+    return Answer(answer, columns)
 
 
 def one_of(column: str, *choices: str) -> Answer:
@@ -79,7 +95,7 @@ def one_of(column: str, *choices: str) -> Answer:
     def answer(seed: int, inputs: Mapping[str, Any]) -> str:
         return choices[draw(seed, "choice", column, inputs.get(column)) % len(choices)]
 
-    return answer
+    return Answer(answer, (column,))
 
 
 def _words(seed: int, value: object, *, stranger: str) -> list[str]:

@@ -13,18 +13,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from airflow_provider_bitscale.emulator import replies
-from airflow_provider_bitscale.emulator.api_v1 import Call, Endpoint, find_endpoint
+from airflow_provider_bitscale.emulator.contracts import CONTRACTS
 from airflow_provider_bitscale.emulator.control_api import CONTROL_PATH, control_app
 from airflow_provider_bitscale.emulator.endings import Endings
 from airflow_provider_bitscale.emulator.errors import ApiError
 from airflow_provider_bitscale.emulator.faults import FaultBook, Stage, Strikes
 from airflow_provider_bitscale.emulator.rate_limit import RateLimiter
 from airflow_provider_bitscale.emulator.replies import Headers, Reply
-from airflow_provider_bitscale.emulator.seed import WEBHOOK_SECRET
+from airflow_provider_bitscale.emulator.routing import Call, Endpoint, find_endpoint
+from airflow_provider_bitscale.emulator.seed import GRIDS, WEBHOOK_SECRET, extra_grids
 from airflow_provider_bitscale.emulator.settings import Settings
 from airflow_provider_bitscale.emulator.state import Fate, Run, World
 from airflow_provider_bitscale.emulator.validation import ASYNC
@@ -50,7 +51,10 @@ class EmulatorApp:
     def __init__(self, settings: Settings, base_url: str, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self._settings = settings
+        self._contract = CONTRACTS[settings.contract]
         self._base_url = base_url
+        self._rate_limit_hints = settings.rate_limit_hints or self._contract.rate_limit_hints
+        self._sync_cut_off = settings.sync_cut_off if self._contract.bounded_sync else None
         self._control = control_app(self)
         self._begin()
 
@@ -61,8 +65,12 @@ class EmulatorApp:
             credits=settings.credits,
             run_seconds=settings.run_seconds,
             run_limit=settings.run_limit,
+            grids=(*GRIDS, *extra_grids(settings.extra_grids)),
+            run_id=self._contract.run_id,
+            miss_rate=settings.miss_rate,
+            blank_misses=self._contract.blank_misses,
         )
-        self.faults = FaultBook(settings.seed)
+        self.faults = FaultBook(settings.seed, tuple(endpoint.name for endpoint in self._contract.endpoints))
         self.wire: deque[Exchange] = new_wire()
         self.rate_limited = 0
         self._limiter = None if settings.rate_limit is None else RateLimiter(*settings.rate_limit)
@@ -107,8 +115,8 @@ class EmulatorApp:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         limit_headers: Headers = ()
         if self._limiter is not None:
-            verdict = self._limiter.count(headers.get("api_key", ""), now)
-            limit_headers = verdict.headers
+            verdict = self._limiter.count(self._contract.limited_as(self.world, headers), now)
+            limit_headers = verdict.told(self._rate_limit_hints, now)
             if not verdict.allowed:
                 self._note(exchange, 429)
                 await _write(send, replies.too_many_requests(), limit_headers)
@@ -136,7 +144,7 @@ class EmulatorApp:
         params: dict[str, str] = {}
         refusal: ApiError | None = None
         try:
-            endpoint, params = find_endpoint(method, path)
+            endpoint, params = find_endpoint(self._contract.endpoints, method, path)
         except ApiError as error:
             refusal = error
         strikes = self.faults.strike(None if endpoint is None else endpoint.name, exchange.at)
@@ -151,6 +159,7 @@ class EmulatorApp:
         else:
             call = Call(
                 world=self.world,
+                base_url=self._base_url,
                 params=params,
                 headers=headers,
                 query=query,
@@ -161,7 +170,7 @@ class EmulatorApp:
             reply = await self._work(endpoint, call, strikes, receive)
         if reply is not None and fault is not None and fault.stage is Stage.AFTER:
             reply = replies.after_work(fault, reply)
-        if strikes.latency > 0 and not await _while_connected(receive, asyncio.sleep(strikes.latency)):
+        if strikes.latency > 0 and not await _while_connected(receive, asyncio.sleep(strikes.latency, True)):
             return None
         return reply
 
@@ -173,17 +182,28 @@ class EmulatorApp:
         document = await self._accepted(result, receive) if isinstance(result, Run) else result
         if document is None:
             return None
-        return replies.json_reply(200, replies.bend_fields(document, strikes.fields))
+        bent = replies.bend_fields(document, strikes.fields, self._contract.null_until_true)
+        return replies.json_reply(200, bent)
 
     async def _accepted(self, run: Run, receive: Receive) -> dict[str, Any] | None:
-        """Return the answer to an accepted run: at once, or when a sync run is over and still wanted."""
+        """Return the answer to an accepted run: at once, or when a sync run need not be waited for any more.
+
+        None: nobody wants it any more.
+        """
+        world = self.world
         if run.request.mode == ASYNC:
             if run.request.webhook_url is not None:
                 self.webhooks.schedule(run, run.request.webhook_url)
-            return run.async_answer(self._base_url)
-        await _while_connected(receive, self.endings.wait(run))
-        now = self.clock()
-        return run.sync_answer(now) if run.ended(now) else None
+        elif not await _while_connected(receive, self._over_or_cut_off(run)):
+            return None
+        return self._contract.answer_run(world, run, self._base_url, self.clock())
+
+    async def _over_or_cut_off(self, run: Run) -> bool:
+        """Wait until the run is over or has taken too long to wait for; False: woken before either."""
+        try:
+            return await asyncio.wait_for(self.endings.wait(run), self._sync_cut_off)
+        except asyncio.TimeoutError:
+            return True
 
     def _draw_fate(self, exchange: Exchange) -> Fate:
         fault = self.faults.strike_run(exchange.at)
@@ -243,13 +263,13 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
     await _disconnected(receive)
 
 
-async def _while_connected(receive: Receive, work: Awaitable[Any]) -> bool:
-    """Wait for ``work``, no longer than the client stays; say whether it was finished."""
+async def _while_connected(receive: Receive, work: Coroutine[Any, Any, bool]) -> bool:
+    """Return what came of ``work``, waiting no longer than the client stays; False: the client left."""
     doing = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return doing.done()
+        return doing.done() and doing.result()
     finally:
         doing.cancel()
         leaving.cancel()

@@ -38,8 +38,9 @@ class EmulatorControl:
     def add_fault(self, kind: str, **fields: Any) -> None:
         """Inject a fault.
 
-        Fields of all kinds: ``on`` (endpoint name, None: any), ``times`` (how often, None: for ever),
-        ``after`` (matching requests to spare first), ``probability`` and ``for_seconds`` (from now).
+        Fields of all kinds: ``on`` (endpoint name of the contract, None: any), ``times`` (how often, None:
+        for ever), ``after`` (matching requests to spare first), ``probability`` and ``for_seconds`` (from
+        now).
 
         - ``latency``: answer ``seconds`` later; the work is done at once.
         - ``status``: answer ``status`` without the work; ``code`` and ``message``, or a whole ``body``;
@@ -52,10 +53,10 @@ class EmulatorControl:
         - ``empty``, ``array``: do the work, answer 200 with nothing or with ``[]``.
         - ``half_json``: do the work, answer half of its bytes as if they were all.
         - ``truncated``: do the work, announce all bytes, cut midway.
-        - ``extra_fields``: a field unknown to the document in every object (``outputs``, a map, excepted).
+        - ``extra_fields``: a field no client knows in every object (``outputs`` and other maps excepted).
         - ``null_fields``: null wherever a client can do without, and for what has no value yet.
         - ``unknown_status``: polls answer the status ``value``.
-        - ``hostile_poll_url``: the async receipt carries the poll_url ``url``.
+        - ``hostile_poll_url``: the receipt of a run carries the poll_url ``url``.
         - ``run_fails``: accepted runs end failed, with ``message``.
         - ``run_never_ends``: accepted runs stay running until ``finish_run``.
         """

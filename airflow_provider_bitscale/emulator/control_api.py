@@ -8,7 +8,7 @@
 ``POST   /_emulator/credits``                 ``{"remaining": 5, "workspace_id": "ws_abc123"}``
 ``POST   /_emulator/runs/{run_id}/finish``    ``{"status": "completed"}``: end a run now
 
-It needs no api_key and is neither recorded, counted nor struck by faults. What is wrong with a request is
+It needs no API key and is neither recorded, counted nor struck by faults. What is wrong with a request is
 told in the API's error shape, as 400 or 404.
 """
 

@@ -19,11 +19,13 @@ class Endings:
     async def wait(self, run: Run) -> bool:
         """Wait until the run is over, however its end is moved meanwhile; False if woken before its end."""
         woken = self._woken.setdefault(run.run_id, asyncio.Event())
-        while not woken.is_set() and not run.ended(self._clock()):
-            left = None if run.ends_at is None else run.ends_at - self._clock()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(woken.wait(), left)
-        self._woken.pop(run.run_id, None)
+        try:
+            while not woken.is_set() and not run.ended(self._clock()):
+                left = None if run.ends_at is None else run.ends_at - self._clock()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(woken.wait(), left)
+        finally:
+            self._woken.pop(run.run_id, None)
         return run.ended(self._clock())
 
     def wake(self, run_id: str) -> None:

@@ -1,7 +1,7 @@
 """The error codes the emulator answers with, and the exception that carries one to the wire.
 
-The document lists eight codes but ties none to a status, and has no code for several statuses it names.
-Each code of our own invention stands here once, apart from the documented ones.
+The document of v1.1.0 lists eight codes but ties none to a status, and has no code for several statuses it
+names. Each code of our own invention stands here once, apart from the documented ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ INVALID_COLUMN_TYPE = "INVALID_COLUMN_TYPE"
 RUN_LIMIT_EXCEEDED = "RUN_LIMIT_EXCEEDED"
 INSUFFICIENT_CREDITS = "INSUFFICIENT_CREDITS"
 WEBHOOK_DELIVERY_FAILED = "WEBHOOK_DELIVERY_FAILED"
+
+# Seen in answers to clients that send a workspace key.
+MISSING_SOURCE = "MISSING_SOURCE"
 
 # Undocumented: the situation is in the document, the code is ours.
 FORBIDDEN = "FORBIDDEN"

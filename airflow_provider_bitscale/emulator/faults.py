@@ -20,9 +20,12 @@ ENDPOINTS = (
     "get_workspace",
     "list_grids",
     "get_grid",
+    "get_run_recipe",
     "run_grid",
     "get_run",
+    "rotate_api_key",
 )
+"""The endpoints of all contracts; what has the same purpose has the same name in each."""
 
 
 class Stage(Enum):
@@ -71,7 +74,6 @@ _TEXT = Check("a string or null", _or_none(_is_text))
 _REQUIRED_TEXT = Check("a string", _is_text, required=True)
 
 _COMMON: dict[str, Check] = {
-    "on": Check(f"null or one of {', '.join(ENDPOINTS)}", _or_none(ENDPOINTS.__contains__)),
     "times": Check("null or a whole number >= 1", _or_none(lambda value: _is_count(value) and value >= 1)),
     "after": Check("a whole number >= 0", _is_count),
     "probability": Check("a number from 0 to 1", lambda value: _is_number(value) and value <= 1),
@@ -164,10 +166,11 @@ _NONE = Strikes()
 
 
 class FaultBook:
-    """The faults in force, in the order they were added."""
+    """The faults in force, in the order they were added; only ``endpoints`` can be struck by name."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, endpoints: tuple[str, ...] = ENDPOINTS) -> None:
         self._seed = seed
+        self._on = Check(f"null or one of {', '.join(endpoints)}", _or_none(endpoints.__contains__))
         self._rolls = 0
         self._faults: list[Fault] = []
 
@@ -176,7 +179,7 @@ class FaultBook:
         spec = _KINDS.get(kind)
         if spec is None:
             raise ValueError(f"unknown fault kind {kind!r}; there are {', '.join(_KINDS)}")
-        checks = {**_COMMON, **spec.fields}
+        checks = {"on": self._on, **_COMMON, **spec.fields}
         for name, value in fields.items():
             if name not in checks:
                 raise ValueError(f"fault {kind} has no field {name!r}; it has {', '.join(checks)}")

@@ -1,21 +1,46 @@
-"""The documented rate limit as a fixed window: pure, the time is passed in."""
+"""The rate limit as a fixed window, and what answers tell of it. Pure: the time is passed in."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+HEADERS = "headers"
+RETRY_AFTER = "retry-after"
+NOTHING = "nothing"
+HINTS = (HEADERS, RETRY_AFTER, NOTHING)
+"""How much answers may tell: the documented headers on each, how long to wait on refusals, or nothing."""
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether one request may pass, and the three headers its answer carries either way."""
+    """Whether one request may pass, and how the window stands after it; ``resets_at`` in Unix seconds."""
 
     allowed: bool
-    headers: tuple[tuple[str, str], ...]
+    limit: int
+    remaining: int
+    resets_at: float
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The three headers of the document, on every answer either way."""
+        return (
+            ("X-RateLimit-Limit", str(self.limit)),
+            ("X-RateLimit-Remaining", str(self.remaining)),
+            ("X-RateLimit-Reset", str(math.ceil(self.resets_at))),
+        )
+
+    def told(self, hints: str, now: float) -> tuple[tuple[str, str], ...]:
+        """Return the headers that tell of the limit under ``hints``, one of ``HINTS``."""
+        if hints == HEADERS:
+            return self.headers
+        if hints == RETRY_AFTER and not self.allowed:
+            return (("Retry-After", str(max(1, math.ceil(self.resets_at - now)))),)
+        return ()
 
 
 class RateLimiter:
-    """Counts requests per API key in windows aligned to whole multiples of ``window_seconds`` of Unix time.
+    """Counts requests per key in windows aligned to whole multiples of ``window_seconds`` of Unix time.
 
     The document names the headers but no kind of window; a fixed one is the simplest that fits "when the
     window resets". A refused request does not count.
@@ -39,12 +64,4 @@ class RateLimiter:
         if allowed:
             used += 1
             self._used[key] = used
-        reset = math.ceil((window + 1) * self._window_seconds)
-        return Verdict(
-            allowed,
-            (
-                ("X-RateLimit-Limit", str(self._requests)),
-                ("X-RateLimit-Remaining", str(self._requests - used)),
-                ("X-RateLimit-Reset", str(reset)),
-            ),
-        )
+        return Verdict(allowed, self._requests, self._requests - used, (window + 1) * self._window_seconds)

@@ -22,7 +22,12 @@ UNKNOWN_FIELD = "a_field_of_a_later_version"
 
 _JSON: Headers = (("Content-Type", "application/json"),)
 _NULLABLE = ("avatar_url", "description", "started_at", "completed_at")
-_NULL_UNTIL_TRUE = ("outputs", "credits", "error", "started_at", "completed_at")
+NULL_UNTIL_TRUE = ("outputs", "credits", "error", "started_at", "completed_at")
+"""The fields of a run's answer under v1.1.0 that ``null_fields`` shows before they have a value."""
+
+# Maps by column id, label or header, not objects with fields: a further key would be a further column.
+_MAPS = ("outputs", "inputs", "headers")
+_KEPT_UNDER_AN_UNKNOWN_STATUS = {"run_id", "started_at", "mode", "grid_id", "request_id"}
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,19 @@ def after_work(fault: Fault, reply: Reply) -> Reply | None:
     return replace(reply, sent=half)
 
 
-def bend_fields(document: dict[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
-    """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields."""
+def bend_fields(
+    document: dict[str, Any],
+    faults: Sequence[Fault],
+    null_until_true: Sequence[str] = NULL_UNTIL_TRUE,
+) -> dict[str, Any]:
+    """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields.
+
+    ``null_until_true`` are the fields that ``null_fields`` adds to a run's answer where it lacks them.
+    """
     for fault in faults:
         if fault.kind == "unknown_status":
             # A state the client does not know yet says nothing about results.
-            kept = {name: value for name, value in document.items() if name in {"run_id", "started_at"}}
+            kept = {name: value for name, value in document.items() if name in _KEPT_UNDER_AN_UNKNOWN_STATUS}
             document = {**kept, "status": fault.fields["value"]}
         elif fault.kind == "hostile_poll_url":
             if "poll_url" in document:
@@ -107,6 +119,8 @@ def bend_fields(document: dict[str, Any], faults: Sequence[Fault]) -> dict[str, 
             document = _with_extra_fields(document)
         else:
             document = _with_null_fields(document)
+            if "status" in document:
+                document = {**dict.fromkeys(null_until_true), **document}
     return document
 
 
@@ -131,20 +145,21 @@ def _with_extra_fields(value: Any) -> Any:
         return [_with_extra_fields(item) for item in value]
     if not isinstance(value, dict):
         return value
-    # outputs is a map by column id, not an object with fields: a further key would be a further column.
-    bent = {name: item if name == "outputs" else _with_extra_fields(item) for name, item in value.items()}
+    bent = {
+        name: {key: _with_extra_fields(entry) for key, entry in item.items()}
+        if name in _MAPS
+        else _with_extra_fields(item)
+        for name, item in value.items()
+    }
     return {**bent, UNKNOWN_FIELD: {"since": "1.2.0"}}
 
 
-def _with_null_fields(value: Any, *, top: bool = True) -> Any:
+def _with_null_fields(value: Any) -> Any:
     if isinstance(value, list):
-        return [_with_null_fields(item, top=False) for item in value]
+        return [_with_null_fields(item) for item in value]
     if not isinstance(value, dict):
         return value
-    bent = {
-        name: None if name in _NULLABLE else item if name == "outputs" else _with_null_fields(item, top=False)
+    return {
+        name: None if name in _NULLABLE else item if name in _MAPS else _with_null_fields(item)
         for name, item in value.items()
     }
-    if top and "status" in value:
-        bent = {**dict.fromkeys(_NULL_UNTIL_TRUE), **bent}
-    return bent

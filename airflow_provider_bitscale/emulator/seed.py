@@ -1,18 +1,26 @@
-"""The demo account: one user, three workspaces, three grids. Ids and examples are those of the document."""
+"""The demo account: one user, three workspaces, three grids, the same under every contract.
+
+Ids and examples are those of the document of v1.1.0.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_bitscale.emulator.answers import Answer, joined, one_of, profile_url, work_email
 
 API_KEY = "bitscale-emulator-api-key-4c9f1b7de2a84f03b6d5a1c8e7f29035"
+WORKSPACE_KEY = "sk-live-bitscale-emulator-opens-nothing-5e0b7d2c94a1"
 WEBHOOK_SECRET = "bitscale-emulator-webhook-secret-8d27c6f0a1e94b35"  # noqa: S105 - opens nothing but this toy
 WORKSPACE_ID = "ws_abc123"
 OTHER_WORKSPACE_ID = "ws_def456"
 FOREIGN_WORKSPACE_ID = "ws_ghi789"
 GRID_ID = "grid_001"
+
+AI_ENRICHMENT = "ai_enrichment"
 
 FULL_NAME = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"
 COMPANY = "7c2b0f4a-1d3e-4a9c-b567-de8f90ab1234"
@@ -25,9 +33,11 @@ ENRICHED_EMAIL = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 LINKEDIN_URL = "b2c3d4e5-f6a7-8901-bcde-f12345678901"
 LABEL = "c3d4e5f6-a7b8-4012-8def-123456789012"
 
-_USER = {"id": "usr_abc123", "name": "Jane Doe", "email": "jane.doe@company.com"}
+RENEWAL_DATE = "2026-04-01T00:00:00Z"
 USER: dict[str, Any] = {
-    **_USER,
+    "id": "usr_abc123",
+    "name": "Jane Doe",
+    "email": "jane.doe@company.com",
     "avatar_url": "https://cdn.bitscale.ai/avatars/usr_abc123.png",
     "created_at": "2024-01-15T08:30:00Z",
     "plan": "enterprise",
@@ -46,59 +56,35 @@ class Column:
     required: bool = False
     answer: Answer | None = None
 
-    def document(self) -> dict[str, Any]:
-        """Return the column as endpoint 5 shows it."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "type": self.type,
-            "is_input": self.is_input,
-            "is_output": self.is_output,
-            "required": self.required,
-        }
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """The ids of the input columns its value is made from."""
+        return () if self.answer is None else self.answer.needs
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One grid and the workspace it lives in."""
+    """One grid and the workspace it lives in.
+
+    ``source_id`` names its "BitScale API" data source, which a run needs where inputs go by label; ``labels``
+    maps those labels to the ids of the input columns.
+    """
 
     id: str
     workspace_id: str
     name: str
-    description: str
+    description: str | None
     row_count: int
     created_at: str
     updated_at: str
     columns: tuple[Column, ...]
+    source_id: str | None = None
     by_id: dict[str, Column] = field(init=False, repr=False, compare=False)
+    labels: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_id", {column.id: column for column in self.columns})
-
-    def summary(self) -> dict[str, Any]:
-        """Return the grid as endpoint 4 lists it."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "description": self.description,
-            "row_count": self.row_count,
-            "column_count": len(self.columns),
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-        }
-
-    def document(self) -> dict[str, Any]:
-        """Return the grid as endpoint 5 shows it."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "description": self.description,
-            "settings": {"row_limit": 5000, "auto_run": False, "visibility": "workspace"},
-            "columns": [column.document() for column in self.columns],
-            "row_count": self.row_count,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-        }
+        object.__setattr__(self, "labels", _labels(self.columns))
 
 
 @dataclass(frozen=True)
@@ -114,31 +100,19 @@ class Workspace:
     plan: str
     credits_included: int
 
-    def summary(self) -> dict[str, Any]:
-        """Return the workspace as endpoint 2 lists it."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "role": self.role,
-            "member_count": self.members,
-            "created_at": self.created_at,
-        }
 
-    def document(self, credits: dict[str, int]) -> dict[str, Any]:
-        """Return the workspace as endpoint 3 shows it, with its ``credits`` of this moment."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "created_at": self.created_at,
-            "created_by": dict(_USER),
-            "plan": {
-                "name": self.plan,
-                "credits_included": self.credits_included,
-                "renewal_date": "2026-04-01T00:00:00Z",
-            },
-            "credits": credits,
-            "members": {"total": self.members, "admins": self.admins},
-        }
+def _labels(columns: Iterable[Column]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for column in columns:
+        if not column.is_input:
+            continue
+        label = plain = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
+        ordinal = 1
+        while label in labels:
+            ordinal += 1
+            label = f"{plain}_{ordinal}"
+        labels[label] = column.id
+    return labels
 
 
 def _text(id: str, name: str, *, required: bool = False) -> Column:
@@ -146,7 +120,7 @@ def _text(id: str, name: str, *, required: bool = False) -> Column:
 
 
 def _enriched(id: str, name: str, answer: Answer) -> Column:
-    return Column(id, name, "ai_enrichment", is_output=True, answer=answer)
+    return Column(id, name, AI_ENRICHMENT, is_output=True, answer=answer)
 
 
 WORKSPACES = (
@@ -172,6 +146,7 @@ GRIDS = (
         row_count=1500,
         created_at="2024-04-01T09:00:00Z",
         updated_at="2024-04-15T11:30:00Z",
+        source_id="4bf2a314-2536-4890-8567-901234567890",
         columns=(
             _text(FULL_NAME, "Full Name", required=True),
             _text(COMPANY, "Company"),
@@ -194,6 +169,7 @@ GRIDS = (
         row_count=240,
         created_at="2024-06-03T08:00:00Z",
         updated_at="2024-07-19T16:45:00Z",
+        source_id="5c03b425-3647-49a1-8678-012345678901",
         columns=(
             _text(_DOMAIN, "Domain", required=True),
             _text("07b8c9d0-e1f2-4456-8123-567890123456", "Contact"),
@@ -213,6 +189,7 @@ GRIDS = (
         row_count=310,
         created_at="2024-05-20T12:00:00Z",
         updated_at="2024-05-28T07:30:00Z",
+        source_id="6d14c536-4758-4ab2-8789-123456789012",
         columns=(
             _text(_PERSON, "Full Name", required=True),
             _text(_EMPLOYER, "Company"),
@@ -220,3 +197,20 @@ GRIDS = (
         ),
     ),
 )
+
+
+def extra_grids(count: int) -> tuple[Grid, ...]:
+    """Return ``count`` grids of the demo workspace without rows, data source or description."""
+    return tuple(
+        Grid(
+            id=f"grid_extra_{number}",
+            workspace_id=WORKSPACE_ID,
+            name=f"Extra Grid {number}",
+            description=None,
+            row_count=0,
+            created_at="2024-08-01T08:00:00Z",
+            updated_at="2024-08-01T08:00:00Z",
+            columns=(_text(f"7e25d647-5869-4bc3-889a-{number:012d}", "Note"),),
+        )
+        for number in range(1, count + 1)
+    )

@@ -10,9 +10,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from airflow_provider_bitscale.emulator.api_v1 import BASE_PATH
 from airflow_provider_bitscale.emulator.app import TRANSPORT, EmulatorApp
+from airflow_provider_bitscale.emulator.contracts import CONTRACTS
 from airflow_provider_bitscale.emulator.control import EmulatorControl
+from airflow_provider_bitscale.emulator.routing import BASE_PATH
 from airflow_provider_bitscale.emulator.seed import API_KEY, GRID_ID, WEBHOOK_SECRET, WORKSPACE_ID
 from airflow_provider_bitscale.emulator.settings import Settings
 
@@ -21,21 +22,31 @@ _STOP_SECONDS = 10.0
 
 
 class Emulator:
-    """A local BitScale that speaks API v1.1.0 on 127.0.0.1 and costs nothing; use it as a context manager.
+    """A local BitScale on 127.0.0.1 that costs nothing; use it as a context manager.
 
     Parameters:
         port: where to listen; 0 takes any free port.
         seed: same seed and same inputs give the same answers, costs and durations.
         credits: credits remaining in the demo workspace at the start.
         run_seconds: lowest and highest duration of a run, in seconds.
-        rate_limit: (requests, window in seconds) per API key; None sets no limit and sends no
-            ``X-RateLimit-*`` headers.
+        rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
+            no limit and sends no headers that tell of one.
         run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
         webhook_target: a loopback origin that stands for the internet: a webhook to
             ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
             undeliverable.
         webhook_backoff: seconds before the first webhook retry; doubled for each further one.
         webhook_timeout: seconds a receiver has to acknowledge a webhook.
+        contract: what the API looks like: ``v1.1.0``, the document with ``api_key`` and ``workspace-id``, or
+            ``workspace-key``, its successor with ``X-API-KEY``, inputs by label and runs found by request id.
+        sync_cut_off: seconds after which workspace-key answers a sync request whose run is not over.
+        miss_rate: share of enrichments, from 0 to 1, that complete without having found anything.
+        extra_grids: how many further grids without a data source the demo workspace has.
+        rate_limit_hints: what answers tell of the limit: ``headers`` (``X-RateLimit-*`` on every answer),
+            ``retry-after`` (only how long to wait, on the 429) or ``nothing``. None: as the contract has it,
+            ``headers`` under v1.1.0 and ``nothing`` under workspace-key.
+
+    ``api_key`` is the key at the start; a rotation does not change it here.
 
     Raises ``ValueError`` for settings that make no sense. What the demo account holds is in ``seed.py``.
     """
@@ -57,6 +68,11 @@ class Emulator:
         webhook_target: str | None = None,
         webhook_backoff: float = 1.0,
         webhook_timeout: float = 10.0,
+        contract: str = "v1.1.0",
+        sync_cut_off: float = 120.0,
+        miss_rate: float = 0.0,
+        extra_grids: int = 0,
+        rate_limit_hints: str | None = None,
     ) -> None:
         self._settings = Settings(
             port=port,
@@ -68,7 +84,14 @@ class Emulator:
             webhook_target=webhook_target,
             webhook_backoff=webhook_backoff,
             webhook_timeout=webhook_timeout,
+            contract=contract,
+            sync_cut_off=sync_cut_off,
+            miss_rate=miss_rate,
+            extra_grids=extra_grids,
+            rate_limit_hints=rate_limit_hints,
         )
+        self.contract = contract
+        self.api_key = CONTRACTS[contract].api_key
         self._url: str | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -140,7 +163,10 @@ class Emulator:
             "conn_type": "bitscale",
             "host": self.base_url,
             "password": self.api_key,
-            "extra": {"workspace_id": self.workspace_id, "webhook_secret": self.webhook_secret},
+            "extra": {
+                **CONTRACTS[self.contract].connection_extra,
+                "webhook_secret": self.webhook_secret,
+            },
         }
 
     def connection_json(self) -> str:

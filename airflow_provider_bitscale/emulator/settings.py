@@ -6,6 +6,9 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from airflow_provider_bitscale.emulator.contracts import CONTRACTS
+from airflow_provider_bitscale.emulator.rate_limit import HINTS
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -23,6 +26,11 @@ class Settings:
     webhook_target: str | None = None
     webhook_backoff: float = 1.0
     webhook_timeout: float = 10.0
+    contract: str = "v1.1.0"
+    sync_cut_off: float = 120.0
+    miss_rate: float = 0.0
+    extra_grids: int = 0
+    rate_limit_hints: str | None = None
 
     def __post_init__(self) -> None:
         if self.credits < 0:
@@ -36,6 +44,18 @@ class Settings:
             raise ValueError(f"run_limit must not be negative, got {self.run_limit}")
         if self.webhook_backoff < 0 or self.webhook_timeout <= 0:
             raise ValueError("webhook_backoff must be >= 0 and webhook_timeout > 0 seconds")
+        if self.contract not in CONTRACTS:
+            raise ValueError(f"contract must be one of {', '.join(CONTRACTS)}, got {self.contract!r}")
+        if not self.sync_cut_off >= 0:
+            raise ValueError(f"sync_cut_off must be >= 0 seconds, got {self.sync_cut_off}")
+        if not 0 <= self.miss_rate <= 1:
+            raise ValueError(f"miss_rate must be from 0 to 1, got {self.miss_rate}")
+        if self.extra_grids < 0:
+            raise ValueError(f"extra_grids must not be negative, got {self.extra_grids}")
+        if self.rate_limit_hints not in {None, *HINTS}:
+            raise ValueError(
+                f"rate_limit_hints must be None or one of {', '.join(HINTS)}, got {self.rate_limit_hints!r}"
+            )
         if self.webhook_target is not None and not _is_loopback_origin(self.webhook_target):
             # An emulator in somebody's CI must never post to a real host because a DAG names one.
             raise ValueError(

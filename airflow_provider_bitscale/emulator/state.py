@@ -6,7 +6,8 @@ A run's status is a function of its times, so nothing has to tick while no one l
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -14,12 +15,18 @@ from typing import Any
 from airflow_provider_bitscale.emulator.answers import draw, draw_fraction
 from airflow_provider_bitscale.emulator.errors import (
     INSUFFICIENT_CREDITS,
-    RUN_FAILED,
     RUN_LIMIT_EXCEEDED,
     ApiError,
-    error_body,
 )
-from airflow_provider_bitscale.emulator.seed import GRIDS, WORKSPACE_ID, WORKSPACES, Grid, Workspace
+from airflow_provider_bitscale.emulator.seed import (
+    AI_ENRICHMENT,
+    GRIDS,
+    WORKSPACE_ID,
+    WORKSPACES,
+    Column,
+    Grid,
+    Workspace,
+)
 from airflow_provider_bitscale.emulator.validation import RunRequest
 
 QUEUED = "queued"
@@ -30,6 +37,11 @@ FAILED = "failed"
 _QUEUED_SHARE = 0.2
 _CHEAPEST_RUN = 8
 _COST_SPREAD = 9
+
+
+def prefixed_run_id(seed: int, ordinal: int) -> str:
+    """Return the id of a run in the form of the document's ``run_xyz789``."""
+    return f"run_{draw(seed, 'run', ordinal):016x}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class Purse:
         return self.total - self.used
 
     def document(self) -> dict[str, int]:
-        """Return the ``credits`` object of endpoint 3."""
+        """Return the credits as a workspace's details show them."""
         return {"total": self.total, "used": self.used, "remaining": self.remaining}
 
 
@@ -86,37 +98,10 @@ class Run:
         return self.ends_at is not None and now >= self.ends_at
 
     def status(self, now: float) -> str:
-        """Return the documented status ("Run Status Values") at ``now``."""
+        """Return the status in the words of the document ("Run Status Values") at ``now``."""
         if self.ended(now):
             return COMPLETED if self.failure is None else FAILED
         return RUNNING if now >= self.starts_at else QUEUED
-
-    def poll_answer(self, now: float) -> dict[str, Any]:
-        """Return the answer to a poll at ``now`` ("Polling for Results"), fields as they become true."""
-        answer: dict[str, Any] = {"run_id": self.run_id, "status": self.status(now), **self._result(now)}
-        if now >= self.starts_at:
-            answer["started_at"] = timestamp(self.starts_at)
-        if self.ends_at is not None and now >= self.ends_at:
-            answer["completed_at"] = timestamp(self.ends_at)
-        return answer
-
-    def webhook_payload(self, now: float) -> dict[str, Any]:
-        """Return the poll answer with the grid's id ("Webhook Payload Example")."""
-        answer = self.poll_answer(now)
-        return {"run_id": answer.pop("run_id"), "grid_id": self.grid_id, **answer}
-
-    def sync_answer(self, now: float) -> dict[str, Any]:
-        """Return the answer to a sync request whose run is over at ``now`` ("Synchronous Response")."""
-        return {"mode": self.request.mode, "status": self.status(now), **self._result(now)}
-
-    def async_answer(self, base_url: str) -> dict[str, Any]:
-        """Return the receipt of an async run ("Asynchronous Response"); it says queued by contract."""
-        return {
-            "mode": self.request.mode,
-            "run_id": self.run_id,
-            "status": QUEUED,
-            "poll_url": f"{base_url}/grids/{self.grid_id}/runs/{self.run_id}",
-        }
 
     def record(self, now: float) -> dict[str, Any]:
         """Return the run as the control API shows it; times in Unix seconds, None until they have come."""
@@ -139,32 +124,38 @@ class Run:
             "polls": self.polls,
         }
 
-    def _result(self, now: float) -> dict[str, Any]:
-        if not self.ended(now):
-            return {}
-        if self.failure is not None:
-            return error_body(RUN_FAILED, self.failure)
-        return {
-            "outputs": self.outputs,
-            "credits": {"consumed": self.cost, "remaining": self.remaining},
-        }
-
 
 class World:
     """Everything BitScale would remember, from ``credits`` left in the demo workspace on.
 
     ``run_seconds`` bounds a run's duration in seconds; ``run_limit`` is the plan's quota of runs.
+    ``run_id`` names the run of an ordinal. ``miss_rate`` is the share of enrichments that find nothing;
+    with ``blank_misses``, those whose inputs are all blank find nothing either.
     """
 
     def __init__(
-        self, *, seed: int, credits: int, run_seconds: tuple[float, float], run_limit: int | None
+        self,
+        *,
+        seed: int,
+        credits: int,
+        run_seconds: tuple[float, float],
+        run_limit: int | None,
+        grids: Iterable[Grid] = GRIDS,
+        run_id: Callable[[int, int], str] = prefixed_run_id,
+        miss_rate: float = 0.0,
+        blank_misses: bool = False,
     ) -> None:
+        self.seed = seed
         self.workspaces: dict[str, Workspace] = {workspace.id: workspace for workspace in WORKSPACES}
-        self.grids: dict[str, Grid] = {grid.id: grid for grid in GRIDS}
+        self.grids: dict[str, Grid] = {grid.id: grid for grid in grids}
         self.runs: dict[str, Run] = {}
-        self._seed = seed
+        self.runs_of_grid: Counter[str] = Counter()
+        self.key_rotations = 0
         self._run_seconds = run_seconds
         self._run_limit = run_limit
+        self._run_id = run_id
+        self._miss_rate = miss_rate
+        self._blank_misses = blank_misses
         self._purses = {
             workspace.id: Purse.with_remaining(
                 workspace.credits_included,
@@ -196,7 +187,7 @@ class World:
             # The document ties no status to this code. Not 429: waiting does not help against a quota.
             raise ApiError(403, RUN_LIMIT_EXCEEDED, f"the plan's quota of {self._run_limit} runs is used up")
         row = dict(request.inputs)
-        cost = _CHEAPEST_RUN + draw(self._seed, "cost", grid.id, row) % _COST_SPREAD
+        cost = _CHEAPEST_RUN + draw(self.seed, "cost", grid.id, row) % _COST_SPREAD
         purse = self._purses[grid.workspace_id]
         if cost > purse.remaining:
             raise ApiError(
@@ -206,9 +197,9 @@ class World:
         fate = draw_fate()
         ordinal = len(self.runs)
         low, high = self._run_seconds
-        seconds = low + (high - low) * draw_fraction(self._seed, "seconds", grid.id, row, ordinal)
+        seconds = low + (high - low) * draw_fraction(self.seed, "seconds", grid.id, row, ordinal)
         run = Run(
-            run_id=f"run_{draw(self._seed, 'run', ordinal):016x}",
+            run_id=self._run_id(self.seed, ordinal),
             grid_id=grid.id,
             workspace_id=grid.workspace_id,
             request=request,
@@ -221,6 +212,7 @@ class World:
             failure=fate.failure,
         )
         self.runs[run.run_id] = run
+        self.runs_of_grid[grid.id] += 1
         self._note_refund(run)
         return run
 
@@ -251,12 +243,20 @@ class World:
     def _outputs(self, grid: Grid, request: RunRequest) -> dict[str, Any]:
         wanted = request.output_columns
         columns = grid.columns if wanted is None else [grid.by_id[column_id] for column_id in wanted]
-        return {
-            column.id: request.inputs.get(column.id)
-            if column.answer is None
-            else column.answer(self._seed, request.inputs)
-            for column in columns
-        }
+        return {column.id: self._value(grid, column, request.inputs) for column in columns}
+
+    def _value(self, grid: Grid, column: Column, inputs: Mapping[str, Any]) -> Any:
+        if column.answer is None:
+            return inputs.get(column.id)
+        if column.type == AI_ENRICHMENT and self._misses(grid, column, inputs):
+            return column.answer.miss
+        return column.answer(self.seed, inputs)
+
+    def _misses(self, grid: Grid, column: Column, inputs: Mapping[str, Any]) -> bool:
+        blank = all(not str(inputs.get(needed) or "").strip() for needed in column.dependencies)
+        if blank and self._blank_misses:
+            return True
+        return draw_fraction(self.seed, "miss", grid.id, column.id, dict(inputs)) < self._miss_rate
 
     def _note_refund(self, run: Run) -> None:
         if run.failure is not None and run.ends_at is not None:

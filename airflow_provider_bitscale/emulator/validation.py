@@ -1,4 +1,7 @@
-"""Checks the body of "Run a Grid" against a grid: either a clean request or the API's refusal. Pure."""
+"""Checks the body of a run request against a grid: either a clean request or the API's refusal. Pure.
+
+Once as v1.1.0 does it, with inputs by column id, and once with inputs by label.
+"""
 
 from __future__ import annotations
 
@@ -50,20 +53,33 @@ def parse_run_request(grid: Grid, content_type: str | None, body: bytes) -> RunR
     Raises ``ApiError``: 400 for a body that is no JSON object, an unknown mode or a missing field; 422 for
     column ids the grid lacks, values of the wrong type, and a webhook address BitScale would not call.
     """
-    document = _json_object(content_type, body)
-    mode = document.get("mode", SYNC)
-    if not isinstance(mode, str) or mode not in {SYNC, ASYNC}:
-        _refuse(400, INVALID_REQUEST, "mode must be sync or async")
-    if document.get("inputs") is None:
-        _refuse(400, MISSING_REQUIRED_FIELD, "inputs is required")
+    document, mode = _run_document(content_type, body)
     inputs = _inputs(grid, document["inputs"])
-    output_columns = (
-        _output_columns(grid, document["output_columns"]) if "output_columns" in document else None
-    )
+    output_columns = _output_columns(grid, document, unknown=422)
     webhook_url = None
     if mode == ASYNC and "webhook_url" in document:
         webhook_url = _webhook_url(document["webhook_url"])
     return RunRequest(mode, inputs, output_columns, webhook_url)
+
+
+def parse_labelled_run_request(grid: Grid, content_type: str | None, body: bytes) -> RunRequest:
+    """Return the request in ``body``, its inputs brought from labels to column ids.
+
+    What the service says to a key that is no label is nowhere written. Here it says nothing: the key is
+    dropped, the row runs on what is left and is paid for, which is the worst a client must be ready for.
+    Raises ``ApiError`` 400 for a body that is no JSON object with an object ``inputs``, an unknown mode and
+    output columns the grid lacks.
+    """
+    document, mode = _run_document(content_type, body)
+    given = document["inputs"]
+    if not isinstance(given, dict):
+        _refuse(400, INVALID_REQUEST, "inputs must be an object of labels and values")
+    inputs = {
+        column_id: _as_text(given[label])
+        for label, column_id in grid.labels.items()
+        if given.get(label) is not None
+    }
+    return RunRequest(mode, inputs, _output_columns(grid, document, unknown=400), webhook_url=None)
 
 
 def is_public_https_url(url: str) -> bool:
@@ -103,6 +119,21 @@ def _json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
     return document
 
 
+def _run_document(content_type: str | None, body: bytes) -> tuple[dict[str, Any], str]:
+    """Return the body, which has ``inputs`` of some kind, and its mode."""
+    document = _json_object(content_type, body)
+    mode = document.get("mode", SYNC)
+    if not isinstance(mode, str) or mode not in {SYNC, ASYNC}:
+        _refuse(400, INVALID_REQUEST, "mode must be sync or async")
+    if document.get("inputs") is None:
+        _refuse(400, MISSING_REQUIRED_FIELD, "inputs is required")
+    return document, mode
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _inputs(grid: Grid, inputs: object) -> dict[str, Any]:
     if not isinstance(inputs, dict):
         _refuse(400, INVALID_REQUEST, "inputs must be an object of column ids and values")
@@ -121,12 +152,16 @@ def _inputs(grid: Grid, inputs: object) -> dict[str, Any]:
     return {column_id: value for column_id, value in inputs.items() if value is not None}
 
 
-def _output_columns(grid: Grid, columns: object) -> tuple[str, ...]:
+def _output_columns(grid: Grid, document: Mapping[str, Any], *, unknown: int) -> tuple[str, ...] | None:
+    """Return the columns asked for, None where all are; ``unknown`` is the status of a foreign one."""
+    if "output_columns" not in document:
+        return None
+    columns = document["output_columns"]
     if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
         _refuse(400, INVALID_REQUEST, "output_columns must be an array of column ids")
     for column in columns:
         if column not in grid.by_id:
-            _refuse(422, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column}")
+            _refuse(unknown, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column}")
     return tuple(columns)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from airflow_provider_bitscale.emulator.api_v1_1_0 import webhook_payload
 from airflow_provider_bitscale.emulator.endings import Endings
 from airflow_provider_bitscale.emulator.state import Run
 
@@ -90,7 +91,7 @@ class WebhookSender:
                 {"at": self._clock(), "error": "undeliverable: the emulator has no webhook_target"}
             )
             return
-        payload = json.dumps(run.webhook_payload(self._clock())).encode()
+        payload = json.dumps(webhook_payload(run, self._clock())).encode()
         url = redirected_to(self._target, webhook_url)
         # No connection is kept for the next attempt, or a receiver's restart would look like its refusal.
         connector = aiohttp.TCPConnector(force_close=True)

@@ -96,6 +96,13 @@ def test_clear() -> None:
     assert a_book.strike_run(0.0) is None
 
 
+def test_only_endpoints_of_the_contract_can_be_named() -> None:
+    a_book = FaultBook(0, ("get_run",))
+    a_book.add("empty", {"on": "get_run"}, 0.0)
+    with pytest.raises(ValueError, match="'on' of fault empty must be null or one of get_run"):
+        a_book.add("empty", {"on": "get_grid"}, 0.0)
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "told"),
     [
@@ -230,6 +237,20 @@ NEW = {"since": "1.2.0"}
             {"mode": "async", "poll_url": "https://evil.example"},
         ),
         ({"kind": "hostile_poll_url", "url": "u"}, {"mode": "sync"}, {"mode": "sync"}),
+        (
+            {"kind": "unknown_status", "value": "paused"},
+            {"mode": "async", "status": "failed", "grid_id": "g", "request_id": "r", "message": "no"},
+            {"mode": "async", "status": "paused", "grid_id": "g", "request_id": "r"},
+        ),
+        (
+            {"kind": "extra_fields"},
+            {"outputs": {"c": {"value": "v", "name": "n"}}, "request_body": {"inputs": {"full_name": "x"}}},
+            {
+                "outputs": {"c": {"value": "v", "name": "n", replies.UNKNOWN_FIELD: NEW}},
+                "request_body": {"inputs": {"full_name": "x"}, replies.UNKNOWN_FIELD: NEW},
+                replies.UNKNOWN_FIELD: NEW,
+            },
+        ),
         (
             {"kind": "extra_fields"},
             {"grids": [{"id": 1}], "credits": {"used": 1}, "outputs": {"c": "v"}},

@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from airflow_provider_bitscale.emulator import Emulator, EmulatorControl
-from airflow_provider_bitscale.emulator.seed import GRID_ID, WORKSPACE_ID
-from tests.emulator.conftest import JANE, Client
+from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL, GRID_ID, WORKSPACE_ID
+from tests.emulator.conftest import JANE, JANE_BY_LABEL, Client
 
 
 def emulator_threads() -> set[int | None]:
@@ -86,6 +86,13 @@ def test_a_taken_port_is_an_error_and_leaves_no_thread(emulator: Emulator) -> No
         {"run_limit": -1},
         {"webhook_backoff": -1.0},
         {"webhook_timeout": 0.0},
+        {"contract": "v2"},
+        {"sync_cut_off": -1.0},
+        {"sync_cut_off": float("nan")},
+        {"miss_rate": 1.1},
+        {"miss_rate": -0.1},
+        {"extra_grids": -1},
+        {"rate_limit_hints": "loud"},
     ],
 )
 def test_senseless_settings_are_refused(settings: dict[str, object]) -> None:
@@ -155,12 +162,41 @@ def test_the_command_line(number: signal.Signals) -> None:
         process.wait()
 
 
+def test_the_command_line_speaks_the_other_contract() -> None:
+    command = [sys.executable, "-m", "airflow_provider_bitscale.emulator", "--port", "0"]
+    command += ["--contract", "workspace-key", "--miss-rate", "1", "--sync-cut-off", "0.1"]
+    command += ["--rate-limit", "2/600", "--rate-limit-hints", "retry-after", "--run-seconds", "0", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        value = shlex.split(process.stdout.readline())[1].partition("=")[2]
+        connection = json.loads(value)
+        assert connection["extra"]["api_contract"] == "workspace-key"
+        url = f"{connection['host']}/grids/grid_001/run"
+        headers = {"X-API-KEY": connection["password"]}
+        control = EmulatorControl(connection["host"].removesuffix("/api/v1"))
+        body = {"inputs": JANE_BY_LABEL, "output_columns": [ENRICHED_EMAIL]}
+        missed = requests.post(url, json=body, headers=headers, timeout=5).json()
+        assert missed["outputs"][ENRICHED_EMAIL]["value"] == "No email found"
+        control.add_fault("run_never_ends")
+        assert requests.post(url, json=body, headers=headers, timeout=5).json()["status"] == "running"
+        assert "Retry-After" in requests.post(url, json=body, headers=headers, timeout=5).headers
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["--rate-limit", "fast"], 2, "REQUESTS/SECONDS"),
         (["--webhook-target", "http://example.com"], 1, "loopback"),
         (["--run-seconds", "2", "1"], 1, "run_seconds"),
+        (["--contract", "v2"], 2, "workspace-key"),
+        (["--rate-limit-hints", "loud"], 2, "retry-after"),
+        (["--miss-rate", "2"], 1, "miss_rate"),
+        (["--sync-cut-off", "-1"], 1, "sync_cut_off"),
     ],
 )
 def test_a_wrong_command_line_is_told(arguments: list[str], code: int, told: str) -> None:

@@ -39,3 +39,28 @@ def test_windows(window_seconds: float, requests: list[tuple[float, str, bool, i
             "X-RateLimit-Remaining": str(remaining),
             "X-RateLimit-Reset": str(reset),
         }
+
+
+@pytest.mark.parametrize(
+    ("hints", "now", "told"),
+    [
+        ("headers", 1009.0, [{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}] * 2),
+        ("retry-after", 1003.0, [set(), {"Retry-After"}]),
+        ("nothing", 1003.0, [set(), set()]),
+    ],
+)
+def test_what_is_told_of_the_limit(hints: str, now: float, told: list[set[str]]) -> None:
+    limiter = RateLimiter(1, 10.0)
+    assert [set(dict(limiter.count("a", now).told(hints, now))) for _ in told] == told
+
+
+@pytest.mark.parametrize(
+    ("window_seconds", "now", "seconds"), [(10.0, 1003.0, "7"), (10.0, 1003.2, "7"), (0.5, 7.1, "1")]
+)
+def test_how_long_to_wait_is_whole_seconds_that_reach_the_next_window(
+    window_seconds: float, now: float, seconds: str
+) -> None:
+    limiter = RateLimiter(1, window_seconds)
+    limiter.count("a", now)
+    assert limiter.count("a", now).told("retry-after", now) == (("Retry-After", seconds),)
+    assert limiter.count("a", now + int(seconds)).allowed

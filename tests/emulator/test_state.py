@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bitscale.emulator.api_v1_1_0 import poll_answer, sync_answer
 from airflow_provider_bitscale.emulator.errors import ApiError
 from airflow_provider_bitscale.emulator.seed import (
     COMPANY,
     ENRICHED_EMAIL,
     FULL_NAME,
     GRID_ID,
+    LABEL,
     LINKEDIN_URL,
     WORKSPACE_ID,
 )
@@ -49,15 +51,15 @@ def accept(
     ],
 )
 def test_a_poll_answer_grows_with_time(seconds: float, status: str, fields: list[str]) -> None:
-    answer = accept(world()).poll_answer(START + seconds)
+    answer = poll_answer(accept(world()), START + seconds)
     assert list(answer) == ["run_id", "status", *fields]
     assert answer["status"] == status
 
 
 def test_a_failed_run_tells_why_and_nothing_else() -> None:
     run = accept(world(), fate=Fate(failure="the page was gone"))
-    assert run.poll_answer(START + 5)["status"] == "running"
-    answer = run.poll_answer(START + 10)
+    assert poll_answer(run, START + 5)["status"] == "running"
+    answer = poll_answer(run, START + 10)
     assert answer == {
         "run_id": run.run_id,
         "status": "failed",
@@ -69,13 +71,13 @@ def test_a_failed_run_tells_why_and_nothing_else() -> None:
 
 def test_seed_zero_gives_the_example_of_the_document() -> None:
     run = accept(world(), output_columns=(FULL_NAME, COMPANY, ENRICHED_EMAIL, LINKEDIN_URL))
-    assert run.sync_answer(START + 10)["outputs"] == {
+    assert sync_answer(run, START + 10)["outputs"] == {
         FULL_NAME: "Jane Doe",
         COMPANY: "Acme Corp",
         ENRICHED_EMAIL: "jane.doe@acmecorp.com",
         LINKEDIN_URL: "https://linkedin.com/in/janedoe",
     }
-    assert run.sync_answer(START + 10)["credits"] == {"consumed": 12, "remaining": 65_788}
+    assert sync_answer(run, START + 10)["credits"] == {"consumed": 12, "remaining": 65_788}
 
 
 def test_outputs_are_all_columns_or_just_those_asked_for() -> None:
@@ -151,7 +153,7 @@ def test_a_run_ended_early_settles_as_it_was_ended(fate: Fate, finished_as: str,
     run = accept(a_world, fate=fate)
     a_world.finish(run.run_id, finished_as, START + 1)
     assert run.status(START + 1) == finished_as
-    assert run.poll_answer(START + 1)["completed_at"] == timestamp(START + 1)
+    assert poll_answer(run, START + 1)["completed_at"] == timestamp(START + 1)
     assert a_world.credits(WORKSPACE_ID, START + 1)["remaining"] == left
     assert a_world.credits(WORKSPACE_ID, START + 99)["remaining"] == left
 
@@ -222,3 +224,41 @@ def test_the_seed_changes_run_ids_and_durations_and_the_same_seed_does_not() -> 
 
 def test_timestamps_are_whole_seconds_of_utc() -> None:
     assert timestamp(START + 4.9) == "2024-04-15T12:00:04Z"
+
+
+def misses(a_world: World, rows: list[dict[str, Any]]) -> list[set[str]]:
+    """The columns of each row that answer that nothing was found."""
+    texts = {"No email found", "No profile found"}
+    runs = [accept(a_world, inputs=row) for row in rows]
+    return [{column for column, value in run.outputs.items() if value in texts} for run in runs]
+
+
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 0, 0), (0.3, 90, 150), (1.0, 400, 400)])
+def test_the_miss_rate_is_drawn_by_row_and_column(rate: float, least: int, most: int) -> None:
+    rows = [{FULL_NAME: f"Person {number}"} for number in range(200)]
+    missed = misses(world(miss_rate=rate), rows)
+    assert missed == misses(world(miss_rate=rate), rows)
+    assert least <= sum(map(len, missed)) <= most
+    if 0 < rate < 1:
+        assert {ENRICHED_EMAIL} in missed
+        assert {LINKEDIN_URL} in missed
+        assert missed != misses(world(miss_rate=rate, seed=1), rows)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "missed"),
+    [
+        ({}, {ENRICHED_EMAIL, LINKEDIN_URL}),
+        ({FULL_NAME: " ", COMPANY: ""}, {ENRICHED_EMAIL, LINKEDIN_URL}),
+        ({COMPANY: "Acme"}, {LINKEDIN_URL}),
+        ({FULL_NAME: "Jane"}, set()),
+    ],
+)
+def test_an_enrichment_of_blanks_misses_where_the_contract_says_so(
+    inputs: dict[str, Any], missed: set[str]
+) -> None:
+    assert misses(world(blank_misses=True), [inputs]) == [missed]
+    assert misses(world(), [inputs]) == [set()]
+    assert accept(world(blank_misses=True, miss_rate=1.0), inputs=inputs).outputs[LABEL] == " | ".join(
+        str(value) for value in inputs.values() if value
+    )

@@ -19,8 +19,14 @@ from airflow_provider_bitscale.emulator.seed import (
     LABEL,
     LAST_CONTACT,
     WEBSITE,
+    Grid,
 )
-from airflow_provider_bitscale.emulator.validation import RunRequest, is_public_https_url, parse_run_request
+from airflow_provider_bitscale.emulator.validation import (
+    RunRequest,
+    is_public_https_url,
+    parse_labelled_run_request,
+    parse_run_request,
+)
 
 GRID = GRIDS[0]
 NAME = {FULL_NAME: "Jane"}
@@ -158,3 +164,59 @@ def test_webhook_addresses(url: str, public: bool) -> None:
 def test_a_webhook_is_ignored_in_sync_mode_and_must_be_text_in_async_mode() -> None:
     assert parse({"inputs": NAME, "webhook_url": "http://localhost"}).webhook_url is None
     assert refusal({"inputs": NAME, "mode": "async", "webhook_url": 1}) == (400, "INVALID_REQUEST")
+
+
+def parse_labelled(body: Any, grid: Grid = GRID, content_type: str | None = "application/json") -> RunRequest:
+    return parse_labelled_run_request(
+        grid, content_type, body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "inputs"),
+    [
+        ({}, {}),
+        ({"full_name": "Jane", "is_customer": "no"}, {FULL_NAME: "Jane", IS_CUSTOMER: "no"}),
+        ({"full_name": "", "company": None}, {FULL_NAME: ""}),
+        ({"Full Name": "Jane", "fullname": "Jane", "FULL_NAME": "Jane"}, {}),
+        ({FULL_NAME: "Jane", ENRICHED_EMAIL: "x", "enriched_email": "x", "label": "x"}, {}),
+        (
+            {"employees": 12, "website": True, "known_email": ["a"]},
+            {EMPLOYEES: "12", WEBSITE: "true", KNOWN_EMAIL: '["a"]'},
+        ),
+    ],
+)
+def test_inputs_by_label_are_texts_and_what_is_no_label_is_dropped(
+    given: dict[str, Any], inputs: dict[str, Any]
+) -> None:
+    assert parse_labelled({"inputs": given}) == RunRequest("sync", inputs, None, None)
+
+
+def test_columns_of_one_name_have_labels_of_their_own() -> None:
+    one, other = (column.id for column in GRIDS[1].columns if column.name == "Contact")
+    inputs = {"domain": "acme.com", "contact": "a", "contact_2": "b"}
+    assert {one: "a", other: "b"}.items() <= parse_labelled({"inputs": inputs}, GRIDS[1]).inputs.items()
+
+
+def test_a_webhook_and_a_source_are_ignored_with_inputs_by_label() -> None:
+    body = {"inputs": {}, "mode": "async", "webhook_url": "nonsense", "source_id": 5}
+    assert parse_labelled(body) == RunRequest("async", {}, None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "INVALID_REQUEST"),
+        ([], "INVALID_REQUEST"),
+        ({}, "MISSING_REQUIRED_FIELD"),
+        ({"inputs": None}, "MISSING_REQUIRED_FIELD"),
+        ({"inputs": ["full_name"]}, "INVALID_REQUEST"),
+        ({"inputs": {}, "mode": "batch"}, "INVALID_REQUEST"),
+        ({"inputs": {}, "output_columns": "x"}, "INVALID_REQUEST"),
+        ({"inputs": {}, "output_columns": ["enriched_email"]}, "UNKNOWN_COLUMN"),
+    ],
+)
+def test_bodies_that_are_refused_with_inputs_by_label(body: Any, code: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse_labelled(body)
+    assert (refused.value.status, refused.value.code) == (400, code)

@@ -1,0 +1,264 @@
+"""API v1.1.0: the documented endpoints and answers, pure functions of the world, a request and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from airflow_provider_bitscale.emulator.contract import Contract
+from airflow_provider_bitscale.emulator.errors import (
+    FORBIDDEN,
+    GRID_NOT_FOUND,
+    INVALID_API_KEY,
+    INVALID_REQUEST,
+    MISSING_REQUIRED_FIELD,
+    RUN_FAILED,
+    RUN_NOT_FOUND,
+    WORKSPACE_NOT_FOUND,
+    ApiError,
+    error_body,
+)
+from airflow_provider_bitscale.emulator.rate_limit import HEADERS
+from airflow_provider_bitscale.emulator.replies import NULL_UNTIL_TRUE
+from airflow_provider_bitscale.emulator.routing import Call, Endpoint, Result
+from airflow_provider_bitscale.emulator.seed import (
+    API_KEY,
+    RENEWAL_DATE,
+    USER,
+    WORKSPACE_ID,
+    Column,
+    Grid,
+    Workspace,
+)
+from airflow_provider_bitscale.emulator.state import QUEUED, Run, World, prefixed_run_id, timestamp
+from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_request
+
+
+def get_current_user(call: Call) -> Result:
+    """Endpoint 1."""
+    _require_key(call)
+    return dict(USER)
+
+
+def list_workspaces(call: Call) -> Result:
+    """Endpoint 2: only workspaces the user is a member of."""
+    _require_key(call)
+    workspaces = [
+        _workspace_summary(workspace)
+        for workspace in call.world.workspaces.values()
+        if workspace.role is not None
+    ]
+    return {"workspaces": workspaces, "total": len(workspaces)}
+
+
+def get_workspace(call: Call) -> Result:
+    """Endpoint 3."""
+    _require_key(call)
+    workspace = _workspace(call, call.params["workspace_id"])
+    return _workspace_document(workspace, call.world.credits(workspace.id, call.now))
+
+
+def list_grids(call: Call) -> Result:
+    """Endpoint 4: the header's workspace must be the path's."""
+    workspace = _context(call)
+    if _workspace(call, call.params["workspace_id"]) is not workspace:
+        raise ApiError(
+            400, INVALID_REQUEST, "the workspace-id header and the path name two different workspaces"
+        )
+    wanted = parse_qs(call.query).get("search", [""])[0].casefold()
+    grids = [
+        _grid_summary(grid)
+        for grid in call.world.grids.values()
+        if grid.workspace_id == workspace.id and wanted in grid.name.casefold()
+    ]
+    return {"grids": grids, "total": len(grids)}
+
+
+def get_grid(call: Call) -> Result:
+    """Endpoint 5."""
+    return _grid_document(_grid(call))
+
+
+def run_grid(call: Call) -> Result:
+    """Endpoint 6: accept a run."""
+    grid = _grid(call)
+    request = parse_run_request(grid, call.headers.get("content-type"), call.body)
+    return call.world.accept(grid, request, call.now, call.fate)
+
+
+def get_run(call: Call) -> Result:
+    """Endpoint 6, "Polling for Results"; a run is found under its own grid only."""
+    grid = _grid(call)
+    run = call.world.runs.get(call.params["run_id"])
+    if run is None or run.grid_id != grid.id:
+        raise ApiError(404, RUN_NOT_FOUND, f"grid {grid.id} has no run {call.params['run_id']}")
+    run.polls += 1
+    return poll_answer(run, call.now)
+
+
+def poll_answer(run: Run, now: float) -> dict[str, Any]:
+    """Return the answer to a poll at ``now`` ("Polling for Results"), fields as they become true."""
+    answer: dict[str, Any] = {"run_id": run.run_id, "status": run.status(now), **_result(run, now)}
+    if now >= run.starts_at:
+        answer["started_at"] = timestamp(run.starts_at)
+    if run.ends_at is not None and now >= run.ends_at:
+        answer["completed_at"] = timestamp(run.ends_at)
+    return answer
+
+
+def webhook_payload(run: Run, now: float) -> dict[str, Any]:
+    """Return the poll answer with the grid's id ("Webhook Payload Example")."""
+    answer = poll_answer(run, now)
+    return {"run_id": answer.pop("run_id"), "grid_id": run.grid_id, **answer}
+
+
+def sync_answer(run: Run, now: float) -> dict[str, Any]:
+    """Return the answer to a sync request whose run is over at ``now`` ("Synchronous Response")."""
+    return {"mode": run.request.mode, "status": run.status(now), **_result(run, now)}
+
+
+def async_answer(run: Run, base_url: str) -> dict[str, Any]:
+    """Return the receipt of an async run ("Asynchronous Response"); it says queued by contract."""
+    return {
+        "mode": run.request.mode,
+        "run_id": run.run_id,
+        "status": QUEUED,
+        "poll_url": f"{base_url}/grids/{run.grid_id}/runs/{run.run_id}",
+    }
+
+
+def _result(run: Run, now: float) -> dict[str, Any]:
+    if not run.ended(now):
+        return {}
+    if run.failure is not None:
+        return error_body(RUN_FAILED, run.failure)
+    return {
+        "outputs": run.outputs,
+        "credits": {"consumed": run.cost, "remaining": run.remaining},
+    }
+
+
+def _answer_run(_world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
+    return async_answer(run, base_url) if run.request.mode == ASYNC else sync_answer(run, now)
+
+
+def _workspace_summary(workspace: Workspace) -> dict[str, Any]:
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "role": workspace.role,
+        "member_count": workspace.members,
+        "created_at": workspace.created_at,
+    }
+
+
+def _workspace_document(workspace: Workspace, credits: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "created_at": workspace.created_at,
+        "created_by": {name: USER[name] for name in ("id", "name", "email")},
+        "plan": {
+            "name": workspace.plan,
+            "credits_included": workspace.credits_included,
+            "renewal_date": RENEWAL_DATE,
+        },
+        "credits": credits,
+        "members": {"total": workspace.members, "admins": workspace.admins},
+    }
+
+
+def _grid_summary(grid: Grid) -> dict[str, Any]:
+    return {
+        "id": grid.id,
+        "name": grid.name,
+        "description": grid.description,
+        "row_count": grid.row_count,
+        "column_count": len(grid.columns),
+        "created_at": grid.created_at,
+        "updated_at": grid.updated_at,
+    }
+
+
+def _grid_document(grid: Grid) -> dict[str, Any]:
+    return {
+        "id": grid.id,
+        "name": grid.name,
+        "description": grid.description,
+        "settings": {"row_limit": 5000, "auto_run": False, "visibility": "workspace"},
+        "columns": [_column_document(column) for column in grid.columns],
+        "row_count": grid.row_count,
+        "created_at": grid.created_at,
+        "updated_at": grid.updated_at,
+    }
+
+
+def _column_document(column: Column) -> dict[str, Any]:
+    return {
+        "id": column.id,
+        "name": column.name,
+        "type": column.type,
+        "is_input": column.is_input,
+        "is_output": column.is_output,
+        "required": column.required,
+    }
+
+
+def _require_key(call: Call) -> None:
+    if call.headers.get("api_key") != API_KEY:
+        raise ApiError(401, INVALID_API_KEY, "the api_key header is missing or wrong")
+
+
+def _workspace(call: Call, workspace_id: str) -> Workspace:
+    workspace = call.world.workspaces.get(workspace_id)
+    if workspace is None:
+        raise ApiError(404, WORKSPACE_NOT_FOUND, f"there is no workspace {workspace_id}")
+    if workspace.role is None:
+        raise ApiError(403, FORBIDDEN, f"you are no member of workspace {workspace_id}")
+    return workspace
+
+
+def _context(call: Call) -> Workspace:
+    """Check the two headers most endpoints require and return the workspace they name."""
+    _require_key(call)
+    workspace_id = call.headers.get("workspace-id")
+    if not workspace_id:
+        raise ApiError(400, MISSING_REQUIRED_FIELD, "the workspace-id header is required")
+    return _workspace(call, workspace_id)
+
+
+def _grid(call: Call) -> Grid:
+    workspace = _context(call)
+    grid = call.world.grids.get(call.params["grid_id"])
+    # Another workspace's grid is answered like one that does not exist, so ids cannot be probed.
+    if grid is None or grid.workspace_id != workspace.id:
+        raise ApiError(404, GRID_NOT_FOUND, f"workspace {workspace.id} has no grid {call.params['grid_id']}")
+    return grid
+
+
+def _limited_as(_world: World, headers: Mapping[str, str]) -> str:
+    return headers.get("api_key", "")
+
+
+CONTRACT = Contract(
+    name="v1.1.0",
+    endpoints=(
+        Endpoint("get_current_user", "GET", "/user/me", get_current_user),
+        Endpoint("list_workspaces", "GET", "/workspaces", list_workspaces),
+        Endpoint("get_workspace", "GET", "/workspaces/{workspace_id}", get_workspace),
+        Endpoint("list_grids", "GET", "/workspaces/{workspace_id}/grids", list_grids),
+        Endpoint("get_grid", "GET", "/grids/{grid_id}", get_grid),
+        Endpoint("run_grid", "POST", "/grids/{grid_id}/run", run_grid),
+        Endpoint("get_run", "GET", "/grids/{grid_id}/runs/{run_id}", get_run),
+    ),
+    api_key=API_KEY,
+    connection_extra={"workspace_id": WORKSPACE_ID},
+    run_id=prefixed_run_id,
+    answer_run=_answer_run,
+    limited_as=_limited_as,
+    rate_limit_hints=HEADERS,
+    bounded_sync=False,
+    blank_misses=False,
+    null_until_true=NULL_UNTIL_TRUE,
+)

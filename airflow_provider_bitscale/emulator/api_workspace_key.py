@@ -1,0 +1,311 @@
+"""The contract with workspace keys, as pure functions of the world, one request and the time.
+
+One key per workspace, inputs by label, runs found by request id, no credits in answers. Little of it is
+written down in public; where nothing is, this is the worst a client must be ready for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from airflow_provider_bitscale.emulator.answers import draw
+from airflow_provider_bitscale.emulator.contract import Contract
+from airflow_provider_bitscale.emulator.errors import (
+    GRID_NOT_FOUND,
+    INVALID_API_KEY,
+    INVALID_REQUEST,
+    MISSING_SOURCE,
+    RUN_NOT_FOUND,
+    UNKNOWN_COLUMN,
+    ApiError,
+)
+from airflow_provider_bitscale.emulator.rate_limit import NOTHING
+from airflow_provider_bitscale.emulator.routing import Call, Endpoint, Result
+from airflow_provider_bitscale.emulator.seed import (
+    AI_ENRICHMENT,
+    RENEWAL_DATE,
+    WORKSPACE_ID,
+    WORKSPACE_KEY,
+    Column,
+    Grid,
+)
+from airflow_provider_bitscale.emulator.state import COMPLETED, FAILED, RUNNING, Run, World
+from airflow_provider_bitscale.emulator.validation import SYNC, parse_labelled_run_request
+
+NAME = "workspace-key"
+
+_PAGE_SIZE = 20
+_LARGEST_PAGE = 100
+_OWNERS = 1
+_SEARCHES = {"limit": 1000, "used": 120, "remaining": 880}
+_WHOLE_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
+
+
+def get_workspace(call: Call) -> Result:
+    """Answer with the key's workspace and its credits."""
+    _require_key(call)
+    workspace = call.world.workspaces[WORKSPACE_ID]
+    credits = call.world.credits(WORKSPACE_ID, call.now)
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "plan": {
+            "name": workspace.plan,
+            "credits_included": workspace.credits_included,
+            "billing_interval": "monthly",
+            "next_billing_date": RENEWAL_DATE,
+            "price": 1999,
+        },
+        "credits": {
+            **credits,
+            "plan_credits": workspace.credits_included,
+            "rollover": 0,
+            "topup": credits["total"] - workspace.credits_included,
+        },
+        "people_company_searches": dict(_SEARCHES),
+        "members": {
+            "total": workspace.members,
+            "owners": _OWNERS,
+            "admins": workspace.admins,
+            "editors": workspace.members - workspace.admins - _OWNERS,
+        },
+    }
+
+
+def list_grids(call: Call) -> Result:
+    """Answer with one page of the workspace's grids, each with the columns that can run."""
+    _require_key(call)
+    query = parse_qs(call.query, keep_blank_values=True)
+    wanted = query.get("search", [""])[0].casefold()
+    page = _whole_number(query, "page", 1)
+    limit = min(_whole_number(query, "limit", _PAGE_SIZE), _LARGEST_PAGE)
+    grids = [
+        grid
+        for grid in call.world.grids.values()
+        if grid.workspace_id == WORKSPACE_ID and wanted in grid.name.casefold()
+    ]
+    shown = grids[(page - 1) * limit : page * limit]
+    return {
+        "grids": [_summary(call.world, grid) for grid in shown],
+        "total": len(grids),
+        "page": page,
+        "limit": limit,
+    }
+
+
+def get_grid(call: Call) -> Result:
+    """Answer with one grid: settings, all columns, sources."""
+    grid = _grid(call)
+    source = {"id": grid.source_id, "name": "BitScale API", "schedule": None}
+    return {
+        "id": grid.id,
+        "name": grid.name,
+        "description": grid.description,
+        "row_count": _row_count(call.world, grid),
+        "settings": {
+            "auto_run": False,
+            "auto_dedupe": False,
+            "visibility": "workspace",
+            "dedupe_column_id": None,
+        },
+        "columns": [_column(column) for column in grid.columns],
+        "sources": [] if grid.source_id is None else [source],
+        "created_at": grid.created_at,
+        "updated_at": grid.updated_at,
+    }
+
+
+def get_run_recipe(call: Call) -> Result:
+    """Answer with how to run a grid: the only way to learn the labels of its inputs."""
+    grid = _runnable_grid(call)
+    asked = parse_qs(call.query).get("output_columns")
+    wanted = _runnable(grid) if asked is None else _columns_named(grid, asked[0].split(","))
+    needed = {column.id for column in wanted if column.is_input}
+    needed.update(*(column.dependencies for column in wanted))
+    run_url = f"{call.base_url}/grids/{grid.id}/run"
+    headers = {"X-API-KEY": "YOUR_WORKSPACE_API_KEY", "Content-Type": "application/json"}
+    body: dict[str, Any] = {
+        "mode": SYNC,
+        "inputs": {label: f"<{label}>" for label, column_id in grid.labels.items() if column_id in needed},
+    }
+    if asked is not None:
+        body["output_columns"] = [column.id for column in wanted]
+    return {
+        "grid_id": grid.id,
+        "grid_name": grid.name,
+        "run_url": run_url,
+        "method": "POST",
+        "headers": headers,
+        "request_body": body,
+        "output_columns": [_column(column) for column in wanted],
+        "curl": _curl(run_url, headers, body),
+    }
+
+
+def run_grid(call: Call) -> Result:
+    """Accept a run, which appends a row to the grid."""
+    grid = _runnable_grid(call)
+    request = parse_labelled_run_request(grid, call.headers.get("content-type"), call.body)
+    return call.world.accept(grid, request, call.now, call.fate)
+
+
+def get_run(call: Call) -> Result:
+    """Answer a poll."""
+    _require_key(call)
+    run = call.world.runs.get(call.params["run_id"])
+    if run is None:
+        raise ApiError(404, RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
+    run.polls += 1
+    return {**_outcome(call.world, run, call.now), "grid_id": run.grid_id}
+
+
+def rotate_api_key(call: Call) -> Result:
+    """Replace the key: the one of this call opens nothing from now on."""
+    _require_key(call)
+    call.world.key_rotations += 1
+    return {"api_key": _current_key(call.world)}
+
+
+def answer_run(world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
+    """Answer the request that started a run: how it ended if that was waited for, else where to find it."""
+    if run.request.mode == SYNC and run.ended(now):
+        return _outcome(world, run, now)
+    return {
+        "mode": run.request.mode,
+        "status": RUNNING,
+        "request_id": run.run_id,
+        "poll_url": f"{base_url}/run/status/{run.run_id}",
+    }
+
+
+def request_id(seed: int, ordinal: int) -> str:
+    """Return the id of the run accepted as number ``ordinal``, a UUID."""
+    number = draw(seed, "request", ordinal) << 64 | draw(seed, "request", ordinal, "low")
+    return str(UUID(int=number, version=4))
+
+
+def _current_key(world: World) -> str:
+    if world.key_rotations == 0:
+        return WORKSPACE_KEY
+    return f"sk-live-bitscale-emulator-rotated-{draw(world.seed, 'key', world.key_rotations):016x}"
+
+
+def _require_key(call: Call) -> None:
+    if call.headers.get("x-api-key") != _current_key(call.world):
+        raise ApiError(401, INVALID_API_KEY, "the X-API-KEY header is missing or wrong")
+
+
+def _limited_as(world: World, headers: Mapping[str, str]) -> str:
+    key = headers.get("x-api-key", "")
+    return WORKSPACE_ID if key == _current_key(world) else key
+
+
+def _grid(call: Call) -> Grid:
+    _require_key(call)
+    grid = call.world.grids.get(call.params["grid_id"])
+    if grid is None or grid.workspace_id != WORKSPACE_ID:
+        raise ApiError(404, GRID_NOT_FOUND, f"the workspace has no grid {call.params['grid_id']}")
+    return grid
+
+
+def _runnable_grid(call: Call) -> Grid:
+    grid = _grid(call)
+    if grid.source_id is None:
+        raise ApiError(400, MISSING_SOURCE, f"grid {grid.id} has no BitScale API data source")
+    return grid
+
+
+def _whole_number(query: Mapping[str, list[str]], name: str, default: int) -> int:
+    text = query.get(name, [str(default)])[0]
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise ApiError(400, INVALID_REQUEST, f"{name} must be a whole number >= 1")
+    return int(text)
+
+
+def _columns_named(grid: Grid, column_ids: Iterable[str]) -> list[Column]:
+    columns = []
+    for column_id in column_ids:
+        if column_id not in grid.by_id:
+            raise ApiError(400, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column_id}")
+        columns.append(grid.by_id[column_id])
+    return columns
+
+
+def _runnable(grid: Grid) -> list[Column]:
+    return [column for column in grid.columns if column.answer is not None]
+
+
+def _row_count(world: World, grid: Grid) -> int:
+    return grid.row_count + world.runs_of_grid[grid.id]
+
+
+def _column(column: Column) -> dict[str, Any]:
+    shown_type = "text" if column.is_input else "enrichment" if column.type == AI_ENRICHMENT else column.type
+    return {"id": column.id, "name": column.name, "type": shown_type}
+
+
+def _summary(world: World, grid: Grid) -> dict[str, Any]:
+    return {
+        "id": grid.id,
+        "name": grid.name,
+        "description": grid.description,
+        "row_count": _row_count(world, grid),
+        "column_count": len(grid.columns),
+        "created_at": grid.created_at,
+        "updated_at": grid.updated_at,
+        "columns": [
+            {**_column(column), "dependencies": list(column.dependencies)} for column in _runnable(grid)
+        ],
+    }
+
+
+def _curl(url: str, headers: Mapping[str, str], body: object) -> str:
+    lines = [f"curl -X POST {shlex.quote(url)}"]
+    lines += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
+    lines.append(f"-d {shlex.quote(json.dumps(body))}")
+    return " \\\n  ".join(lines)
+
+
+def _outcome(world: World, run: Run, now: float) -> dict[str, Any]:
+    """Return what is to be told of a run at ``now``; it has no state before running."""
+    status = run.status(now) if run.ended(now) else RUNNING
+    document: dict[str, Any] = {"mode": run.request.mode, "status": status}
+    if status == FAILED:
+        document["message"] = run.failure
+    elif status == COMPLETED:
+        columns = world.grids[run.grid_id].by_id
+        document["outputs"] = {
+            column_id: {"value": "" if value is None else value, "name": columns[column_id].name}
+            for column_id, value in run.outputs.items()
+            if run.request.output_columns is not None or not columns[column_id].is_input
+        }
+    return document
+
+
+CONTRACT = Contract(
+    name=NAME,
+    endpoints=(
+        Endpoint("get_workspace", "GET", "/workspace", get_workspace),
+        Endpoint("list_grids", "GET", "/grids", list_grids),
+        Endpoint("get_grid", "GET", "/grids/{grid_id}", get_grid),
+        Endpoint("get_run_recipe", "GET", "/grids/{grid_id}/curl", get_run_recipe),
+        Endpoint("run_grid", "POST", "/grids/{grid_id}/run", run_grid),
+        Endpoint("get_run", "GET", "/run/status/{run_id}", get_run),
+        Endpoint("rotate_api_key", "POST", "/api-key/rotate", rotate_api_key),
+    ),
+    api_key=WORKSPACE_KEY,
+    connection_extra={"api_contract": NAME},
+    run_id=request_id,
+    answer_run=answer_run,
+    limited_as=_limited_as,
+    rate_limit_hints=NOTHING,
+    bounded_sync=True,
+    blank_misses=True,
+    null_until_true=("outputs", "message"),
+)
