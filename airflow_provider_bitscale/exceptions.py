@@ -46,8 +46,20 @@ class RunLimitExceededError(errors.RunLimitExceededError, AirflowFailException):
     """The plan's quota of runs is used up; no run was started."""
 
 
+class FeatureDisabledError(errors.FeatureDisabledError, AirflowFailException):
+    """The plan of the workspace does not include this part of the API; no run was started."""
+
+
+class MissingSourceError(errors.MissingSourceError, AirflowFailException):
+    """The grid has no "BitScale API" data source, which runs add their row to; no run was started."""
+
+
+class UnsupportedError(errors.UnsupportedError, AirflowFailException):
+    """The contract of the API in use has no such call. The message names what to use instead."""
+
+
 class AmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowFailException):
-    """A run was submitted, and nobody can tell whether BitScale accepted it. A retry might pay twice."""
+    """A run was submitted, or a key rotated; nobody can tell whether BitScale accepted it. Never repeated."""
 
 
 class RetryableAmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowException):
@@ -85,6 +97,9 @@ _TWINS: dict[type[errors.BitScaleError], type[errors.BitScaleError]] = {
         RateLimitedError,
         InsufficientCreditsError,
         RunLimitExceededError,
+        FeatureDisabledError,
+        MissingSourceError,
+        UnsupportedError,
         AmbiguousSubmitError,
         RunFailedError,
         RunTimedOutError,

@@ -57,9 +57,20 @@ PROVIDER_INFO: dict[str, Any] = {
                 },
             },
             "conn-fields": {
+                "api_contract": {
+                    "label": "API contract",
+                    "description": (
+                        "v1.1.0, the documented API with a personal key (if empty); or workspace-key, the "
+                        "API that BitScale serves to workspace keys (sk-live-...)"
+                    ),
+                    "schema": {"type": ["string", "null"], "enum": ["v1.1.0", "workspace-key", None]},
+                },
                 "workspace_id": {
                     "label": "Workspace ID",
-                    "description": "Workspace whose grids are run and whose credits pay, such as ws_abc123",
+                    "description": (
+                        "Workspace whose grids are run and whose credits pay, such as ws_abc123; "
+                        "leave it empty with a workspace key, which names its workspace"
+                    ),
                     "schema": {"type": ["string", "null"]},
                 },
                 "timeout": {
@@ -70,8 +81,8 @@ PROVIDER_INFO: dict[str, Any] = {
                 "requests_per_minute": {
                     "label": "Requests per minute",
                     "description": (
-                        "A ceiling of your own for each process, besides the limit BitScale reports; "
-                        "none if empty"
+                        "A ceiling of your own for each process, besides the limit BitScale reports. "
+                        "If empty: none; under workspace-key 5 a second, while BitScale reports no limit"
                     ),
                     "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
                 },

@@ -1,4 +1,4 @@
-"""The BitScale HTTP API, v1.1.0: usable from a notebook, without Airflow.
+"""The BitScale HTTP API, in both of its contracts: usable from a notebook, without Airflow.
 
 ::
 
@@ -18,8 +18,10 @@ from airflow_provider_bitscale.api.errors import (
     AuthenticationError,
     BitScaleError,
     ConfigurationError,
+    FeatureDisabledError,
     InsufficientCreditsError,
     InvalidRequestError,
+    MissingSourceError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitedError,
@@ -28,6 +30,7 @@ from airflow_provider_bitscale.api.errors import (
     RunTimedOutError,
     ServerError,
     TransportError,
+    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
         Plan,
         Run,
         RunCredits,
+        RunRecipe,
         RunStatus,
         User,
         Workspace,
@@ -63,6 +67,7 @@ _LAZY = {
             "Plan",
             "Run",
             "RunCredits",
+            "RunRecipe",
             "RunStatus",
             "User",
             "Workspace",
@@ -82,10 +87,12 @@ __all__ = [
     "ColumnType",
     "ConfigurationError",
     "Credits",
+    "FeatureDisabledError",
     "Grid",
     "GridSettings",
     "InsufficientCreditsError",
     "InvalidRequestError",
+    "MissingSourceError",
     "NotFoundError",
     "PermissionDeniedError",
     "Plan",
@@ -94,10 +101,12 @@ __all__ = [
     "RunCredits",
     "RunFailedError",
     "RunLimitExceededError",
+    "RunRecipe",
     "RunStatus",
     "RunTimedOutError",
     "ServerError",
     "TransportError",
+    "UnsupportedError",
     "User",
     "Workspace",
 ]

@@ -17,11 +17,11 @@ import certifi
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_provider_bitscale.api import contract
+from airflow_provider_bitscale.api.call import Call, Reader
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.contract import Call, Reader
+from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
-from airflow_provider_bitscale.api.models import Grid, Run, User, Workspace
+from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.pacing import pacer_for
 from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
@@ -49,6 +49,7 @@ class AsyncClient:
 
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
+        self.contract = contract_for(config)
         self._pacer = pacer_for(config)
         self._queue = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -67,25 +68,34 @@ class AsyncClient:
 
     async def get_current_user(self) -> User:
         """Endpoint 1, Get Current User."""
-        return await self.send(contract.get_current_user())
+        return await self.send(self.contract.get_current_user())
 
     async def list_workspaces(self) -> list[Workspace]:
         """Endpoint 2, List Workspaces."""
-        return await self.send(contract.list_workspaces())
+        return await self.send(self.contract.list_workspaces())
 
     async def get_workspace(self, workspace_id: str | None = None) -> Workspace:
         """Endpoint 3, Get Workspace Details."""
-        workspace_id = contract.workspace_or_default(workspace_id, self.config)
-        return await self.send(contract.get_workspace(workspace_id))
+        return await self.send(self.contract.get_workspace(workspace_id))
 
     async def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
         """Endpoint 4, List Grids in a Workspace."""
-        workspace_id = contract.workspace_or_default(workspace_id, self.config)
-        return await self.send(contract.list_grids(workspace_id, search))
+        listing = self.contract.list_grids(search, workspace_id)
+        while (call := listing.next_call()) is not None:
+            listing.add(await self.send(call))
+        return listing.grids
 
     async def get_grid(self, grid_id: str) -> Grid:
         """Endpoint 5, Get Grid Details."""
-        return await self.send(contract.get_grid(grid_id))
+        return await self.send(self.contract.get_grid(grid_id))
+
+    async def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
+        """What a run of a grid takes (workspace-key only)."""
+        return await self.send(self.contract.get_run_recipe(grid_id, output_columns))
+
+    async def needed_recipe(self, grid_id: str, output_columns: Sequence[str] | None) -> RunRecipe | None:
+        """The recipe of a run, or None under a contract that names inputs by column id."""
+        return await self.get_run_recipe(grid_id, output_columns) if self.contract.needs_recipe else None
 
     async def run_grid(
         self,
@@ -96,31 +106,36 @@ class AsyncClient:
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,
+        recipe: RunRecipe | None = None,
     ) -> Run:
         """Endpoint 6, Run a Grid, as in the sync client."""
         return await self.send(
-            contract.run_grid(
+            self.contract.run_grid(
                 grid_id,
                 inputs,
                 mode=mode,
                 output_columns=output_columns,
                 webhook_url=webhook_url,
+                recipe=recipe or await self.needed_recipe(grid_id, output_columns),
                 timeout=timeout,
             )
         )
 
     async def get_run(self, grid_id: str, run_id: str) -> Run:
         """Endpoint 6, Polling for Results."""
-        return await self.send(contract.get_run(grid_id, run_id))
+        return await self.send(self.contract.get_run(grid_id, run_id))
+
+    async def rotate_api_key(self) -> str:
+        """A new API key (workspace-key only), as in the sync client."""
+        return await self.send(self.contract.rotate_api_key())
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Awaitable[Run]]:
         """A function that polls a run, one attempt each time, for a caller that has its own patience."""
-        return self._poller(contract.get_run(grid_id, run_id))
+        return self._poller(self.contract.get_run(grid_id, run_id))
 
     def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Awaitable[Workspace]]:
         """A function that asks for a workspace, one attempt each time."""
-        workspace_id = contract.workspace_or_default(workspace_id, self.config)
-        return self._poller(contract.get_workspace(workspace_id))
+        return self._poller(self.contract.get_workspace(workspace_id))
 
     async def send(self, call: Call[T], *, patient: bool = True) -> T:
         """Send a call, again where that is safe, and read the answer.
@@ -137,8 +152,8 @@ class AsyncClient:
     def _request(self, call: Call[T]) -> _Request[T]:
         return _Request(
             call,
-            URL(call.url(self.config), encoded=True),
-            CIMultiDict(call.headers(self.config)),
+            URL(call.url, encoded=True),
+            CIMultiDict(call.headers),
             self._timeout(call),
             Reader(call, self.config),
         )
@@ -146,7 +161,7 @@ class AsyncClient:
     def _timeout(self, call: Call[Any]) -> aiohttp.ClientTimeout:
         # In all, and not for each piece: a server, or a proxy before it, may let bytes trickle for ever.
         connect, answer = self.config.timeout, call.timeout or self.config.timeout
-        if call.endpoint.repeatable:
+        if call.doubt is None:
             return aiohttp.ClientTimeout(total=answer, sock_connect=connect)
         # Whoever runs out of time in the line for a connection has sent nothing; that must be told apart.
         return aiohttp.ClientTimeout(total=connect + answer, connect=connect)
@@ -162,7 +177,7 @@ class AsyncClient:
             except BitScaleError as error:
                 step = after_failure(
                     error,
-                    repeatable=request.call.endpoint.repeatable,
+                    doubt=request.call.doubt,
                     attempt=attempt,
                     elapsed=time.monotonic() - started,
                     jitter=random.random(),  # noqa: S311
@@ -177,7 +192,7 @@ class AsyncClient:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         try:
             async with self._session.request(
-                request.call.endpoint.method,
+                request.call.method,
                 request.url,
                 headers=request.headers,
                 data=request.call.body,

@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeVar
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from airflow_provider_bitscale.api import contract
+from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.contract import Call
+from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
-from airflow_provider_bitscale.api.models import Grid, Run, User, Workspace
+from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.pacing import pacer_for
 from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
@@ -44,6 +44,7 @@ class Client:
 
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
+        self.contract = contract_for(config)
         self._pacer = pacer_for(config)
         self._session = _Session()
         # Neither .netrc nor the environment may add to a request; the configuration has read what it wants.
@@ -64,30 +65,43 @@ class Client:
 
     def get_current_user(self) -> User:
         """Endpoint 1, Get Current User."""
-        return self.send(contract.get_current_user())
+        return self.send(self.contract.get_current_user())
 
     def list_workspaces(self) -> list[Workspace]:
         """Endpoint 2, List Workspaces."""
-        return self.send(contract.list_workspaces())
+        return self.send(self.contract.list_workspaces())
 
     def get_workspace(self, workspace_id: str | None = None) -> Workspace:
         """Endpoint 3, Get Workspace Details.
 
         :param workspace_id: None for the configuration's, as everywhere.
         """
-        return self.send(contract.get_workspace(contract.workspace_or_default(workspace_id, self.config)))
+        return self.send(self.contract.get_workspace(workspace_id))
 
     def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
         """Endpoint 4, List Grids in a Workspace.
 
         :param search: part of a name, in any case.
         """
-        workspace_id = contract.workspace_or_default(workspace_id, self.config)
-        return self.send(contract.list_grids(workspace_id, search))
+        listing = self.contract.list_grids(search, workspace_id)
+        while (call := listing.next_call()) is not None:
+            listing.add(self.send(call))
+        return listing.grids
 
     def get_grid(self, grid_id: str) -> Grid:
         """Endpoint 5, Get Grid Details."""
-        return self.send(contract.get_grid(grid_id))
+        return self.send(self.contract.get_grid(grid_id))
+
+    def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
+        """What a run of a grid takes (workspace-key only).
+
+        :param output_columns: ids of the columns wanted, which decide what inputs are needed; None for all.
+        """
+        return self.send(self.contract.get_run_recipe(grid_id, output_columns))
+
+    def needed_recipe(self, grid_id: str, output_columns: Sequence[str] | None) -> RunRecipe | None:
+        """The recipe of a run, or None under a contract that names inputs by column id."""
+        return self.get_run_recipe(grid_id, output_columns) if self.contract.needs_recipe else None
 
     def run_grid(
         self,
@@ -98,40 +112,60 @@ class Client:
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,
+        recipe: RunRecipe | None = None,
         journal: Journal | None = None,
     ) -> Run:
         """Endpoint 6, Run a Grid. Costs credits, and is never sent twice unless provably not processed.
 
-        :param inputs: values by column id.
-        :param mode: ``async`` returns at once with a run id, ``sync`` when the run has ended.
+        :param inputs: values by column id; under workspace-key by the labels of the run recipe.
+        :param mode: ``async`` returns at once with a run id, ``sync`` when the run has ended or, under
+            workspace-key, after two minutes: then as running, with a run id to poll.
         :param output_columns: ids of the columns wanted; None for all.
-        :param webhook_url: where BitScale shall deliver the finished run (async only).
-        :param timeout: seconds to wait for the answer; None for the configuration's, or 900 for a sync run.
+        :param webhook_url: where BitScale shall deliver the finished run (async only; not under
+            workspace-key).
+        :param timeout: seconds to wait for the answer; None for the configuration's, or for as long as a sync
+            run is answered in.
+        :param recipe: of this grid and these output columns, where it is known; else it is asked for.
         :param journal: told when the request leaves, after all waiting for the rate limit.
         :raises AmbiguousSubmitError: the run may have been started, or not.
         """
-        call = contract.run_grid(
+        call = self.contract.run_grid(
             grid_id,
             inputs,
             mode=mode,
             output_columns=output_columns,
             webhook_url=webhook_url,
+            recipe=recipe or self.needed_recipe(grid_id, output_columns),
             timeout=timeout,
         )
         return self.send(call, journal=journal)
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
         """Endpoint 6, Polling for Results."""
-        return self.send(contract.get_run(grid_id, run_id))
+        return self.send(self.contract.get_run(grid_id, run_id))
+
+    def rotate_api_key(self) -> str:
+        """A new API key (workspace-key only). The one in use is dead from then on, in this client too.
+
+        :raises AmbiguousSubmitError: the key may have been rotated, or not.
+        """
+        return self.send(self.contract.rotate_api_key())
+
+    def identify(self) -> tuple[User | None, Workspace | None]:
+        """Whom the key belongs to and the workspace it works in, as far as the contract and settings tell."""
+        user, workspace = self.contract.identity()
+        return (
+            None if user is None else self.send(user),
+            None if workspace is None else self.send(workspace),
+        )
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
         """A function that polls a run, one attempt each time, for a caller that has its own patience."""
-        return partial(self.send, contract.get_run(grid_id, run_id), patient=False)
+        return partial(self.send, self.contract.get_run(grid_id, run_id), patient=False)
 
     def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Workspace]:
         """A function that asks for a workspace, one attempt each time."""
-        workspace_id = contract.workspace_or_default(workspace_id, self.config)
-        return partial(self.send, contract.get_workspace(workspace_id), patient=False)
+        return partial(self.send, self.contract.get_workspace(workspace_id), patient=False)
 
     def send(self, call: Call[T], *, patient: bool = True, journal: Journal | None = None) -> T:
         """Send a call, again where that is safe, and read the answer.
@@ -148,7 +182,7 @@ class Client:
             except BitScaleError as error:
                 step = after_failure(
                     error,
-                    repeatable=call.endpoint.repeatable,
+                    doubt=call.doubt,
                     attempt=attempt,
                     elapsed=time.monotonic() - started,
                     jitter=random.random(),  # noqa: S311
@@ -166,9 +200,9 @@ class Client:
             if journal is not None:
                 journal.about_to_send()
             response = self._session.request(
-                call.endpoint.method,
-                call.url(self.config),
-                headers=call.headers(self.config),
+                call.method,
+                call.url,
+                headers=call.headers,
                 data=call.body,
                 timeout=(self.config.timeout, timeout),
                 allow_redirects=False,

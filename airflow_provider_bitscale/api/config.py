@@ -14,6 +14,11 @@ from urllib.request import getproxies, proxy_bypass
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
 
+# The contracts of the API that a client can speak.
+V1_1_0 = "v1.1.0"
+WORKSPACE_KEY = "workspace-key"
+API_CONTRACTS = (V1_1_0, WORKSPACE_KEY)
+
 DEFAULT_BASE_URL = "https://api.bitscale.ai/api/v1"
 DEFAULT_TIMEOUT = 30.0
 MIN_SECRET_LENGTH = 8
@@ -23,15 +28,19 @@ MIN_SECRET_LENGTH = 8
 class ClientConfig:
     """Credentials and settings of a client.
 
-    :param api_key: the personal API key, sent in the ``api_key`` header (API document, "Authentication").
-    :param workspace_id: workspace of the grid endpoints, sent in the ``workspace-id`` header.
+    :param api_key: the API key: a person's under v1.1.0, sent in the ``api_key`` header (API document,
+        "Authentication"); a workspace's under workspace-key, sent in ``X-API-KEY``.
+    :param workspace_id: workspace of the grid endpoints, sent in the ``workspace-id`` header; not under
+        workspace-key, where the key names the workspace.
     :param base_url: URL in front of the documented paths.
     :param timeout: seconds to wait for a connection, and for an answer.
-    :param requests_per_minute: a ceiling of one's own, besides the limit the server reports; None for none.
+    :param requests_per_minute: a ceiling of one's own, besides the limit the server reports; None for none,
+        or for the five requests a second that workspace-key assumes where the server reports no limit.
     :param allow_insecure_http: allow plain http to a host that is not this machine.
     :param verify: True to check certificates by the authorities that the certifi package lists, a path to a
         PEM file to check by those, False not to check.
     :param proxies: proxy URL by scheme (``{"https": "http://proxy:3128"}``); None to follow the environment.
+    :param api_contract: what the API speaks: ``v1.1.0`` as documented, or ``workspace-key`` as served today.
     :raises ConfigurationError: naming every problem at once.
     """
 
@@ -43,6 +52,7 @@ class ClientConfig:
     allow_insecure_http: bool = False
     verify: bool | str = True
     proxies: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    api_contract: str = V1_1_0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
@@ -94,6 +104,10 @@ class ClientConfig:
             problems.append("the API key has characters that no header can carry (a line break, perhaps)")
         if self.workspace_id is not None and not (self.workspace_id and fits_header(self.workspace_id)):
             problems.append(f"workspace_id {self.workspace_id!r} is not an id")
+        if self.api_contract not in API_CONTRACTS:
+            problems.append(f"api_contract must be {' or '.join(API_CONTRACTS)}, not {self.api_contract!r}")
+        elif self.api_contract == WORKSPACE_KEY and self.workspace_id is not None:
+            problems.append("workspace_id must be empty under workspace-key: the key names the workspace")
         problems += self._url_problems()
         if not 0 < self.timeout < float("inf"):
             problems.append(f"timeout must be a number of seconds above 0, not {self.timeout!r}")

@@ -12,6 +12,9 @@
     ├── RateLimitedError            429
     ├── InsufficientCreditsError    INSUFFICIENT_CREDITS, or too few before a run
     ├── RunLimitExceededError       RUN_LIMIT_EXCEEDED
+    ├── FeatureDisabledError        FEATURE_DISABLED: the plan of the workspace has no API
+    ├── MissingSourceError          MISSING_SOURCE: the grid has no source that the API could add rows to
+    ├── UnsupportedError            the contract of the API in use has no such call
     ├── AmbiguousSubmitError        a run may or may not have been started, and paid for
     ├── RunFailedError              BitScale itself said "failed"
     ├── RunTimedOutError            not finished at the deadline; it may still be running
@@ -114,8 +117,20 @@ class RunLimitExceededError(BitScaleError):
     """The plan's quota of runs is used up; no run was started."""
 
 
+class FeatureDisabledError(BitScaleError):
+    """The plan of the workspace does not include this part of the API; no run was started."""
+
+
+class MissingSourceError(BitScaleError):
+    """The grid has no "BitScale API" data source, which runs add their row to; no run was started."""
+
+
+class UnsupportedError(BitScaleError):
+    """The contract of the API in use has no such call. The message names what to use instead."""
+
+
 class AmbiguousSubmitError(BitScaleError):
-    """A run was submitted, and nobody can tell whether BitScale accepted it.
+    """A run was submitted, or a key rotated, and nobody can tell whether BitScale accepted it.
 
     The API has no idempotency key and no list of runs, so the request is never repeated on its own.
     """
@@ -161,6 +176,14 @@ _BY_CODE: dict[str, type[BitScaleError]] = {
     "RUN_LIMIT_EXCEEDED": RunLimitExceededError,
     "INSUFFICIENT_CREDITS": InsufficientCreditsError,
     CODE_WEBHOOK_DELIVERY_FAILED: InvalidRequestError,
+    "FEATURE_DISABLED": FeatureDisabledError,
+    "MISSING_SOURCE": MissingSourceError,
+}
+# What to change in BitScale.
+_ADVICE = {
+    FeatureDisabledError: "The workspace's plan does not include this part of the API: change the plan, or "
+    "ask BitScale to enable it.",
+    MissingSourceError: 'Open the grid in BitScale and add a data source of the kind "BitScale API" to it.',
 }
 _BY_STATUS: dict[int, type[BitScaleError]] = {
     401: AuthenticationError,
@@ -197,9 +220,10 @@ def from_response(
         kind = ServerError
     else:
         kind = _BY_STATUS.get(status, InvalidRequestError)
-    return kind(
-        message or "no message given", status=status, code=code, request=request, retry_after=retry_after
-    )
+    message = message or "no message given"
+    if kind in _ADVICE:
+        message = f"{message.rstrip('.')}. {_ADVICE[kind]}"
+    return kind(message, status=status, code=code, request=request, retry_after=retry_after)
 
 
 def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str]:
@@ -215,6 +239,8 @@ def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str
             _shorten(code) if isinstance(code, str) else None,
             _shorten(str(error.get("message") or "")),
         )
+    if isinstance(payload, dict) and isinstance(payload.get("message"), str):
+        return None, _shorten(payload["message"])
     return None, _shorten(body.decode("utf-8", errors="replace"))
 
 

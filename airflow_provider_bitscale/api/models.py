@@ -1,4 +1,4 @@
-"""What BitScale answers, as frozen records.
+"""What BitScale answers, as frozen records: the same ones for both contracts.
 
 Fields the API document calls optional may be absent or null and are then None. Fields and values that it
 does not know are tolerated; the answer as it came is kept in ``raw``. Times are aware datetimes.
@@ -36,7 +36,7 @@ class RunStatus(str, Enum):
 
 
 class ColumnType(str, Enum):
-    """Column Types. A type that is not in the document is ``UNKNOWN``."""
+    """Column Types of either contract. Any other type is ``UNKNOWN``."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -46,6 +46,8 @@ class ColumnType(str, Enum):
     BOOLEAN = "boolean"
     AI_ENRICHMENT = "ai_enrichment"
     FORMULA = "formula"
+    ENRICHMENT = "enrichment"
+    MERGE = "merge"
     UNKNOWN = "unknown"
 
     @classmethod
@@ -106,7 +108,10 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a grid. The ``id`` is the key in ``inputs`` and ``output_columns`` of a run."""
+    """A column of a grid. Its ``id`` is the key in ``output_columns``, and under v1.1.0 in ``inputs``.
+
+    Only v1.1.0 tells what is an input, an output, and required.
+    """
 
     id: str
     name: str
@@ -143,6 +148,28 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class GridPage:
+    """A page of a list of grids; ``total`` counts the whole list, and is None where the answer does not."""
+
+    grids: list[Grid]
+    total: int | None
+
+
+@dataclass(frozen=True)
+class RunRecipe:
+    """What a run of a grid takes, under the contract ``workspace-key``.
+
+    ``inputs`` are the labels that key the inputs of a run. ``output_columns`` are what it can give.
+    """
+
+    grid_id: str | None
+    grid_name: str | None
+    inputs: tuple[str, ...]
+    output_columns: tuple[Column, ...]
+    raw: Json = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class RunCredits:
     """Credits deducted for a run, and those left in the workspace after it."""
 
@@ -154,8 +181,9 @@ class RunCredits:
 class Run:
     """Endpoint 6, Run a Grid: the answer to the POST, to a poll, and a webhook's payload.
 
-    ``run_id`` is None for a synchronous run. ``outputs`` maps column ids to values and is there when the
-    status is completed, ``error`` when it is failed.
+    ``run_id`` is None for a synchronous run that was answered when it had ended. ``outputs`` maps column ids
+    to values and is there when the status is completed, ``error`` when it is failed. ``output_names`` has the
+    names of those columns whose name came with the answer. ``credits`` is None where the answer has none.
     """
 
     run_id: str | None
@@ -163,6 +191,7 @@ class Run:
     mode: str | None
     status: RunStatus
     outputs: Json | None
+    output_names: Mapping[str, str]
     credits: RunCredits | None
     error: str | None
     started_at: datetime | None
@@ -175,13 +204,14 @@ class Run:
         return str(self.raw.get("status"))
 
     def to_json(self) -> dict[str, Any]:
-        """The run in the document's own form, without unknown fields; ``parsing.parse_run`` reads it back."""
+        """The run in the form of v1.1.0, without unknown fields; ``parsing.parse_run`` reads it back."""
         return {
             "run_id": self.run_id,
             "grid_id": self.grid_id,
             "mode": self.mode,
             "status": self.reported_status,
             "outputs": None if self.outputs is None else dict(self.outputs),
+            "output_names": dict(self.output_names),
             "credits": self.credits and asdict(self.credits),
             "error": self.error,
             "started_at": self.started_at and self.started_at.isoformat(),

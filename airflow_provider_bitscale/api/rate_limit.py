@@ -19,8 +19,14 @@ UNTIL_AN_ANSWER = 0.02
 RESET_MARGIN = 0.01
 # Clocks this close are taken as equal: the Date header has whole seconds only.
 CLOCK_TOLERANCE = 2.0
-# A configured rate may be used in bursts of so many seconds' worth.
+# A configured rate may be used in bursts of so many seconds' worth, unless a contract counts by the second.
 BURST_SECONDS = 5.0
+# An assumed rate is not used up, so that requests which travel faster than others do not make six of five.
+ASSUMED_SHARE = 0.95
+# Others may use the same key: each 429 halves the share taken of an assumed rate, each other answer gives a
+# little of it back.
+SMALLEST_SHARE = 0.05
+SHARE_REGAINED = 0.02
 MAX_BACKOFF = 60.0
 # No single header may silence a process for longer.
 MAX_PAUSE = 300.0
@@ -32,9 +38,12 @@ class RateLimit:
     """The state of one limit: one for each base URL and API key in a process.
 
     :param requests_per_minute: a configured ceiling, besides the server's; None for none.
+    :param requests_per_second: the rate to keep while the server reports none and none is configured; None
+        for none.
     """
 
     requests_per_minute: float | None = None
+    requests_per_second: float | None = None
 
     def __post_init__(self) -> None:
         self._in_flight = 0
@@ -49,6 +58,7 @@ class RateLimit:
         self._blocked_until = 0.0
         self._limited_in_a_row = 0
         self._next_slot = 0.0
+        self._share = ASSUMED_SHARE
 
     def delay(self, now: float) -> float:
         """Seconds until a request may be sent; 0 for at once."""
@@ -57,7 +67,7 @@ class RateLimit:
             self._last_sent = self._blocked_until = self._next_slot = now
             self._reset_at = None
         self._roll_over(now)
-        return max(0.0, self._blocked_until - now, self._configured_delay(now), self._learned_delay(now))
+        return max(0.0, self._blocked_until - now, self._paced_delay(now), self._learned_delay(now))
 
     def sent(self, now: float) -> None:
         """A request leaves now."""
@@ -65,8 +75,9 @@ class RateLimit:
         self._available -= 1
         self._used += 1
         self._last_sent = now
-        if self.requests_per_minute:
-            self._next_slot = max(self._next_slot, now - BURST_SECONDS) + 60.0 / self.requests_per_minute
+        if gap := self._gap():
+            burst = 0.0 if self.requests_per_second else BURST_SECONDS
+            self._next_slot = max(self._next_slot, now - burst) + gap
 
     def failed(self) -> None:
         """A request that left got no answer."""
@@ -82,15 +93,25 @@ class RateLimit:
         if "X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers:
             self._learn(now, headers)
         if status == 429:
+            self._share = max(SMALLEST_SHARE, self._share / 2)
             self._block(now, headers, jitter)
         else:
+            self._share = min(ASSUMED_SHARE, self._share + SHARE_REGAINED)
             self._limited_in_a_row = 0
 
-    def _configured_delay(self, now: float) -> float:
-        return self._next_slot - now if self.requests_per_minute else 0.0
+    def _gap(self) -> float:
+        """Seconds from one request to the next, as configured or, with nothing better known, as assumed."""
+        if self.requests_per_minute:
+            return 60.0 / self.requests_per_minute
+        if self.requests_per_second and self._limit is None:
+            return 1.0 / (self.requests_per_second * self._share)
+        return 0.0
+
+    def _paced_delay(self, now: float) -> float:
+        return self._next_slot - now if self._gap() else 0.0
 
     def _learned_delay(self, now: float) -> float:
-        if not self._answered:
+        if not self._answered and self.requests_per_second is None:
             # The first answers may be long in coming: a synchronous run takes minutes.
             crowded = self._in_flight >= UNLEARNED_IN_FLIGHT and now < self._last_sent + 1.0
             return UNTIL_AN_ANSWER if crowded else 0.0
@@ -118,6 +139,9 @@ class RateLimit:
         limit = _number(headers.get("X-RateLimit-Limit"))
         remaining = _number(headers.get("X-RateLimit-Remaining"))
         reset = _number(headers.get("X-RateLimit-Reset"))
+        if self._limit is None:
+            # What was sent before is not known to be of this window.
+            self._used = self._in_flight + 1
         self._limit = limit if limit is not None else self._limit
         if remaining is None:
             return

@@ -1,7 +1,7 @@
 """Pure: what follows a failed attempt: send again after so many seconds, or give up with an error.
 
 A request may be sent again if it is safe to repeat (every GET), or if it was provably not processed: the
-connection was never made, or the answer was 429. A POST of a run whose fate is unknown is *ambiguous*.
+connection was never made, or the answer was 429. A POST whose fate is unknown is *ambiguous*.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class GiveUp:
 def after_failure(
     error: BitScaleError,
     *,
-    repeatable: bool,
+    doubt: str | None,
     attempt: int,
     elapsed: float,
     jitter: float,
@@ -50,14 +50,15 @@ def after_failure(
 ) -> SendAgain | GiveUp:
     """Decide what follows the failure of an attempt.
 
-    :param repeatable: whether the request may be processed twice without harm.
+    :param doubt: what nobody can tell if the fate of the request is unknown; None where it may be processed
+        twice without harm.
     :param attempt: number of the attempt that failed, from 1.
     :param elapsed: seconds since the first attempt began.
     :param jitter: a random number in [0, 1).
     :param max_attempts: attempts in all; 1 for a caller that has its own patience.
     """
-    if not (repeatable or _provably_not_processed(error)):
-        return GiveUp(_ambiguous(error) if _may_have_been_processed(error) else error)
+    if doubt is not None and not _provably_not_processed(error):
+        return GiveUp(_ambiguous(error, doubt) if _may_have_been_processed(error) else error)
     if not isinstance(error, TRANSIENT) or _is_redirect(error):
         return GiveUp(error)
     backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 10)) * (0.75 + 0.5 * jitter)
@@ -82,9 +83,9 @@ def _is_redirect(error: BitScaleError) -> bool:
     return error.status is not None and 300 <= error.status < 400
 
 
-def _ambiguous(error: BitScaleError) -> AmbiguousSubmitError:
+def _ambiguous(error: BitScaleError, doubt: str) -> AmbiguousSubmitError:
     return AmbiguousSubmitError(
-        f"the run may have been started and paid for, or not: {error.message}",
+        f"{doubt}: {error.message}",
         status=error.status,
         code=error.code,
         request=error.request,

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
-from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.hooks.connection import config_from_fields
+from airflow_provider_bitscale.hooks.connected import Connected
 from airflow_provider_bitscale.runs.polling import (
     NO_WAIT,
     CreditsDecision,
@@ -24,21 +21,30 @@ from airflow_provider_bitscale.runs.polling import (
     RunDecision,
     Wait,
     watch,
-    watch_async,
 )
-from airflow_provider_bitscale.runs.result import completed_run
+from airflow_provider_bitscale.runs.result import completed_run, ended_run
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
-
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.client import Client
-    from airflow_provider_bitscale.api.config import ClientConfig
-    from airflow_provider_bitscale.api.models import Grid, Run, User, Workspace
+    from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 
 
-class BitScaleHook(BaseHook):
+# How long a caller who does not say waits for the end of a synchronous run, and how often it is polled if
+# BitScale loses patience before.
+SYNC_TIMEOUT = 900.0
+SYNC_POLL_INTERVAL = 5.0
+_ROTATED = (
+    "The API key has been rotated and the old one is dead. Store the new one in the Airflow connection %r, "
+    "and wherever else the key is used."
+)
+
+
+class BitScaleHook(Connected, BaseHook):
     """Calls BitScale with the credentials of an Airflow connection.
+
+    The connection chooses which contract of the API is spoken. A call that it does not have raises
+    :class:`~airflow_provider_bitscale.exceptions.UnsupportedError`, which says what to use instead.
 
     Every method has an async twin with an ``a`` in front of its name. All raise
     :class:`~airflow_provider_bitscale.api.BitScaleError` (an ``AirflowException`` here) or a subclass, retry
@@ -54,57 +60,10 @@ class BitScaleHook(BaseHook):
     hook_name = "BitScale"
 
     def __init__(self, bitscale_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.bitscale_conn_id = bitscale_conn_id
-        self._config: ClientConfig | None = None
-
-    @property
-    def config(self) -> ClientConfig:
-        """The connection as a configuration, read when first asked for.
-
-        :raises ConfigurationError: naming everything that is wrong with the connection.
-        """
-        if self._config is None:
-            self._config = _read(self.get_connection(self.bitscale_conn_id))
-            mask_secret(list(self._config.secrets))
-        return self._config
-
-    async def aconfig(self) -> ClientConfig:
-        """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
-        if self._config is None:
-            try:
-                connection = await self.aget_connection(self.bitscale_conn_id)
-            except AirflowNotFoundException:
-                # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
-                connection = await asyncio.to_thread(self.get_connection, self.bitscale_conn_id)
-            self._config = _read(connection)
-            await amask_secret(list(self._config.secrets))
-        return self._config
-
-    @cached_property
-    def client(self) -> Client:
-        """The sync client behind this hook."""
-        from airflow_provider_bitscale.api.client import Client
-
-        return Client(self.config)
-
-    def get_conn(self) -> Client:
-        """The sync client behind this hook."""
-        return self.client
-
-    @asynccontextmanager
-    async def aclient(self) -> AsyncIterator[AsyncClient]:
-        """The async client that all hooks with this connection share in an event loop, open in the block."""
-        with airflow_errors():
-            config = await self.aconfig()
-
-            from airflow_provider_bitscale.api.async_client import shared_client
-
-            async with shared_client(config) as client:
-                yield client
+        super().__init__(bitscale_conn_id)
 
     def get_current_user(self) -> User:
-        """Who the API key belongs to (endpoint 1)."""
+        """Who the API key belongs to (endpoint 1; v1.1.0 only)."""
         with airflow_errors():
             return self.client.get_current_user()
 
@@ -114,7 +73,7 @@ class BitScaleHook(BaseHook):
             return await client.get_current_user()
 
     def list_workspaces(self) -> list[Workspace]:
-        """The workspaces that the user is a member of (endpoint 2)."""
+        """The workspaces that the user is a member of (endpoint 2; v1.1.0 only)."""
         with airflow_errors():
             return self.client.list_workspaces()
 
@@ -126,7 +85,7 @@ class BitScaleHook(BaseHook):
     def get_workspace(self, workspace_id: str | None = None) -> Workspace:
         """A workspace with its plan and credits (endpoint 3).
 
-        :param workspace_id: None for the connection's.
+        :param workspace_id: None for the connection's, or the key's, as everywhere.
         """
         with airflow_errors():
             return self.client.get_workspace(workspace_id)
@@ -148,7 +107,6 @@ class BitScaleHook(BaseHook):
         """The grids of a workspace (endpoint 4).
 
         :param search: part of a grid's name, in any case.
-        :param workspace_id: None for the connection's.
         """
         with airflow_errors():
             return self.client.list_grids(search, workspace_id)
@@ -168,6 +126,19 @@ class BitScaleHook(BaseHook):
         async with self.aclient() as client:
             return await client.get_grid(grid_id)
 
+    def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
+        """What a run of a grid takes (workspace-key only).
+
+        :param output_columns: ids of the columns wanted, which decide what inputs are needed; None for all.
+        """
+        with airflow_errors():
+            return self.client.get_run_recipe(grid_id, output_columns)
+
+    async def aget_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
+        """Async twin of :meth:`get_run_recipe`."""
+        async with self.aclient() as client:
+            return await client.get_run_recipe(grid_id, output_columns)
+
     def run_grid(
         self,
         grid_id: str,
@@ -182,22 +153,30 @@ class BitScaleHook(BaseHook):
 
         A task that calls this and is retried pays again; :class:`RunGridOperator` does not.
 
-        :param inputs: values by column id.
+        :param inputs: values by column id; under workspace-key by the labels of :meth:`get_run_recipe`, and
+            what it does not list is refused.
         :param mode: ``async`` returns at once with a run id, ``sync`` when the run has ended.
         :param output_columns: ids of the columns wanted; None for all.
-        :param webhook_url: where BitScale shall deliver the finished run (async only).
-        :param timeout: seconds to wait for the answer; None for the connection's, or 900 for a sync run.
+        :param webhook_url: where BitScale shall deliver the finished run (async only; v1.1.0 only).
+        :param timeout: seconds to wait for the answer, in sync mode for the end of the run; None for the
+            connection's, or 900 for a sync run.
         :raises AmbiguousSubmitError: the run may have been started, or not.
+        :raises RunTimedOutError: a sync run was answered as running, and has not ended in time.
         """
         with airflow_errors():
-            return self.client.run_grid(
+            deadline = time.time() + (timeout or SYNC_TIMEOUT)
+            run = self.client.run_grid(
                 grid_id,
                 inputs,
                 mode=mode,
                 output_columns=output_columns,
                 webhook_url=webhook_url,
-                timeout=timeout,
+                timeout=_answer_timeout(self.client, mode, timeout),
             )
+            if mode != "sync" or run.run_id is None or run.status.is_terminal:
+                return run
+            decision = RunDecision(deadline, SYNC_POLL_INTERVAL, run.run_id)
+            return ended_run(self.watch_run(grid_id, decision), grid_id, run.run_id)
 
     async def arun_grid(
         self,
@@ -211,14 +190,19 @@ class BitScaleHook(BaseHook):
     ) -> Run:
         """Async twin of :meth:`run_grid`."""
         async with self.aclient() as client:
-            return await client.run_grid(
+            deadline = time.time() + (timeout or SYNC_TIMEOUT)
+            run = await client.run_grid(
                 grid_id,
                 inputs,
                 mode=mode,
                 output_columns=output_columns,
                 webhook_url=webhook_url,
-                timeout=timeout,
+                timeout=_answer_timeout(client, mode, timeout),
             )
+            if mode != "sync" or run.run_id is None or run.status.is_terminal:
+                return run
+            decision = RunDecision(deadline, SYNC_POLL_INTERVAL, run.run_id)
+            return ended_run(await self.awatch_run(grid_id, decision), grid_id, run.run_id)
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
         """The state of a run (endpoint 6, polling)."""
@@ -254,13 +238,11 @@ class BitScaleHook(BaseHook):
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
         """A function that polls a run, one attempt each time, for a caller that has its own patience."""
-        with airflow_errors():
-            return self.client.run_poller(grid_id, run_id)
+        return self._poller(lambda client: client.run_poller(grid_id, run_id))
 
     def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
         """A function that asks for the credits of a workspace, one attempt each time."""
-        with airflow_errors():
-            poll = self.client.workspace_poller(workspace_id)
+        poll = self._poller(lambda client: client.workspace_poller(workspace_id))
         return lambda: _credits(poll())
 
     def watch_run(self, grid_id: str, decision: RunDecision, first: Wait = NO_WAIT) -> Outcome:
@@ -272,18 +254,43 @@ class BitScaleHook(BaseHook):
 
     async def awatch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
         """Async twin of :meth:`watch_run`."""
-        async with self.aclient() as client:
-            return await watch_async(client.run_poller(grid_id, decision.run_id), decision)
+        return await self._awatch(lambda client: client.run_poller(grid_id, decision.run_id), decision)
 
     async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
         """Ask for the credits of a workspace until the decision is an outcome."""
-        async with self.aclient() as client:
+
+        def poller(client: AsyncClient) -> Callable[[], Awaitable[Credits]]:
             poll = client.workspace_poller(workspace_id)
 
             async def look() -> Credits:
                 return _credits(await poll())
 
-            return await watch_async(look, decision)
+            return look
+
+        return await self._awatch(poller, decision)
+
+    def rotate_api_key(self) -> str:
+        """A new API key, masked in logs from now on (workspace-key only). **The old one is dead at once.**
+
+        This does not change the Airflow connection: store the answer in it, and wherever else the key is
+        used. Tasks that are waiting for runs read the connection anew when their key is refused, and go on if
+        it has changed by then; the others fail, and collect their runs when they are cleared.
+
+        :raises AmbiguousSubmitError: the key may have been rotated, or not.
+        """
+        with airflow_errors():
+            api_key = self.client.rotate_api_key()
+        mask_secret(api_key)
+        self.log.warning(_ROTATED, self.bitscale_conn_id)
+        return api_key
+
+    async def arotate_api_key(self) -> str:
+        """Async twin of :meth:`rotate_api_key`."""
+        async with self.aclient() as client:
+            api_key = await client.rotate_api_key()
+        await amask_secret(api_key)
+        self.log.warning(_ROTATED, self.bitscale_conn_id)
+        return api_key
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key and, where set, the workspace. Costs no credits.
@@ -291,13 +298,15 @@ class BitScaleHook(BaseHook):
         :return: whether all is well, and who and what was found, or what is wrong.
         """
         try:
-            user = self.get_current_user()
-            found = f"Connected as {user.name or user.id}"
-            if self.config.workspace_id is None:
-                return True, f"{found}. No workspace_id is set: grids cannot be run with this connection."
-            workspace = self.get_workspace()
+            with airflow_errors():
+                user, workspace = self.client.identify()
+        except AuthenticationError as error:
+            return False, f"{error}. {self.client.contract.hint_on_refused_key()}"
         except BitScaleError as error:
             return False, str(error)
+        found = "Connected" if user is None else f"Connected as {user.name or user.id}"
+        if workspace is None:
+            return True, f"{found}. No workspace_id is set: grids cannot be run with this connection."
         plan = workspace.plan.name if workspace.plan else None
         credits = workspace.credits.remaining if workspace.credits else None
         return True, (
@@ -314,16 +323,9 @@ class BitScaleHook(BaseHook):
         return await asyncio.to_thread(self.test_connection)
 
 
+def _answer_timeout(client: Client | AsyncClient, mode: str, timeout: float | None) -> float | None:
+    return client.contract.sync_answer_timeout(timeout or SYNC_TIMEOUT) if mode == "sync" else timeout
+
+
 def _credits(workspace: Workspace) -> Credits:
     return workspace.credits or Credits(None, None, None)
-
-
-def _read(connection: Connection) -> ClientConfig:
-    with airflow_errors():
-        return config_from_fields(
-            host=connection.host,
-            port=connection.port,
-            schema=connection.schema,
-            password=connection.password,
-            extra=connection.extra,
-        )

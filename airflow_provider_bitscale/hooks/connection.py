@@ -9,10 +9,11 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, ClientConfig
+from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, V1_1_0, ClientConfig
 from airflow_provider_bitscale.api.errors import ConfigurationError
 
 EXTRA_FIELDS = (
+    "api_contract",
     "workspace_id",
     "timeout",
     "requests_per_minute",
@@ -44,6 +45,7 @@ def config_from_fields(
     settings: dict[str, Any] = {
         "api_key": (password or "").strip(),
         "base_url": _base_url(host, port, schema),
+        "api_contract": read.text("api_contract") or V1_1_0,
         "workspace_id": read.text("workspace_id"),
         "timeout": read.number("timeout", DEFAULT_TIMEOUT),
         "requests_per_minute": read.number("requests_per_minute", None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -17,7 +17,12 @@ from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.task_state import generation_of, ledger_of, remember_success
-from airflow_provider_bitscale.runs.inputs import resolve_inputs, resolve_output_columns, unique_names
+from airflow_provider_bitscale.runs.inputs import (
+    input_columns,
+    resolve_inputs,
+    resolve_output_columns,
+    unique_names,
+)
 from airflow_provider_bitscale.runs.ledger import (
     INTENT,
     WAY_OUT,
@@ -52,6 +57,7 @@ class RunGridOperator(BaseOperator):
         not rendered again)
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param mode: ``async``, or ``sync``: BitScale answers when the run has ended, and the worker waits for it.
+        A sync run that is answered as running is waited for like any other.
     :param webhook_url: public https URL where BitScale shall deliver the finished run; async only.
         (templated)
     :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for.
@@ -61,15 +67,20 @@ class RunGridOperator(BaseOperator):
         again.
     :param min_credits: do not submit unless the workspace has at least so many credits.
     :param validate_inputs: check the inputs against the grid's columns before anything is paid for. Without
-        it, names are still resolved, and what is no name is taken for an id.
+        it, names are still resolved, and what is no name is taken for an id. Under workspace-key, what the
+        run recipe does not list is refused in any case.
+    :param miss_values: texts such as "No email found" that stand for nothing found; as outputs they become
+        None, and count as missed.
     :param key_outputs_by: keys of the outputs in the result: ``name`` or ``id`` of the column. Columns that
         share a name are keyed by id.
     :param on_ambiguous_submit: what a retry does where an earlier try was lost between its request and the
         answer, so that nobody can tell whether a run was paid for: ``fail``, or ``resubmit`` and perhaps pay
         twice.
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
-    :return: ``{run_id, grid_id, status, outputs, credits: {consumed, remaining}, started_at, completed_at}``;
-        just ``{run_id, grid_id, status}`` without ``wait_for_completion``.
+    :return: ``{run_id, grid_id, status, outputs, filled_columns, missed_columns, credits: {consumed,
+        remaining}, started_at, completed_at}``; just ``{run_id, grid_id, status}`` without
+        ``wait_for_completion``. The columns counted are those that hold answers; ``credits`` and times are
+        None where BitScale does not tell.
     """
 
     template_fields: Sequence[str] = (
@@ -97,6 +108,7 @@ class RunGridOperator(BaseOperator):
         timeout: float | timedelta = 3600,
         min_credits: float | None = None,
         validate_inputs: bool = True,
+        miss_values: Collection[str] = (),
         key_outputs_by: str = "name",
         on_ambiguous_submit: str = "fail",
         bitscale_conn_id: str = "bitscale_default",
@@ -114,6 +126,7 @@ class RunGridOperator(BaseOperator):
         self.timeout: float = seconds(timeout)
         self.min_credits = min_credits
         self.validate_inputs = validate_inputs
+        self.miss_values = miss_values
         self.key_outputs_by = key_outputs_by
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
@@ -128,6 +141,7 @@ class RunGridOperator(BaseOperator):
                 timeout=self.timeout,
                 min_credits=min_credits,
                 validate_inputs=validate_inputs,
+                miss_values=miss_values,
                 key_outputs_by=key_outputs_by,
                 on_ambiguous_submit=on_ambiguous_submit,
             )
@@ -184,7 +198,7 @@ class RunGridOperator(BaseOperator):
             if outcome.kind == COMPLETED and outcome.data is not None:
                 self.log.warning("The record of the run is gone; its outputs are keyed by column id")
                 run = completed_run(outcome, self.grid_id, outcome.data["run_id"])
-                return run_result(run, grid_id=self.grid_id, run_id=run.run_id, column_names={})
+                return self._result(run, None)
             # Without a record, a retry would submit and pay again.
             raise errors.AmbiguousSubmitError(
                 f"the record of the run is gone from the task's state store; it was last seen {outcome.kind}"
@@ -200,9 +214,11 @@ class RunGridOperator(BaseOperator):
 
     def _submit(self, context: Context, fingerprint: str) -> dict[str, Any]:
         """Check everything, write down the intent, POST, write down the id, wait."""
-        grid = self.hook.get_grid(self.grid_id)
-        inputs = resolve_inputs(grid, self.inputs, validate=self.validate_inputs)
+        client = self.hook.client
+        grid = client.get_grid(self.grid_id)
         output_columns = resolve_output_columns(grid, self.output_columns, validate=self.validate_inputs)
+        recipe = client.needed_recipe(self.grid_id, output_columns)
+        inputs = resolve_inputs(grid, self.inputs, recipe, validate=self.validate_inputs)
         self._check_credits()
         ledger = ledger_of(context)
         record = Record(
@@ -212,15 +228,17 @@ class RunGridOperator(BaseOperator):
             grid_id=self.grid_id,
             deadline=time.time() + self.timeout,
             column_names=unique_names(grid) if self.key_outputs_by == "name" else {},
+            input_columns=input_columns(grid),
         )
         try:
-            run = self.hook.client.run_grid(
+            run = client.run_grid(
                 self.grid_id,
                 inputs,
                 mode=self.mode,
                 output_columns=output_columns,
                 webhook_url=self.webhook_url,
-                timeout=self.timeout if self.mode == "sync" else None,
+                timeout=client.contract.sync_answer_timeout(self.timeout) if self.mode == "sync" else None,
+                recipe=recipe,
                 journal=Intent(ledger, record),
             )
         except errors.AmbiguousSubmitError as error:
@@ -299,7 +317,7 @@ class RunGridOperator(BaseOperator):
             error.message += f". If BitScale has forgotten the run: {WAY_OUT}"
             raise
         self._run_in_flight = None
-        return run_result(run, grid_id=record.grid_id, run_id=record.run_id, column_names=record.column_names)
+        return self._result(run, record)
 
     def _collect_sync(self, ledger: Ledger, record: Record, run: Run) -> dict[str, Any]:
         """Take the answer of a synchronous run, which cannot be asked for again."""
@@ -308,13 +326,23 @@ class RunGridOperator(BaseOperator):
         except errors.RunFailedError:
             ledger.forget()
             raise
-        result = run_result(run, grid_id=self.grid_id, run_id=None, column_names=record.column_names)
+        result = self._result(run, record)
         try:
             ledger.submitted(record, None, result)
         except Exception:
             # The result is here and paid for; that a retry could not have it is no reason to lose it.
             self.log.exception("The result could not be written to the task's state store")
         return result
+
+    def _result(self, run: Run, record: Record | None) -> dict[str, Any]:
+        return run_result(
+            run,
+            grid_id=self.grid_id if record is None else record.grid_id,
+            run_id=run.run_id if record is None else record.run_id,
+            column_names={} if record is None else record.column_names,
+            input_columns=[] if record is None else record.input_columns,
+            miss_values=self.miss_values,
+        )
 
     def _check_credits(self) -> None:
         if self.min_credits is None:

@@ -1,28 +1,35 @@
-"""Pure: from column names to column ids, and what speaks against a row before it is paid for."""
+"""Pure: from column names to the keys of a request, and what speaks against a row before it is paid for."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.api.models import Column, ColumnType, Grid
-from airflow_provider_bitscale.api.parsing import parse_time
+from airflow_provider_bitscale.api.fields import parse_time
+from airflow_provider_bitscale.api.models import Column, ColumnType, Grid, RunRecipe
 
 
-def resolve_inputs(grid: Grid, inputs: Mapping[str, Any], *, validate: bool = True) -> dict[str, Any]:
-    """Values by column id.
+def resolve_inputs(
+    grid: Grid, inputs: Mapping[str, Any], recipe: RunRecipe | None = None, *, validate: bool = True
+) -> dict[str, Any]:
+    """Values by the key that a run takes: the column's id or, where there is a recipe, its label there.
 
     Optional inputs that are None are left out.
 
-    :param inputs: values by column name or id.
+    :param inputs: values by column name, id or label.
+    :param recipe: of the run. What it does not list is refused, and so is a row without any value: both might
+        be billed as a blank row.
     :param validate: also check that every column is known and an input, that no required one is missing, and
         that every value fits its column's type. Without it, unknown keys are taken for ids.
     :raises InvalidRequestError: naming every problem at once.
     """
+    if recipe is not None:
+        return _resolve_labels(grid, inputs, recipe.inputs)
     problems: list[str] = []
     resolved: dict[str, Any] = {}
     columns = {column.id: column for column in grid.columns}
@@ -60,10 +67,51 @@ def resolve_output_columns(
     return [column_id for column_id in ids if column_id is not None]
 
 
+def input_columns(grid: Grid) -> list[str]:
+    """Ids of the columns that a run takes, and may echo, as far as the grid tells."""
+    return [column.id for column in grid.columns if column.is_input]
+
+
 def unique_names(grid: Grid) -> dict[str, str]:
     """Column names by id, for those columns whose name no other column has."""
     names = [column.name for column in grid.columns]
     return {column.id: column.name for column in grid.columns if names.count(column.name) == 1}
+
+
+def _resolve_labels(grid: Grid, inputs: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    problems: list[str] = []
+    resolved: dict[str, Any] = {}
+    for key, value in inputs.items():
+        label = _label(grid, labels, key, problems)
+        if label in resolved:
+            problems.append(f"input {label!r} is given twice, the second time as {key!r}")
+        if label is not None:
+            resolved[label] = value
+    if not problems and all(value is None or str(value).strip() == "" for value in resolved.values()):
+        problems.append("no input has a value: a blank row would be paid for")
+    _raise_if_any(problems, grid)
+    return {label: value for label, value in resolved.items() if value is not None}
+
+
+def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> str | None:
+    """The one label that a key can only mean, be it the label itself, or the name or id of a column."""
+    if key in labels:
+        return key
+    name = next((column.name for column in grid.columns if column.id == key), key)
+    columns = [column for column in grid.columns if _folded(column.name) == _folded(name)]
+    matches = [label for label in labels if _folded(label) == _folded(name)]
+    if len(matches) == 1 and len(columns) <= 1:
+        return matches[0]
+    if matches:
+        problems.append(f"{key!r} may mean more than one input; use a label: {', '.join(labels)}")
+    else:
+        problems.append(f"the run takes no input {key!r}{_suggestion(name, labels, 'it takes')}")
+    return None
+
+
+def _folded(name: str) -> str:
+    """A name as a label may spell it: ``Company Name`` and ``company_name`` alike."""
+    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
 
 
 def _column_id(grid: Grid, key: str, problems: list[str], *, strict: bool) -> str | None:
@@ -75,18 +123,19 @@ def _column_id(grid: Grid, key: str, problems: list[str], *, strict: bool) -> st
     if matches:
         problems.append(f"{len(matches)} columns are named {key!r}; use an id: {', '.join(matches)}")
     elif strict:
-        problems.append(f"there is no column {key!r}{_suggestion(key, grid.columns)}")
+        known = sorted({column.name for column in grid.columns})
+        problems.append(f"there is no column {key!r}{_suggestion(key, known, 'the grid has')}")
     else:
         return key
     return None
 
 
-def _suggestion(key: str, columns: Iterable[Column]) -> str:
-    names = {name.casefold(): name for name in sorted({column.name for column in columns})}
+def _suggestion(key: str, known: Iterable[str], introduction: str) -> str:
+    names = {name.casefold(): name for name in known}
     near = [names[match] for match in get_close_matches(key.casefold(), names, n=3, cutoff=0.5)]
     if near:
         return f"; did you mean {' or '.join(map(repr, near))}?"
-    return f"; the grid has {', '.join(map(repr, names.values()))}" if names else ""
+    return f"; {introduction} {', '.join(map(repr, names.values()))}" if names else ""
 
 
 def _value_problems(column: Column, key: str, value: Any) -> list[str]:

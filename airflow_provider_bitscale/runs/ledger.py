@@ -44,6 +44,7 @@ class Record:
     :param fingerprint: of the request, see :meth:`RunRequest.fingerprint`.
     :param deadline: Unix seconds.
     :param column_names: names by column id, for the keys of the result.
+    :param input_columns: ids of the columns that echo inputs.
     :param result: the result of a synchronous run, which cannot be asked for again.
     """
 
@@ -54,6 +55,7 @@ class Record:
     deadline: float
     run_id: str | None = None
     column_names: dict[str, str] = field(default_factory=dict)
+    input_columns: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
 
 

@@ -27,6 +27,8 @@ def option_problems(**options: Any) -> list[str]:
             problems.append(f"{name} must be True or False, not {value!r}")
         elif name in _DURATIONS and not (_is_number(value) and value > 0):
             problems.append(f"{name} must be a number of seconds above 0, not {value!r}")
+        elif name == "miss_values" and not _are_texts(value):
+            problems.append(f"miss_values must be a list of texts, not {value!r}")
         elif name == "min_credits" and value is not None and not (_is_number(value) and value >= 0):
             problems.append(f"min_credits must be a number that is not negative, not {value!r}")
     if options.get("mode") == "sync":
@@ -41,6 +43,11 @@ def option_problems(**options: Any) -> list[str]:
 def seconds(duration: Any) -> Any:
     """A duration in seconds; what is no timedelta is left to :func:`option_problems`."""
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def _are_texts(value: Any) -> bool:
+    # A text alone would be taken for a list of its letters.
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(text, str) for text in value)
 
 
 def _is_number(value: Any) -> bool:

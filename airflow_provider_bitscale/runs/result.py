@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, RunFailedError, RunTimedOutError
@@ -11,23 +11,34 @@ from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT, Outcome
 
 
-def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
-    """The run of an outcome, if it completed.
+def ended_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
+    """The run of an outcome, if it has ended, completed or failed.
 
-    :raises RunFailedError: BitScale reports it as failed.
     :raises RunTimedOutError: it had not ended at the deadline.
     :raises BitScaleError: BitScale refused to tell.
     """
     run = None if outcome.data is None else parse_run(outcome.data)
     label = f"run {run_id} of grid {grid_id}"
-    if outcome.kind == COMPLETED and run is not None:
+    if outcome.kind in (COMPLETED, FAILED) and run is not None:
         return run
-    if outcome.kind == FAILED and run is not None:
-        raise RunFailedError(f"{label} failed: {run.error or 'BitScale gave no reason'}")
     if outcome.kind == TIMED_OUT:
         seen = f"was last seen {run.reported_status}" if run else f"could not be seen ({outcome.error})"
         raise RunTimedOutError(f"{label} {seen} at the deadline; it may go on, and is paid for all the same")
     raise outcome.error or ValueError(f"{label}: an outcome without an error: {outcome}")
+
+
+def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
+    """The run of an outcome, if it completed.
+
+    :raises RunFailedError: BitScale reports it as failed.
+    :raises BitScaleError: as :func:`ended_run`.
+    """
+    run = ended_run(outcome, grid_id, run_id)
+    if outcome.kind == FAILED:
+        raise RunFailedError(
+            f"run {run_id} of grid {grid_id} failed: {run.error or 'BitScale gave no reason'}"
+        )
+    return run
 
 
 def completed_sync_run(run: Run, grid_id: str) -> Run:
@@ -46,22 +57,38 @@ def completed_sync_run(run: Run, grid_id: str) -> Run:
 
 
 def run_result(
-    run: Run, *, grid_id: str, run_id: str | None, column_names: Mapping[str, str]
+    run: Run,
+    *,
+    grid_id: str,
+    run_id: str | None,
+    column_names: Mapping[str, str],
+    input_columns: Collection[str] = (),
+    miss_values: Collection[str] = (),
 ) -> dict[str, Any]:
     """A completed run as JSON, for XCom.
 
-    :param run_id: None for a synchronous run, which has none.
+    :param run_id: None for a synchronous run that was answered when it had ended.
     :param column_names: names by column id; outputs of other columns keep their id as key.
-    :return: ``{run_id, grid_id, status, outputs, credits: {consumed, remaining}, started_at, completed_at}``,
-        times in ISO 8601; ``credits`` is None where the answer had none.
+    :param input_columns: ids of the columns that echo the row's inputs, which are neither filled nor missed.
+    :param miss_values: texts that stand for "nothing found"; as outputs they become None.
+    :return: ``{run_id, grid_id, status, outputs, filled_columns, missed_columns, credits: {consumed,
+        remaining}, started_at, completed_at}``, times in ISO 8601; ``credits`` and times are None where the
+        answer had none.
     """
     data = run.to_json()
-    outputs = {column_names.get(key, key): value for key, value in (run.outputs or {}).items()}
+    found = {
+        key: None if isinstance(value, str) and value.strip() in miss_values else value
+        for key, value in (run.outputs or {}).items()
+    }
+    answers = [value for key, value in found.items() if key not in input_columns]
+    missed = sum(value is None or (isinstance(value, str) and not value.strip()) for value in answers)
     return {
         "run_id": run_id,
         "grid_id": grid_id,
         "status": run.status.value,
-        "outputs": outputs,
+        "outputs": {column_names.get(key, key): value for key, value in found.items()},
+        "filled_columns": len(answers) - missed,
+        "missed_columns": missed,
         "credits": data["credits"],
         "started_at": data["started_at"],
         "completed_at": data["completed_at"],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.errors import RunFailedError
 from airflow_provider_bitscale.exceptions import AwaitedRunFailedError, InvalidRequestError
 from airflow_provider_bitscale.links import BitScaleGridLink
-from airflow_provider_bitscale.runs.inputs import unique_names
+from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, look_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
@@ -27,6 +27,7 @@ class RunCompletedSensor(OutcomeSensor):
 
     :param grid_id: id of the run's grid.
     :param run_id: id of the run, such as ``"{{ ti.xcom_pull('submit')['run_id'] }}"``.
+    :param miss_values: texts that stand for nothing found, as in :class:`RunGridOperator`.
     :param key_outputs_by: keys of the outputs in the XCom: ``name`` or ``id`` of the column.
     :param poke_interval: seconds between polls, in every mode.
     :param timeout: seconds to wait; then one last poll decides.
@@ -42,6 +43,7 @@ class RunCompletedSensor(OutcomeSensor):
         *,
         grid_id: str,
         run_id: str,
+        miss_values: Collection[str] = (),
         key_outputs_by: str = "name",
         poke_interval: float = 5,
         **kwargs: Any,
@@ -49,8 +51,12 @@ class RunCompletedSensor(OutcomeSensor):
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.grid_id = grid_id
         self.run_id = run_id
+        self.miss_values = miss_values
         self.key_outputs_by = key_outputs_by
-        if problems := option_problems(key_outputs_by=key_outputs_by, deferrable=self.deferrable):
+        problems = option_problems(
+            miss_values=miss_values, key_outputs_by=key_outputs_by, deferrable=self.deferrable
+        )
+        if problems:
             raise InvalidRequestError("; ".join(problems))
 
     def look(self, deadline: float) -> Wait | Outcome:
@@ -76,5 +82,12 @@ class RunCompletedSensor(OutcomeSensor):
             run = completed_run(outcome, self.grid_id, self.run_id)
         except RunFailedError as error:
             raise AwaitedRunFailedError(**error.fields()) from None
-        names = unique_names(self.hook.get_grid(self.grid_id)) if self.key_outputs_by == "name" else {}
-        return run_result(run, grid_id=self.grid_id, run_id=self.run_id, column_names=names)
+        grid = self.hook.get_grid(self.grid_id)
+        return run_result(
+            run,
+            grid_id=self.grid_id,
+            run_id=self.run_id,
+            column_names=unique_names(grid) if self.key_outputs_by == "name" else {},
+            input_columns=input_columns(grid),
+            miss_values=self.miss_values,
+        )

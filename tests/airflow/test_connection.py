@@ -136,6 +136,7 @@ def test_plain_http_is_for_this_machine_unless_allowed(
 
 
 WRONG: dict[str, tuple[Any, str]] = {
+    "api_contract": (["v1.1.0"], "api_contract must be text, not ['v1.1.0']"),
     "workspace_id": (["ws"], "workspace_id must be text, not ['ws']"),
     "timeout": ("soon", "timeout must be a number, not 'soon'"),
     "requests_per_minute": (True, "requests_per_minute must be a number, not True"),
@@ -147,7 +148,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         "ws",
         "workspaceid is no extra field of a BitScale connection; did you mean workspace_id?",
     ),
-    "zzz": (1, "zzz is no extra field of a BitScale connection; known are workspace_id, timeout,"),
+    "zzz": (1, "zzz is no extra field of a BitScale connection; known are api_contract, workspace_id,"),
 }
 
 
@@ -181,6 +182,11 @@ def test_all_that_is_wrong_is_named_in_one_error_without_a_secret(connect: Conne
         ({"password": " \n"}, "the API key is missing"),
         ({"extra": "[1]"}, "the extra fields are not a JSON object"),
         ({"extra": "nonsense"}, "the extra fields are not a JSON object"),
+        ({"extra": {"api_contract": "v2"}}, "api_contract must be v1.1.0 or workspace-key, not 'v2'"),
+        (
+            {"extra": {"api_contract": "workspace-key", "workspace_id": "ws_1"}},
+            "workspace_id must be empty under workspace-key",
+        ),
         ({"extra": {"timeout": 0}}, "timeout must be a number of seconds above 0, not 0.0"),
         ({"extra": {"timeout": "nan"}}, "timeout must be a number of seconds above 0"),
         ({"extra": {"requests_per_minute": -1}}, "requests_per_minute must be above 0"),

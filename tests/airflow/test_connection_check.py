@@ -75,7 +75,10 @@ def test_an_answer_that_is_none_is_no_success(emulator: Emulator) -> None:
 
 def test_a_server_that_echoes_the_key_does_not_get_it_into_the_message(emulator: Emulator) -> None:
     emulator.control.add_fault("status", status=401, message=f"the key {emulator.api_key} is not valid")
-    assert sync_check() == (False, "GET /user/me: 401 INVALID_API_KEY: the key *** is not valid")
+    good, said = sync_check()
+    assert not good
+    assert said.startswith("GET /user/me: 401 INVALID_API_KEY: the key *** is not valid. ")
+    assert emulator.api_key not in said
 
 
 def test_a_workspace_that_tells_nothing_of_itself_is_still_found(emulator: Emulator) -> None:

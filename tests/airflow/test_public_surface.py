@@ -36,6 +36,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "timeout": 3600,
             "min_credits": None,
             "validate_inputs": True,
+            "miss_values": (),
             "key_outputs_by": "name",
             "on_ambiguous_submit": "fail",
             **CONN,
@@ -53,7 +54,14 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
         True,
     ),
     "sensors.run_completed.RunCompletedSensor": (
-        {"grid_id": REQUIRED, "run_id": REQUIRED, "key_outputs_by": "name", "poke_interval": 5, **SENSOR},
+        {
+            "grid_id": REQUIRED,
+            "run_id": REQUIRED,
+            "miss_values": (),
+            "key_outputs_by": "name",
+            "poke_interval": 5,
+            **SENSOR,
+        },
         True,
     ),
     "sensors.credits.CreditsSensor": ({"min_credits": REQUIRED, "workspace_id": None, **SENSOR}, True),
@@ -73,20 +81,24 @@ HOOK_METHODS = {
     "get_workspace": "(workspace_id=None)",
     "list_grids": "(search=None, workspace_id=None)",
     "get_grid": "(grid_id)",
+    "get_run_recipe": "(grid_id, output_columns=None)",
     "run_grid": ("(grid_id, inputs, *, mode='async', output_columns=None, webhook_url=None, timeout=None)"),
     "get_run": "(grid_id, run_id)",
     "wait_for_run": "(grid_id, run_id, *, poll_interval=5, timeout=3600)",
+    "rotate_api_key": "()",
     "test_connection": "()",
 }
 
 API_NAMES = {
     "AsyncClient", "Client", "ClientConfig",
-    "Column", "ColumnType", "Credits", "Grid", "GridSettings", "Plan", "Run", "RunCredits", "RunStatus",
+    "Column", "ColumnType", "Credits", "Grid", "GridSettings", "Plan", "Run", "RunCredits", "RunRecipe",
+    "RunStatus",
     "User", "Workspace",
     "AmbiguousSubmitError", "AuthenticationError", "BitScaleError", "ConfigurationError",
-    "InsufficientCreditsError", "InvalidRequestError", "NotFoundError", "PermissionDeniedError",
+    "FeatureDisabledError", "InsufficientCreditsError", "InvalidRequestError", "MissingSourceError",
+    "NotFoundError", "PermissionDeniedError",
     "RateLimitedError", "RunFailedError", "RunLimitExceededError", "RunTimedOutError", "ServerError",
-    "TransportError",
+    "TransportError", "UnsupportedError",
 }  # fmt: skip
 
 
@@ -171,6 +183,7 @@ def test_connection_type_and_fields() -> None:
         tuple(connection_type["conn-fields"])
         == EXTRA_FIELDS
         == (
+            "api_contract",
             "workspace_id",
             "timeout",
             "requests_per_minute",

@@ -94,7 +94,8 @@ def test_every_path_returns_the_same_and_pays_once(path: Path, emulator: Emulato
     consumed = 65_800 - result["credits"]["remaining"]
     assert consumed > 0
     assert list(result) == [
-        "run_id", "grid_id", "status", "outputs", "credits", "started_at", "completed_at",
+        "run_id", "grid_id", "status", "outputs", "filled_columns", "missed_columns", "credits",
+        "started_at", "completed_at",
     ]  # fmt: skip
     assert result["grid_id"] == "grid_001"
     assert result["status"] == "completed"

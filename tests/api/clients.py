@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from airflow_provider_bitscale.api import AsyncClient, Client, ClientConfig
+from airflow_provider_bitscale.api import AsyncClient, Client, ClientConfig, RunRecipe
+from airflow_provider_bitscale.api.config import WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
 
 
 class Caller(Protocol):
@@ -51,15 +54,29 @@ def opener(kind: str) -> Iterator[Opener]:
         yield lambda config: stack.enter_context(open_one(config))
 
 
+# What keeps a test that is not about the pace from being held to five requests a second.
+UNPACED = {"requests_per_minute": 600_000.0}
+
+
 def config_for(emulator: Emulator, **changes: Any) -> ClientConfig:
-    """A configuration for an emulator."""
+    """A configuration for an emulator, by the contract that it speaks."""
     settings: dict[str, Any] = {
         "api_key": emulator.api_key,
-        "workspace_id": emulator.workspace_id,
-        "base_url": emulator.base_url,
+        "base_url": changes.get("base_url") or emulator.base_url,
         "timeout": 5.0,
+        "api_contract": emulator.contract,
+        **(UNPACED if emulator.contract == WORKSPACE_KEY else {"workspace_id": emulator.workspace_id}),
     }
     return ClientConfig(**{**settings, **changes})
+
+
+# What lists the one input of `jane`, for a test in which nobody is there to be asked.
+RECIPE = RunRecipe(GRID_ID, None, ("full_name",), (), {})
+
+
+def jane(emulator: Emulator) -> dict[str, Any]:
+    """The inputs of a run as they go over the wire: by column id, or by label."""
+    return {"full_name" if emulator.contract == WORKSPACE_KEY else FULL_NAME: "Jane Doe"}
 
 
 def posts(emulator: Emulator) -> list[dict[str, Any]]:
@@ -69,4 +86,8 @@ def posts(emulator: Emulator) -> list[dict[str, Any]]:
 
 def polls(emulator: Emulator) -> list[dict[str, Any]]:
     """The polls of runs on the emulator's wire."""
-    return [request for request in emulator.control.requests() if "/runs/" in request["path"]]
+    return [
+        request
+        for request in emulator.control.requests()
+        if re.search("/(runs|run/status)/", request["path"])
+    ]

@@ -6,24 +6,42 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import Caller, Opener, config_for, opener
 
-__all__ = ["api_emulator", "client", "emulator", "open_client"]
+__all__ = ["client", "contract", "each_contract", "emulator", "emulators", "open_client"]
 
 
 @pytest.fixture(scope="session")
-def api_emulator() -> Iterator[Emulator]:
-    """One emulator for all. A test that is to be answered 429 starts its own: the pace is remembered."""
-    with Emulator(run_seconds=(0.05, 0.1)) as emulator:
-        yield emulator
+def emulators() -> Iterator[dict[str, Emulator]]:
+    """An emulator of each contract. A test that is answered 429 starts its own: the pace is remembered."""
+    fast = (0.05, 0.1)
+    with (
+        Emulator(run_seconds=fast) as documented,
+        Emulator(contract="workspace-key", run_seconds=fast) as today,
+    ):
+        yield {emulator.contract: emulator for emulator in (documented, today)}
 
 
 @pytest.fixture
-def emulator(api_emulator: Emulator) -> Emulator:
-    """A fast emulator in its start state."""
-    api_emulator.control.reset()
-    return api_emulator
+def contract() -> str:
+    """The contract that a test is about."""
+    return V1_1_0
+
+
+@pytest.fixture(name="contract", params=API_CONTRACTS)
+def each_contract(request: pytest.FixtureRequest) -> str:
+    """The contract, one after the other: what a promise is to hold under."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def emulator(emulators: dict[str, Emulator], contract: str) -> Emulator:
+    """A fast emulator of the contract, in its start state."""
+    emulators[contract].control.reset()
+    return emulators[contract]
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -33,6 +33,11 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "timeout that is none": ({"timeout": float("nan")}, "timeout must be"),
     "no rate": ({"requests_per_minute": 0}, "requests_per_minute must be above 0"),
     "negative rate": ({"requests_per_minute": -1}, "requests_per_minute must be above 0"),
+    "no such contract": ({"api_contract": "v2"}, "api_contract must be v1.1.0 or workspace-key, not 'v2'"),
+    "a workspace beside its key": (
+        {"api_contract": "workspace-key", "workspace_id": "ws_1"},
+        "workspace_id must be empty under workspace-key",
+    ),
     "no such file": ({"verify": "/no/such.pem"}, "verify must be the path of a PEM file"),
 }
 

@@ -1,4 +1,4 @@
-"""The endpoints as data: the exact path of every id, and the headers endpoint by endpoint."""
+"""The documented contract as data: the exact path of every id, and the headers endpoint by endpoint."""
 
 from __future__ import annotations
 
@@ -14,23 +14,32 @@ from airflow_provider_bitscale.api import (
     ConfigurationError,
     InvalidRequestError,
     TransportError,
-    contract,
+    UnsupportedError,
 )
-from airflow_provider_bitscale.api.contract import Call
+from airflow_provider_bitscale.api.call import Call
+from airflow_provider_bitscale.api.contracts import Contract, contract_for
+from airflow_provider_bitscale.api.models import GridPage
 from tests.api import documents as doc
 
 KEY = "key-4c9f1b7d"
 CONFIG = ClientConfig(api_key=KEY, workspace_id="ws_abc123")
+contract = contract_for(CONFIG)
 
 
-def run_grid(grid_id: Any, inputs: Any = None, **changes: Any) -> Call[Any]:
-    settings = {"mode": "async", "output_columns": None, "webhook_url": None, "timeout": None, **changes}
-    return contract.run_grid(grid_id, {} if inputs is None else inputs, **settings)
+def run_grid(grid_id: Any, inputs: Any = None, mode: str = "async", **changes: Any) -> Call[Any]:
+    return contract.run_grid(grid_id, {} if inputs is None else inputs, mode=mode, **changes)
+
+
+def list_grids(
+    workspace_id: Any = None, search: str | None = None, by: Contract = contract
+) -> Call[GridPage]:
+    call = by.list_grids(search, workspace_id).next_call()
+    assert call is not None
+    return call
 
 
 CALLS: dict[str, tuple[Callable[[Any], Call[Any]], str]] = {
     "get_workspace": (contract.get_workspace, "GET /workspaces/{}"),
-    "list_grids": (contract.list_grids, "GET /workspaces/{}/grids"),
     "get_grid": (contract.get_grid, "GET /grids/{}"),
     "run_grid": (run_grid, "POST /grids/{}/run"),
     "get_run by grid": (lambda grid_id: contract.get_run(grid_id, "run_1"), "GET /grids/{}/runs/run_1"),
@@ -56,7 +65,7 @@ QUOTED = {
     "{grid_id}": "%7Bgrid_id%7D",
     "..a": "..a",
 }
-REFUSED = ["", " ", "\t\n", ".", "..", "...", "\ud800", "a\udfff", None, 7, b"grid_001", ["a"], {"a": 1}]
+REFUSED = ["", " ", "\t\n", ".", "..", "...", "\ud800", "a\udfff", 7, b"grid_001", ["a"], {"a": 1}]
 
 
 @pytest.mark.parametrize(("make", "label"), CALLS.values(), ids=CALLS.keys())
@@ -66,17 +75,23 @@ def test_an_id_is_one_segment_of_the_path(
 ) -> None:
     call = make(id_)
     assert call.label == label.format(quoted)
-    url = urlsplit(call.url(CONFIG))
+    url = urlsplit(call.url)
     assert (url.scheme, url.netloc, url.query, url.fragment) == ("https", "api.bitscale.ai", "", "")
     assert url.path == "/api/v1" + label.format(quoted).split()[1]
     assert id_ in [unquote(segment) for segment in url.path.split("/")]
 
 
-@pytest.mark.parametrize("make", [make for make, _ in CALLS.values()], ids=CALLS.keys())
+@pytest.mark.parametrize("make", [list_grids, *(make for make, _ in CALLS.values())])
 @pytest.mark.parametrize("id_", REFUSED, ids=repr)
 def test_what_is_no_id_is_refused(make: Callable[[Any], Call[Any]], id_: Any) -> None:
     with pytest.raises(InvalidRequestError, match="_id"):
         make(id_)
+
+
+@pytest.mark.parametrize("make", [CALLS[name][0] for name in CALLS if name != "get_workspace"])
+def test_no_id_is_no_id(make: Callable[[Any], Call[Any]]) -> None:
+    with pytest.raises(InvalidRequestError, match="_id"):
+        make(None)
 
 
 @pytest.mark.parametrize(
@@ -91,50 +106,71 @@ def test_what_is_no_id_is_refused(make: Callable[[Any], Call[Any]], id_: Any) ->
     ],
 )
 def test_the_search_is_one_parameter(search: str | None, query: str) -> None:
-    assert urlsplit(contract.list_grids("ws", search).url(CONFIG)).query == query
+    assert urlsplit(list_grids("ws", search).url).query == query
 
 
 def test_a_search_that_is_no_text_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="search is not text"):
-        contract.list_grids("ws", "\ud800")
+        list_grids("ws", "\ud800")
 
 
 ACCOUNT = {"api_key", "Accept", "User-Agent"}
-HEADERS: dict[str, tuple[Call[Any], set[str]]] = {
-    "1": (contract.get_current_user(), ACCOUNT),
-    "2": (contract.list_workspaces(), ACCOUNT),
-    "3": (contract.get_workspace("ws_abc123"), ACCOUNT),
-    "4": (contract.list_grids("ws_abc123"), ACCOUNT | {"workspace-id"}),
-    "5": (contract.get_grid("grid_001"), ACCOUNT | {"workspace-id"}),
-    "6 run": (run_grid("grid_001"), ACCOUNT | {"workspace-id", "Content-Type"}),
-    "6 poll": (contract.get_run("grid_001", "run_1"), ACCOUNT | {"workspace-id"}),
+MAKERS: dict[str, tuple[Callable[[Contract], Call[Any]], set[str]]] = {
+    "1": (lambda by: by.get_current_user(), ACCOUNT),
+    "2": (lambda by: by.list_workspaces(), ACCOUNT),
+    "3": (lambda by: by.get_workspace("ws_abc123"), ACCOUNT),
+    "4": (lambda by: list_grids(by=by), ACCOUNT | {"workspace-id"}),
+    "5": (lambda by: by.get_grid("grid_001"), ACCOUNT | {"workspace-id"}),
+    "6 run": (
+        lambda by: by.run_grid("grid_001", {}, mode="async"),
+        ACCOUNT | {"workspace-id", "Content-Type"},
+    ),
+    "6 poll": (lambda by: by.get_run("grid_001", "run_1"), ACCOUNT | {"workspace-id"}),
 }
+HEADERS = {name: (make(contract), names) for name, (make, names) in MAKERS.items()}
 
 
-@pytest.mark.parametrize(("call", "names"), HEADERS.values(), ids=HEADERS.keys())
-def test_the_headers_endpoint_by_endpoint(call: Call[Any], names: set[str]) -> None:
-    headers = call.headers(CONFIG)
-    assert set(headers) == names
-    assert headers["api_key"] == KEY
-    assert headers.get("workspace-id", "ws_abc123") == "ws_abc123"
-    assert headers.get("Content-Type", "application/json") == "application/json"
-    without = ClientConfig(api_key=KEY)
-    if "workspace-id" in names and call.workspace_id is None:
+@pytest.mark.parametrize(("make", "names"), MAKERS.values(), ids=MAKERS.keys())
+def test_the_headers_endpoint_by_endpoint(make: Callable[[Contract], Call[Any]], names: set[str]) -> None:
+    call = make(contract)
+    assert set(call.headers) == names
+    assert call.headers["api_key"] == KEY
+    assert call.headers.get("workspace-id", "ws_abc123") == "ws_abc123"
+    assert call.headers.get("Content-Type", "application/json") == "application/json"
+    assert KEY not in repr(call)
+    without = contract_for(ClientConfig(api_key=KEY))
+    if "workspace-id" in names:
         with pytest.raises(ConfigurationError, match="workspace_id is not set"):
-            call.headers(without)
+            make(without)
     else:
-        assert set(call.headers(without)) == names
+        assert set(make(without).headers) == names
 
 
-def test_only_the_run_is_not_repeatable() -> None:
-    assert [name for name, (call, _) in HEADERS.items() if not call.endpoint.repeatable] == ["6 run"]
+def test_only_the_run_may_not_be_repeated() -> None:
+    assert [name for name, (call, _) in HEADERS.items() if call.doubt] == ["6 run"]
 
 
 def test_a_listed_workspace_goes_into_path_and_header() -> None:
-    call = contract.list_grids("ws_def456")
-    assert (call.path, call.headers(CONFIG)["workspace-id"]) == ("/workspaces/ws_def456/grids", "ws_def456")
-    with pytest.raises(InvalidRequestError, match="not a workspace id"):
-        contract.list_grids("ws\r\nx-evil: 1").headers(CONFIG)
+    call = list_grids("ws_def456")
+    assert (call.label, call.headers["workspace-id"]) == ("GET /workspaces/ws_def456/grids", "ws_def456")
+    with pytest.raises(InvalidRequestError, match="workspace_id must be"):
+        list_grids("ws\r\nx-evil: 1")
+
+
+def test_the_list_of_grids_comes_whole() -> None:
+    listing = contract.list_grids()
+    call = listing.next_call()
+    assert call is not None
+    listing.add(call.read(CONFIG, 200, {}, json.dumps({**doc.GRIDS, "total": 500}).encode()))
+    assert [grid.id for grid in listing.grids] == ["grid_001"]
+    assert listing.next_call() is None
+
+
+def test_what_it_has_not_names_the_contract_and_the_way_round() -> None:
+    with pytest.raises(UnsupportedError, match=r"v1\.1\.0 has no run recipe: get_grid"):
+        contract.get_run_recipe("grid_001")
+    with pytest.raises(UnsupportedError, match=r"v1\.1\.0 has no key rotation: .*account settings"):
+        contract.rotate_api_key()
 
 
 @pytest.mark.parametrize(
@@ -165,16 +201,17 @@ def test_inputs_that_are_no_json_object_are_refused(inputs: Any) -> None:
 @pytest.mark.parametrize("given", [None, "ws_given"])
 @pytest.mark.parametrize("configured", [None, "ws_configured"])
 def test_the_workspace_given_goes_before_the_configured(given: str | None, configured: str | None) -> None:
-    config = ClientConfig(api_key=KEY, workspace_id=configured)
+    by = contract_for(ClientConfig(api_key=KEY, workspace_id=configured))
     if given or configured:
-        assert contract.workspace_or_default(given, config) == (given or configured)
+        assert by.get_workspace(given).label == f"GET /workspaces/{given or configured}"
     else:
         with pytest.raises(ConfigurationError, match="workspace_id is not set"):
-            contract.workspace_or_default(given, config)
+            by.get_workspace(given)
 
 
 def test_an_empty_workspace_id_is_not_taken_for_none() -> None:
-    assert contract.workspace_or_default("", CONFIG) == ""
+    with pytest.raises(InvalidRequestError, match="workspace_id must be"):
+        contract.get_workspace("")
 
 
 @pytest.mark.parametrize(
@@ -243,6 +280,5 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str | None, str]] = {
 def test_an_answer_that_names_the_run_or_holds_its_result_is_not_thrown_away(
     answer: dict[str, Any], run_id: str | None, status: str
 ) -> None:
-    call = contract.run_grid("g", {}, mode="async", output_columns=None, webhook_url=None, timeout=None)
-    run = call.read(ClientConfig(api_key="key"), 202, {}, json.dumps(answer).encode())
+    run = run_grid("g").read(CONFIG, 202, {}, json.dumps(answer).encode())
     assert (run.run_id, run.reported_status) == (run_id, status)

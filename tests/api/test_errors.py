@@ -107,6 +107,24 @@ def test_an_error_answer_that_repeats_its_status_keeps_its_code(status: int) -> 
     )
 
 
+ADVICE = [("FEATURE_DISABLED", "change the plan"), ("MISSING_SOURCE", "add a data source of the kind")]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(("code", "advice"), ADVICE)
+def test_what_must_be_changed_in_bitscale_is_told(code: str, advice: str, status: int) -> None:
+    error = error_of(status, body(code))
+    assert (
+        type(error)
+        is {
+            "FEATURE_DISABLED": errors.FeatureDisabledError,
+            "MISSING_SOURCE": errors.MissingSourceError,
+        }[code]
+    )
+    assert error.message.startswith("what went wrong. ")
+    assert advice in error.message
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -119,6 +137,8 @@ def test_an_error_answer_that_repeats_its_status_keeps_its_code(status: int) -> 
         (body("X", 7), "7"),
         (body("X", "two\nlines"), "two lines"),
         (b'{"error": "text"}', '{"error": "text"}'),
+        (b'{"message": "outside of error"}', "outside of error"),
+        (b'{"message": 7}', '{"message": 7}'),
     ],
 )
 def test_the_message_is_one_line_for_a_person(content: bytes, message: str) -> None:

@@ -54,7 +54,7 @@ def test_the_documented_workspace() -> None:
 
 
 def test_the_documented_list_of_grids() -> None:
-    (grid,) = parsing.parse_grids(doc.GRIDS)
+    (grid,) = parsing.parse_grids(doc.GRIDS).grids
     assert (grid.id, grid.row_count, grid.column_count) == ("grid_001", 1500, 12)
     assert (grid.settings, grid.columns) == (None, ())
 

@@ -282,3 +282,42 @@ def test_the_stricter_of_both_limits_holds() -> None:
     limit = RateLimit(requests_per_minute=1)
     ask(limit, 0, window(1000, 999, 30))
     assert limit.delay(NOW) == pytest.approx(55)
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_an_assumed_rate_is_kept_evenly_until_the_server_tells_one(status: int) -> None:
+    limit = RateLimit(requests_per_second=5.0)
+    sent = []
+    at = 0.0
+    while at < 20:
+        at += limit.delay(NOW + at)
+        ask(limit, at, status=status)
+        sent.append(at)
+    for first, sixth in zip(sent, sent[5:], strict=False):
+        assert sixth - first > 1.0, "never six in a second"
+    assert len(sent) > 0.9 * 5 * 20
+    limit.sent(NOW + 20)
+    limit.answered(NOW + 20, 200, window(100, 99, 30), 0.0)
+    assert limit.delay(NOW + 20) == 0
+
+
+def test_a_configured_rate_takes_the_place_of_an_assumed_one() -> None:
+    limit = RateLimit(requests_per_minute=600, requests_per_second=5.0)
+    ask(limit, 0)
+    assert limit.delay(NOW) == pytest.approx(0.1)
+    assert burst(limit, 100) == 1, "a contract that counts by the second allows no bursts"
+
+
+def test_an_assumed_rate_gives_way_to_others_and_comes_back() -> None:
+    limit = RateLimit(requests_per_second=5.0)
+
+    def gap(at: float) -> float:
+        ask(limit, at)
+        return limit.delay(NOW + at)
+
+    usual = gap(0)
+    ask(limit, 10, status=429)
+    assert gap(100) > 1.8 * usual
+    for at in range(200, 300):
+        gap(at)
+    assert gap(400) == pytest.approx(usual)

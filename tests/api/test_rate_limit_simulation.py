@@ -23,11 +23,13 @@ class Server:
     """Counts requests in windows of Unix time, and tells of it in the documented headers.
 
     :param skew: seconds by which its clock is ahead.
+    :param silent: whether it tells nothing of its limit.
     """
 
     limit: int
     window: float
     skew: float = 0.0
+    silent: bool = False
     served: Counter[int] = field(default_factory=Counter)
     refused: list[float] = field(default_factory=list)
 
@@ -45,7 +47,7 @@ class Server:
             "X-RateLimit-Reset": str(math.ceil((window + 1) * self.window)),
             "Date": formatdate(int(now), usegmt=True),
         }
-        return (200 if allowed else 429), headers
+        return (200 if allowed else 429), {} if self.silent else headers
 
     def utilisation(self, skip: int = 2) -> float:
         """The share of the limit that was served, in all windows but the first ones and the last."""
@@ -179,3 +181,25 @@ def test_requests_that_nobody_answers_block_nobody(lost: float) -> None:
     (done,) = simulate([RateLimit()], server, Network(0.02, lost=lost), start=EPOCH, jobs=300)
     assert sorted(done) == list(range(300))
     assert server.refused == []
+
+
+@pytest.mark.parametrize("begun", [0.0, 0.5, 0.97])
+@pytest.mark.parametrize("latency", [0.002, 0.05, 0.3])
+def test_a_server_that_tells_nothing_is_met_at_the_assumed_rate(latency: float, begun: float) -> None:
+    server = Server(5, 1.0, silent=True)
+    (done,) = simulate(
+        [RateLimit(requests_per_second=5.0)], server, Network(latency, 0.2), start=EPOCH + begun, jobs=150
+    )
+    assert sorted(done) == list(range(150))
+    assert server.refused == []
+    assert server.utilisation() >= 0.9
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_are_told_nothing_find_a_pace_without_a_storm(processes: int) -> None:
+    server = Server(5, 1.0, silent=True)
+    limits = [RateLimit(requests_per_second=5.0) for _ in range(processes)]
+    served = simulate(limits, server, Network(0.05), start=EPOCH, jobs=400 // processes)
+    assert all(sorted(done) == list(range(400 // processes)) for done in served)
+    assert server.utilisation() >= 0.5
+    assert len(server.refused) < 0.15 * 400

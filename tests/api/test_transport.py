@@ -24,19 +24,23 @@ from airflow_provider_bitscale.api import (
     Client,
     ClientConfig,
     TransportError,
-    contract,
 )
+from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
 from tests.api.clients import Opener, config_for, posts
 from tests.api.servers import answering, http_answer, relay
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
-ONCE = {"patient": False}
 
 
 def config(url: str, **changes: Any) -> ClientConfig:
     return ClientConfig(**{"api_key": KEY, "workspace_id": "ws", "base_url": url, "timeout": 2.0, **changes})
+
+
+def ask_once(open_client: Opener, settings: ClientConfig) -> Any:
+    """One attempt at a harmless call, by a new client."""
+    return open_client(settings)("send", contract_for(settings).get_current_user(), patient=False)
 
 
 GARBAGE: dict[str, tuple[bytes | float, ...]] = {
@@ -64,14 +68,13 @@ GARBAGE: dict[str, tuple[bytes | float, ...]] = {
 @pytest.mark.parametrize("answers", GARBAGE.values(), ids=GARBAGE.keys())
 def test_whatever_comes_is_an_error_of_ours(open_client: Opener, answers: tuple[bytes | float, ...]) -> None:
     with answering(*answers) as server:
-        client = open_client(config(server.url))
         with pytest.raises(TransportError) as caught:
-            client("send", contract.get_current_user(), **ONCE)
+            ask_once(open_client, config(server.url))
         assert caught.value.sent
         assert KEY not in repr(caught.value) + str(caught.value) + repr(caught.value.fields())
         assert caught.value.__cause__ is None
         with pytest.raises(AmbiguousSubmitError):
-            client("run_grid", "g", {})
+            open_client(config(server.url))("run_grid", "g", {})
     assert [request.split()[0] for request in server.received].count(b"POST") == 1
 
 
@@ -84,10 +87,9 @@ def test_whatever_comes_is_an_error_of_ours(open_client: Opener, answers: tuple[
 )
 def test_a_timeout_is_honoured(open_client: Opener, answers: tuple[bytes | float, ...]) -> None:
     with answering(*answers) as server:
-        client = open_client(config(server.url, timeout=0.3))
         started = time.monotonic()
         with pytest.raises(TransportError) as caught:
-            client("send", contract.get_current_user(), **ONCE)
+            ask_once(open_client, config(server.url, timeout=0.3))
         assert 0.25 < time.monotonic() - started < 1.5
         assert caught.value.sent
 
@@ -105,11 +107,10 @@ def test_a_run_may_take_longer_than_other_calls(open_client: Opener, emulator: E
 def test_a_request_that_never_left_is_known_as_such(open_client: Opener, host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    client = open_client(config(f"http://{host}:{port}", allow_insecure_http=True))
     with pytest.raises(TransportError) as caught:
-        client("send", contract.get_run("g", "r"), **ONCE)
+        ask_once(open_client, config(f"http://{host}:{port}", allow_insecure_http=True))
     assert not caught.value.sent
-    assert caught.value.request == "GET /grids/g/runs/r"
+    assert caught.value.request == "GET /user/me"
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -123,7 +124,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_leaves(
     with answering(user, tls=context) as server:
         url = server.url.replace("http://", "https://")
         with pytest.raises(TransportError) as caught:
-            open_client(config(url))("send", contract.get_current_user(), **ONCE)
+            ask_once(open_client, config(url))
         assert not caught.value.sent
         assert server.received == []
         for verify in (str(certificate), False):
@@ -131,10 +132,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_leaves(
 
 
 def test_a_server_without_tls_does_not_get_the_key(open_client: Opener) -> None:
-    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
-        client = open_client(config(server.url.replace("http://", "https://"), timeout=0.3))
-        with pytest.raises(TransportError):
-            client("send", contract.get_current_user(), **ONCE)
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as server, pytest.raises(TransportError):
+        ask_once(open_client, config(server.url.replace("http://", "https://"), timeout=0.3))
     assert not any(KEY.encode() in received for received in server.received)
 
 
@@ -182,9 +181,8 @@ def test_an_answer_lost_behind_a_proxy_is_ambiguous(open_client: Opener, emulato
 def test_a_proxy_that_is_not_there_was_never_sent_anything(open_client: Opener, emulator: Emulator) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    client = open_client(config_for(emulator, proxies={"http": f"http://127.0.0.1:{port}"}))
     with pytest.raises(TransportError) as caught:
-        client("send", contract.get_current_user(), **ONCE)
+        ask_once(open_client, config_for(emulator, proxies={"http": f"http://127.0.0.1:{port}"}))
     assert not caught.value.sent
     assert emulator.control.requests() == []
 
@@ -211,18 +209,16 @@ def test_a_client_is_closed_and_says_so_when_it_is_not_open() -> None:
 def test_an_answer_that_trickles_for_ever_is_given_up(open_client: Opener) -> None:
     drops: list[bytes | float] = [b" ", 0.2] * 50
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *drops) as server:
-        client = open_client(config(server.url, timeout=0.5))
         started = time.monotonic()
         with pytest.raises(TransportError):
-            client("send", contract.get_current_user(), **ONCE)
+            ask_once(open_client, config(server.url, timeout=0.5))
         assert time.monotonic() - started < 5
 
 
 def test_a_proxy_that_refuses_was_sent_nothing_of_ours_and_keeps_its_password(open_client: Opener) -> None:
     with answering(http_answer(b"", "407 Proxy Authentication Required")) as proxy:
         through = proxy.url.replace("http://", "http://user:hunter22@")
-        client = open_client(config("https://bitscale.example", proxies={"https": through}))
         with pytest.raises(TransportError) as caught:
-            client("send", contract.get_current_user(), **ONCE)
+            ask_once(open_client, config("https://bitscale.example", proxies={"https": through}))
     assert not caught.value.sent
     assert "hunter22" not in str(caught.value) + repr(caught.value)

@@ -15,6 +15,8 @@ FINE: list[dict[str, Any]] = [
     {"mode": "sync", "deferrable": None, "wait_for_completion": True},
     {"mode": "sync", "deferrable": False},
     {"poll_interval": 0.5, "timeout": 1, "min_credits": 0},
+    {"miss_values": ()},
+    {"miss_values": ["No email found", ""]},
     {"min_credits": None, "key_outputs_by": "id", "on_ambiguous_submit": "resubmit"},
 ]
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -26,6 +28,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"timeout": True}, "timeout must be a number of seconds above 0, not True"),
     ({"min_credits": -1}, "min_credits must be a number that is not negative, not -1"),
     ({"min_credits": "9"}, "min_credits must be a number that is not negative, not '9'"),
+    ({"miss_values": "No email found"}, "miss_values must be a list of texts, not 'No email found'"),
+    ({"miss_values": [None]}, "miss_values must be a list of texts, not [None]"),
     ({"deferrable": "yes"}, "deferrable must be True or False, not 'yes'"),
     ({"validate_inputs": None}, "validate_inputs must be True or False, not None"),
     ({"key_outputs_by": "label"}, "key_outputs_by must be name or id, not 'label'"),

@@ -34,6 +34,8 @@ def test_the_documented_run() -> None:
             "Enriched Email": "jane.doe@acmecorp.com",
             doc.LINKEDIN: "https://linkedin.com/in/janedoe",
         },
+        "filled_columns": 4,
+        "missed_columns": 0,
         "credits": {"consumed": 12, "remaining": 65788},
         "started_at": "2024-04-15T12:00:00+00:00",
         "completed_at": "2024-04-15T12:00:04+00:00",
@@ -52,7 +54,17 @@ def test_the_documented_run() -> None:
 )
 def test_every_path_gives_the_same_keys_and_json(payload: dict[str, Any]) -> None:
     found = result(payload)
-    assert list(found) == ["run_id", "grid_id", "status", "outputs", "credits", "started_at", "completed_at"]
+    assert list(found) == [
+        "run_id",
+        "grid_id",
+        "status",
+        "outputs",
+        "filled_columns",
+        "missed_columns",
+        "credits",
+        "started_at",
+        "completed_at",
+    ]
     assert json.loads(json.dumps(found)) == found
     assert isinstance(found["outputs"], dict)
 
@@ -67,3 +79,29 @@ def test_what_the_answer_does_not_have_is_none() -> None:
 @pytest.mark.parametrize("value", [None, "", 0, False, ["a"], {"b": None}, "{{ ds }}"])
 def test_values_are_handed_on_as_they_are(value: Any) -> None:
     assert result({"status": "completed", "outputs": {"c": value}})["outputs"] == {"c": value}
+
+
+OUTPUTS = {"name": "Jane", "email": " No email found ", "site": None, "size": 0, "about": " ", "tags": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("miss_values", "email", "filled", "missed"),
+    [
+        ((), " No email found ", 4, 2),
+        (["No email found"], None, 3, 3),
+        ({"no email found"}, " No email found ", 4, 2),
+    ],
+)
+def test_listed_texts_are_nothing_found(
+    miss_values: Any, email: str | None, filled: int, missed: int
+) -> None:
+    run = parse_run({"status": "completed", "outputs": OUTPUTS})
+    found = run_result(run, grid_id="g", run_id="r", column_names={}, miss_values=miss_values)
+    assert found["outputs"] == {**OUTPUTS, "email": email}
+    assert (found["filled_columns"], found["missed_columns"]) == (filled, missed)
+
+
+def test_columns_that_echo_an_input_are_neither_filled_nor_missed() -> None:
+    run = parse_run({"status": "completed", "outputs": OUTPUTS})
+    found = run_result(run, grid_id="g", run_id="r", column_names={}, input_columns=["name", "site"])
+    assert (found["outputs"], found["filled_columns"], found["missed_columns"]) == (OUTPUTS, 3, 1)

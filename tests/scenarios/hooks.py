@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bitscale.api.config import WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from tests.api.clients import UNPACED
 
 HookCaller = Callable[..., Any]
 KINDS = ("sync", "async")
@@ -19,7 +21,8 @@ KINDS = ("sync", "async")
 def connect(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **extra: Any) -> None:
     """Make an emulator the connection ``bitscale_default``."""
     connection = emulator.connection()
-    connection["extra"] = {**connection["extra"], **extra}
+    unpaced = UNPACED if emulator.contract == WORKSPACE_KEY else {}
+    connection["extra"] = {**connection["extra"], **unpaced, **extra}
     monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
 
 

@@ -12,13 +12,12 @@ import pytest
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import AuthenticationError, NotFoundError, RunStatus, RunTimedOutError
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED, CreditsDecision
-from tests.api.clients import polls, posts
+from tests.api.clients import jane, polls, posts
 from tests.scenarios.hooks import KINDS, HookCaller, connect, hook_caller
 
-JANE = {FULL_NAME: "Jane Doe"}
 INTERVAL = 0.05
 BAD_FOR = 0.2
 
@@ -54,7 +53,7 @@ def call(request: pytest.FixtureRequest, emulator: Emulator, monkeypatch: pytest
 def test_the_wait_neither_fails_nor_spins_and_then_completes(
     call: HookCaller, emulator: Emulator, fault: dict[str, Any]
 ) -> None:
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     emulator.control.add_fault(**fault, on="get_run", for_seconds=BAD_FOR)
     started = time.monotonic()
     run = call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=30)
@@ -72,7 +71,7 @@ def test_at_the_deadline_the_outcome_is_unknown_and_not_a_failure(
     call: HookCaller, emulator: Emulator, fault: str
 ) -> None:
     emulator.control.add_fault(**BAD[fault], on="get_run")
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     started = time.monotonic()
     with pytest.raises(exceptions.RunTimedOutError, match="may go on"):
         call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=0.3)
@@ -81,7 +80,7 @@ def test_at_the_deadline_the_outcome_is_unknown_and_not_a_failure(
 
 def test_one_last_look_at_the_deadline_and_no_more(call: HookCaller, emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     started = time.time()
     with pytest.raises(RunTimedOutError, match="last seen running at the deadline"):
         call("wait_for_run", GRID_ID, run_id, poll_interval=60, timeout=0.5)
@@ -91,14 +90,14 @@ def test_one_last_look_at_the_deadline_and_no_more(call: HookCaller, emulator: E
 
 
 def test_the_last_look_may_find_the_run_completed(call: HookCaller, emulator: Emulator) -> None:
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     run = call("wait_for_run", GRID_ID, run_id, poll_interval=60, timeout=0.4)
     assert run.status is RunStatus.COMPLETED
     assert len(polls(emulator)) <= 2
 
 
 def test_a_deadline_that_has_passed_still_gets_its_look(call: HookCaller, emulator: Emulator) -> None:
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     time.sleep(0.15)
     assert call("wait_for_run", GRID_ID, run_id, timeout=-100).status is RunStatus.COMPLETED
     assert len(polls(emulator)) == 1
@@ -106,7 +105,7 @@ def test_a_deadline_that_has_passed_still_gets_its_look(call: HookCaller, emulat
 
 def test_only_bitscales_own_failed_is_a_failure(call: HookCaller, emulator: Emulator) -> None:
     emulator.control.add_fault("run_fails", message="no such person")
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     with pytest.raises(exceptions.RunFailedError, match="no such person"):
         call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=10)
 
@@ -122,7 +121,7 @@ def test_only_bitscales_own_failed_is_a_failure(call: HookCaller, emulator: Emul
 def test_what_waiting_cannot_cure_is_told_at_once(
     call: HookCaller, emulator: Emulator, fault: dict[str, Any], kind: type[Exception]
 ) -> None:
-    run_id = call("run_grid", GRID_ID, JANE).run_id
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     emulator.control.add_fault("status", **fault, on="get_run")
     with pytest.raises(kind):
         call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=30)

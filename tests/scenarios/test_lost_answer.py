@@ -23,15 +23,12 @@ from airflow_provider_bitscale.api import (
     RateLimitedError,
     RunLimitExceededError,
     TransportError,
-    contract,
 )
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
-from tests.api.clients import Caller, Opener, config_for, posts
+from airflow_provider_bitscale.emulator.seed import GRID_ID
+from tests.api.clients import RECIPE, Caller, Opener, config_for, jane, posts
 from tests.scenarios.hooks import KINDS, connect, hook_caller
-
-JANE = {FULL_NAME: "Jane Doe"}
 
 # The fault, and how many runs are paid for under it.
 LOST: dict[str, tuple[dict[str, Any], int]] = {
@@ -67,7 +64,7 @@ def test_one_post_and_an_error_of_its_own(
     emulator.control.add_fault(**fault, on="run_grid")
     client = open_client(config_for(emulator, timeout=0.4))
     with pytest.raises(AmbiguousSubmitError) as caught:
-        client("run_grid", GRID_ID, JANE, mode=mode, timeout=0.4)
+        client("run_grid", GRID_ID, jane(emulator), mode=mode, timeout=0.4)
     assert len(posts(emulator)) == 1
     assert emulator.control.state()["runs_paid"] == paid
     assert caught.value.request == "POST /grids/grid_001/run"
@@ -82,7 +79,7 @@ def test_the_hook_raises_what_no_retry_of_the_task_repeats(
     connect(monkeypatch, emulator)
     emulator.control.add_fault(fault, on="run_grid")
     with pytest.raises(exceptions.AmbiguousSubmitError):
-        hook_caller(kind)("run_grid", GRID_ID, JANE)
+        hook_caller(kind)("run_grid", GRID_ID, jane(emulator))
     assert (len(posts(emulator)), emulator.control.state()["runs_paid"]) == (1, 1)
 
 
@@ -93,7 +90,7 @@ def test_429_is_sent_again_and_processed_once(
 ) -> None:
     emulator.control.add_fault("storm", on="run_grid", times=times, retry_after=retry_after)
     started = time.monotonic()
-    assert client("run_grid", GRID_ID, JANE).run_id
+    assert client("run_grid", GRID_ID, jane(emulator)).run_id
     assert time.monotonic() - started >= times * retry_after
     assert [request["status"] for request in posts(emulator)] == [429] * times + [200]
     assert emulator.control.state()["runs_paid"] == 1
@@ -103,16 +100,16 @@ def test_429_and_then_a_lost_answer_is_ambiguous(client: Caller, emulator: Emula
     emulator.control.add_fault("storm", on="run_grid", times=1, retry_after=0)
     emulator.control.add_fault("lost_answer", on="run_grid")
     with pytest.raises(AmbiguousSubmitError):
-        client("run_grid", GRID_ID, JANE)
+        client("run_grid", GRID_ID, jane(emulator))
     assert [request["status"] for request in posts(emulator)] == [429, None]
 
 
-def test_429_that_lasts_too_long_is_told_and_was_not_processed(open_client: Opener) -> None:
-    with Emulator() as emulator:
+def test_429_that_lasts_too_long_is_told_and_was_not_processed(open_client: Opener, contract: str) -> None:
+    with Emulator(contract=contract) as emulator:
         emulator.control.add_fault("storm", on="run_grid", retry_after=4000)
         client = open_client(config_for(emulator))
         with pytest.raises(RateLimitedError) as caught:
-            client("run_grid", GRID_ID, JANE)
+            client("run_grid", GRID_ID, jane(emulator))
         assert (caught.value.retry_after, len(posts(emulator))) == (300, 1)
 
 
@@ -121,19 +118,19 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def closed(port: int) -> ClientConfig:
+def closed(emulator: Emulator, port: int) -> ClientConfig:
     """A configuration for an emulator that is not there yet."""
-    base_url = f"http://127.0.0.1:{port}/api/v1"
-    return ClientConfig(Emulator.api_key, Emulator.workspace_id, base_url, timeout=5)
+    return config_for(emulator, base_url=f"http://127.0.0.1:{port}/api/v1")
 
 
-def test_a_refused_connection_is_tried_again_and_processed_once(open_client: Opener) -> None:
+def test_a_refused_connection_is_tried_again_and_processed_once(open_client: Opener, contract: str) -> None:
     port = free_port()
-    emulator = Emulator(port=port)
+    emulator = Emulator(contract=contract, port=port)
     opening = threading.Timer(0.3, emulator.start)
     opening.start()
     try:
-        assert open_client(closed(port))("run_grid", GRID_ID, JANE).run_id
+        client = open_client(closed(emulator, port))
+        assert client("run_grid", GRID_ID, jane(emulator), recipe=RECIPE).run_id
         assert len(posts(emulator)) == 1
         assert emulator.control.state()["runs_paid"] == 1
     finally:
@@ -141,10 +138,11 @@ def test_a_refused_connection_is_tried_again_and_processed_once(open_client: Ope
         emulator.close()
 
 
-def test_a_connection_that_stays_refused_is_no_ambiguity(open_client: Opener) -> None:
-    call = contract.run_grid(GRID_ID, JANE, mode="async", output_columns=None, webhook_url=None, timeout=None)
+def test_a_connection_that_stays_refused_is_no_ambiguity(open_client: Opener, contract: str) -> None:
+    emulator = Emulator(contract=contract)
+    client = open_client(closed(emulator, free_port()))
     with pytest.raises(TransportError) as caught:
-        open_client(closed(free_port()))("send", call)
+        client("run_grid", GRID_ID, jane(emulator), recipe=RECIPE)
     assert not caught.value.sent
 
 
@@ -168,24 +166,26 @@ def test_a_documented_refusal_is_one_post_and_its_own_error(
         "status", status=status, code=code, message="no", on="run_grid", headers={"Retry-After": "0"}
     )
     with pytest.raises(kind) as caught:
-        client("run_grid", GRID_ID, JANE)
+        client("run_grid", GRID_ID, jane(emulator))
     assert (type(caught.value), caught.value.code, caught.value.message) == (kind, code, "no")
     assert len(posts(emulator)) == 1
 
 
-def test_credits_and_quota_that_really_run_out(open_client: Opener) -> None:
-    with Emulator(credits=20, run_limit=1) as emulator:
+def test_credits_and_quota_that_really_run_out(open_client: Opener, contract: str) -> None:
+    with Emulator(contract=contract, credits=20, run_limit=1) as emulator:
         client = open_client(config_for(emulator))
-        assert client("run_grid", GRID_ID, JANE).run_id
+        assert client("run_grid", GRID_ID, jane(emulator)).run_id
         with pytest.raises(RunLimitExceededError):
-            client("run_grid", GRID_ID, JANE)
-    with Emulator(credits=3) as emulator:
+            client("run_grid", GRID_ID, jane(emulator))
+    with Emulator(contract=contract, credits=3) as emulator:
         with pytest.raises(InsufficientCreditsError):
-            open_client(config_for(emulator))("run_grid", GRID_ID, JANE)
+            open_client(config_for(emulator))("run_grid", GRID_ID, jane(emulator))
         assert (len(posts(emulator)), emulator.control.state()["runs_paid"]) == (1, 0)
 
 
-def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_was_not_processed() -> None:
+def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_was_not_processed(
+    contract: str,
+) -> None:
     told: list[tuple[str, int]] = []
 
     class Journal:
@@ -195,28 +195,29 @@ def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_wa
         def not_processed(self) -> None:
             told.append(("none", len(posts(emulator))))
 
-    with Emulator() as emulator, Client(config_for(emulator)) as client:
+    with Emulator(contract=contract) as emulator, Client(config_for(emulator)) as client:
         emulator.control.add_fault("storm", on="run_grid", times=1)
-        client.run_grid(GRID_ID, JANE, journal=Journal())
+        client.run_grid(GRID_ID, jane(emulator), journal=Journal())
     assert told == [("intent", 0), ("none", 1), ("intent", 1)]
 
 
-def test_a_submission_that_never_got_a_connection_is_no_ambiguity() -> None:
+def test_a_submission_that_never_got_a_connection_is_no_ambiguity(contract: str) -> None:
     """All connections of the async client are taken, for longer than a submission is given."""
 
     async def scenario(emulator: Emulator) -> None:
         async with AsyncClient(config_for(emulator, timeout=1.0)) as client:
-            await client.get_current_user()
+            await client.get_workspace()
+            recipe = await client.needed_recipe(GRID_ID, None)
             emulator.control.add_fault("latency", on="get_grid", seconds=30)
             taken = [
-                asyncio.ensure_future(client.send(contract.get_grid(GRID_ID), patient=False))
+                asyncio.ensure_future(client.send(client.contract.get_grid(GRID_ID), patient=False))
                 for _ in range(MAX_CONNECTIONS)
             ]
             await asyncio.sleep(0.3)
-            run = await client.run_grid(GRID_ID, JANE, timeout=0.3)
+            run = await client.run_grid(GRID_ID, jane(emulator), recipe=recipe, timeout=0.3)
             assert run.run_id
             await asyncio.gather(*taken, return_exceptions=True)
 
-    with Emulator() as emulator:
+    with Emulator(contract=contract) as emulator:
         asyncio.run(scenario(emulator))
         assert (emulator.control.state()["runs_paid"], len(posts(emulator))) == (1, 1)

@@ -19,25 +19,27 @@ from airflow_provider_bitscale.api import (
     ClientConfig,
     RateLimitedError,
     TransportError,
-    contract,
 )
 from airflow_provider_bitscale.api.async_client import shared_client
 from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-from tests.api.clients import Opener, config_for, polls
+from tests.api.clients import Opener, config_for, jane, polls
 from tests.scenarios.hooks import connect
-
-JANE = {FULL_NAME: "Jane Doe"}
 
 
 def refused_after_the_first_window(emulator: Emulator, window: float = 1.0) -> list[dict[str, Any]]:
     requests = emulator.control.requests()
     learned = math.floor(requests[0]["at"] / window + 1) * window
     return [request for request in requests if request["status"] == 429 and request["at"] >= learned]
+
+
+def limited(contract: str, limit: int, **settings: Any) -> Emulator:
+    """An emulator that allows so many requests a second and says so, as either contract may."""
+    return Emulator(contract=contract, rate_limit=(limit, 1.0), rate_limit_hints="headers", **settings)
 
 
 def busiest(emulator: Emulator) -> list[int]:
@@ -48,7 +50,9 @@ def busiest(emulator: Emulator) -> list[int]:
     return [seconds[second] for second in sorted(seconds)[1:-1]]
 
 
-def test_a_thousand_deferred_runs_share_sixty_requests_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_deferred_runs_share_sixty_requests_a_second(
+    monkeypatch: pytest.MonkeyPatch, contract: str
+) -> None:
     waits, limit = 1000, 60
 
     async def outcome(run_id: str) -> str:
@@ -64,11 +68,13 @@ def test_a_thousand_deferred_runs_share_sixty_requests_a_second(monkeypatch: pyt
 
     async def scenario(config: ClientConfig) -> list[str]:
         async with shared_client(config) as client:
-            runs = await asyncio.gather(*(client.run_grid(GRID_ID, JANE) for _ in range(waits)))
+            recipe = await client.needed_recipe(GRID_ID, None)
+            row = jane(emulator)
+            runs = await asyncio.gather(*(client.run_grid(GRID_ID, row, recipe=recipe) for _ in range(waits)))
             return await asyncio.gather(*(outcome(str(run.run_id)) for run in runs))
 
-    with Emulator(rate_limit=(limit, 1.0), run_seconds=(20.0, 20.0)) as emulator:
-        connect(monkeypatch, emulator)
+    with limited(contract, limit, run_seconds=(20.0, 20.0)) as emulator:
+        connect(monkeypatch, emulator, requests_per_minute=None)
         outcomes = asyncio.run(scenario(BitScaleHook().config))
         assert outcomes == [COMPLETED] * waits
         assert refused_after_the_first_window(emulator) == []
@@ -124,48 +130,51 @@ def nothing_came_too_early(emulator: Emulator, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("storm", "seconds"), STORMS.values(), ids=STORMS.keys())
-def test_after_a_429_nobody_asks_before_the_time(storm: dict[str, Any], seconds: float) -> None:
+def test_after_a_429_nobody_asks_before_the_time(
+    contract: str, storm: dict[str, Any], seconds: float
+) -> None:
     async def scenario(config: ClientConfig) -> list[str]:
         async with shared_client(config) as client:
-            return [user.id for user in await asyncio.gather(*(client.get_current_user() for _ in range(50)))]
+            found = await asyncio.gather(*(client.get_workspace() for _ in range(50)))
+            return [workspace.id for workspace in found]
 
-    with Emulator() as emulator:
+    with Emulator(contract=contract) as emulator:
         emulator.control.add_fault("storm", **storm, times=1, after=5)
-        assert asyncio.run(scenario(config_for(emulator))) == ["usr_abc123"] * 50
+        assert asyncio.run(scenario(config_for(emulator))) == ["ws_abc123"] * 50
         nothing_came_too_early(emulator, seconds)
 
 
-def test_a_429_storm_is_sat_out(open_client: Opener) -> None:
+def test_a_429_storm_is_sat_out(open_client: Opener, contract: str) -> None:
     times, seconds = 3, 0.3
-    with Emulator() as emulator:
+    with Emulator(contract=contract) as emulator:
         emulator.control.add_fault("storm", retry_after=seconds, times=times)
-        assert open_client(config_for(emulator))("get_current_user").id == "usr_abc123"
+        assert open_client(config_for(emulator))("get_workspace").id == "ws_abc123"
         nothing_came_too_early(emulator, seconds)
         assert [request["status"] for request in emulator.control.requests()] == [429] * times + [200]
 
 
-def test_threads_and_an_event_loop_share_one_limit() -> None:
+def test_threads_and_an_event_loop_share_one_limit(contract: str) -> None:
     limit, each = 40, 20
     seen: list[str] = []
 
     def thread(config: ClientConfig) -> None:
         with Client(config) as client:
-            seen.extend(client.get_current_user().id for _ in range(each))
+            seen.extend(client.get_workspace().id for _ in range(each))
 
     async def loop(config: ClientConfig) -> None:
         async with AsyncClient(config) as client:
-            users = await asyncio.gather(*(client.get_current_user() for _ in range(3 * each)))
-            seen.extend(user.id for user in users)
+            found = await asyncio.gather(*(client.get_workspace() for _ in range(3 * each)))
+            seen.extend(workspace.id for workspace in found)
 
-    with Emulator(rate_limit=(limit, 1.0)) as emulator:
-        config = config_for(emulator, timeout=30.0)
+    with limited(contract, limit) as emulator:
+        config = config_for(emulator, timeout=30.0, requests_per_minute=None)
         threads = [threading.Thread(target=thread, args=(config,)) for _ in range(3)]
         for one in threads:
             one.start()
         asyncio.run(loop(config))
         for one in threads:
             one.join(30)
-        assert seen == ["usr_abc123"] * 6 * each
+        assert seen == ["ws_abc123"] * 6 * each
         assert refused_after_the_first_window(emulator) == []
         assert max(busiest(emulator)) <= limit
 
@@ -183,12 +192,12 @@ def test_a_limit_belongs_to_a_key_and_an_address() -> None:
     assert pacer_for(ClientConfig("key-1", base_url=url)).limit.requests_per_minute is None, "removed again"
 
 
-def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever() -> None:
-    with Emulator(rate_limit=(3, 1.0)) as emulator, Client(config_for(emulator)) as client:
-        assert client.get_current_user().id == "usr_abc123"
+def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever(contract: str) -> None:
+    with limited(contract, 3) as emulator, Client(config_for(emulator)) as client:
+        assert client.get_workspace().id == "ws_abc123"
         emulator.control.add_fault("lost_answer", times=8)
-        until, user = time.monotonic() + 20, None
-        while user is None and time.monotonic() < until:
+        until, found = time.monotonic() + 20, None
+        while found is None and time.monotonic() < until:
             with suppress(TransportError, RateLimitedError):
-                user = client.send(contract.get_current_user(), patient=False)
-        assert user is not None
+                found = client.send(client.contract.get_workspace(), patient=False)
+        assert found is not None

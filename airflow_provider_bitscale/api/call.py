@@ -1,0 +1,71 @@
+"""One call of the API, ready to be sent, and how its answer becomes a record or an error. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.errors import TransportError, from_response
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One call of an endpoint, ready to be sent as often as it takes.
+
+    :param url: on the configured host, whatever the ids in it hold; they are percent-quoted.
+    :param label: method and path, for messages.
+    :param parse: reads the JSON of a successful answer; raises ValueError where it is not as documented.
+    :param doubt: what nobody can tell when the fate of the request is unknown, which may then not be
+        repeated; None where a request may be processed twice without harm.
+    :param timeout: seconds to wait for the answer; None for the configuration's.
+    """
+
+    method: str
+    url: str
+    label: str
+    headers: Mapping[str, str] = field(repr=False)
+    parse: Callable[[Any], T]
+    doubt: str | None = None
+    body: bytes | None = None
+    timeout: float | None = None
+
+    def read(self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes) -> T:
+        """Turn an answer into the record it holds.
+
+        :raises BitScaleError: the error it stands for. A success that is not as documented is a
+            TransportError: nothing is known of what happened.
+        """
+        body = config.scrub(body)
+        error = from_response(self.label, status, headers, body)
+        if error is not None:
+            # Once more, for what was not in the body (a redirect's Location) or was escaped in it.
+            raise type(error)(**{**error.fields(), "message": config.scrub_text(error.message)})
+        try:
+            return self.parse(json.loads(body))
+        except (ValueError, RecursionError) as problem:
+            raise TransportError(
+                f"the answer is not as documented: {problem}", status=status, request=self.label
+            ) from None
+
+
+class Reader(Generic[T]):
+    """Reads the answers to a call that is sent over and over; one like the last is not parsed again.
+
+    A run that is polled answers the same until its status changes.
+    """
+
+    def __init__(self, call: Call[T], config: ClientConfig) -> None:
+        self._call = call
+        self._config = config
+        self._last: tuple[int, bytes, T] | None = None
+
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> T:
+        """As :meth:`Call.read`."""
+        if self._last is None or self._last[0] != status or self._last[1] != body:
+            self._last = (status, body, self._call.read(self._config, status, headers, body))
+        return self._last[2]

@@ -1,0 +1,184 @@
+"""What every contract of the API offers: one method for each call, and what clients must know besides."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote, urlencode
+
+from airflow_provider_bitscale import __version__
+from airflow_provider_bitscale.api.call import Call
+from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.errors import InvalidRequestError, UnsupportedError
+from airflow_provider_bitscale.api.listing import Listing
+from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
+
+T = TypeVar("T")
+
+# How long a caller who does not say waits for the end of a synchronous run.
+SYNC_RUN_TIMEOUT = 900.0
+RUN_IN_DOUBT = "the run may have been started and paid for, or not"
+_USER_AGENT = f"airflow-provider-bitscale/{__version__}"
+
+
+class Contract(ABC):
+    """One contract of the API, with the credentials to speak it.
+
+    Pure: a call is prepared from the configuration, and knows how to read its answer to a record or an
+    error. The two clients only send. A call that a contract does not have raises UnsupportedError.
+
+    :param config: credentials and settings.
+    """
+
+    name: ClassVar[str]
+    key_header: ClassVar[str]
+    requests_per_second: ClassVar[float | None]
+    """The rate to keep until the server's own headers tell more; None for none."""
+    needs_recipe: ClassVar[bool]
+    """Whether inputs are named by a run recipe, without which no run may be submitted."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+
+    @abstractmethod
+    def get_current_user(self) -> Call[User]:
+        """The user that the key belongs to."""
+
+    @abstractmethod
+    def list_workspaces(self) -> Call[list[Workspace]]:
+        """The workspaces of the user."""
+
+    @abstractmethod
+    def get_workspace(self, workspace_id: str | None = None) -> Call[Workspace]:
+        """A workspace with its plan and credits.
+
+        :param workspace_id: None for the one that the configuration or the key names, as everywhere.
+        """
+
+    @abstractmethod
+    def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> Listing:
+        """The grids of a workspace, page by page."""
+
+    @abstractmethod
+    def get_grid(self, grid_id: str) -> Call[Grid]:
+        """A grid with its columns."""
+
+    @abstractmethod
+    def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> Call[RunRecipe]:
+        """What a run of a grid takes, for all or some of its output columns."""
+
+    @abstractmethod
+    def run_grid(
+        self,
+        grid_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str,
+        output_columns: Sequence[str] | None = None,
+        webhook_url: str | None = None,
+        recipe: RunRecipe | None = None,
+        timeout: float | None = None,
+    ) -> Call[Run]:
+        """Run a grid.
+
+        :param inputs: values by the keys that this contract has: see its class.
+        :param output_columns: column ids.
+        :param recipe: of the grid and these output columns; needed where ``needs_recipe``.
+        :raises InvalidRequestError: the inputs are not a JSON object, or not those of the recipe.
+        """
+
+    @abstractmethod
+    def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
+        """The state of a run."""
+
+    @abstractmethod
+    def rotate_api_key(self) -> Call[str]:
+        """A new key in place of the one in use, which is dead from then on."""
+
+    @abstractmethod
+    def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
+        """The calls that tell whom the key belongs to, and the workspace it works in, as far as there are."""
+
+    @abstractmethod
+    def sync_answer_timeout(self, patience: float) -> float:
+        """Seconds to wait for the answer to a synchronous run, by someone who waits so long for its end."""
+
+    @abstractmethod
+    def hint_on_refused_key(self) -> str:
+        """Whether the other contract is the likely cure where BitScale does not take the key."""
+
+    def _call(
+        self,
+        endpoint: str,
+        parse: Callable[[Any], T],
+        *,
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        doubt: str | None = None,
+        timeout: float | None = None,
+        **ids: str,
+    ) -> Call[T]:
+        """A call of an endpoint such as ``GET /grids/{grid_id}``."""
+        method, _, template = endpoint.partition(" ")
+        path = template.format(**{name: _quoted(name, value) for name, value in ids.items()})
+        parameters = f"?{urlencode(query)}" if query else ""
+        all_headers = {
+            self.key_header: self._config.api_key,
+            "Accept": "application/json",
+            "User-Agent": _USER_AGENT,
+            **(headers or {}),
+        }
+        if body is not None:
+            all_headers["Content-Type"] = "application/json"
+        url = self._config.base_url + path + parameters
+        return Call(method, url, f"{method} {path}", all_headers, parse, doubt, body, timeout)
+
+    def _unsupported(self, what: str, instead: str) -> UnsupportedError:
+        return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")
+
+
+def run_body(
+    inputs: Mapping[str, Any], *, mode: str, output_columns: Sequence[str] | None, webhook_url: str | None
+) -> bytes:
+    """The body of a run request, the same in every contract but for the keys of the inputs.
+
+    :raises InvalidRequestError: the inputs are not a JSON object.
+    """
+    if not isinstance(inputs, Mapping):
+        raise InvalidRequestError(f"inputs must map columns to values, not {type(inputs).__name__}")
+    request: dict[str, Any] = {"mode": mode, "inputs": dict(inputs)}
+    if output_columns is not None:
+        request["output_columns"] = list(output_columns)
+    if webhook_url is not None:
+        request["webhook_url"] = webhook_url
+    try:
+        return json.dumps(request, allow_nan=False).encode()
+    except (TypeError, ValueError) as problem:
+        raise InvalidRequestError(f"the inputs are not JSON: {problem}") from None
+
+
+def search_query(search: str | None) -> dict[str, str | int]:
+    """The query that searches a list by name.
+
+    :raises InvalidRequestError: the search is not text.
+    """
+    if search is None:
+        return {}
+    try:
+        search.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise InvalidRequestError(f"search is not text: {search!r}") from None
+    return {"search": search}
+
+
+def _quoted(name: str, value: str) -> str:
+    # Dots alone are path segments of their own even when quoted: HTTP libraries resolve them.
+    if not isinstance(value, str) or not value.strip() or value.strip(".") == "":
+        raise InvalidRequestError(f"{name} must be a non-empty id, not {value!r}")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise InvalidRequestError(f"{name} is not text: {value!r}") from None

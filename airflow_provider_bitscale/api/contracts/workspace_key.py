@@ -1,0 +1,135 @@
+"""The API as it is served today: one key for a workspace, in ``X-API-KEY``, and no workspace header.
+
+There is no complete document of it. What is known, observed and assumed is one table in the README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from airflow_provider_bitscale.api.call import Call
+from airflow_provider_bitscale.api.config import WORKSPACE_KEY
+from airflow_provider_bitscale.api.contracts import workspace_key_answers as answers
+from airflow_provider_bitscale.api.contracts.base import RUN_IN_DOUBT, Contract, run_body, search_query
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.api.listing import Listing
+from airflow_provider_bitscale.api.models import Grid, GridPage, Run, RunRecipe, User, Workspace
+
+# The most that one page of a list may hold.
+PAGE_SIZE = 100
+# A synchronous run is answered after 120 s at the latest, as running; and the answer has to travel.
+SYNC_ANSWER_TIMEOUT = 150.0
+ROTATION_IN_DOUBT = (
+    "the key may have been rotated, or not: if the old one is refused from now on, take the new one from "
+    "your workspace's settings in BitScale"
+)
+
+
+class WorkspaceKeyContract(Contract):
+    """The API of workspace keys. Inputs are keyed by the labels of the run recipe; a synchronous run that
+    outlasts BitScale's patience is answered as running, with an id.
+    """
+
+    name: ClassVar[str] = WORKSPACE_KEY
+    key_header: ClassVar[str] = "X-API-KEY"
+    requests_per_second: ClassVar[float | None] = 5.0
+    needs_recipe: ClassVar[bool] = True
+
+    def get_current_user(self) -> Call[User]:
+        """Not in this contract."""
+        raise self._unsupported("users", "get_workspace tells whose key it is")
+
+    def list_workspaces(self) -> Call[list[Workspace]]:
+        """Not in this contract."""
+        raise self._unsupported("list of workspaces", "get_workspace tells the one that the key belongs to")
+
+    def get_workspace(self, workspace_id: str | None = None) -> Call[Workspace]:
+        """``GET /workspace``."""
+        self._refuse_workspace(workspace_id)
+        return self._call("GET /workspace", answers.parse_workspace)
+
+    def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> Listing:
+        """``GET /grids``, page by page."""
+        self._refuse_workspace(workspace_id)
+        searched = search_query(search)
+
+        def page(number: int) -> Call[GridPage]:
+            query = {**searched, "page": number, "limit": PAGE_SIZE}
+            return self._call("GET /grids", answers.parse_grids, query=query)
+
+        return Listing(page, PAGE_SIZE)
+
+    def get_grid(self, grid_id: str) -> Call[Grid]:
+        """``GET /grids/:gridId``."""
+        return self._call("GET /grids/{grid_id}", answers.parse_grid, grid_id=grid_id)
+
+    def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> Call[RunRecipe]:
+        """``GET /grids/:gridId/curl``."""
+        query = None if output_columns is None else {"output_columns": ",".join(output_columns)}
+        return self._call("GET /grids/{grid_id}/curl", answers.parse_recipe, query=query, grid_id=grid_id)
+
+    def run_grid(
+        self,
+        grid_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str,
+        output_columns: Sequence[str] | None = None,
+        webhook_url: str | None = None,
+        recipe: RunRecipe | None = None,
+        timeout: float | None = None,
+    ) -> Call[Run]:
+        """``POST /grids/:gridId/run``.
+
+        What the server does with a label that it does not know is not documented. It may well run, and
+        bill, a blank row: such a request does not leave.
+        """
+        if webhook_url is not None:
+            raise self._unsupported("webhook_url", "wait for the run, or poll it")
+        body = run_body(inputs, mode=mode, output_columns=output_columns, webhook_url=None)
+        labels = () if recipe is None else recipe.inputs
+        if unknown := [key for key in inputs if key not in labels]:
+            raise InvalidRequestError(
+                f"{', '.join(map(repr, unknown))}: no input of the grid, and might be billed as a blank row; "
+                f"its run recipe lists {', '.join(map(repr, labels)) or 'none'}"
+            )
+        return self._call(
+            "POST /grids/{grid_id}/run",
+            answers.parse_accepted_run,
+            body=body,
+            doubt=RUN_IN_DOUBT,
+            timeout=SYNC_ANSWER_TIMEOUT if timeout is None and mode == "sync" else timeout,
+            grid_id=grid_id,
+        )
+
+    def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
+        """``GET /run/status/:requestId``; the grid's id is not needed."""
+        parse = partial(answers.parse_polled_run, run_id=run_id)
+        return self._call("GET /run/status/{run_id}", parse, run_id=run_id)
+
+    def rotate_api_key(self) -> Call[str]:
+        """``POST /api-key/rotate``."""
+        return self._call("POST /api-key/rotate", answers.parse_api_key, doubt=ROTATION_IN_DOUBT)
+
+    def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
+        """The workspace of the key."""
+        return None, self.get_workspace()
+
+    def sync_answer_timeout(self, patience: float) -> float:
+        """Until BitScale answers: to hang up earlier is to lose the id of a run that is paid for."""
+        return SYNC_ANSWER_TIMEOUT
+
+    def hint_on_refused_key(self) -> str:
+        """Workspace keys have a look of their own."""
+        if self._config.api_key.startswith("sk-"):
+            return "It looks like the key of a workspace, as it should; it may have been rotated."
+        return (
+            "It does not look like the key of a workspace, which begins with sk-live-. A person's key goes "
+            "in another header: api_contract 'v1.1.0', with a workspace_id, is the likely cure."
+        )
+
+    def _refuse_workspace(self, workspace_id: str | None) -> None:
+        if workspace_id is not None:
+            raise self._unsupported("workspace_id", "the key names the workspace, leave it out")

@@ -1,0 +1,94 @@
+"""Pure: typed fields out of a JSON object; what is not as expected is None, or refused where required."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_provider_bitscale.api.models import Json, Number
+
+
+def json_object(payload: Any) -> Json:
+    """The payload, which must be an object.
+
+    :raises ValueError: it is something else, as for whatever else is required here.
+    """
+    if not isinstance(payload, Mapping):
+        raise ValueError(f"expected a JSON object, got {type(payload).__name__}")
+    return payload
+
+
+def part(data: Json, key: str) -> Json | None:
+    """A field that is an object; None otherwise."""
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else None
+
+
+def json_list(payload: Any, key: str) -> list[Any]:
+    """A field that must be a list."""
+    items = json_object(payload).get(key)
+    if not isinstance(items, list):
+        raise ValueError(f"expected a list in {key!r}, got {type(items).__name__}")
+    return items
+
+
+def required_text(data: Json, key: str) -> str:
+    """A field that must be text, and not empty."""
+    value = text(data, key)
+    if not value:
+        raise ValueError(f"{key!r} is missing")
+    return value
+
+
+def text(data: Json, key: str) -> str | None:
+    """A field that is text; None otherwise."""
+    value = data.get(key)
+    return value if isinstance(value, str) else None
+
+
+def number(data: Json, key: str) -> Number | None:
+    """A field that is a finite number; None otherwise."""
+    value = data.get(key)
+    # JSON as Python reads it knows NaN and Infinity.
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, (int, float)) else None
+
+
+def integer(data: Json, key: str) -> int | None:
+    """A field that is a number, without its fraction; None otherwise."""
+    value = number(data, key)
+    return int(value) if value is not None else None
+
+
+def boolean(data: Json, key: str) -> bool | None:
+    """A field that is true or false; None otherwise."""
+    value = data.get(key)
+    return value if isinstance(value, bool) else None
+
+
+def time(data: Json, key: str) -> datetime | None:
+    """A field that is a date or time; None otherwise."""
+    value = text(data, key)
+    return parse_time(value) if value else None
+
+
+def parse_time(text: str) -> datetime | None:
+    """An ISO 8601 date or time, UTC where it does not say; None if it is none."""
+    if not _ISO_8601.fullmatch(text):
+        # What else datetime reads differs from one Python to the next.
+        return None
+    try:
+        # Python 3.10 does not read the Z of the document's format.
+        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+_ISO_8601 = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.(\d{3}|\d{6}))?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII
+)

@@ -1,0 +1,152 @@
+"""From an Airflow connection to the clients that use its credentials, even if these change meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import amask_secret, mask_secret
+
+from airflow_provider_bitscale.api.errors import AuthenticationError
+from airflow_provider_bitscale.exceptions import airflow_errors
+from airflow_provider_bitscale.hooks.connection import config_from_fields
+from airflow_provider_bitscale.runs.polling import Decision, Outcome, watch_async
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.client import Client
+    from airflow_provider_bitscale.api.config import ClientConfig
+
+T = TypeVar("T")
+
+
+class Connected:
+    """What a hook has of its connection: the configuration, read once, and the clients made from it.
+
+    Whoever polls has the connection read anew when its key is refused: it may have been rotated meanwhile.
+    """
+
+    def __init__(self, bitscale_conn_id: str) -> None:
+        super().__init__()
+        self.bitscale_conn_id = bitscale_conn_id
+        self._config: ClientConfig | None = None
+        self._read_at = 0.0
+
+    @property
+    def config(self) -> ClientConfig:
+        """The connection as a configuration, read when first asked for.
+
+        :raises ConfigurationError: naming everything that is wrong with the connection.
+        """
+        if self._config is None:
+            self._config = _read(BaseHook.get_connection(self.bitscale_conn_id))
+            mask_secret(list(self._config.secrets))
+        return self._config
+
+    async def aconfig(self) -> ClientConfig:
+        """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
+        config = self._config
+        if config is None:
+            self._read_at = time.monotonic()
+            try:
+                connection = await BaseHook.aget_connection(self.bitscale_conn_id)
+            except AirflowNotFoundException:
+                # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
+                connection = await asyncio.to_thread(BaseHook.get_connection, self.bitscale_conn_id)
+            config = self._config = _read(connection)
+            await amask_secret(list(config.secrets))
+        return config
+
+    @cached_property
+    def client(self) -> Client:
+        """The sync client behind this hook."""
+        from airflow_provider_bitscale.api.client import Client
+
+        return Client(self.config)
+
+    def get_conn(self) -> Client:
+        """The sync client behind this hook."""
+        return self.client
+
+    @asynccontextmanager
+    async def aclient(self) -> AsyncIterator[AsyncClient]:
+        """The async client that all hooks with this connection share in an event loop, open in the block."""
+        with airflow_errors():
+            config = await self.aconfig()
+
+            from airflow_provider_bitscale.api.async_client import shared_client
+
+            async with shared_client(config) as client:
+                yield client
+
+    def _poller(self, poller: Callable[[Client], Callable[[], T]]) -> Callable[[], T]:
+        """A function that polls, and reads the connection anew when its key is refused."""
+        with airflow_errors():
+            poll = poller(self.client)
+
+        def look() -> T:
+            nonlocal poll
+            try:
+                return poll()
+            except AuthenticationError:
+                if not self._reread():
+                    raise
+                poll = poller(self.client)
+                return poll()
+
+        return look
+
+    async def _awatch(
+        self, poller: Callable[[AsyncClient], Callable[[], Awaitable[T]]], decision: Decision[T]
+    ) -> Outcome:
+        """Poll until the decision is an outcome; as :meth:`_poller` where the key is refused."""
+        async with AsyncExitStack() as clients:
+            client = await clients.enter_async_context(self.aclient())
+            poll = poller(client)
+
+            async def look() -> T:
+                nonlocal client, poll
+                asked_at = time.monotonic()
+                try:
+                    return await poll()
+                except AuthenticationError:
+                    if await self._config_since(asked_at) == client.config:
+                        raise
+                    client = await clients.enter_async_context(self.aclient())
+                    poll = poller(client)
+                    return await poll()
+
+            return await watch_async(look, decision)
+
+    async def _config_since(self, moment: float) -> ClientConfig:
+        """The configuration as it was read after a moment: once for all whose key was refused together."""
+        if self._read_at <= moment:
+            self._config = None
+        return await self.aconfig()
+
+    def _reread(self) -> bool:
+        """Read the connection anew: whether it has changed, since somebody may have rotated the key."""
+        refused = self.config
+        self.client.close()
+        del self.client
+        self._config = None
+        return self.config != refused
+
+
+def _read(connection: Connection) -> ClientConfig:
+    with airflow_errors():
+        return config_from_fields(
+            host=connection.host,
+            port=connection.port,
+            schema=connection.schema,
+            password=connection.password,
+            extra=connection.extra,
+        )
