@@ -93,9 +93,9 @@ class AsyncClient:
         """What a run of a grid takes (workspace-key only)."""
         return await self.send(self.contract.get_run_recipe(grid_id, output_columns))
 
-    async def needed_recipe(self, grid_id: str, output_columns: Sequence[str] | None) -> RunRecipe | None:
-        """The recipe of a run, or None under a contract that names inputs by column id."""
-        return await self.get_run_recipe(grid_id, output_columns) if self.contract.needs_recipe else None
+    async def needed_recipe(self, grid_id: str) -> RunRecipe | None:
+        """The recipe that names a grid's inputs, or None under a contract that names them by column id."""
+        return await self.get_run_recipe(grid_id) if self.contract.needs_recipe else None
 
     async def run_grid(
         self,
@@ -116,7 +116,7 @@ class AsyncClient:
                 mode=mode,
                 output_columns=output_columns,
                 webhook_url=webhook_url,
-                recipe=recipe or await self.needed_recipe(grid_id, output_columns),
+                recipe=recipe or await self.needed_recipe(grid_id),
                 timeout=timeout,
             )
         )

@@ -99,9 +99,10 @@ class Client:
         """
         return self.send(self.contract.get_run_recipe(grid_id, output_columns))
 
-    def needed_recipe(self, grid_id: str, output_columns: Sequence[str] | None) -> RunRecipe | None:
-        """The recipe of a run, or None under a contract that names inputs by column id."""
-        return self.get_run_recipe(grid_id, output_columns) if self.contract.needs_recipe else None
+    def needed_recipe(self, grid_id: str) -> RunRecipe | None:
+        """The recipe that names a grid's inputs, or None under a contract that names them by column id."""
+        # For all columns: what the wanted ones do not need is an input of the grid all the same.
+        return self.get_run_recipe(grid_id) if self.contract.needs_recipe else None
 
     def run_grid(
         self,
@@ -125,7 +126,7 @@ class Client:
             workspace-key).
         :param timeout: seconds to wait for the answer; None for the configuration's, or for as long as a sync
             run is answered in.
-        :param recipe: of this grid and these output columns, where it is known; else it is asked for.
+        :param recipe: of this grid, where it is known; else it is asked for.
         :param journal: told when the request leaves, after all waiting for the rate limit.
         :raises AmbiguousSubmitError: the run may have been started, or not.
         """
@@ -135,7 +136,7 @@ class Client:
             mode=mode,
             output_columns=output_columns,
             webhook_url=webhook_url,
-            recipe=recipe or self.needed_recipe(grid_id, output_columns),
+            recipe=recipe or self.needed_recipe(grid_id),
             timeout=timeout,
         )
         return self.send(call, journal=journal)

@@ -172,6 +172,13 @@ def rotate_api_key(call: Call) -> Result:
     return {"api_key": _current_key(call.world)}
 
 
+def key_after(rotations: int, seed: int = 0) -> str:
+    """Return the key that is valid once the first one has been rotated so often."""
+    if rotations == 0:
+        return WORKSPACE_KEY
+    return f"sk-live-bitscale-emulator-rotated-{draw(seed, 'key', rotations):016x}"
+
+
 def answer_run(world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
     """Answer the request that started a run: how it ended if that was waited for, else where to find it."""
     if run.request.mode == SYNC and run.ended(now):
@@ -191,9 +198,7 @@ def request_id(seed: int, ordinal: int) -> str:
 
 
 def _current_key(world: World) -> str:
-    if world.key_rotations == 0:
-        return WORKSPACE_KEY
-    return f"sk-live-bitscale-emulator-rotated-{draw(world.seed, 'key', world.key_rotations):016x}"
+    return key_after(world.key_rotations, world.seed)
 
 
 def _require_key(call: Call) -> None:

@@ -118,7 +118,7 @@ class Connected:
                 try:
                     return await poll()
                 except AuthenticationError:
-                    if await self._config_since(asked_at) == client.config:
+                    if await self._config_after(client.config, asked_at) == client.config:
                         raise
                     client = await clients.enter_async_context(self.aclient())
                     poll = poller(client)
@@ -126,9 +126,9 @@ class Connected:
 
             return await watch_async(look, decision)
 
-    async def _config_since(self, moment: float) -> ClientConfig:
-        """The configuration as it was read after a moment: once for all whose key was refused together."""
-        if self._read_at <= moment:
+    async def _config_after(self, refused: ClientConfig, asked_at: float) -> ClientConfig:
+        """The configuration that is there now, read once for all whose key was refused together."""
+        if self._config == refused and self._read_at <= asked_at:
             self._config = None
         return await self.aconfig()
 

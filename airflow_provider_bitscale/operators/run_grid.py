@@ -217,7 +217,7 @@ class RunGridOperator(BaseOperator):
         client = self.hook.client
         grid = client.get_grid(self.grid_id)
         output_columns = resolve_output_columns(grid, self.output_columns, validate=self.validate_inputs)
-        recipe = client.needed_recipe(self.grid_id, output_columns)
+        recipe = client.needed_recipe(self.grid_id)
         inputs = resolve_inputs(grid, self.inputs, recipe, validate=self.validate_inputs)
         self._check_credits()
         ledger = ledger_of(context)

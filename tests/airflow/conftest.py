@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,10 @@ import pytest
 
 from airflow_provider_bitscale.api import pacing
 from airflow_provider_bitscale.emulator import Emulator
+from tests.api.fixtures import contract, emulators
+from tests.scenarios.hooks import connect as connect_to
+
+__all__ = ["contract", "emulators"]
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "example_dags"
@@ -19,20 +23,23 @@ Connect = Callable[..., None]
 RunDag = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def _shared() -> Iterator[Emulator]:
-    with Emulator(run_seconds=(0.05, 0.1)) as emulator:
-        yield emulator
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module under each of its `CONTRACTS`, where it names some."""
+    decided = any("contract" in mark.args for mark in metafunc.definition.iter_markers("parametrize"))
+    contracts = getattr(metafunc.module, "CONTRACTS", None)
+    if contracts and "contract" in metafunc.fixturenames and not decided:
+        metafunc.parametrize("contract", contracts)
 
 
 @pytest.fixture
-def emulator(_shared: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """A fast emulator in its start state, and `bitscale_default` leading to it."""
-    _shared.control.reset()
+def emulator(emulators: dict[str, Emulator], contract: str, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """A fast emulator of the contract in its start state, and `bitscale_default` leading to it."""
+    chosen = emulators[contract]
+    chosen.control.reset()
     # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
     pacing._pacers.clear()
-    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", _shared.connection_json())
-    return _shared
+    connect_to(monkeypatch, chosen)
+    return chosen
 
 
 @pytest.fixture

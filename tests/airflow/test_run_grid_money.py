@@ -10,11 +10,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from tests.airflow.conftest import Connect, posts
 from tests.airflow.harness import Crash, MemoryStore, TaskRun
+
+CONTRACTS = API_CONTRACTS
 
 INPUTS = {"Full Name": "Jane Doe"}
 WAITS: list[Any] = [
@@ -208,6 +211,7 @@ def test_what_does_not_change_the_purchase_does_not_pay_again(
     assert len(posts(emulator)) == 1
 
 
+@pytest.mark.parametrize("contract", [V1_1_0])
 def test_another_workspace_is_another_run(emulator: Emulator, connect: Connect) -> None:
     task = Task(emulator)
     task.crash(crash_after="intent")

@@ -9,11 +9,15 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from tests.airflow.conftest import Connect, posts
 from tests.airflow.harness import Crash, TaskRun
 
+CONTRACTS = API_CONTRACTS
+
+CONTACTS = ("07b8c9d0-e1f2-4456-8123-567890123456", "18c9d0e1-f203-4567-8234-678901234567")
 JANE = {"Full Name": "Jane Doe", "Company": "Acme Corp"}
 FULL_NAME = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"
 OUTPUTS = {"Enriched Email": "jane.doe@acmecorp.com", "LinkedIn URL": "https://linkedin.com/in/janedoe"}
@@ -91,8 +95,6 @@ SUBMITTING_PATHS = [through_worker, through_triggerer, through_sync]
 def test_every_path_returns_the_same_and_pays_once(path: Path, emulator: Emulator) -> None:
     result = path()
     is_sync = path in (through_sync, through_sync_collected_again)
-    consumed = 65_800 - result["credits"]["remaining"]
-    assert consumed > 0
     assert list(result) == [
         "run_id", "grid_id", "status", "outputs", "filled_columns", "missed_columns", "credits",
         "started_at", "completed_at",
@@ -100,14 +102,16 @@ def test_every_path_returns_the_same_and_pays_once(path: Path, emulator: Emulato
     assert result["grid_id"] == "grid_001"
     assert result["status"] == "completed"
     assert result["outputs"] == OUTPUTS
-    assert result["credits"] == {"consumed": consumed, "remaining": 65_800 - consumed}
+    assert (result["filled_columns"], result["missed_columns"]) == (2, 0)
     [run] = emulator.control.state()["runs"]
-    # The API gives a synchronous run neither an id nor times.
-    assert (result["run_id"] is None) == is_sync
-    assert is_sync or result["run_id"] == run["run_id"]
+    # The API gives a synchronous run neither an id nor times, and a workspace key neither times nor credits.
+    assert result["run_id"] == (None if is_sync else run["run_id"])
+    spent = run["credits_consumed"]
+    told = {"consumed": spent, "remaining": 65_800 - spent} if emulator.contract == V1_1_0 else None
+    assert result["credits"] == told
     for moment in ("started_at", "completed_at"):
-        assert (result[moment] is None) == is_sync
-        assert is_sync or result[moment].endswith("+00:00")
+        assert (result[moment] is None) == (is_sync or told is None)
+        assert result[moment] is None or result[moment].endswith("+00:00")
     assert emulator.control.state()["runs_paid"] == 1
     assert len(posts(emulator)) == 1
 
@@ -117,8 +121,9 @@ def test_without_waiting_the_id_and_status_come_at_once(deferrable: bool, emulat
     emulator.control.add_fault("run_never_ends")
     run = task(wait_for_completion=False, deferrable=deferrable)
     result = run.attempt()
-    assert result["run_id"].startswith("run_")
-    assert result == {"run_id": result["run_id"], "grid_id": "grid_001", "status": "queued"}
+    [submitted] = emulator.control.state()["runs"]
+    status = "queued" if emulator.contract == V1_1_0 else "running"
+    assert result == {"run_id": submitted["run_id"], "grid_id": "grid_001", "status": status}
     assert run.triggers == []
     again = run.attempt()
     assert again["run_id"] == result["run_id"]
@@ -159,12 +164,8 @@ def test_polls_that_do_not_get_through_are_repeated(path: Path, emulator: Emulat
         pytest.param({}, set(OUTPUTS), id="by name"),
         pytest.param({"key_outputs_by": "id", "output_columns": [FULL_NAME]}, {FULL_NAME}, id="by id"),
         pytest.param(
-            {
-                "grid_id": "grid_002",
-                "inputs": {"Domain": "acme.com", "07b8c9d0-e1f2-4456-8123-567890123456": "Jane"},
-                "output_columns": None,
-            },
-            {"Domain", "Size", "07b8c9d0-e1f2-4456-8123-567890123456"},
+            {"grid_id": "grid_002", "inputs": {"Domain": "acme.com"}, "output_columns": ["Size", *CONTACTS]},
+            {"Size", *CONTACTS},
             id="same names by id",
         ),
     ],
@@ -177,6 +178,7 @@ def test_outputs_are_keyed_as_asked(
     assert "Contact" not in outputs
 
 
+@pytest.mark.parametrize("contract", [V1_1_0])
 def test_names_go_onto_the_wire_as_ids(emulator: Emulator) -> None:
     through_worker(inputs={**JANE, "Employees": None}, webhook_url="https://hooks.example.com/b?x=1")
     assert posts(emulator) == [
@@ -192,6 +194,7 @@ def test_names_go_onto_the_wire_as_ids(emulator: Emulator) -> None:
     ]
 
 
+@pytest.mark.parametrize("contract", [V1_1_0])
 def test_without_validation_bitscale_itself_judges(emulator: Emulator) -> None:
     with pytest.raises(api.InvalidRequestError, match="has no column no-such-column"):
         through_worker(validate_inputs=False, inputs={**JANE, "no-such-column": "x"})

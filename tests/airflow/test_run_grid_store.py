@@ -8,11 +8,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.seed import FULL_NAME
+from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from tests.airflow.conftest import posts
 from tests.airflow.harness import FakeTaskInstance, MemoryStore, fire
+
+CONTRACTS = API_CONTRACTS
 
 
 class FailingStore(MemoryStore):
@@ -45,7 +48,7 @@ def test_an_id_that_cannot_be_kept_is_told_and_not_paid_for_again(emulator: Emul
 
 def test_a_sync_result_that_cannot_be_kept_is_returned_all_the_same(emulator: Emulator) -> None:
     result = operator(mode="sync").execute(context(FailingStore()))
-    assert result["outputs"]["Full Name"] == "Jane"
+    assert result["outputs"]["Enriched Email"]
 
 
 def test_a_record_that_went_while_the_task_was_deferred_costs_nothing(emulator: Emulator) -> None:
@@ -55,7 +58,7 @@ def test_a_record_that_went_while_the_task_was_deferred_costs_nothing(emulator: 
     event = fire(deferred.value.trigger)
     store.values.clear()
     result = operator(deferrable=True).execute_complete(context(store), event)
-    assert result["outputs"][FULL_NAME] == "Jane"
+    assert result["outputs"][ENRICHED_EMAIL]
     assert len(posts(emulator)) == 1
 
 

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
@@ -22,8 +23,11 @@ from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from tests.airflow.conftest import Connect, posts
 from tests.airflow.harness import TaskRun
+from tests.api.clients import jane
 
-FULL_NAME = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"
+CONTRACTS = API_CONTRACTS
+
+EMAIL = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
     "reschedule": {"mode": "reschedule", "deferrable": False},
@@ -33,8 +37,8 @@ IN_EVERY_MODE = pytest.mark.parametrize("mode", MODES)
 SOFT = pytest.mark.parametrize("soft_fail", [False, True], ids=["hard", "soft"])
 
 
-def submitted(**arguments: Any) -> str:
-    run_id = BitScaleHook().run_grid("grid_001", {FULL_NAME: "Jane Doe"}, **arguments).run_id
+def submitted(emulator: Emulator, **arguments: Any) -> str:
+    run_id = BitScaleHook().run_grid("grid_001", jane(emulator), **arguments).run_id
     assert run_id is not None
     return run_id
 
@@ -67,7 +71,7 @@ BAD_ENDS: dict[str, tuple[Callable[[Emulator], Any], dict[str, Any], type[Except
         lambda emulator: emulator.control.add_fault("status", on="get_run", status=403),
         {},
         api.PermissionDeniedError,
-        "GET /grids/grid_001/runs/",
+        "403 FORBIDDEN",
     ),
     "unknown run": (
         lambda emulator: emulator.control.add_fault("status", on="get_run", status=404),
@@ -84,7 +88,7 @@ BAD_ENDS: dict[str, tuple[Callable[[Emulator], Any], dict[str, Any], type[Except
 def test_a_run_that_does_not_complete(end: str, soft_fail: bool, mode: str, emulator: Emulator) -> None:
     fault, arguments, error, message = BAD_ENDS[end]
     fault(emulator)
-    task = waiting_for_run(mode, submitted(), soft_fail=soft_fail, **arguments)
+    task = waiting_for_run(mode, submitted(emulator), soft_fail=soft_fail, **arguments)
     with pytest.raises(AirflowSkipException if soft_fail else error) as caught:
         task.attempt()
     assert soft_fail or message in str(caught.value)
@@ -93,7 +97,7 @@ def test_a_run_that_does_not_complete(end: str, soft_fail: bool, mode: str, emul
 
 @IN_EVERY_MODE
 def test_polls_that_never_get_through_are_a_timeout_not_a_failure(mode: str, emulator: Emulator) -> None:
-    task = waiting_for_run(mode, submitted(), timeout=0.3)
+    task = waiting_for_run(mode, submitted(emulator), timeout=0.3)
     emulator.control.add_fault("status", status=502, body="<html>Bad Gateway</html>")
     with pytest.raises(AirflowSensorTimeout):
         task.attempt()
@@ -105,7 +109,7 @@ def test_what_waiting_again_cannot_cure_fails_without_retries(end: str, emulator
     fault(emulator)
     for mode in MODES:
         with pytest.raises(error) as caught:
-            waiting_for_run(mode, submitted(), **arguments).attempt()
+            waiting_for_run(mode, submitted(emulator), **arguments).attempt()
         assert isinstance(caught.value, AirflowFailException)
 
 
@@ -127,19 +131,19 @@ def test_a_completed_run_is_the_xcom_that_the_operator_gives(
 @IN_EVERY_MODE
 def test_it_waits_in_its_mode_and_no_other(mode: str, emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
-    run_id = submitted()
+    run_id = submitted(emulator)
     task = waiting_for_run(mode, run_id, timeout=0.5)
     with pytest.raises(AirflowSensorTimeout):
         task.attempt()
     assert bool(task.reschedules) == (mode == "reschedule")
     assert len(task.triggers) == (1 if mode == "deferrable" else 0)
     emulator.control.finish_run(run_id)
-    assert waiting_for_run(mode, run_id, key_outputs_by="id").attempt()["outputs"][FULL_NAME] == "Jane Doe"
+    assert waiting_for_run(mode, run_id, key_outputs_by="id").attempt()["outputs"][EMAIL]
 
 
 @IN_EVERY_MODE
 def test_what_has_already_happened_costs_no_waiting(mode: str, emulator: Emulator) -> None:
-    run_id = submitted()
+    run_id = submitted(emulator)
     BitScaleHook().wait_for_run("grid_001", run_id, poll_interval=0.05)
     for task in (waiting_for_run(mode, run_id), waiting_for_credits(mode)):
         task.attempt()
@@ -154,6 +158,7 @@ def test_credits_that_are_there_are_the_xcom(mode: str, emulator: Emulator) -> N
 
 
 @IN_EVERY_MODE
+@pytest.mark.parametrize("contract", [V1_1_0])
 def test_credits_of_another_workspace(mode: str, emulator: Emulator) -> None:
     emulator.control.set_credits(7, "ws_def456")
     assert waiting_for_credits(mode, workspace_id="ws_def456", min_credits=7).attempt()["remaining"] == 7
@@ -161,20 +166,27 @@ def test_credits_of_another_workspace(mode: str, emulator: Emulator) -> None:
 
 @IN_EVERY_MODE
 @SOFT
+def test_credits_that_do_not_come(soft_fail: bool, mode: str, emulator: Emulator) -> None:
+    emulator.control.set_credits(99)
+    with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout):
+        waiting_for_credits(mode, soft_fail=soft_fail, timeout=0.3).attempt()
+
+
+@IN_EVERY_MODE
+@SOFT
+@pytest.mark.parametrize("contract", [V1_1_0])
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("workspace_id", "error"),
     [
-        pytest.param({"timeout": 0.3}, AirflowSensorTimeout, id="too few in time"),
-        pytest.param({"workspace_id": "ws_nope"}, api.NotFoundError, id="unknown workspace"),
-        pytest.param({"workspace_id": "ws_ghi789"}, api.PermissionDeniedError, id="foreign workspace"),
+        pytest.param("ws_nope", api.NotFoundError, id="unknown workspace"),
+        pytest.param("ws_ghi789", api.PermissionDeniedError, id="foreign workspace"),
     ],
 )
-def test_credits_that_do_not_come(
-    arguments: dict[str, Any], error: type[Exception], soft_fail: bool, mode: str, emulator: Emulator
+def test_a_workspace_that_does_not_tell_its_credits(
+    workspace_id: str, error: type[Exception], soft_fail: bool, mode: str, emulator: Emulator
 ) -> None:
-    emulator.control.set_credits(99)
     with pytest.raises(AirflowSkipException if soft_fail else error):
-        waiting_for_credits(mode, soft_fail=soft_fail, **arguments).attempt()
+        waiting_for_credits(mode, soft_fail=soft_fail, workspace_id=workspace_id).attempt()
 
 
 @IN_EVERY_MODE

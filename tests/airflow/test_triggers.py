@@ -11,18 +11,22 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import async_client
+from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from tests.airflow.conftest import Connect, posts
 from tests.airflow.harness import fire, recreated
+from tests.api.clients import jane, polls
 
-FULL_NAME = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"
+CONTRACTS = API_CONTRACTS
+
+EMAIL = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 
 
-def submitted() -> str:
-    run_id = BitScaleHook().run_grid("grid_001", {FULL_NAME: "Jane Doe"}).run_id
+def submitted(emulator: Emulator) -> str:
+    run_id = BitScaleHook().run_grid("grid_001", jane(emulator)).run_id
     assert run_id is not None
     return run_id
 
@@ -46,24 +50,25 @@ def credits_trigger(*, seconds: float = 5, **changes: Any) -> CreditsTrigger:
 
 
 def test_a_completed_run_is_an_event_with_what_bitscale_said(emulator: Emulator) -> None:
-    run_id = submitted()
+    run_id = submitted(emulator)
     event = fire(run_trigger(run_id))
     assert (event["outcome"], event["error"]) == ("completed", None)
     assert (event["data"]["run_id"], event["data"]["status"]) == (run_id, "completed")
-    assert event["data"]["outputs"][FULL_NAME] == "Jane Doe"
+    assert event["data"]["outputs"][EMAIL]
 
 
 def test_a_failed_run_is_an_event_not_an_exception(emulator: Emulator) -> None:
     emulator.control.add_fault("run_fails", message="the agent gave up")
-    event = fire(run_trigger(submitted()))
-    assert (event["outcome"], event["data"]["error"]) == ("failed", "RUN_FAILED: the agent gave up")
+    event = fire(run_trigger(submitted(emulator)))
+    assert event["outcome"] == "failed"
+    assert event["data"]["error"].removeprefix("RUN_FAILED: ") == "the agent gave up"
 
 
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, "AuthenticationError"), (403, "PermissionDeniedError"), (404, "NotFoundError")]
 )
 def test_a_refusal_is_an_event_with_its_error(status: int, kind: str, emulator: Emulator) -> None:
-    run_id = submitted()
+    run_id = submitted(emulator)
     emulator.control.add_fault("status", status=status)
     for trigger in (run_trigger(run_id), credits_trigger()):
         event = fire(trigger)
@@ -86,24 +91,24 @@ def test_no_event_and_no_row_holds_the_key(emulator: Emulator, connect: Connect)
 
 def test_a_run_that_does_not_end_is_looked_at_once_more_at_the_deadline(emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
-    run_id = submitted()
+    run_id = submitted(emulator)
     deadline = time.time() + 0.6
     event = fire(run_trigger(run_id, deadline=deadline, poll_interval=60))
     assert 0 <= time.time() - deadline < 1
     assert (event["outcome"], event["data"]["status"]) == ("timed_out", "running")
-    polls = [request["at"] for request in emulator.control.requests() if "/runs/" in request["path"]]
-    assert polls[-1] >= deadline - 0.05
+    looks = [poll["at"] for poll in polls(emulator)]
+    assert looks[-1] >= deadline - 0.05
 
 
 def test_a_deadline_that_has_passed_still_leaves_one_look(emulator: Emulator) -> None:
-    run_id = submitted()
+    run_id = submitted(emulator)
     BitScaleHook().wait_for_run("grid_001", run_id, poll_interval=0.05)
     assert fire(run_trigger(run_id, seconds=-3600))["outcome"] == "completed"
 
 
 def test_a_restart_does_not_move_the_deadline(emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
-    trigger: Any = run_trigger(submitted(), seconds=1.2)
+    trigger: Any = run_trigger(submitted(emulator), seconds=1.2)
     deadline = trigger.deadline
 
     async def interrupted(again: Any) -> None:
@@ -121,7 +126,7 @@ def test_a_restart_does_not_move_the_deadline(emulator: Emulator) -> None:
 @pytest.mark.parametrize("during", ["the first pause", "a poll", "the wait between polls"])
 def test_cancelled_it_leaves_no_session_behind(during: str, emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
-    run_id = submitted()
+    run_id = submitted(emulator)
     if during == "a poll":
         emulator.control.add_fault("latency", on="get_run", seconds=30)
     trigger = run_trigger(run_id, seconds=60, poll_interval=60 if during == "the first pause" else 0.2)
@@ -147,7 +152,7 @@ def test_cancelled_it_leaves_no_session_behind(during: str, emulator: Emulator) 
 
 def test_many_triggers_share_one_session(emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
-    run_ids = [submitted() for _ in range(5)]
+    run_ids = [submitted(emulator) for _ in range(5)]
 
     async def all_of_them() -> tuple[list[int], list[Any]]:
         waits = [asyncio.ensure_future(anext(run_trigger(run_id).run())) for run_id in run_ids]
@@ -164,7 +169,7 @@ def test_many_triggers_share_one_session(emulator: Emulator) -> None:
 
 
 def test_killed_it_only_says_what_goes_on(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    run_id = submitted()
+    run_id = submitted(emulator)
     wire = emulator.control.requests()
     asyncio.run(run_trigger(run_id).on_kill())
     said = "".join(capsys.readouterr())

@@ -207,7 +207,7 @@ def test_a_submission_that_never_got_a_connection_is_no_ambiguity(contract: str)
     async def scenario(emulator: Emulator) -> None:
         async with AsyncClient(config_for(emulator, timeout=1.0)) as client:
             await client.get_workspace()
-            recipe = await client.needed_recipe(GRID_ID, None)
+            recipe = await client.needed_recipe(GRID_ID)
             emulator.control.add_fault("latency", on="get_grid", seconds=30)
             taken = [
                 asyncio.ensure_future(client.send(client.contract.get_grid(GRID_ID), patient=False))

@@ -68,7 +68,7 @@ def test_a_thousand_deferred_runs_share_sixty_requests_a_second(
 
     async def scenario(config: ClientConfig) -> list[str]:
         async with shared_client(config) as client:
-            recipe = await client.needed_recipe(GRID_ID, None)
+            recipe = await client.needed_recipe(GRID_ID)
             row = jane(emulator)
             runs = await asyncio.gather(*(client.run_grid(GRID_ID, row, recipe=recipe) for _ in range(waits)))
             return await asyncio.gather(*(outcome(str(run.run_id)) for run in runs))

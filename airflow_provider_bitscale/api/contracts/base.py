@@ -85,7 +85,7 @@ class Contract(ABC):
 
         :param inputs: values by the keys that this contract has: see its class.
         :param output_columns: column ids.
-        :param recipe: of the grid and these output columns; needed where ``needs_recipe``.
+        :param recipe: of the grid; needed where ``needs_recipe``.
         :raises InvalidRequestError: the inputs are not a JSON object, or not those of the recipe.
         """
 

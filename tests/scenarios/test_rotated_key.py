@@ -1,0 +1,185 @@
+"""A key may be rotated while tasks wait: they read the connection anew, once, before they give up."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale import exceptions
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.api_workspace_key import key_after
+from airflow_provider_bitscale.emulator.seed import GRID_ID
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+from airflow_provider_bitscale.runs.polling import COMPLETED, RunDecision
+from airflow_provider_bitscale.sensors.credits import CreditsSensor
+from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
+from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
+from airflow_provider_bitscale.triggers.shared_hook import shared_hook
+from tests.airflow.harness import TaskRun, fire
+from tests.api.clients import jane, polls, posts
+from tests.scenarios.hooks import KINDS, connect, hook_caller
+
+
+@pytest.fixture
+def contract() -> str:
+    """The one that has keys to rotate."""
+    return "workspace-key"
+
+
+def task(**arguments: Any) -> TaskRun:
+    inputs = {"Full Name": "Jane Doe"}
+    return TaskRun(
+        lambda: RunGridOperator(
+            task_id="enrich", grid_id=GRID_ID, inputs=inputs, poll_interval=0.1, **arguments
+        )
+    )
+
+
+def rotate(monkeypatch: pytest.MonkeyPatch, times: int = 1, *, tell: bool = True) -> None:
+    """Rotate the key, for the first or a further time, and store the new one in the connection, or not.
+
+    It is stored first, so that no poll comes between.
+    """
+    hook, key = BitScaleHook(), key_after(times)
+    assert hook.config.api_key == key_after(times - 1)
+    if tell:
+        stored = json.loads(os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"])
+        monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps({**stored, "password": key}))
+    assert hook.rotate_api_key() == key
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    with Emulator(contract="workspace-key", run_seconds=(1.5, 1.5)) as emulator:
+        connect(monkeypatch, emulator)
+        yield emulator
+
+
+def after(seconds: float, *actions: Callable[[], None]) -> threading.Thread:
+    def act() -> None:
+        time.sleep(seconds)
+        for action in actions:
+            action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_key_rotated_while_a_task_waits_is_read_anew(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    rotation = after(0.7, lambda: rotate(monkeypatch))
+    assert task(deferrable=deferrable).attempt()["outputs"]["Enriched Email"]
+    rotation.join()
+    statuses = [poll["status"] for poll in polls(slow)]
+    assert statuses.count(401) == 1
+    assert len(posts(slow)) == 2, "the run and the rotation"
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_key_that_nobody_stored_is_given_up_after_one_more_read(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    rotation = after(0.7, lambda: rotate(monkeypatch, tell=False))
+    run = task(deferrable=deferrable)
+    with pytest.raises(exceptions.AuthenticationError):
+        run.attempt()
+    rotation.join()
+    assert [poll["status"] for poll in polls(slow)].count(401) == 1
+    assert run.store.get("bitscale_run")["phase"] == "submitted", "and a Clear collects it"
+
+
+def test_sensors_that_poke_read_it_anew_too(slow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = BitScaleHook().run_grid(GRID_ID, jane(slow)).run_id
+    waiting: dict[str, Any] = {"poke_interval": 0.1, "timeout": 10, "deferrable": False}
+    rotation = after(0.3, lambda: rotate(monkeypatch))
+    sensor = RunCompletedSensor(task_id="run", grid_id=GRID_ID, run_id=run_id or "", **waiting)
+    assert TaskRun(lambda: sensor).attempt()["outputs"]
+    rotation.join()
+    credits = CreditsSensor(task_id="credits", min_credits=66_000, **waiting)
+    changes = after(0.3, partial(rotate, monkeypatch, 2), partial(slow.control.set_credits, 70_000))
+    assert TaskRun(lambda: credits).attempt()["remaining"] == 70_000
+    changes.join()
+
+
+def test_a_hundred_triggers_read_the_connection_once_between_them(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = itertools.count()
+    read = BitScaleHook.aget_connection
+
+    async def counted(conn_id: str) -> Any:
+        next(reads)
+        return await read(conn_id)
+
+    monkeypatch.setattr("airflow.sdk.BaseHook.aget_connection", counted)
+
+    async def scenario() -> list[str]:
+        run = await BitScaleHook().arun_grid(GRID_ID, jane(slow))
+        hook = shared_hook("bitscale_default")
+        decision = RunDecision(time.time() + 20, 0.5, str(run.run_id))
+        waits = [asyncio.ensure_future(hook.awatch_run(GRID_ID, decision)) for _ in range(100)]
+        await asyncio.sleep(0.5)
+        before = next(reads)
+        await asyncio.to_thread(rotate, monkeypatch)
+        outcomes = [outcome.kind for outcome in await asyncio.gather(*waits)]
+        assert next(reads) - before - 1 == 1
+        return outcomes
+
+    assert asyncio.run(scenario()) == [COMPLETED] * 100
+
+
+def test_a_deferred_run_outlives_two_rotations(slow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = str(BitScaleHook().run_grid(GRID_ID, jane(slow)).run_id)
+    trigger = RunCompletedTrigger(
+        bitscale_conn_id="bitscale_default",
+        grid_id=GRID_ID,
+        run_id=run_id,
+        poll_interval=0.1,
+        deadline=time.time() + 20,
+    )
+    rotations = [after(0.5 * times, partial(rotate, monkeypatch, times)) for times in (1, 2)]
+    assert fire(trigger)["outcome"] == COMPLETED
+    for rotation in rotations:
+        rotation.join()
+    assert [poll["status"] for poll in polls(slow)].count(401) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", ["lost_answer", "server_error_after_work", "half_json"])
+def test_a_rotation_whose_answer_is_lost_says_where_the_key_is(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str, fault: str
+) -> None:
+    connect(monkeypatch, emulator)
+    emulator.control.add_fault(fault, on="rotate_api_key")
+    with pytest.raises(exceptions.AmbiguousSubmitError, match="take the new one from"):
+        hook_caller(kind)("rotate_api_key")
+    assert len(posts(emulator)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rotated_key_is_masked_and_its_owner_told_what_to_do(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    from airflow.sdk._shared.secrets_masker import redact
+
+    connect(monkeypatch, emulator)
+    key = hook_caller(kind)("rotate_api_key")
+    said = "".join(capsys.readouterr())
+    assert "Store the new one in the Airflow connection 'bitscale_default'" in said
+    assert key not in said
+    assert redact(f"x {key} y") == "x *** y"
+    with pytest.raises(exceptions.AuthenticationError):
+        hook_caller(kind)("get_workspace")
