@@ -14,6 +14,9 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.10 p
 	$$candidate -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
 	&& { echo $$candidate; break; }; done)
 
+# What the local BitScale of 'demo' and 'airflow' speaks: v1.1.0, or workspace-key.
+CONTRACT ?= v1.1.0
+
 # Another Airflow's settings must not reach into this one, nor this one's files into $HOME.
 unexport $(filter AIRFLOW%,$(.VARIABLES))
 export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
@@ -24,11 +27,11 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/ready ## enrich a CSV with a real Airflow and a local BitScale: no account, about a minute
-	@$(BIN)/python -m tests.support.demo
+demo: $(VENV)/ready ## enrich a CSV with a real Airflow and a local BitScale: no account, a minute; CONTRACT=workspace-key for today's API
+	@$(BIN)/python -m tests.support.demo --contract $(CONTRACT)
 
 airflow: $(VENV)/ready ## the same to click through: Airflow's UI with a connection and the example DAGs
-	@$(BIN)/python -m tests.support.ui
+	@$(BIN)/python -m tests.support.ui --contract $(CONTRACT)
 
 test: $(VENV)/ready ## the whole suite, system tests last
 	@$(BIN)/python -m pytest

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.support.airflow_api import FINISHED, AirflowApi
-from tests.support.stage import DAG_ID, Stage, run, stage
+from tests.support.stage import DAG_ID, Stage, command_line, run, stage
 
 # Long enough for a viewer to see the runs wait.
 _RUN_SECONDS = (5.0, 9.0)
@@ -19,9 +19,13 @@ _CELL = 42
 
 def main() -> int:
     """Zero when the DAG has succeeded and its CSV is there."""
+    contract = command_line("tests.support.demo", __doc__).parse_args().contract
     began = time.monotonic()
-    print("Starting a local BitScale and Airflow (API server, scheduler, dag processor, triggerer) ...")
-    with stage(run_seconds=_RUN_SECONDS) as scene:
+    print(
+        f"Starting a local BitScale ({contract}) and Airflow (API server, scheduler, dag processor, "
+        "triggerer) ..."
+    )
+    with stage(contract=contract, run_seconds=_RUN_SECONDS) as scene:
         print(f"Ready after {time.monotonic() - began:.0f} s. Triggering {DAG_ID}.\n")
         before = _credits(scene)
         triggered = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import tempfile
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from tests.support.local_airflow import LocalAirflow
 
 DAG_ID = "bitscale_enrich_csv"
 DAG_POOL = "bitscale"
 CONN_ID = "bitscale_default"
+# As BitScale is observed to limit it.
+_RATE_LIMITS = {WORKSPACE_KEY: (5, 1.0)}
 EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
 
 
@@ -35,7 +39,7 @@ class Stage:
 
 
 @contextmanager
-def stage(*, run_seconds: tuple[float, float], port: int | None = None) -> Iterator[Stage]:
+def stage(*, contract: str, run_seconds: tuple[float, float], port: int | None = None) -> Iterator[Stage]:
     """Everything ready to trigger `DAG_ID`; processes ended and files removed on leaving.
 
     Raises `RuntimeError` with the tail of the logs, or with an example DAG's import error.
@@ -45,7 +49,9 @@ def stage(*, run_seconds: tuple[float, float], port: int | None = None) -> Itera
         output.mkdir()
         env = {"BITSCALE_EXAMPLE_OUTPUT": str(output)}
         with (
-            Emulator(seed=7, run_seconds=run_seconds) as emulator,
+            Emulator(
+                contract=contract, seed=7, run_seconds=run_seconds, rate_limit=_RATE_LIMITS.get(contract)
+            ) as emulator,
             LocalAirflow(Path(folder) / "airflow", EXAMPLE_DAGS, env=env, port=port) as airflow,
         ):
             airflow.add_connection(CONN_ID, emulator.connection())
@@ -53,6 +59,13 @@ def stage(*, run_seconds: tuple[float, float], port: int | None = None) -> Itera
             airflow.add_pool(DAG_POOL, 4)
             airflow.wait_for_dags({DAG_ID})
             yield Stage(airflow, emulator, output)
+
+
+def command_line(module: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the option that both commands have: the contract of the local BitScale."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("--contract", choices=API_CONTRACTS, default=V1_1_0)
+    return parser
 
 
 def run(main: Callable[[], int]) -> None:

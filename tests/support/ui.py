@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 
 from tests.support.processes import port_is_free
-from tests.support.stage import CONN_ID, DAG_ID, run, stage
+from tests.support.stage import CONN_ID, DAG_ID, command_line, run, stage
 
 _PREFERRED_PORT = 8080
 _RUN_SECONDS = (5.0, 15.0)
@@ -14,13 +13,13 @@ _RUN_SECONDS = (5.0, 15.0)
 
 def main() -> int:
     """Zero after `--seconds`; without it, Ctrl-C ends it. Raises `RuntimeError` when a component dies."""
-    parser = argparse.ArgumentParser(prog="python -m tests.support.ui", description=__doc__)
+    parser = command_line("tests.support.ui", __doc__)
     parser.add_argument("--port", type=int, help=f"default: {_PREFERRED_PORT}, or any free one")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end by itself after this long")
     options = parser.parse_args()
     port = options.port or (_PREFERRED_PORT if port_is_free(_PREFERRED_PORT) else None)
-    print("Starting a local BitScale and Airflow ...", flush=True)
-    with stage(run_seconds=_RUN_SECONDS, port=port) as scene:
+    print(f"Starting a local BitScale ({options.contract}) and Airflow ...", flush=True)
+    with stage(contract=options.contract, run_seconds=_RUN_SECONDS, port=port) as scene:
         username, password = scene.airflow.login
         print(
             f"\n  {scene.airflow.url}    user {username}    password {password}\n\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from airflow_provider_bitscale.api.config import API_CONTRACTS
 from tests.support.processes import Family, free_port, port_is_free, wait_until
 from tests.system.conftest import StartAirflow
 
@@ -200,8 +201,10 @@ def test_a_free_port_is_free() -> None:
     assert port_is_free(free_port())
 
 
-def test_the_demo_enriches_the_csv_and_ends(tmp_path: Path) -> None:
-    output = _run_to_its_end("tests.support.demo", output=tmp_path / "out")
+@pytest.mark.parametrize("contract", API_CONTRACTS)
+def test_the_demo_enriches_the_csv_and_ends(tmp_path: Path, contract: str) -> None:
+    output = _run_to_its_end("tests.support.demo", "--contract", contract, output=tmp_path / "out")
+    assert f"a local BitScale ({contract})" in output
     assert "8 waiting in the triggerer, 0 worker slots held" in output
     assert "Ada Lovelace" in output
     assert re.search(r"^8 runs, [1-9]\d* credits spent", output, re.MULTILINE)

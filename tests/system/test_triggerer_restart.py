@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from airflow_provider_bitscale.emulator import Emulator
 from tests.support.local_airflow import LocalAirflow
 from tests.support.processes import wait_until
@@ -14,10 +16,16 @@ from tests.system.conftest import StartAirflow
 DAGS = Path(__file__).parent / "dags"
 
 
+# Both contracts, both databases; not each with each, which shows nothing more and takes its time.
+@pytest.mark.parametrize(
+    ("contract", "database_url"),
+    [("v1.1.0", "sqlite"), ("v1.1.0", "postgresql"), ("workspace-key", "sqlite")],
+    indirect=["database_url"],
+)
 def test_a_hundred_deferred_runs_survive_a_killed_triggerer(
-    start_airflow: StartAirflow, database_url: str | None
+    start_airflow: StartAirflow, database_url: str | None, contract: str
 ) -> None:
-    with Emulator() as bitscale:
+    with Emulator(contract=contract) as bitscale:
         bitscale.control.add_fault("run_never_ends")
         airflow = start_airflow(
             DAGS,

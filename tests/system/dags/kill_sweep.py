@@ -19,24 +19,27 @@ from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
 # A point is "<leg> <call|return> <module>.<function> <n>": the function is entered, or has returned, for the
 # n-th time in that leg. Nothing of the product is replaced: a profiler watches and pulls the trigger.
+# The POST is the second request after the grid's columns, or the third where a run recipe is asked for too.
+POST = int(os.environ.get("KILL_SWEEP_POST", "2"))
+POLL = POST + 1
 BEFORE_INTENT = (
     "execute call run_grid._submit 1",
     "execute call client._attempt 1",
-    "execute return client._attempt 1",
-    "execute call client._attempt 2",
+    f"execute return client._attempt {POST - 1}",
+    f"execute call client._attempt {POST}",
     "execute call ledger.write 1",
 )
 IN_DOUBT = (
     "execute return ledger.write 1",
-    "execute call sessions.request 2",
-    "execute call connection.getresponse 2",
-    "execute return client._attempt 2",
+    f"execute call sessions.request {POST}",
+    f"execute call connection.getresponse {POST}",
+    f"execute return client._attempt {POST}",
     "execute call ledger.write 2",
 )
 PAID_WAITING_HERE = (
     "execute return ledger.write 2",
-    "execute call client._attempt 3",
-    "execute return client._attempt 3",
+    f"execute call client._attempt {POLL}",
+    f"execute return client._attempt {POLL}",
     "execute return run_grid.execute 1",
 )
 PAID_DEFERRED = (
