@@ -60,10 +60,14 @@ PROVIDER_INFO: dict[str, Any] = {
                 "api_contract": {
                     "label": "API contract",
                     "description": (
-                        "v1.1.0, the documented API with a personal key (if empty); or workspace-key, the "
-                        "API that BitScale serves to workspace keys (sk-live-...)"
+                        "v1.1.0: the documented API, with a personal key; "
+                        "workspace-key: the API that BitScale serves to workspace keys (sk-live-...)"
                     ),
-                    "schema": {"type": ["string", "null"], "enum": ["v1.1.0", "workspace-key", None]},
+                    "schema": {
+                        "type": ["string", "null"],
+                        "enum": ["v1.1.0", "workspace-key"],
+                        "default": "v1.1.0",
+                    },
                 },
                 "workspace_id": {
                     "label": "Workspace ID",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from tests.support.local_airflow import LocalAirflow
 
@@ -94,6 +95,23 @@ def test_a_saved_connection_tests_well_and_keeps_its_key_to_itself(
     assert not [request for request in bitscale.control.requests() if request["method"] == "POST"]
 
 
+def test_the_contract_of_workspace_keys_is_chosen_from_a_list(page: Page, airflow: LocalAirflow) -> None:
+    with Emulator(contract="workspace-key") as bitscale:
+        answer = _save_and_test(page, "today", bitscale, key=bitscale.api_key)
+
+    assert answer == {"status": True, "message": answer["message"]}
+    assert answer["message"].startswith("Connected, workspace Acme Corp")
+    assert "workspace-key" in airflow.call("GET", "/connections/today")["extra"]
+
+
+def test_a_key_of_the_other_contract_is_told(page: Page) -> None:
+    with Emulator(contract="workspace-key") as bitscale:
+        answer = _save_and_test(page, "other", bitscale, key="a-key-of-jane-doe")
+
+    assert answer["status"] is False
+    assert "api_contract 'v1.1.0', with a workspace_id, is the likely cure" in answer["message"]
+
+
 def test_a_wrong_key_is_told(page: Page, bitscale: Emulator) -> None:
     key = "bs_a_key_that_was_mistyped"
 
@@ -120,7 +138,12 @@ def _save_and_test(page: Page, conn_id: str, bitscale: Emulator, *, key: str) ->
     form.locator("input[name=host]").fill(bitscale.base_url)
     form.locator("input[name=port]").fill(str(urlsplit(bitscale.base_url).port))
     form.get_by_role("button", name="Extra Fields", exact=True).click()
-    form.locator("input[name=element_workspace_id]").fill(bitscale.workspace_id)
+    contract = form.get_by_role("combobox").nth(1)
+    expect(form.get_by_text("v1.1.0", exact=True)).to_be_visible()
+    contract.fill(bitscale.contract)
+    contract.press("Enter")
+    if bitscale.contract == V1_1_0:
+        form.locator("input[name=element_workspace_id]").fill(bitscale.workspace_id)
     form.get_by_role("button", name="Save").click()
     with page.expect_response("**/api/v2/connections/test") as response:
         page.get_by_role("row", name=conn_id).get_by_role("button", name="Test Connection").click()
