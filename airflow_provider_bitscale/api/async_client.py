@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import aiohttp
@@ -36,7 +36,7 @@ class _Request(Generic[T]):
 
     call: Call[T]
     url: URL
-    headers: CIMultiDict[str]
+    headers: CIMultiDict[str] = field(repr=False)
     timeout: aiohttp.ClientTimeout
     reader: Reader[T]
 
@@ -44,7 +44,8 @@ class _Request(Generic[T]):
 class AsyncClient:
     """The twin of :class:`~airflow_provider_bitscale.api.client.Client` for one event loop.
 
-    Use as an async context manager. Methods, errors, retries and pacing are the same.
+    Use as an async context manager. Methods, errors, retries and pacing are the same, but for the journal of
+    a submission and :meth:`~airflow_provider_bitscale.api.client.Client.identify`.
     """
 
     def __init__(self, config: ClientConfig) -> None:
@@ -67,11 +68,11 @@ class AsyncClient:
             await self._session.close()
 
     async def get_current_user(self) -> User:
-        """Endpoint 1, Get Current User."""
+        """Endpoint 1, Get Current User (v1.1.0 only)."""
         return await self.send(self.contract.get_current_user())
 
     async def list_workspaces(self) -> list[Workspace]:
-        """Endpoint 2, List Workspaces."""
+        """Endpoint 2, List Workspaces (v1.1.0 only)."""
         return await self.send(self.contract.list_workspaces())
 
     async def get_workspace(self, workspace_id: str | None = None) -> Workspace:
@@ -172,9 +173,11 @@ class AsyncClient:
         while True:
             attempt += 1
             await self._pacer.wait_async(self._queue, patient=patient)
+            left_at = time.monotonic()
             try:
                 return await self._attempt(request)
             except BitScaleError as error:
+                error.left_at = left_at
                 step = after_failure(
                     error,
                     doubt=request.call.doubt,

@@ -19,7 +19,7 @@ class Call(Generic[T]):
 
     :param url: on the configured host, whatever the ids in it hold; they are percent-quoted.
     :param label: method and path, for messages.
-    :param parse: reads the JSON of a successful answer; raises ValueError where it is not as documented.
+    :param parse: reads the JSON of a successful answer; raises ValueError where it is not as expected.
     :param doubt: what nobody can tell when the fate of the request is unknown, which may then not be
         repeated; None where a request may be processed twice without harm.
     :param timeout: seconds to wait for the answer; None for the configuration's.
@@ -37,7 +37,7 @@ class Call(Generic[T]):
     def read(self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes) -> T:
         """Turn an answer into the record it holds.
 
-        :raises BitScaleError: the error it stands for. A success that is not as documented is a
+        :raises BitScaleError: the error it stands for. A success that is not as expected is a
             TransportError: nothing is known of what happened.
         """
         body = config.scrub(body)
@@ -49,7 +49,7 @@ class Call(Generic[T]):
             return self.parse(json.loads(body))
         except (ValueError, RecursionError) as problem:
             raise TransportError(
-                f"the answer is not as documented: {problem}", status=status, request=self.label
+                f"the answer is not as expected: {problem}", status=status, request=self.label
             ) from None
 
 

@@ -37,7 +37,8 @@ class Client:
     """Calls BitScale from one thread at a time; use as a context manager, or :meth:`close` it.
 
     Every method raises :class:`~airflow_provider_bitscale.api.errors.BitScaleError` or one of its
-    subclasses, retries what is safe to retry, and waits for the rate limit.
+    subclasses, retries what is safe to retry, and waits for the rate limit. What the contract of the
+    configuration does not have raises :class:`~airflow_provider_bitscale.api.errors.UnsupportedError`.
 
     :param config: credentials and settings.
     """
@@ -64,17 +65,17 @@ class Client:
         self._session.close()
 
     def get_current_user(self) -> User:
-        """Endpoint 1, Get Current User."""
+        """Endpoint 1, Get Current User (v1.1.0 only)."""
         return self.send(self.contract.get_current_user())
 
     def list_workspaces(self) -> list[Workspace]:
-        """Endpoint 2, List Workspaces."""
+        """Endpoint 2, List Workspaces (v1.1.0 only)."""
         return self.send(self.contract.list_workspaces())
 
     def get_workspace(self, workspace_id: str | None = None) -> Workspace:
         """Endpoint 3, Get Workspace Details.
 
-        :param workspace_id: None for the configuration's, as everywhere.
+        :param workspace_id: None for the one that the configuration or the key names, as everywhere.
         """
         return self.send(self.contract.get_workspace(workspace_id))
 
@@ -124,8 +125,8 @@ class Client:
         :param output_columns: ids of the columns wanted; None for all.
         :param webhook_url: where BitScale shall deliver the finished run (async only; not under
             workspace-key).
-        :param timeout: seconds to wait for the answer; None for the configuration's, or for as long as a sync
-            run is answered in.
+        :param timeout: seconds to wait for the answer; None for the configuration's, or 900 for a sync run.
+            Under workspace-key a sync run is waited for until it is answered, whatever is given.
         :param recipe: of this grid, where it is known; else it is asked for.
         :param journal: told when the request leaves, after all waiting for the rate limit.
         :raises AmbiguousSubmitError: the run may have been started, or not.

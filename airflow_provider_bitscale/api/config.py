@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,11 @@ API_CONTRACTS = (V1_1_0, WORKSPACE_KEY)
 
 DEFAULT_BASE_URL = "https://api.bitscale.ai/api/v1"
 DEFAULT_TIMEOUT = 30.0
+# How long a caller who does not say waits for the end of a synchronous run.
+DEFAULT_SYNC_TIMEOUT = 900.0
 MIN_SECRET_LENGTH = 8
+# A key that was just made, in place of the one in use, is not known yet.
+_WORKSPACE_KEY = re.compile(r"sk-live-[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ class ClientConfig:
         return body
 
     def scrub_text(self, text: str) -> str:
-        """The text without the API key, as :meth:`scrub`."""
-        return self.scrub(text.encode("utf-8", errors="replace")).decode()
+        """A message without the API key, as :meth:`scrub`, and without any other key of a workspace."""
+        return _WORKSPACE_KEY.sub("***", self.scrub(text.encode("utf-8", errors="replace")).decode())
 
     @property
     def secrets(self) -> tuple[str, ...]:

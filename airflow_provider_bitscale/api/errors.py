@@ -12,16 +12,16 @@
     ├── RateLimitedError            429
     ├── InsufficientCreditsError    INSUFFICIENT_CREDITS, or too few before a run
     ├── RunLimitExceededError       RUN_LIMIT_EXCEEDED
-    ├── FeatureDisabledError        FEATURE_DISABLED: the plan of the workspace has no API
+    ├── FeatureDisabledError        FEATURE_DISABLED: not in the plan of the workspace
     ├── MissingSourceError          MISSING_SOURCE: the grid has no source that the API could add rows to
     ├── UnsupportedError            the contract of the API in use has no such call
-    ├── AmbiguousSubmitError        a run may or may not have been started, and paid for
+    ├── AmbiguousSubmitError        a run may or may not have been started, or a key rotated
     ├── RunFailedError              BitScale itself said "failed"
     ├── RunTimedOutError            not finished at the deadline; it may still be running
     ├── ServerError                 5xx
     └── TransportError              no answer, or one that is not what the API document describes
 
-The API document ("Error Handling") ties no ``error.code`` to a status, so the code decides first.
+The document of v1.1.0 ("Error Handling") ties no ``error.code`` to a status, so the code decides first.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ class BitScaleError(Exception):
     :param request: method and path of the request, such as ``GET /grids/grid_001``.
     :param retry_after: seconds the server asked to wait, if it did.
     """
+
+    # When the request left, in seconds of the monotonic clock: of use in this process only, and no field.
+    left_at = 0.0
 
     def __init__(
         self,

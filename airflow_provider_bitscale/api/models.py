@@ -1,7 +1,7 @@
 """What BitScale answers, as frozen records: the same ones for both contracts.
 
-Fields the API document calls optional may be absent or null and are then None. Fields and values that it
-does not know are tolerated; the answer as it came is kept in ``raw``. Times are aware datetimes.
+Endpoints are numbered as in the document of v1.1.0. Fields that may be absent or null are then None. Fields
+and values that nobody knows of are tolerated; the answer as it came is kept in ``raw``. Times are aware.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Json: TypeAlias = "Mapping[str, Any]"
 
 
 class RunStatus(str, Enum):
-    """Run Status Values. A status that is not in the document is ``UNKNOWN``: neither success nor failure."""
+    """Run Status Values. Any other is ``UNKNOWN``: neither success nor failure."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -200,7 +200,7 @@ class Run:
 
     @property
     def reported_status(self) -> str:
-        """The status as BitScale wrote it, which may be one that the document does not know."""
+        """The status as BitScale wrote it, which may be one that nobody knows of."""
         return str(self.raw.get("status"))
 
     def to_json(self) -> dict[str, Any]:

@@ -50,11 +50,11 @@ class Pacer:
             while delay := self._take():
                 await asyncio.sleep(_bearable(delay, patient))
 
-    def limit_to(self, requests_per_minute: float | None, requests_per_second: float | None) -> None:
+    def limit_to(self, requests_per_minute: float | None, assumed_per_second: float | None) -> None:
         """Set the ceiling of one's own and the rate a contract assumes; the last connection read decides."""
         with self._state_lock:
             self.limit.requests_per_minute = requests_per_minute
-            self.limit.requests_per_second = requests_per_second
+            self.limit.assumed_per_second = assumed_per_second
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """A request that was sent got an answer."""
@@ -84,7 +84,7 @@ def pacer_for(config: ClientConfig) -> Pacer:
     key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest())
     with _registry_lock:
         pacer = _pacers.setdefault(key, Pacer())
-    pacer.limit_to(config.requests_per_minute, contract_for(config).requests_per_second)
+    pacer.limit_to(config.requests_per_minute, contract_for(config).assumed_per_second)
     return pacer
 
 

@@ -1,6 +1,8 @@
-"""Pure: from the JSON of API v1.1.0 to the records of :mod:`airflow_provider_bitscale.api.models`.
+"""Pure: from JSON in the form of v1.1.0 to the records of :mod:`airflow_provider_bitscale.api.models`.
 
-Lenient where the document promises nothing, strict where an answer would be of no use.
+Every record is read from this form: an answer of another contract is brought into it first, and a run that
+crosses from the triggerer to a worker has it too (:meth:`Run.to_json`, with the names of its outputs added).
+Lenient where nothing is promised, strict where an answer would be of no use.
 """
 
 from __future__ import annotations
@@ -116,10 +118,10 @@ def parse_accepted_run(payload: Any) -> Run:
     """Read the answer to a POST that was paid for: whatever names the run or holds its result is enough."""
     if isinstance(payload, Mapping) and payload.get("run_id") not in (None, "", False):
         accepted = {**payload, "run_id": str(payload["run_id"])}
-        return parse_run({**accepted, "status": accepted.get("status") or "unknown"})
+        return parse_run({**accepted, "status": fields.text(accepted, "status") or "unknown"})
     run = parse_run(payload)
     if run.mode != "sync" and not run.status.is_terminal:
-        raise ValueError("'run_id' is missing")
+        raise ValueError("the id of the run is missing")
     return run
 
 
@@ -156,6 +158,7 @@ def _settings(data: Json | None) -> GridSettings | None:
 
 
 def parse_column(payload: Any) -> Column:
+    """Read a column of a grid."""
     data = fields.json_object(payload)
     column_id = fields.required_text(data, "id")
     return Column(

@@ -19,12 +19,12 @@ UNTIL_AN_ANSWER = 0.02
 RESET_MARGIN = 0.01
 # Clocks this close are taken as equal: the Date header has whole seconds only.
 CLOCK_TOLERANCE = 2.0
-# A configured rate may be used in bursts of so many seconds' worth, unless a contract counts by the second.
+# A configured rate may be used in bursts of so many seconds' worth.
 BURST_SECONDS = 5.0
 # An assumed rate is not used up, so that requests which travel faster than others do not make six of five.
 ASSUMED_SHARE = 0.95
-# Others may use the same key: each 429 halves the share taken of an assumed rate, each other answer gives a
-# little of it back.
+# Others may use the same key. Where the server tells nothing of its limit, each 429 halves the share taken of
+# an assumed or configured rate, and each other answer gives a little of it back.
 SMALLEST_SHARE = 0.05
 SHARE_REGAINED = 0.02
 MAX_BACKOFF = 60.0
@@ -38,12 +38,12 @@ class RateLimit:
     """The state of one limit: one for each base URL and API key in a process.
 
     :param requests_per_minute: a configured ceiling, besides the server's; None for none.
-    :param requests_per_second: the rate to keep while the server reports none and none is configured; None
-        for none.
+    :param assumed_per_second: the rate that the server is assumed to allow while it reports none; a
+        configured one goes before it. None for no such assumption.
     """
 
     requests_per_minute: float | None = None
-    requests_per_second: float | None = None
+    assumed_per_second: float | None = None
 
     def __post_init__(self) -> None:
         self._in_flight = 0
@@ -58,7 +58,7 @@ class RateLimit:
         self._blocked_until = 0.0
         self._limited_in_a_row = 0
         self._next_slot = 0.0
-        self._share = ASSUMED_SHARE
+        self._share = 1.0
 
     def delay(self, now: float) -> float:
         """Seconds until a request may be sent; 0 for at once."""
@@ -76,7 +76,8 @@ class RateLimit:
         self._used += 1
         self._last_sent = now
         if gap := self._gap():
-            burst = 0.0 if self.requests_per_second else BURST_SECONDS
+            # A server that is assumed to count by the second has no room for bursts, whatever the rate.
+            burst = 0.0 if self.assumed_per_second else BURST_SECONDS
             self._next_slot = max(self._next_slot, now - burst) + gap
 
     def failed(self) -> None:
@@ -96,22 +97,23 @@ class RateLimit:
             self._share = max(SMALLEST_SHARE, self._share / 2)
             self._block(now, headers, jitter)
         else:
-            self._share = min(ASSUMED_SHARE, self._share + SHARE_REGAINED)
+            self._share = min(1.0, self._share + SHARE_REGAINED)
             self._limited_in_a_row = 0
 
     def _gap(self) -> float:
         """Seconds from one request to the next, as configured or, with nothing better known, as assumed."""
         if self.requests_per_minute:
-            return 60.0 / self.requests_per_minute
-        if self.requests_per_second and self._limit is None:
-            return 1.0 / (self.requests_per_second * self._share)
+            return 60.0 / (self.requests_per_minute * (self._share if self._reset_at is None else 1.0))
+        # Headers that tell of no window leave the rate as unknown as none at all.
+        if self.assumed_per_second and self._reset_at is None:
+            return 1.0 / (self.assumed_per_second * ASSUMED_SHARE * self._share)
         return 0.0
 
     def _paced_delay(self, now: float) -> float:
         return self._next_slot - now if self._gap() else 0.0
 
     def _learned_delay(self, now: float) -> float:
-        if not self._answered and self.requests_per_second is None:
+        if not self._answered and self.assumed_per_second is None:
             # The first answers may be long in coming: a synchronous run takes minutes.
             crowded = self._in_flight >= UNLEARNED_IN_FLIGHT and now < self._last_sent + 1.0
             return UNTIL_AN_ANSWER if crowded else 0.0
@@ -152,7 +154,11 @@ class RateLimit:
             if self._available < 1:
                 self._blocked_until = max(self._blocked_until, now + 1.0)
             return
-        reset_at = min(reset - self._skew(now, headers), now + MAX_WINDOW)
+        reset_at = reset - self._skew(now, headers)
+        if self.assumed_per_second and reset_at > now + MAX_PAUSE:
+            # Nobody documents this header where a rate is assumed: it may count milliseconds, or anything.
+            return
+        reset_at = min(reset_at, now + MAX_WINDOW)
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
             self._available = min(self._available, self._left(self._limit, remaining))

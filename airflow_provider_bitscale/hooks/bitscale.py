@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
+from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT
 from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
@@ -22,17 +23,14 @@ from airflow_provider_bitscale.runs.polling import (
     Wait,
     watch,
 )
-from airflow_provider_bitscale.runs.result import completed_run, ended_run
+from airflow_provider_bitscale.runs.result import completed_run, ended_run, unended_run_id
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
-    from airflow_provider_bitscale.api.client import Client
     from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 
 
-# How long a caller who does not say waits for the end of a synchronous run, and how often it is polled if
-# BitScale loses patience before.
-SYNC_TIMEOUT = 900.0
+# How often a synchronous run is polled that BitScale has lost patience with.
 SYNC_POLL_INTERVAL = 5.0
 _ROTATED = (
     "The API key has been rotated and the old one is dead. Store the new one in the Airflow connection %r, "
@@ -148,6 +146,7 @@ class BitScaleHook(Connected, BaseHook):
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,
+        recipe: RunRecipe | None = None,
     ) -> Run:
         """Run a grid on one row (endpoint 6). **Costs credits each time it is called.**
 
@@ -159,24 +158,28 @@ class BitScaleHook(Connected, BaseHook):
         :param output_columns: ids of the columns wanted; None for all.
         :param webhook_url: where BitScale shall deliver the finished run (async only; v1.1.0 only).
         :param timeout: seconds to wait for the answer, in sync mode for the end of the run; None for the
-            connection's, or 900 for a sync run.
+            connection's, or 900 for a sync run. Under workspace-key the answer to a sync run alone may take
+            two minutes, which are waited for in any case.
+        :param recipe: of the grid, for whoever has many rows to run; else it is asked for each time.
         :raises AmbiguousSubmitError: the run may have been started, or not.
         :raises RunTimedOutError: a sync run was answered as running, and has not ended in time.
         """
         with airflow_errors():
-            deadline = time.time() + (timeout or SYNC_TIMEOUT)
+            deadline = time.time() + (timeout or DEFAULT_SYNC_TIMEOUT)
             run = self.client.run_grid(
                 grid_id,
                 inputs,
                 mode=mode,
                 output_columns=output_columns,
                 webhook_url=webhook_url,
-                timeout=_answer_timeout(self.client, mode, timeout),
+                timeout=timeout,
+                recipe=recipe,
             )
-            if mode != "sync" or run.run_id is None or run.status.is_terminal:
+            run_id = unended_run_id(run, grid_id) if mode == "sync" else None
+            if run_id is None:
                 return run
-            decision = RunDecision(deadline, SYNC_POLL_INTERVAL, run.run_id)
-            return ended_run(self.watch_run(grid_id, decision), grid_id, run.run_id)
+            decision = RunDecision(deadline, SYNC_POLL_INTERVAL, run_id)
+            return ended_run(self.watch_run(grid_id, decision), grid_id, run_id)
 
     async def arun_grid(
         self,
@@ -187,22 +190,25 @@ class BitScaleHook(Connected, BaseHook):
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,
+        recipe: RunRecipe | None = None,
     ) -> Run:
         """Async twin of :meth:`run_grid`."""
         async with self.aclient() as client:
-            deadline = time.time() + (timeout or SYNC_TIMEOUT)
+            deadline = time.time() + (timeout or DEFAULT_SYNC_TIMEOUT)
             run = await client.run_grid(
                 grid_id,
                 inputs,
                 mode=mode,
                 output_columns=output_columns,
                 webhook_url=webhook_url,
-                timeout=_answer_timeout(client, mode, timeout),
+                timeout=timeout,
+                recipe=recipe,
             )
-            if mode != "sync" or run.run_id is None or run.status.is_terminal:
+            run_id = unended_run_id(run, grid_id) if mode == "sync" else None
+            if run_id is None:
                 return run
-            decision = RunDecision(deadline, SYNC_POLL_INTERVAL, run.run_id)
-            return ended_run(await self.awatch_run(grid_id, decision), grid_id, run.run_id)
+            decision = RunDecision(deadline, SYNC_POLL_INTERVAL, run_id)
+            return ended_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
         """The state of a run (endpoint 6, polling)."""
@@ -238,11 +244,11 @@ class BitScaleHook(Connected, BaseHook):
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
         """A function that polls a run, one attempt each time, for a caller that has its own patience."""
-        return self._poller(lambda client: client.run_poller(grid_id, run_id))
+        return self._rereading_poller(lambda client: client.run_poller(grid_id, run_id))
 
     def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
         """A function that asks for the credits of a workspace, one attempt each time."""
-        poll = self._poller(lambda client: client.workspace_poller(workspace_id))
+        poll = self._rereading_poller(lambda client: client.workspace_poller(workspace_id))
         return lambda: _credits(poll())
 
     def watch_run(self, grid_id: str, decision: RunDecision, first: Wait = NO_WAIT) -> Outcome:
@@ -254,7 +260,9 @@ class BitScaleHook(Connected, BaseHook):
 
     async def awatch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
         """Async twin of :meth:`watch_run`."""
-        return await self._awatch(lambda client: client.run_poller(grid_id, decision.run_id), decision)
+        return await self._awatch_rereading(
+            lambda client: client.run_poller(grid_id, decision.run_id), decision
+        )
 
     async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
         """Ask for the credits of a workspace until the decision is an outcome."""
@@ -267,7 +275,7 @@ class BitScaleHook(Connected, BaseHook):
 
             return look
 
-        return await self._awatch(poller, decision)
+        return await self._awatch_rereading(poller, decision)
 
     def rotate_api_key(self) -> str:
         """A new API key, masked in logs from now on (workspace-key only). **The old one is dead at once.**
@@ -321,10 +329,6 @@ class BitScaleHook(Connected, BaseHook):
         except BitScaleError as error:
             return False, str(error)
         return await asyncio.to_thread(self.test_connection)
-
-
-def _answer_timeout(client: Client | AsyncClient, mode: str, timeout: float | None) -> float | None:
-    return client.contract.sync_answer_timeout(timeout or SYNC_TIMEOUT) if mode == "sync" else timeout
 
 
 def _credits(workspace: Workspace) -> Credits:

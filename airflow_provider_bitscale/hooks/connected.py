@@ -38,6 +38,7 @@ class Connected:
         super().__init__()
         self.bitscale_conn_id = bitscale_conn_id
         self._config: ClientConfig | None = None
+        # When reading began, for those in an event loop whose key is refused together.
         self._read_at = 0.0
 
     @property
@@ -87,38 +88,41 @@ class Connected:
             async with shared_client(config) as client:
                 yield client
 
-    def _poller(self, poller: Callable[[Client], Callable[[], T]]) -> Callable[[], T]:
+    def _rereading_poller(self, poller: Callable[[Client], Callable[[], T]]) -> Callable[[], T]:
         """A function that polls, and reads the connection anew when its key is refused."""
         with airflow_errors():
-            poll = poller(self.client)
+            client = self.client
+            poll = poller(client)
 
         def look() -> T:
-            nonlocal poll
+            nonlocal client, poll
             try:
                 return poll()
             except AuthenticationError:
-                if not self._reread():
+                if self.client is client:
+                    self._reread()
+                if self.config == client.config:
                     raise
-                poll = poller(self.client)
+                client = self.client
+                poll = poller(client)
                 return poll()
 
         return look
 
-    async def _awatch(
+    async def _awatch_rereading(
         self, poller: Callable[[AsyncClient], Callable[[], Awaitable[T]]], decision: Decision[T]
     ) -> Outcome:
-        """Poll until the decision is an outcome; as :meth:`_poller` where the key is refused."""
+        """Poll until the decision is an outcome; as :meth:`_rereading_poller` where the key is refused."""
         async with AsyncExitStack() as clients:
             client = await clients.enter_async_context(self.aclient())
             poll = poller(client)
 
             async def look() -> T:
                 nonlocal client, poll
-                asked_at = time.monotonic()
                 try:
                     return await poll()
-                except AuthenticationError:
-                    if await self._config_after(client.config, asked_at) == client.config:
+                except AuthenticationError as error:
+                    if await self._config_after(client.config, error.left_at) == client.config:
                         raise
                     client = await clients.enter_async_context(self.aclient())
                     poll = poller(client)
@@ -126,19 +130,17 @@ class Connected:
 
             return await watch_async(look, decision)
 
-    async def _config_after(self, refused: ClientConfig, asked_at: float) -> ClientConfig:
-        """The configuration that is there now, read once for all whose key was refused together."""
-        if self._config == refused and self._read_at <= asked_at:
+    async def _config_after(self, refused: ClientConfig, left_at: float) -> ClientConfig:
+        """The configuration as read after a request had left, once for all whose key was refused together."""
+        if self._config == refused and self._read_at <= left_at:
             self._config = None
         return await self.aconfig()
 
-    def _reread(self) -> bool:
-        """Read the connection anew: whether it has changed, since somebody may have rotated the key."""
-        refused = self.config
+    def _reread(self) -> None:
+        """Forget the connection and its client, to be read and made anew."""
         self.client.close()
         del self.client
         self._config = None
-        return self.config != refused
 
 
 def _read(connection: Connection) -> ClientConfig:

@@ -21,6 +21,7 @@ from airflow_provider_bitscale.runs.inputs import (
     input_columns,
     resolve_inputs,
     resolve_output_columns,
+    unfilled_inputs,
     unique_names,
 )
 from airflow_provider_bitscale.runs.ledger import (
@@ -79,8 +80,8 @@ class RunGridOperator(BaseOperator):
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: ``{run_id, grid_id, status, outputs, filled_columns, missed_columns, credits: {consumed,
         remaining}, started_at, completed_at}``; just ``{run_id, grid_id, status}`` without
-        ``wait_for_completion``. The columns counted are those that hold answers; ``credits`` and times are
-        None where BitScale does not tell.
+        ``wait_for_completion``. Columns that BitScale calls inputs (v1.1.0) are not counted; ``credits`` and
+        times are None where BitScale does not tell.
     """
 
     template_fields: Sequence[str] = (
@@ -219,6 +220,10 @@ class RunGridOperator(BaseOperator):
         output_columns = resolve_output_columns(grid, self.output_columns, validate=self.validate_inputs)
         recipe = client.needed_recipe(self.grid_id)
         inputs = resolve_inputs(grid, self.inputs, recipe, validate=self.validate_inputs)
+        if unfilled := unfilled_inputs(recipe, inputs):
+            self.log.warning(
+                "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
+            )
         self._check_credits()
         ledger = ledger_of(context)
         record = Record(
@@ -230,6 +235,7 @@ class RunGridOperator(BaseOperator):
             column_names=unique_names(grid) if self.key_outputs_by == "name" else {},
             input_columns=input_columns(grid),
         )
+        intent = Intent(ledger, record)
         try:
             run = client.run_grid(
                 self.grid_id,
@@ -237,9 +243,9 @@ class RunGridOperator(BaseOperator):
                 mode=self.mode,
                 output_columns=output_columns,
                 webhook_url=self.webhook_url,
-                timeout=client.contract.sync_answer_timeout(self.timeout) if self.mode == "sync" else None,
+                timeout=self.timeout if self.mode == "sync" else None,
                 recipe=recipe,
-                journal=Intent(ledger, record),
+                journal=intent,
             )
         except errors.AmbiguousSubmitError as error:
             if self.on_ambiguous_submit == "resubmit":
@@ -247,7 +253,7 @@ class RunGridOperator(BaseOperator):
             error.message += f". {WAY_OUT}"
             raise
         except errors.BitScaleError:
-            ledger.forget()
+            intent.not_processed()
             raise
         if run.run_id is None:
             return self._collect_sync(ledger, record, run)

@@ -22,8 +22,7 @@ def resolve_inputs(
     Optional inputs that are None are left out.
 
     :param inputs: values by column name, id or label.
-    :param recipe: of the run. What it does not list is refused, and so is a row without any value: both might
-        be billed as a blank row.
+    :param recipe: of the run. What it does not list is refused: it might be billed as a blank row.
     :param validate: also check that every column is known and an input, that no required one is missing, and
         that every value fits its column's type. Without it, unknown keys are taken for ids.
     :raises InvalidRequestError: naming every problem at once.
@@ -67,6 +66,12 @@ def resolve_output_columns(
     return [column_id for column_id in ids if column_id is not None]
 
 
+def unfilled_inputs(recipe: RunRecipe | None, inputs: Mapping[str, Any]) -> list[str]:
+    """Labels of a recipe that a row has no value for. Whether they are required, nobody tells."""
+    labels = () if recipe is None else recipe.inputs
+    return [label for label in labels if inputs.get(label) in (None, "")]
+
+
 def input_columns(grid: Grid) -> list[str]:
     """Ids of the columns that a run takes, and may echo, as far as the grid tells."""
     return [column.id for column in grid.columns if column.is_input]
@@ -87,8 +92,6 @@ def _resolve_labels(grid: Grid, inputs: Mapping[str, Any], labels: Sequence[str]
             problems.append(f"input {label!r} is given twice, the second time as {key!r}")
         if label is not None:
             resolved[label] = value
-    if not problems and all(value is None or str(value).strip() == "" for value in resolved.values()):
-        problems.append("no input has a value: a blank row would be paid for")
     _raise_if_any(problems, grid)
     return {label: value for label, value in resolved.items() if value is not None}
 

@@ -112,20 +112,24 @@ def _makes_sense(record: Record) -> bool:
     return record.phase in (SUBMITTED, COLLECTED) and (record.run_id is not None or record.result is not None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Intent:
     """The journal of one submission: written down when the request leaves, and not before."""
 
     ledger: Ledger
     record: Record
+    _written: bool = False
 
     def about_to_send(self) -> None:
         """Make the intent durable."""
+        self._written = True
         self.ledger.write(self.record)
 
     def not_processed(self) -> None:
-        """Nothing was started: there is no intent any more."""
-        self.ledger.forget()
+        """Nothing was started: there is no intent any more. A record of another run stays."""
+        if self._written:
+            self.ledger.forget()
+        self._written = False
 
 
 @dataclass(frozen=True)

@@ -41,18 +41,29 @@ def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
     return run
 
 
+def unended_run_id(run: Run, grid_id: str) -> str | None:
+    """The id to poll a run by that a synchronous request was answered with; None if it has ended.
+
+    :raises AmbiguousSubmitError: it has not ended, and has no id to ask for it.
+    """
+    if run.status.is_terminal:
+        return None
+    if run.run_id is None:
+        raise AmbiguousSubmitError(
+            f"the synchronous run of grid {grid_id} was answered as {run.reported_status!r}, without a run id"
+        )
+    return run.run_id
+
+
 def completed_sync_run(run: Run, grid_id: str) -> Run:
     """The run that a synchronous request was answered with, if it completed.
 
     :raises RunFailedError: BitScale reports it as failed.
-    :raises AmbiguousSubmitError: it has not ended, and has no id to ask for it.
+    :raises AmbiguousSubmitError: it has not ended.
     """
     if run.status is RunStatus.FAILED:
         raise RunFailedError(f"the run of grid {grid_id} failed: {run.error or 'BitScale gave no reason'}")
-    if run.status is not RunStatus.COMPLETED:
-        raise AmbiguousSubmitError(
-            f"the synchronous run of grid {grid_id} was answered as {run.reported_status!r}, without a run id"
-        )
+    unended_run_id(run, grid_id)
     return run
 
 

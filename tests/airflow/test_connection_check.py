@@ -70,7 +70,7 @@ def test_an_answer_that_is_none_is_no_success(emulator: Emulator) -> None:
     emulator.control.add_fault("empty")
     good, message = sync_check()
     assert not good
-    assert "not as documented" in message
+    assert "not as expected" in message
 
 
 def test_a_server_that_echoes_the_key_does_not_get_it_into_the_message(emulator: Emulator) -> None:

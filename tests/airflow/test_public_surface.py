@@ -82,7 +82,9 @@ HOOK_METHODS = {
     "list_grids": "(search=None, workspace_id=None)",
     "get_grid": "(grid_id)",
     "get_run_recipe": "(grid_id, output_columns=None)",
-    "run_grid": ("(grid_id, inputs, *, mode='async', output_columns=None, webhook_url=None, timeout=None)"),
+    "run_grid": (
+        "(grid_id, inputs, *, mode='async', output_columns=None, webhook_url=None, timeout=None, recipe=None)"
+    ),
     "get_run": "(grid_id, run_id)",
     "wait_for_run": "(grid_id, run_id, *, poll_interval=5, timeout=3600)",
     "rotate_api_key": "()",

@@ -219,7 +219,7 @@ def test_an_empty_workspace_id_is_not_taken_for_none() -> None:
 )
 @pytest.mark.parametrize("call", [case[0] for case in HEADERS.values()], ids=HEADERS.keys())
 def test_a_success_that_is_not_as_documented_is_no_success(call: Call[Any], body: bytes) -> None:
-    with pytest.raises(TransportError, match="not as documented") as caught:
+    with pytest.raises(TransportError, match="not as expected") as caught:
         call.read(CONFIG, 200, {}, body)
     assert (caught.value.status, caught.value.request, caught.value.sent) == (200, call.label, True)
 
@@ -240,7 +240,7 @@ def test_a_run_is_accepted_only_with_an_id_or_an_answer(answer: dict[str, Any], 
     if accepted:
         assert call.read(CONFIG, 201, {}, json.dumps(answer).encode()).raw == answer
     else:
-        with pytest.raises(TransportError, match="'run_id' is missing"):
+        with pytest.raises(TransportError, match="the id of the run is missing"):
             call.read(CONFIG, 200, {}, json.dumps(answer).encode())
 
 
@@ -263,6 +263,7 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str | None, str]] = {
         "run_7",
         "queued",
     ),
+    "a status that is no text": ({"run_id": "run_7", "status": {"state": "queued"}}, "run_7", "unknown"),
     "no status": ({"mode": "async", "run_id": "run_7"}, "run_7", "unknown"),
     "a number for an id": ({"mode": "async", "run_id": 7, "status": "queued"}, "7", "queued"),
     "an error beside the id": (

@@ -31,6 +31,7 @@ KEY = "sk-live-4c9f1b7de2a8"
 CONFIG = ClientConfig(api_key=KEY, api_contract="workspace-key")
 contract = contract_for(CONFIG)
 RECIPE = answers.parse_recipe(doc.RECIPE)
+ROW = {"full_name": "Jane"}
 
 
 def run_grid(inputs: Any, recipe: RunRecipe | None = RECIPE, mode: str = "async", **more: Any) -> Call[Run]:
@@ -84,7 +85,7 @@ MISSING: dict[str, tuple[Callable[[Contract], Any], str]] = {
     "workspaces": (lambda by: by.list_workspaces(), "get_workspace tells the one"),
     "another workspace": (lambda by: by.get_workspace("ws_1"), "the key names the workspace"),
     "grids of another": (lambda by: by.list_grids(None, "ws_1"), "the key names the workspace"),
-    "webhook": (lambda _: run_grid({}, webhook_url="https://hooks.example.com"), "poll it"),
+    "webhook": (lambda _: run_grid(ROW, webhook_url="https://hooks.example.com"), "poll it"),
 }
 
 
@@ -97,7 +98,9 @@ def test_what_it_has_not_names_the_contract_and_the_way_round(
     assert instead in str(caught.value)
 
 
-@pytest.mark.parametrize("inputs", [{"full_name": "Jane"}, {"full_name": "Jane", "company_name": 7}, {}])
+@pytest.mark.parametrize(
+    "inputs", [{"full_name": "Jane"}, {"full_name": "Jane", "company_name": None}, {"company_name": 0}]
+)
 def test_the_body_of_a_run(inputs: dict[str, Any]) -> None:
     body = run_grid(inputs, mode="sync", output_columns=("c1",)).body
     assert body is not None
@@ -112,6 +115,12 @@ def test_a_label_that_the_recipe_does_not_list_does_not_leave(key: str) -> None:
     assert "'full_name', 'company_name'" in str(caught.value)
 
 
+@pytest.mark.parametrize("inputs", [{}, {"full_name": ""}, {"full_name": None, "company_name": " \n"}])
+def test_a_row_without_any_value_does_not_leave(inputs: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="a blank row would be paid for"):
+        run_grid(inputs)
+
+
 def test_without_a_recipe_nothing_is_known() -> None:
     with pytest.raises(InvalidRequestError, match="lists none"):
         run_grid({"full_name": "Jane"}, recipe=None)
@@ -119,11 +128,9 @@ def test_without_a_recipe_nothing_is_known() -> None:
 
 def test_a_sync_run_is_waited_for_until_bitscale_answers() -> None:
     assert SYNC_ANSWER_TIMEOUT > 120
-    assert run_grid({}, mode="sync").timeout == SYNC_ANSWER_TIMEOUT
-    assert run_grid({}, mode="sync", timeout=3).timeout == 3
-    assert run_grid({}).timeout is None
-    for patience in (1.0, 5000.0):
-        assert contract.sync_answer_timeout(patience) == SYNC_ANSWER_TIMEOUT
+    for patience in (None, 3.0, 5000.0):
+        assert run_grid(ROW, mode="sync", timeout=patience).timeout == SYNC_ANSWER_TIMEOUT
+        assert run_grid(ROW, timeout=patience).timeout == patience
 
 
 def test_a_workspace() -> None:
@@ -186,6 +193,12 @@ def test_a_recipe() -> None:
     assert (bare.inputs, bare.output_columns) == ((), ())
 
 
+def test_what_a_run_does_not_need_of_a_recipe_does_not_keep_one_from_it() -> None:
+    outputs = ["uuid", {"name": "no id"}, None, {"key": "k"}]
+    recipe = answers.parse_recipe({**doc.RECIPE, "output_columns": outputs})
+    assert (recipe.inputs, [column.id for column in recipe.output_columns]) == (RECIPE.inputs, ["k"])
+
+
 @pytest.mark.parametrize(
     "payload", [{}, {"request_body": {}}, {"request_body": {"inputs": ["full_name"]}}, []]
 )
@@ -223,6 +236,13 @@ def test_a_cell_is_read_wrapped_or_plain(cell: Any, value: Any, names: dict[str,
     assert (run.outputs, run.output_names) == ({"c": value}, names)
 
 
+@pytest.mark.parametrize("outputs", [[{"id": "c", "value": "x"}], "x", 7, True])
+def test_outputs_of_another_shape_are_not_taken_for_none_found(outputs: Any) -> None:
+    with pytest.raises(ValueError, match="outputs are no JSON object"):
+        answers.parse_polled_run({"status": "completed", "outputs": outputs}, "r-7")
+    assert answers.parse_polled_run({"status": "completed", "outputs": None}, "r-7").outputs is None
+
+
 RUNS: dict[str, tuple[dict[str, Any], RunStatus, str, str | None]] = {
     "running": (doc.RUNNING, RunStatus.RUNNING, doc.REQUEST_ID, None),
     "failed": ({"status": "failed", "message": "no credits"}, RunStatus.FAILED, "r-7", "no credits"),
@@ -242,7 +262,7 @@ def test_a_poll(payload: dict[str, Any], status: RunStatus, run_id: str, error: 
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_a_run_is_accepted_with_an_id_or_an_answer(mode: str, status: int) -> None:
-    call = run_grid({}, mode=mode)
+    call = run_grid(ROW, mode=mode)
     running = {**doc.RUNNING, "mode": mode}
     run = call.read(CONFIG, status, {}, json.dumps(running).encode())
     assert (run.run_id, run.status) == (doc.REQUEST_ID, RunStatus.RUNNING)
@@ -250,7 +270,7 @@ def test_a_run_is_accepted_with_an_id_or_an_answer(mode: str, status: int) -> No
     assert (done.run_id, done.status) == (None, RunStatus.COMPLETED)
     number = call.read(CONFIG, status, {}, b'{"request_id": 7}')
     assert (number.run_id, number.status) == ("7", RunStatus.UNKNOWN)
-    with pytest.raises(TransportError, match="'run_id' is missing"):
+    with pytest.raises(TransportError, match="the id of the run is missing"):
         call.read(CONFIG, status, {}, b'{"mode": "async", "status": "running"}')
 
 
@@ -258,7 +278,7 @@ def test_a_run_is_accepted_with_an_id_or_an_answer(mode: str, status: int) -> No
 def test_a_rotation_without_a_key_is_not_as_documented(body: bytes) -> None:
     call = contract.rotate_api_key()
     assert call.read(CONFIG, 200, {}, b'{"api_key": "sk-live-new"}') == "sk-live-new"
-    with pytest.raises(TransportError, match="not as documented"):
+    with pytest.raises(TransportError, match="not as expected"):
         call.read(CONFIG, 200, {}, body)
 
 

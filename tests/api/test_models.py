@@ -1,4 +1,4 @@
-"""From BitScale's JSON to records: as documented, and where it is not as documented."""
+"""From BitScale's JSON to records: as documented, and where it is not."""
 
 from __future__ import annotations
 

@@ -286,7 +286,7 @@ def test_the_stricter_of_both_limits_holds() -> None:
 
 @pytest.mark.parametrize("status", [200, 404, 503])
 def test_an_assumed_rate_is_kept_evenly_until_the_server_tells_one(status: int) -> None:
-    limit = RateLimit(requests_per_second=5.0)
+    limit = RateLimit(assumed_per_second=5.0)
     sent = []
     at = 0.0
     while at < 20:
@@ -301,15 +301,45 @@ def test_an_assumed_rate_is_kept_evenly_until_the_server_tells_one(status: int) 
     assert limit.delay(NOW + 20) == 0
 
 
+TELLING_NOTHING: dict[str, dict[str, str]] = {
+    "a limit alone": {"X-RateLimit-Limit": "1000"},
+    "no reset": {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "999"},
+    "a reset that counts seconds": {**window(1000, 999, 30), "X-RateLimit-Reset": "30"},
+    "a reset that counts milliseconds": {
+        **window(1000, 999, 30),
+        "X-RateLimit-Reset": str(int(NOW * 1000)),
+    },
+    "a reset in the past": window(1000, 999, -1),
+}
+
+
+@pytest.mark.parametrize("headers", TELLING_NOTHING.values(), ids=TELLING_NOTHING.keys())
+def test_headers_that_tell_of_no_window_leave_the_assumed_rate_in_place(headers: dict[str, str]) -> None:
+    limit = RateLimit(assumed_per_second=5.0)
+    at, sent = 0.0, 0
+    while at < 20:
+        at += limit.delay(NOW + at)
+        ask(limit, at, headers)
+        sent += 1
+    assert 0.7 * 5 * 20 < sent <= 5 * 20 + 1
+
+
+def test_a_configured_rate_gives_way_where_the_server_tells_nothing() -> None:
+    limit = RateLimit(requests_per_minute=300, assumed_per_second=5.0)
+    ask(limit, 0, status=429)
+    ask(limit, 100)
+    assert limit.delay(NOW + 100) > 1.8 * 60 / 300
+
+
 def test_a_configured_rate_takes_the_place_of_an_assumed_one() -> None:
-    limit = RateLimit(requests_per_minute=600, requests_per_second=5.0)
+    limit = RateLimit(requests_per_minute=600, assumed_per_second=5.0)
     ask(limit, 0)
     assert limit.delay(NOW) == pytest.approx(0.1)
     assert burst(limit, 100) == 1, "a contract that counts by the second allows no bursts"
 
 
 def test_an_assumed_rate_gives_way_to_others_and_comes_back() -> None:
-    limit = RateLimit(requests_per_second=5.0)
+    limit = RateLimit(assumed_per_second=5.0)
 
     def gap(at: float) -> float:
         ask(limit, at)

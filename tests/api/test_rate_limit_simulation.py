@@ -188,7 +188,7 @@ def test_requests_that_nobody_answers_block_nobody(lost: float) -> None:
 def test_a_server_that_tells_nothing_is_met_at_the_assumed_rate(latency: float, begun: float) -> None:
     server = Server(5, 1.0, silent=True)
     (done,) = simulate(
-        [RateLimit(requests_per_second=5.0)], server, Network(latency, 0.2), start=EPOCH + begun, jobs=150
+        [RateLimit(assumed_per_second=5.0)], server, Network(latency, 0.2), start=EPOCH + begun, jobs=150
     )
     assert sorted(done) == list(range(150))
     assert server.refused == []
@@ -198,7 +198,7 @@ def test_a_server_that_tells_nothing_is_met_at_the_assumed_rate(latency: float, 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_that_are_told_nothing_find_a_pace_without_a_storm(processes: int) -> None:
     server = Server(5, 1.0, silent=True)
-    limits = [RateLimit(requests_per_second=5.0) for _ in range(processes)]
+    limits = [RateLimit(assumed_per_second=5.0) for _ in range(processes)]
     served = simulate(limits, server, Network(0.05), start=EPOCH, jobs=400 // processes)
     assert all(sorted(done) == list(range(400 // processes)) for done in served)
     assert server.utilisation() >= 0.5

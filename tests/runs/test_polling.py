@@ -44,7 +44,7 @@ TRANSIENT: dict[str, BitScaleError] = {
     "500": errors.ServerError("x", status=500),
     "502": errors.ServerError("<html>", status=502),
     "429": errors.RateLimitedError("x", status=429),
-    "nothing": errors.TransportError("not as documented", status=200),
+    "nothing": errors.TransportError("not as expected", status=200),
     "connection cut": errors.TransportError("reset"),
     "never connected": errors.TransportError("refused", sent=False),
     "redirect": errors.TransportError("redirected", status=302),

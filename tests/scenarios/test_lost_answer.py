@@ -25,6 +25,7 @@ from airflow_provider_bitscale.api import (
     TransportError,
 )
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
+from airflow_provider_bitscale.api.contracts import workspace_key
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from tests.api.clients import RECIPE, Caller, Opener, config_for, jane, posts
@@ -59,8 +60,15 @@ LOST: dict[str, tuple[dict[str, Any], int]] = {
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize(("fault", "paid"), LOST.values(), ids=LOST.keys())
 def test_one_post_and_an_error_of_its_own(
-    open_client: Opener, emulator: Emulator, fault: dict[str, Any], paid: int, mode: str
+    open_client: Opener,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, Any],
+    paid: int,
+    mode: str,
 ) -> None:
+    # What is waited for in any case, else, is more than a test has time for.
+    monkeypatch.setattr(workspace_key, "SYNC_ANSWER_TIMEOUT", 0.4)
     emulator.control.add_fault(**fault, on="run_grid")
     client = open_client(config_for(emulator, timeout=0.4))
     with pytest.raises(AmbiguousSubmitError) as caught:

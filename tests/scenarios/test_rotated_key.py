@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale import exceptions
+from airflow_provider_bitscale.api import BitScaleError
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.api_workspace_key import key_after
 from airflow_provider_bitscale.emulator.seed import GRID_ID
@@ -50,12 +51,16 @@ def rotate(monkeypatch: pytest.MonkeyPatch, times: int = 1, *, tell: bool = True
 
     It is stored first, so that no poll comes between.
     """
-    hook, key = BitScaleHook(), key_after(times)
+    hook = BitScaleHook()
     assert hook.config.api_key == key_after(times - 1)
     if tell:
-        stored = json.loads(os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"])
-        monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps({**stored, "password": key}))
-    assert hook.rotate_api_key() == key
+        rotate_in_connection(monkeypatch, times)
+    assert hook.rotate_api_key() == key_after(times)
+
+
+def rotate_in_connection(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
+    stored = json.loads(os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps({**stored, "password": key_after(times)}))
 
 
 @pytest.fixture
@@ -141,6 +146,38 @@ def test_a_hundred_triggers_read_the_connection_once_between_them(
     assert asyncio.run(scenario()) == [COMPLETED] * 100
 
 
+def test_polls_that_stood_in_line_while_the_key_was_stored_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At five requests a second a poll waits for its turn: what was read before it left is old news."""
+    waits = 20
+
+    async def scenario() -> list[str]:
+        hook = shared_hook("bitscale_default")
+        run = await hook.arun_grid(GRID_ID, jane(emulator))
+        decision = RunDecision(time.time() + 60, 0.1, str(run.run_id))
+        polling = [asyncio.ensure_future(hook.awatch_run(GRID_ID, decision)) for _ in range(waits)]
+        await asyncio.sleep(1)
+        await asyncio.to_thread(rotate, monkeypatch, tell=False)
+        await asyncio.sleep(0.7)
+        refused = [poll for poll in polls(emulator) if poll["status"] == 401]
+        rotate_in_connection(monkeypatch)
+        outcomes = [outcome.kind for outcome in await asyncio.gather(*polling)]
+        assert 0 < len(refused) < 8
+        assert outcomes.count(COMPLETED) >= waits - len(refused) - 1
+        return outcomes
+
+    with Emulator(contract="workspace-key", run_seconds=(3.0, 3.0)) as emulator:
+        connect(monkeypatch, emulator, requests_per_minute=None)
+        asyncio.run(scenario())
+
+
+def test_two_polls_of_one_hook_both_find_the_new_key(slow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = BitScaleHook()
+    run_id = str(hook.run_grid(GRID_ID, jane(slow)).run_id)
+    pollers = [hook.run_poller(GRID_ID, run_id) for _ in range(2)]
+    rotate(monkeypatch)
+    assert [poll().run_id for poll in pollers] == [run_id] * 2
+
+
 def test_a_deferred_run_outlives_two_rotations(slow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = str(BitScaleHook().run_grid(GRID_ID, jane(slow)).run_id)
     trigger = RunCompletedTrigger(
@@ -167,6 +204,25 @@ def test_a_rotation_whose_answer_is_lost_says_where_the_key_is(
     with pytest.raises(exceptions.AmbiguousSubmitError, match="take the new one from"):
         hook_caller(kind)("rotate_api_key")
     assert len(posts(emulator)) == 1
+
+
+ECHOES: dict[str, dict[str, Any]] = {
+    "a failure that holds the new key": {"status": 500, "body": '{"api_key": "sk-live-the-new-one"}'},
+    "a refusal that names it": {"status": 409, "message": "sk-live-the-new-one was made a moment ago"},
+    "a success that is none": {"status": 200, "body": '["sk-live-the-new-one"]'},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", ECHOES.values(), ids=ECHOES.keys())
+def test_a_key_that_came_in_an_odd_answer_stands_in_no_error(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str, fault: dict[str, Any]
+) -> None:
+    connect(monkeypatch, emulator)
+    emulator.control.add_fault("status", on="rotate_api_key", **fault)
+    with pytest.raises(BitScaleError) as caught:
+        hook_caller(kind)("rotate_api_key")
+    assert "the-new-one" not in repr(caught.value) + str(caught.value) + repr(caught.value.fields())
 
 
 @pytest.mark.parametrize("kind", KINDS)

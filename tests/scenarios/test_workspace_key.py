@@ -257,7 +257,7 @@ def test_two_processes_with_one_key_get_through_without_a_storm(hints: str) -> N
     def process(config: Any) -> None:
         with Client(config) as client:
             client._pacer = pacing.Pacer()
-            client._pacer.limit_to(None, 5.0)
+            client._pacer.limit_to(None, client.contract.assumed_per_second)
             seen.extend(client.get_workspace().id for _ in range(jobs))
 
     with Emulator(contract="workspace-key", rate_limit=(5, 1.0), rate_limit_hints=hints) as emulator:
@@ -269,7 +269,8 @@ def test_two_processes_with_one_key_get_through_without_a_storm(hints: str) -> N
             thread.join(60)
         refused = [request for request in emulator.control.requests() if request["status"] == 429]
     assert len(seen) == 2 * jobs
-    assert len(refused) <= jobs
+    # Who is told of the limit learns of the other; who is not meets him by a few 429s, and gives way.
+    assert len(refused) <= 5
 
 
 def test_an_impatient_poll_is_told_to_come_back(open_client: Opener) -> None:
@@ -281,3 +282,33 @@ def test_an_impatient_poll_is_told_to_come_back(open_client: Opener) -> None:
             with pytest.raises(RateLimitedError):
                 client("send", call, patient=False)
         assert len(emulator.control.requests()) == 1
+
+
+def test_a_try_that_sends_nothing_leaves_the_record_of_a_paid_run_alone(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, emulator)
+    arguments: dict[str, Any] = {"inputs": JANE}
+    run = TaskRun(
+        lambda: RunGridOperator(
+            task_id="enrich", grid_id=GRID_ID, deferrable=False, poll_interval=0.1, **arguments
+        )
+    )
+    run.store.crash_after = "submitted"
+    with pytest.raises(Crash):
+        run.attempt()
+    run.store.crash_after = None
+    arguments |= {"inputs": {"Full Name": "Somebody Else"}, "webhook_url": "https://hooks.example.com/b"}
+    with pytest.raises(exceptions.UnsupportedError):
+        run.attempt()
+    arguments |= {"inputs": JANE, "webhook_url": None}
+    assert run.attempt()["outputs"]
+    assert len(posts(emulator)) == 1
+
+
+def test_an_input_that_a_row_leaves_out_is_mentioned(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(monkeypatch, emulator)
+    assert task(inputs={"Full Name": "Jane Doe"}).attempt()["outputs"]
+    assert "no value for company" in "".join(capsys.readouterr())

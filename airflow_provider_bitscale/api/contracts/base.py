@@ -17,8 +17,6 @@ from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Wor
 
 T = TypeVar("T")
 
-# How long a caller who does not say waits for the end of a synchronous run.
-SYNC_RUN_TIMEOUT = 900.0
 RUN_IN_DOUBT = "the run may have been started and paid for, or not"
 _USER_AGENT = f"airflow-provider-bitscale/{__version__}"
 
@@ -34,8 +32,8 @@ class Contract(ABC):
 
     name: ClassVar[str]
     key_header: ClassVar[str]
-    requests_per_second: ClassVar[float | None]
-    """The rate to keep until the server's own headers tell more; None for none."""
+    assumed_per_second: ClassVar[float | None]
+    """Requests a second to keep to until the server's own headers tell more; None for no such limit."""
     needs_recipe: ClassVar[bool]
     """Whether inputs are named by a run recipe, without which no run may be submitted."""
 
@@ -86,7 +84,8 @@ class Contract(ABC):
         :param inputs: values by the keys that this contract has: see its class.
         :param output_columns: column ids.
         :param recipe: of the grid; needed where ``needs_recipe``.
-        :raises InvalidRequestError: the inputs are not a JSON object, or not those of the recipe.
+        :param timeout: seconds that the caller would wait for the answer, in sync mode for the run's end.
+        :raises InvalidRequestError: the inputs are not a JSON object, or might be billed as a blank row.
         """
 
     @abstractmethod
@@ -101,9 +100,10 @@ class Contract(ABC):
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
         """The calls that tell whom the key belongs to, and the workspace it works in, as far as there are."""
 
-    @abstractmethod
-    def sync_answer_timeout(self, patience: float) -> float:
-        """Seconds to wait for the answer to a synchronous run, by someone who waits so long for its end."""
+    @property
+    def _has_workspace_key(self) -> bool:
+        """Whether the key looks like that of a workspace."""
+        return self._config.api_key.startswith("sk-live-")
 
     @abstractmethod
     def hint_on_refused_key(self) -> str:

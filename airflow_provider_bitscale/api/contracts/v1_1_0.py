@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 from airflow_provider_bitscale.api import parsing
 from airflow_provider_bitscale.api.call import Call
-from airflow_provider_bitscale.api.config import V1_1_0, fits_header
+from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT, V1_1_0, fits_header
 from airflow_provider_bitscale.api.contracts.base import (
     RUN_IN_DOUBT,
-    SYNC_RUN_TIMEOUT,
     Contract,
     run_body,
     search_query,
@@ -25,7 +24,7 @@ class DocumentedContract(Contract):
 
     name: ClassVar[str] = V1_1_0
     key_header: ClassVar[str] = "api_key"
-    requests_per_second: ClassVar[float | None] = None
+    assumed_per_second: ClassVar[float | None] = None
     needs_recipe: ClassVar[bool] = False
 
     def get_current_user(self) -> Call[User]:
@@ -84,7 +83,7 @@ class DocumentedContract(Contract):
             headers=self._workspace_header(),
             body=body,
             doubt=RUN_IN_DOUBT,
-            timeout=SYNC_RUN_TIMEOUT if timeout is None and mode == "sync" else timeout,
+            timeout=DEFAULT_SYNC_TIMEOUT if timeout is None and mode == "sync" else timeout,
             grid_id=grid_id,
         )
 
@@ -107,13 +106,9 @@ class DocumentedContract(Contract):
         workspace = None if self._config.workspace_id is None else self.get_workspace()
         return self.get_current_user(), workspace
 
-    def sync_answer_timeout(self, patience: float) -> float:
-        """As long as the run takes."""
-        return patience
-
     def hint_on_refused_key(self) -> str:
         """Workspace keys have a look of their own."""
-        if self._config.api_key.startswith("sk-"):
+        if self._has_workspace_key:
             return (
                 "It looks like the key of a workspace, which travels in another header: "
                 "api_contract 'workspace-key' is the likely cure."

@@ -34,7 +34,7 @@ class WorkspaceKeyContract(Contract):
 
     name: ClassVar[str] = WORKSPACE_KEY
     key_header: ClassVar[str] = "X-API-KEY"
-    requests_per_second: ClassVar[float | None] = 5.0
+    assumed_per_second: ClassVar[float | None] = 5.0
     needs_recipe: ClassVar[bool] = True
 
     def get_current_user(self) -> Call[User]:
@@ -84,7 +84,8 @@ class WorkspaceKeyContract(Contract):
         """``POST /grids/:gridId/run``.
 
         What the server does with a label that it does not know is not documented. It may well run, and
-        bill, a blank row: such a request does not leave.
+        bill, a blank row: such a request does not leave, nor does one without any value. A synchronous run is
+        waited for until BitScale answers: to hang up earlier is to lose the id of a run that is paid for.
         """
         if webhook_url is not None:
             raise self._unsupported("webhook_url", "wait for the run, or poll it")
@@ -95,12 +96,14 @@ class WorkspaceKeyContract(Contract):
                 f"{', '.join(map(repr, unknown))}: no input of the grid, and might be billed as a blank row; "
                 f"its run recipe lists {', '.join(map(repr, labels)) or 'none'}"
             )
+        if all(value is None or not str(value).strip() for value in inputs.values()):
+            raise InvalidRequestError("no input has a value: a blank row would be paid for")
         return self._call(
             "POST /grids/{grid_id}/run",
             answers.parse_accepted_run,
             body=body,
             doubt=RUN_IN_DOUBT,
-            timeout=SYNC_ANSWER_TIMEOUT if timeout is None and mode == "sync" else timeout,
+            timeout=SYNC_ANSWER_TIMEOUT if mode == "sync" else timeout,
             grid_id=grid_id,
         )
 
@@ -117,13 +120,9 @@ class WorkspaceKeyContract(Contract):
         """The workspace of the key."""
         return None, self.get_workspace()
 
-    def sync_answer_timeout(self, patience: float) -> float:
-        """Until BitScale answers: to hang up earlier is to lose the id of a run that is paid for."""
-        return SYNC_ANSWER_TIMEOUT
-
     def hint_on_refused_key(self) -> str:
         """Workspace keys have a look of their own."""
-        if self._config.api_key.startswith("sk-"):
+        if self._has_workspace_key:
             return "It looks like the key of a workspace, as it should; it may have been rotated."
         return (
             "It does not look like the key of a workspace, which begins with sk-live-. A person's key goes "

@@ -1,6 +1,6 @@
 """Pure: from the answers to a workspace key to the same records as those of v1.1.0.
 
-Each answer is brought into the documented form, which is then read; ``raw`` keeps it as it came.
+Each answer is brought into the form of v1.1.0, which is then read; ``raw`` keeps it as it came.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def parse_recipe(payload: Any) -> RunRecipe:
         grid_id=fields.text(data, "grid_id"),
         grid_name=fields.text(data, "grid_name"),
         inputs=tuple(inputs),
-        output_columns=tuple(_column(item) for item in columns),
+        # A run does not depend on these: what cannot be read must not keep one from being submitted.
+        output_columns=tuple(_column(item) for item in columns if _has_id(item)),
         raw=data,
     )
 
@@ -62,14 +63,17 @@ def parse_recipe(payload: Any) -> RunRecipe:
 def parse_polled_run(payload: Any, run_id: str) -> Run:
     """Read the answer to a poll of a run, which may leave out its id."""
     data = fields.json_object(payload)
-    run = parsing.parse_run(_documented_run(data))
+    if not isinstance(data.get("outputs") or {}, Mapping):
+        # Rather asked for again, for as long as there is patience, than taken for a run that found nothing.
+        raise ValueError("the outputs are no JSON object")
+    run = parsing.parse_run(_in_form_of_v1_1_0(data))
     return replace(run, run_id=run.run_id or run_id, raw=data)
 
 
 def parse_accepted_run(payload: Any) -> Run:
     """Read the answer to a POST that was paid for."""
     data = fields.json_object(payload)
-    return replace(parsing.parse_accepted_run(_documented_run(data)), raw=data)
+    return replace(parsing.parse_accepted_run(_in_form_of_v1_1_0(data)), raw=data)
 
 
 def parse_api_key(payload: Any) -> str:
@@ -77,7 +81,7 @@ def parse_api_key(payload: Any) -> str:
     return fields.required_text(fields.json_object(payload), "api_key")
 
 
-def _documented_run(data: Json) -> Json:
+def _in_form_of_v1_1_0(data: Json) -> Json:
     outputs, names = _outputs(data.get("outputs"))
     return {
         **data,
@@ -102,6 +106,11 @@ def _with_id(column: Any) -> Any:
     if isinstance(column, Mapping) and not column.get("id"):
         return {**column, "id": column.get("key")}
     return column
+
+
+def _has_id(column: Any) -> bool:
+    column = _with_id(column)
+    return isinstance(column, Mapping) and bool(fields.text(column, "id"))
 
 
 def _column(payload: Any) -> Column:
