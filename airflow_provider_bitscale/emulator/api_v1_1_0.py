@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from airflow_provider_bitscale.emulator.answers import draw
 from airflow_provider_bitscale.emulator.contract import Contract
 from airflow_provider_bitscale.emulator.errors import (
     FORBIDDEN,
@@ -20,7 +21,6 @@ from airflow_provider_bitscale.emulator.errors import (
     error_body,
 )
 from airflow_provider_bitscale.emulator.rate_limit import HEADERS
-from airflow_provider_bitscale.emulator.replies import NULL_UNTIL_TRUE
 from airflow_provider_bitscale.emulator.routing import Call, Endpoint, Result
 from airflow_provider_bitscale.emulator.seed import (
     API_KEY,
@@ -31,7 +31,7 @@ from airflow_provider_bitscale.emulator.seed import (
     Grid,
     Workspace,
 )
-from airflow_provider_bitscale.emulator.state import QUEUED, Run, World, prefixed_run_id, timestamp
+from airflow_provider_bitscale.emulator.state import QUEUED, Run, World, timestamp
 from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_request
 
 
@@ -237,6 +237,11 @@ def _grid(call: Call) -> Grid:
     return grid
 
 
+def run_id(seed: int, ordinal: int) -> str:
+    """Return the id of a run in the form of the document's ``run_xyz789``."""
+    return f"run_{draw(seed, 'run', ordinal):016x}"
+
+
 def _limited_as(_world: World, headers: Mapping[str, str]) -> str:
     return headers.get("api_key", "")
 
@@ -254,11 +259,11 @@ CONTRACT = Contract(
     ),
     api_key=API_KEY,
     connection_extra={"workspace_id": WORKSPACE_ID},
-    run_id=prefixed_run_id,
+    run_id=run_id,
     answer_run=_answer_run,
     limited_as=_limited_as,
     rate_limit_hints=HEADERS,
     bounded_sync=False,
     blank_misses=False,
-    null_until_true=NULL_UNTIL_TRUE,
+    null_until_true=("outputs", "credits", "error", "started_at", "completed_at"),
 )

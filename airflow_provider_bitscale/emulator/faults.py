@@ -7,25 +7,12 @@ run, not for a request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
 from airflow_provider_bitscale.emulator.answers import draw_fraction
-
-ENDPOINTS = (
-    "get_current_user",
-    "list_workspaces",
-    "get_workspace",
-    "list_grids",
-    "get_grid",
-    "get_run_recipe",
-    "run_grid",
-    "get_run",
-    "rotate_api_key",
-)
-"""The endpoints of all contracts; what has the same purpose has the same name in each."""
 
 
 class Stage(Enum):
@@ -168,7 +155,7 @@ _NONE = Strikes()
 class FaultBook:
     """The faults in force, in the order they were added; only ``endpoints`` can be struck by name."""
 
-    def __init__(self, seed: int, endpoints: tuple[str, ...] = ENDPOINTS) -> None:
+    def __init__(self, seed: int, endpoints: Collection[str]) -> None:
         self._seed = seed
         self._on = Check(f"null or one of {', '.join(endpoints)}", _or_none(endpoints.__contains__))
         self._rolls = 0

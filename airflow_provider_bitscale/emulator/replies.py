@@ -22,8 +22,6 @@ UNKNOWN_FIELD = "a_field_of_a_later_version"
 
 _JSON: Headers = (("Content-Type", "application/json"),)
 _NULLABLE = ("avatar_url", "description", "started_at", "completed_at")
-NULL_UNTIL_TRUE = ("outputs", "credits", "error", "started_at", "completed_at")
-"""The fields of a run's answer under v1.1.0 that ``null_fields`` shows before they have a value."""
 
 # Maps by column id, label or header, not objects with fields: a further key would be a further column.
 _MAPS = ("outputs", "inputs", "headers")
@@ -101,7 +99,7 @@ def after_work(fault: Fault, reply: Reply) -> Reply | None:
 def bend_fields(
     document: dict[str, Any],
     faults: Sequence[Fault],
-    null_until_true: Sequence[str] = NULL_UNTIL_TRUE,
+    null_until_true: Sequence[str],
 ) -> dict[str, Any]:
     """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields.
 

@@ -39,11 +39,6 @@ _CHEAPEST_RUN = 8
 _COST_SPREAD = 9
 
 
-def prefixed_run_id(seed: int, ordinal: int) -> str:
-    """Return the id of a run in the form of the document's ``run_xyz789``."""
-    return f"run_{draw(seed, 'run', ordinal):016x}"
-
-
 @dataclass(frozen=True)
 class Fate:
     """How a run shall end: as seeded (the default), failed with a message, or not at all."""
@@ -141,7 +136,7 @@ class World:
         run_seconds: tuple[float, float],
         run_limit: int | None,
         grids: Iterable[Grid] = GRIDS,
-        run_id: Callable[[int, int], str] = prefixed_run_id,
+        run_id: Callable[[int, int], str],
         miss_rate: float = 0.0,
         blank_misses: bool = False,
     ) -> None:

@@ -17,13 +17,8 @@ from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.task_state import generation_of, ledger_of, remember_success
-from airflow_provider_bitscale.runs.inputs import (
-    input_columns,
-    resolve_inputs,
-    resolve_output_columns,
-    unfilled_inputs,
-    unique_names,
-)
+from airflow_provider_bitscale.runs.grid_form import GridForm
+from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.ledger import (
     INTENT,
     WAY_OUT,
@@ -216,11 +211,9 @@ class RunGridOperator(BaseOperator):
     def _submit(self, context: Context, fingerprint: str) -> dict[str, Any]:
         """Check everything, write down the intent, POST, write down the id, wait."""
         client = self.hook.client
-        grid = client.get_grid(self.grid_id)
-        output_columns = resolve_output_columns(grid, self.output_columns, validate=self.validate_inputs)
-        recipe = client.needed_recipe(self.grid_id)
-        inputs = resolve_inputs(grid, self.inputs, recipe, validate=self.validate_inputs)
-        if unfilled := unfilled_inputs(recipe, inputs):
+        form = GridForm.ask(client, self.grid_id, self.output_columns, validate=self.validate_inputs)
+        inputs = form.inputs_of(self.inputs)
+        if unfilled := form.unfilled(inputs):
             self.log.warning(
                 "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
             )
@@ -232,8 +225,8 @@ class RunGridOperator(BaseOperator):
             fingerprint=fingerprint,
             grid_id=self.grid_id,
             deadline=time.time() + self.timeout,
-            column_names=unique_names(grid) if self.key_outputs_by == "name" else {},
-            input_columns=input_columns(grid),
+            column_names=unique_names(form.grid) if self.key_outputs_by == "name" else {},
+            input_columns=input_columns(form.grid),
         )
         intent = Intent(ledger, record)
         try:
@@ -241,10 +234,10 @@ class RunGridOperator(BaseOperator):
                 self.grid_id,
                 inputs,
                 mode=self.mode,
-                output_columns=output_columns,
+                output_columns=form.output_columns,
                 webhook_url=self.webhook_url,
                 timeout=self.timeout if self.mode == "sync" else None,
-                recipe=recipe,
+                recipe=form.recipe,
                 journal=intent,
             )
         except errors.AmbiguousSubmitError as error:

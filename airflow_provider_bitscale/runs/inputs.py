@@ -66,12 +66,6 @@ def resolve_output_columns(
     return [column_id for column_id in ids if column_id is not None]
 
 
-def unfilled_inputs(recipe: RunRecipe | None, inputs: Mapping[str, Any]) -> list[str]:
-    """Labels of a recipe that a row has no value for. Whether they are required, nobody tells."""
-    labels = () if recipe is None else recipe.inputs
-    return [label for label in labels if inputs.get(label) in (None, "")]
-
-
 def input_columns(grid: Grid) -> list[str]:
     """Ids of the columns that a run takes, and may echo, as far as the grid tells."""
     return [column.id for column in grid.columns if column.is_input]

@@ -52,7 +52,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
     return set_connection
 
 
-def posts(emulator: Emulator) -> list[dict[str, Any]]:
+def posted_bodies(emulator: Emulator) -> list[dict[str, Any]]:
     """The bodies of all runs asked for, in order."""
     wire = emulator.control.requests()
     return [json.loads(request["body"]) for request in wire if request["method"] == "POST"]

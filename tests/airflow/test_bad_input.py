@@ -16,7 +16,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.conftest import posts
+from tests.airflow.conftest import posted_bodies
 from tests.airflow.harness import TaskRun
 
 NAME = {"Full Name": "Jane Doe"}
@@ -103,7 +103,7 @@ def test_what_needs_rendering_is_refused_at_run_time_before_the_post(
     with pytest.raises(api.InvalidRequestError, match=message) as caught:
         run.attempt()
     assert isinstance(caught.value, AirflowFailException)
-    assert (posts(emulator), run.store.values) == ([], {})
+    assert (posted_bodies(emulator), run.store.values) == ([], {})
 
 
 def test_references_to_other_tasks_pass_at_parse_time() -> None:
@@ -172,7 +172,7 @@ def test_an_unknown_grid_is_refused_before_the_post(emulator: Emulator) -> None:
     with pytest.raises(api.NotFoundError, match="GRID_NOT_FOUND") as caught:
         run.attempt()
     assert isinstance(caught.value, AirflowFailException)
-    assert (posts(emulator), run.store.values) == ([], {})
+    assert (posted_bodies(emulator), run.store.values) == ([], {})
 
 
 def _assert_refused(emulator: Emulator, message: str, **arguments: Any) -> None:
@@ -180,7 +180,7 @@ def _assert_refused(emulator: Emulator, message: str, **arguments: Any) -> None:
     with pytest.raises(api.InvalidRequestError, match=message) as caught:
         run.attempt()
     assert isinstance(caught.value, AirflowFailException)
-    assert (posts(emulator), run.store.values) == ([], {})
+    assert (posted_bodies(emulator), run.store.values) == ([], {})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.airflow.conftest import Connect, posts
+from tests.airflow.conftest import Connect, posted_bodies
 
 Check = Callable[[], tuple[bool, str]]
 
@@ -53,7 +53,7 @@ def test_it_says_who_and_what_was_found_or_what_is_wrong(
     assert found[1] in message
     assert emulator.api_key not in message
     assert "wrong-key" not in message
-    assert posts(emulator) == []
+    assert posted_bodies(emulator) == []
 
 
 def test_a_server_that_is_down_is_an_answer_too(emulator: Emulator, connect: Connect) -> None:

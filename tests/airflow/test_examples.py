@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
-from tests.airflow.conftest import EXAMPLES, RunDag, posts
+from tests.airflow.conftest import EXAMPLES, RunDag, posted_bodies
 
 FILES = sorted(EXAMPLES.glob("bitscale_*.py"))
 ADA = "ada.lovelace@analyticalengines.com"
@@ -41,7 +41,7 @@ def test_one_row_deferrable(run_dag: RunDag, emulator: Emulator) -> None:
     assert dag.states == {"enrich": "success", "report": "success"}
     result = dag.xcom("enrich")
     assert dag.xcom("report") == f"{result['outputs']['Enriched Email']}, found by {result['run_id']}"
-    [post] = posts(emulator)
+    [post] = posted_bodies(emulator)
     assert "Ada {{ ds }} Lovelace" in post["inputs"].values()
 
 
@@ -52,7 +52,7 @@ def test_submit_then_collect(run_dag: RunDag, emulator: Emulator) -> None:
     assert result["run_id"] == receipt["run_id"]
     assert result["status"] == "completed"
     assert result["outputs"]["Full Name"] == "Alan Turing"
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 def test_credits_gate(run_dag: RunDag, emulator: Emulator) -> None:
@@ -78,8 +78,8 @@ def test_enrich_csv(
     ]
     assert all(row["Enriched Email"] and row["LinkedIn URL"] for row in rows)
     assert sum(int(row["Credits"]) for row in rows) == credits_spent(emulator)
-    assert len(posts(emulator)) == emulator.control.state()["runs_paid"] == len(leads) == 8
+    assert len(posted_bodies(emulator)) == emulator.control.state()["runs_paid"] == len(leads) == 8
     # A lead whose name looks like a template is a lead with a strange name.
     assert rows[-1]["Full Name"] == "{{ ds }} Smith"
-    names = [post["inputs"]["3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"] for post in posts(emulator)]
+    names = [post["inputs"]["3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"] for post in posted_bodies(emulator)]
     assert sorted(names) == sorted(lead["name"] for lead in leads)

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.airflow.conftest import posts
+from tests.airflow.conftest import posted_bodies
 
 FULL_NAME = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"
 JANE = {FULL_NAME: "Jane Doe"}
@@ -77,7 +77,7 @@ def test_a_run_is_submitted_polled_and_waited_for(call: Call, emulator: Emulator
     done = call("wait_for_run", "grid_001", run.run_id, poll_interval=0.05, timeout=5)
     assert (done.status, done.outputs) == (api.RunStatus.COMPLETED, JANE)
     assert done.credits.consumed > 0
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @BOTH
@@ -138,7 +138,7 @@ def test_an_error_is_caught_by_every_name_it_has(
     assert type(error) is getattr(exceptions, name)
     assert isinstance(error, AirflowException)
     assert isinstance(error, AirflowFailException) is not retries_help
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 def test_every_error_of_the_api_has_an_airflow_twin() -> None:

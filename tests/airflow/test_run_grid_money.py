@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-from tests.airflow.conftest import Connect, posts
+from tests.airflow.conftest import Connect, posted_bodies
 from tests.airflow.harness import Crash, MemoryStore, TaskRun
 
 CONTRACTS = API_CONTRACTS
@@ -38,7 +38,7 @@ class Task(TaskRun):
         self.arguments = {"inputs": INPUTS, "deferrable": False, "poll_interval": 0.05, **arguments}
         super().__init__(
             lambda: RunGridOperator(task_id="enrich", grid_id="grid_001", **self.arguments),
-            MemoryStore(lambda: len(posts(emulator))),
+            MemoryStore(lambda: len(posted_bodies(emulator))),
         )
 
     def crash(self, **where: str) -> None:
@@ -108,7 +108,7 @@ def test_a_lost_answer_is_ambiguous_and_never_posted_again(
     task.clear()
     with pytest.raises(api.AmbiguousSubmitError):
         task.attempt()
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 def test_who_prefers_to_pay_twice_gets_a_retry_that_submits_anew(emulator: Emulator) -> None:
@@ -131,7 +131,7 @@ def test_who_prefers_to_pay_twice_gets_a_retry_that_submits_anew(emulator: Emula
 def test_what_was_not_processed_is_sent_again(fault: dict[str, Any], emulator: Emulator) -> None:
     emulator.control.add_fault(**fault, on="run_grid", times=1)
     assert Task(emulator).attempt()["status"] == "completed"
-    assert (paid(emulator), len(posts(emulator))) == (1, 2)
+    assert (paid(emulator), len(posted_bodies(emulator))) == (1, 2)
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 422])
@@ -156,7 +156,7 @@ def test_a_retry_waits_on_for_the_run_that_is_still_going(
         assert task.record["phase"] == "submitted"
     emulator.control.finish_run(task.record["run_id"])
     assert task.attempt()["run_id"] == task.record["run_id"]
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @pytest.mark.parametrize("arguments", WAITS)
@@ -174,7 +174,7 @@ def test_a_run_that_bitscale_reports_as_failed_is_submitted_anew(
             task.attempt()
         assert task.record is None
     assert task.attempt()["status"] == "completed"
-    assert len(posts(emulator)) == 2
+    assert len(posted_bodies(emulator)) == 2
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_changed_inputs_are_another_run(change: dict[str, Any], emulator: Emulat
     task.crash(crash_after="submitted")
     task.arguments.update(change)
     task.attempt()
-    assert len(posts(emulator)) == 2
+    assert len(posted_bodies(emulator)) == 2
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_what_does_not_change_the_purchase_does_not_pay_again(
     task.crash(crash_after="submitted")
     task.arguments.update(change)
     assert task.attempt()["status"] == "completed"
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @pytest.mark.parametrize("contract", [V1_1_0])
@@ -245,10 +245,10 @@ def test_a_clear_of_what_never_got_its_result_collects_it(
     emulator.control.finish_run(task.record["run_id"])
     task.clear()
     assert task.attempt()["status"] == "completed"
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
     task.clear()
     task.attempt()
-    assert len(posts(emulator)) == 2, "now it has succeeded: a clear runs it anew"
+    assert len(posted_bodies(emulator)) == 2, "now it has succeeded: a clear runs it anew"
 
 
 @pytest.mark.parametrize("arguments", WAITS)
@@ -266,7 +266,7 @@ def test_a_refusal_while_waiting_keeps_the_record(
     assert isinstance(caught.value, AirflowFailException)
     task.clear()
     assert task.attempt()["run_id"] == task.record["run_id"]
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 def test_the_deadline_is_set_at_submission_and_kept_by_a_retry(emulator: Emulator) -> None:
@@ -294,4 +294,4 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(stored: Any, emulato
     task.store.values["bitscale_run"] = json.dumps(stored)
     with pytest.raises(api.AmbiguousSubmitError, match="cannot be read"):
         task.attempt()
-    assert posts(emulator) == []
+    assert posted_bodies(emulator) == []

@@ -12,7 +12,7 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
-from tests.airflow.conftest import Connect, posts
+from tests.airflow.conftest import Connect, posted_bodies
 from tests.airflow.harness import Crash, TaskRun
 
 CONTRACTS = API_CONTRACTS
@@ -113,7 +113,7 @@ def test_every_path_returns_the_same_and_pays_once(path: Path, emulator: Emulato
         assert (result[moment] is None) == (is_sync or told is None)
         assert result[moment] is None or result[moment].endswith("+00:00")
     assert emulator.control.state()["runs_paid"] == 1
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -127,7 +127,7 @@ def test_without_waiting_the_id_and_status_come_at_once(deferrable: bool, emulat
     assert run.triggers == []
     again = run.attempt()
     assert again["run_id"] == result["run_id"]
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @pytest.mark.parametrize("path", SUBMITTING_PATHS)
@@ -154,7 +154,7 @@ def test_polls_that_do_not_get_through_are_repeated(path: Path, emulator: Emulat
         emulator.control.add_fault(kind, on="get_run", times=1)
     emulator.control.add_fault("status", on="get_run", status=502, body="<html>Bad Gateway</html>", times=1)
     assert path()["outputs"] == OUTPUTS
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @pytest.mark.parametrize("path", SUBMITTING_PATHS)
@@ -181,7 +181,7 @@ def test_outputs_are_keyed_as_asked(
 @pytest.mark.parametrize("contract", [V1_1_0])
 def test_names_go_onto_the_wire_as_ids(emulator: Emulator) -> None:
     through_worker(inputs={**JANE, "Employees": None}, webhook_url="https://hooks.example.com/b?x=1")
-    assert posts(emulator) == [
+    assert posted_bodies(emulator) == [
         {
             "mode": "async",
             "inputs": {FULL_NAME: "Jane Doe", "7c2b0f4a-1d3e-4a9c-b567-de8f90ab1234": "Acme Corp"},
@@ -198,7 +198,7 @@ def test_names_go_onto_the_wire_as_ids(emulator: Emulator) -> None:
 def test_without_validation_bitscale_itself_judges(emulator: Emulator) -> None:
     with pytest.raises(api.InvalidRequestError, match="has no column no-such-column"):
         through_worker(validate_inputs=False, inputs={**JANE, "no-such-column": "x"})
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
     by_id = {"validate_inputs": False, "key_outputs_by": "id", "output_columns": None}
     through_worker(inputs={FULL_NAME: "Jane Doe"}, **by_id)
     assert [wire["path"] for wire in emulator.control.requests()].count("/api/v1/grids/grid_001") == 2
@@ -225,7 +225,7 @@ def test_too_few_credits_stop_a_run_before_the_post(emulator: Emulator) -> None:
     ) as caught:
         run.attempt()
     assert isinstance(caught.value, AirflowFailException)
-    assert posts(emulator) == []
+    assert posted_bodies(emulator) == []
     emulator.control.set_credits(50)
     assert run.attempt()["status"] == "completed"
 
@@ -280,4 +280,4 @@ def test_a_connection_without_a_workspace_is_named_before_the_post(
         with pytest.raises(api.ConfigurationError, match="workspace_id is not set"):
             run.attempt()
         assert run.store.values == {}
-    assert posts(emulator) == []
+    assert posted_bodies(emulator) == []

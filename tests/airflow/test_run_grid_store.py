@@ -12,7 +12,7 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
-from tests.airflow.conftest import posts
+from tests.airflow.conftest import posted_bodies
 from tests.airflow.harness import FakeTaskInstance, MemoryStore, fire
 
 CONTRACTS = API_CONTRACTS
@@ -59,7 +59,7 @@ def test_a_record_that_went_while_the_task_was_deferred_costs_nothing(emulator: 
     store.values.clear()
     result = operator(deferrable=True).execute_complete(context(store), event)
     assert result["outputs"][ENRICHED_EMAIL]
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 def test_without_record_and_result_a_retry_must_not_submit(emulator: Emulator) -> None:
@@ -75,7 +75,7 @@ def test_a_run_that_bitscale_has_forgotten_is_told_with_the_way_out(emulator: Em
     emulator.control.reset()
     with pytest.raises(api.NotFoundError, match="delete the key 'bitscale_run'"):
         operator(deferrable=False).execute(context(store))
-    assert posts(emulator) == []
+    assert posted_bodies(emulator) == []
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["triggerer", "worker"])

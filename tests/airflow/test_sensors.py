@@ -21,7 +21,7 @@ from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.conftest import Connect, posts
+from tests.airflow.conftest import Connect, posted_bodies
 from tests.airflow.harness import TaskRun
 from tests.api.clients import jane
 
@@ -92,7 +92,7 @@ def test_a_run_that_does_not_complete(end: str, soft_fail: bool, mode: str, emul
     with pytest.raises(AirflowSkipException if soft_fail else error) as caught:
         task.attempt()
     assert soft_fail or message in str(caught.value)
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @IN_EVERY_MODE
@@ -125,7 +125,7 @@ def test_a_completed_run_is_the_xcom_that_the_operator_gives(
     expected = TaskRun(lambda: operator).attempt()
     task = waiting_for_run(mode, expected["run_id"], soft_fail=soft_fail)
     assert task.attempt() == expected
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @IN_EVERY_MODE

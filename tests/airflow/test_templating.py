@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
-from tests.airflow.conftest import FIXTURE_DAGS, RunDag, posts
+from tests.airflow.conftest import FIXTURE_DAGS, RunDag, posted_bodies
 
 HOSTILE = "{{ ds }} {% for x in y %} {# note #} Smith"
 NAME, COMPANY = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890", "7c2b0f4a-1d3e-4a9c-b567-de8f90ab1234"
@@ -46,7 +46,7 @@ def test_data_is_never_rendered(run_dag: RunDag, connection_in_database: str, em
         task_id: [" | ".join(row.values()) for row in rows] for task_id, rows in SENT.items()
     }  # the grid's formula shows its inputs
     assert {task_id: [row["Label"] for row in rows] for task_id, rows in outputs.items()} == label
-    sent = sorted(str(post["inputs"]) for post in posts(emulator))
+    sent = sorted(str(post["inputs"]) for post in posted_bodies(emulator))
     assert sent == sorted(str(row) for rows in SENT.values() for row in rows)
     assert [list(row) for row in outputs["columns_and_connection"]] == [["Label"]]
 
@@ -61,11 +61,11 @@ def test_a_retry_collects_the_run_that_an_earlier_try_paid_for(run_dag: RunDag, 
     dag = run_dag(FIXTURE_DAGS, "retries")
     assert dag.xcom("outputs") == ["Jane Doe"]
     assert [ti.try_number for ti in dag.run.get_task_instances(state=None) if ti.task_id == "enrich"] == [2]
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 def test_a_retry_submits_anew_what_bitscale_reports_as_failed(run_dag: RunDag, emulator: Emulator) -> None:
     emulator.control.add_fault("run_fails", times=1)
     dag = run_dag(FIXTURE_DAGS, "retries")
     assert dag.xcom("outputs") == ["Jane Doe"]
-    assert len(posts(emulator)) == 2
+    assert len(posted_bodies(emulator)) == 2

@@ -16,7 +16,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-from tests.airflow.conftest import Connect, posts
+from tests.airflow.conftest import Connect, posted_bodies
 from tests.airflow.harness import fire, recreated
 from tests.api.clients import jane, polls
 
@@ -120,7 +120,7 @@ def test_a_restart_does_not_move_the_deadline(emulator: Emulator) -> None:
         asyncio.run(interrupted(trigger))
     assert fire(trigger)["outcome"] == "timed_out"
     assert 0 <= time.time() - deadline < 1
-    assert len(posts(emulator)) == 1
+    assert len(posted_bodies(emulator)) == 1
 
 
 @pytest.mark.parametrize("during", ["the first pause", "a poll", "the wait between polls"])

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.emulator import replies
+from airflow_provider_bitscale.emulator.api_v1_1_0 import CONTRACT
 from airflow_provider_bitscale.emulator.faults import FaultBook, Stage
+
+ENDPOINTS = tuple(endpoint.name for endpoint in CONTRACT.endpoints)
 
 
 def book(*faults: dict[str, Any], now: float = 0.0) -> FaultBook:
-    a_book = FaultBook(seed=0)
+    a_book = FaultBook(0, ENDPOINTS)
     for fault in faults:
         fields = dict(fault)
         a_book.add(fields.pop("kind"), fields, now)
@@ -45,7 +48,7 @@ def test_a_fault_for_some_seconds_ends() -> None:
 
 def test_chance_is_seeded() -> None:
     def pattern(seed: int) -> list[bool]:
-        a_book = FaultBook(seed)
+        a_book = FaultBook(seed, ENDPOINTS)
         a_book.add("empty", {"probability": 0.3}, 0.0)
         return [a_book.strike("get_run", 0.0).answer is not None for _ in range(400)]
 
@@ -133,7 +136,7 @@ def test_only_endpoints_of_the_contract_can_be_named() -> None:
 )
 def test_wrong_faults_are_told(kind: str, fields: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        FaultBook(0).add(kind, fields, 0.0)
+        FaultBook(0, ENDPOINTS).add(kind, fields, 0.0)
 
 
 REPLY = replies.json_reply(200, {"id": "x", "n": 1})
@@ -289,5 +292,8 @@ NEW = {"since": "1.2.0"}
 def test_bent_fields(fault: dict[str, Any], answer: dict[str, Any], bent: dict[str, Any]) -> None:
     endpoint = "run_grid" if fault["kind"] == "hostile_poll_url" else "get_run"
     before = json.dumps(answer)
-    assert replies.bend_fields(answer, book(fault).strike(endpoint, 0.0).fields) == bent
+    assert (
+        replies.bend_fields(answer, book(fault).strike(endpoint, 0.0).fields, CONTRACT.null_until_true)
+        == bent
+    )
     assert json.dumps(answer) == before

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.emulator.api_v1_1_0 import poll_answer, sync_answer
+from airflow_provider_bitscale.emulator.api_v1_1_0 import CONTRACT, poll_answer, sync_answer
 from airflow_provider_bitscale.emulator.errors import ApiError
 from airflow_provider_bitscale.emulator.seed import (
     COMPANY,
@@ -25,7 +25,14 @@ START = 1_713_182_400.0  # 2024-04-15T12:00:00Z
 
 
 def world(**settings: Any) -> World:
-    return World(**{"seed": 0, "credits": 65_800, "run_seconds": (10.0, 10.0), "run_limit": None, **settings})
+    defaults = {
+        "seed": 0,
+        "credits": 65_800,
+        "run_seconds": (10.0, 10.0),
+        "run_limit": None,
+        "run_id": CONTRACT.run_id,
+    }
+    return World(**{**defaults, **settings})
 
 
 def accept(

@@ -1,0 +1,54 @@
+"""What a grid takes and gives, learned once for any number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api.models import Grid, RunRecipe
+from airflow_provider_bitscale.runs.inputs import resolve_inputs, resolve_output_columns
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.client import Client
+
+
+@dataclass(frozen=True)
+class GridForm:
+    """The form that a row is filled into before it is paid for.
+
+    :param recipe: what names the inputs, where column ids do not.
+    :param output_columns: ids of the columns wanted; None for all.
+    :param validate: whether to check values against the grid's columns, see :func:`resolve_inputs`.
+    """
+
+    grid: Grid
+    recipe: RunRecipe | None
+    output_columns: list[str] | None
+    validate: bool
+
+    @classmethod
+    def ask(
+        cls, client: Client, grid_id: str, output_columns: Sequence[str] | None, *, validate: bool
+    ) -> GridForm:
+        """Ask BitScale for it. Costs no credits.
+
+        :param output_columns: names or ids of the columns wanted; None for all.
+        :raises InvalidRequestError: naming every column that is unknown or not unique.
+        """
+        grid = client.get_grid(grid_id)
+        wanted = resolve_output_columns(grid, output_columns, validate=validate)
+        return cls(grid, client.needed_recipe(grid_id), wanted, validate)
+
+    def inputs_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a row, by the keys that a run takes.
+
+        :param row: values by column name or id.
+        :raises InvalidRequestError: naming every problem at once.
+        """
+        return resolve_inputs(self.grid, row, self.recipe, validate=self.validate)
+
+    def unfilled(self, inputs: Mapping[str, Any]) -> list[str]:
+        """Inputs of the recipe that have no value. Whether they are required, nobody tells."""
+        labels = () if self.recipe is None else self.recipe.inputs
+        return [label for label in labels if inputs.get(label) in (None, "")]
