@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 
-
 # How often a synchronous run is polled that BitScale has lost patience with.
 SYNC_POLL_INTERVAL = 5.0
 _ROTATED = (

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_bitscale.api import fields, parsing
 from airflow_provider_bitscale.api.models import Column, Grid, GridPage, Json, Run, RunRecipe, Workspace
 
-# The parts of an answer in which a list's total may stand.
+# What the length of a whole list may be called.
 _TOTAL_KEYS = ("total", "total_count")
 
 
