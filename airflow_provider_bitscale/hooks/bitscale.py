@@ -307,9 +307,9 @@ class BitScaleHook(Connected, BaseHook):
         try:
             with airflow_errors():
                 user, workspace = self.client.identify()
-        except AuthenticationError as error:
-            return False, f"{error}. {self.client.contract.hint_on_refused_key()}"
         except BitScaleError as error:
+            if _may_be_the_wrong_contract(error):
+                return False, f"{error}. {self.client.contract.hint_on_refused_key()}"
             return False, str(error)
         found = "Connected" if user is None else f"Connected as {user.name or user.id}"
         if workspace is None:
@@ -328,6 +328,12 @@ class BitScaleHook(Connected, BaseHook):
         except BitScaleError as error:
             return False, str(error)
         return await asyncio.to_thread(self.test_connection)
+
+
+def _may_be_the_wrong_contract(error: BitScaleError) -> bool:
+    # A server that speaks another contract does not know the path, or does not find the key where it looks.
+    unknown_path = error.status == 404 and error.code != "WORKSPACE_NOT_FOUND"
+    return unknown_path or isinstance(error, AuthenticationError)
 
 
 def _credits(workspace: Workspace) -> Credits:

@@ -101,6 +101,21 @@ def test_a_key_is_not_tried_elsewhere(emulator: Emulator, monkeypatch: pytest.Mo
     assert {name.lower() for name, _ in request["headers"]} & HEADERS[other] == set()
 
 
+def test_a_server_of_the_other_contract_is_recognised(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right key, the wrong contract: what every owner of a workspace key tries first."""
+    wrong = next(name for name in HEADERS if name != emulator.contract)
+    extra = {"api_contract": wrong} | ({"workspace_id": "ws_abc123"} if wrong == V1_1_0 else {})
+    connection = {**emulator.connection(), "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
+    good, said = BitScaleHook().test_connection()
+    assert not good
+    assert f"api_contract '{emulator.contract}'" in said
+    assert "likely cure" in said
+    assert emulator.api_key not in said
+
+
 @pytest.mark.parametrize("contract", [WORKSPACE_KEY])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_webhook_that_the_contract_may_not_have_is_not_asked_for(
