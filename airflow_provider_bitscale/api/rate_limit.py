@@ -19,6 +19,8 @@ UNTIL_AN_ANSWER = 0.02
 RESET_MARGIN = 0.01
 # Clocks this close are taken as equal: the Date header has whole seconds only.
 CLOCK_TOLERANCE = 2.0
+SKEW_PERIOD = 10.0
+_NEVER_SEEN = float("-inf")
 # A configured rate may be used in bursts of so many seconds' worth.
 BURST_SECONDS = 5.0
 # An assumed rate is not used up, so that requests which travel faster than others do not make six of five.
@@ -54,6 +56,9 @@ class RateLimit:
         self._used = 0
         self._reset_at: float | None = None
         self._clock_skew = 0.0
+        # By how much the server's clock looked ahead, at most, in this period and in the one before.
+        self._skew_lately = self._skew_before = _NEVER_SEEN
+        self._skew_period_ends = 0.0
         self._last_sent = 0.0
         self._blocked_until = 0.0
         self._limited_in_a_row = 0
@@ -66,6 +71,7 @@ class RateLimit:
             # The clock was set back: what was learned is about a time that has not come yet.
             self._last_sent = self._blocked_until = self._next_slot = now
             self._reset_at = None
+            self._skew_lately = self._skew_before = _NEVER_SEEN
         self._roll_over(now)
         return max(0.0, self._blocked_until - now, self._paced_delay(now), self._learned_delay(now))
 
@@ -176,10 +182,18 @@ class RateLimit:
         return min(remaining, limit - self._used)
 
     def _skew(self, now: float, headers: Mapping[str, str]) -> float:
-        """Seconds by which the server's clock is ahead of ours, as far as its Date header tells."""
+        """Seconds by which the server's clock is ahead of ours, as far as its Date header tells.
+
+        A late answer makes that clock look slow, and so do the parts of a second that the header leaves out:
+        of what was seen lately the most counts.
+        """
         date = _http_date(headers.get("Date"))
         if date is not None:
-            skew = date - now
+            if now >= self._skew_period_ends:
+                self._skew_before, self._skew_lately = self._skew_lately, _NEVER_SEEN
+                self._skew_period_ends = now + SKEW_PERIOD
+            self._skew_lately = max(self._skew_lately, date - now)
+            skew = max(self._skew_lately, self._skew_before)
             if abs(skew - self._clock_skew) > CLOCK_TOLERANCE:
                 self._clock_skew = 0.0 if abs(skew) <= CLOCK_TOLERANCE else skew
         return self._clock_skew

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from email.utils import formatdate
 
 import pytest
@@ -351,3 +352,17 @@ def test_an_assumed_rate_gives_way_to_others_and_comes_back() -> None:
     for at in range(200, 300):
         gap(at)
     assert gap(400) == pytest.approx(usual)
+
+
+def test_one_late_answer_says_nothing_about_the_clocks() -> None:
+    def dated(at: float, remaining: float) -> dict[str, str]:
+        return window(60, remaining, math.floor(at) + 1, Date=formatdate(int(NOW + at), usegmt=True))
+
+    limit = RateLimit()
+    ask(limit, 0.1, dated(0.1, 59))
+    limit.sent(NOW + 0.2)
+    limit.answered(NOW + 2.3, 200, dated(0.2, 58), jitter=0.0)
+    ask(limit, 3.5, dated(3.5, 59))
+    assert burst(limit, 3.6) == 29, "half a window at once, as ever"
+    ask(limit, 3.7, dated(3.7, 20))
+    assert limit.delay(NOW + 3.7) < 0.4, "the window ends at the full second, not two later"
