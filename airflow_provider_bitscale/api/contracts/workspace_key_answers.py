@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_bitscale.api import fields, parsing
-from airflow_provider_bitscale.api.models import Column, Grid, GridPage, Json, Run, RunRecipe, Workspace
+from airflow_provider_bitscale.api.models import Grid, GridPage, Json, Run, RunRecipe, Workspace
 
 # What the length of a whole list may be called.
 _TOTAL_KEYS = ("total", "total_count")
@@ -49,13 +49,17 @@ def parse_recipe(payload: Any) -> RunRecipe:
     body = fields.json_object(data.get("request_body"))
     inputs = fields.json_object(body.get("inputs"))
     outputs = data.get("output_columns")
-    columns = outputs if isinstance(outputs, list) else []
+    columns = [_with_id(item) for item in outputs] if isinstance(outputs, list) else []
     return RunRecipe(
         grid_id=fields.text(data, "grid_id"),
         grid_name=fields.text(data, "grid_name"),
         inputs=tuple(inputs),
         # A run does not depend on these: what cannot be read must not keep one from being submitted.
-        output_columns=tuple(_column(item) for item in columns if _has_id(item)),
+        output_columns=tuple(
+            parsing.parse_column(item)
+            for item in columns
+            if isinstance(item, Mapping) and fields.text(item, "id")
+        ),
         raw=data,
     )
 
@@ -106,15 +110,6 @@ def _with_id(column: Any) -> Any:
     if isinstance(column, Mapping) and not column.get("id"):
         return {**column, "id": column.get("key")}
     return column
-
-
-def _has_id(column: Any) -> bool:
-    column = _with_id(column)
-    return isinstance(column, Mapping) and bool(fields.text(column, "id"))
-
-
-def _column(payload: Any) -> Column:
-    return parsing.parse_column(_with_id(payload))
 
 
 def _total(payload: Json) -> int | None:
