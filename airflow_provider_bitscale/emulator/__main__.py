@@ -42,7 +42,15 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         default=(0.2, 0.5),
         metavar=("LOW", "HIGH"),
-        help="how long runs take, in seconds",
+        help="how long runs take, in seconds: log-normal between the two",
+    )
+    parser.add_argument(
+        "--slow-runs",
+        type=float,
+        nargs=2,
+        default=(0.0, 0.0),
+        metavar=("SHARE", "SECONDS"),
+        help="share of runs, from 0 to 1, that take so many seconds instead",
     )
     parser.add_argument(
         "--rate-limit",
@@ -89,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             credits=options.credits,
             run_seconds=tuple(options.run_seconds),
+            slow_runs=tuple(options.slow_runs),
             rate_limit=options.rate_limit,
             webhook_target=options.webhook_target,
             contract=options.contract,

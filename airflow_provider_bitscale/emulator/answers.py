@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 
@@ -40,6 +41,7 @@ _EMAIL_CONVENTIONS: tuple[Callable[[str, str], str], ...] = (
 )
 _LONGEST_LOCAL_PART = 64
 _LONGEST_DOMAIN_LABEL = 63
+_TWO_SIGMA_TO_0_AND_1 = NormalDist(mu=0.5, sigma=0.25)
 
 
 def draw(seed: int, *parts: object) -> int:
@@ -51,6 +53,21 @@ def draw(seed: int, *parts: object) -> int:
 def draw_fraction(seed: int, *parts: object) -> float:
     """Return a number in [0, 1) that is the same for the same seed and parts."""
     return (draw(seed, *parts) >> 11) / float(1 << 53)
+
+
+def draw_log_normal(low: float, high: float, seed: int, *parts: object) -> float:
+    """Return a number from ``low`` to ``high`` that is the same for the same seed and parts.
+
+    Log-normal around the geometric mean of the two, each two sigma away, the tails beyond them cut off;
+    uniform where ``low`` is 0, which has no logarithm.
+    """
+    fraction = draw_fraction(seed, *parts)
+    if low == 0:
+        return high * fraction
+    below, above = _TWO_SIGMA_TO_0_AND_1.cdf(0), _TWO_SIGMA_TO_0_AND_1.cdf(1)
+    way = _TWO_SIGMA_TO_0_AND_1.inv_cdf(below + (above - below) * fraction)
+    drawn: float = low * (high / low) ** way
+    return min(max(low, drawn), high)
 
 
 def work_email(name_column: str, company_column: str) -> Answer:

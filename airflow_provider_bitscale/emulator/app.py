@@ -64,6 +64,7 @@ class EmulatorApp:
             seed=settings.seed,
             credits=settings.credits,
             run_seconds=settings.run_seconds,
+            slow_runs=settings.slow_runs,
             run_limit=settings.run_limit,
             grids=(*GRIDS, *extra_grids(settings.extra_grids)),
             run_id=self._contract.run_id,

@@ -28,7 +28,9 @@ class Emulator:
         port: where to listen; 0 takes any free port.
         seed: same seed and same inputs give the same answers, costs and durations.
         credits: credits remaining in the demo workspace at the start.
-        run_seconds: lowest and highest duration of a run, in seconds.
+        run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs near
+            their geometric mean (uniform where the lowest is 0).
+        slow_runs: (share of runs from 0 to 1, seconds that each of those takes, whatever run_seconds says).
         rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
             no limit and sends no headers that tell of one.
         run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
@@ -63,6 +65,7 @@ class Emulator:
         seed: int = 0,
         credits: int = 65_800,
         run_seconds: tuple[float, float] = (0.2, 0.5),
+        slow_runs: tuple[float, float] = (0.0, 0.0),
         rate_limit: tuple[int, float] | None = None,
         run_limit: int | None = None,
         webhook_target: str | None = None,
@@ -79,6 +82,7 @@ class Emulator:
             seed=seed,
             credits=credits,
             run_seconds=run_seconds,
+            slow_runs=slow_runs,
             rate_limit=rate_limit,
             run_limit=run_limit,
             webhook_target=webhook_target,

@@ -21,6 +21,7 @@ class Settings:
     seed: int = 0
     credits: int = 65_800
     run_seconds: tuple[float, float] = (0.2, 0.5)
+    slow_runs: tuple[float, float] = (0.0, 0.0)
     rate_limit: tuple[int, float] | None = None
     run_limit: int | None = None
     webhook_target: str | None = None
@@ -38,6 +39,9 @@ class Settings:
         low, high = self.run_seconds
         if not 0 <= low <= high:
             raise ValueError(f"run_seconds must be (low, high) with 0 <= low <= high, got {self.run_seconds}")
+        share, seconds = self.slow_runs
+        if not 0 <= share <= 1 or not seconds >= 0:
+            raise ValueError(f"slow_runs must be (share from 0 to 1, seconds >= 0), got {self.slow_runs}")
         if self.rate_limit is not None and (self.rate_limit[0] < 1 or self.rate_limit[1] <= 0):
             raise ValueError(f"rate_limit must be (requests >= 1, window_seconds > 0), got {self.rate_limit}")
         if self.run_limit is not None and self.run_limit < 0:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_bitscale.emulator.answers import draw, draw_fraction
+from airflow_provider_bitscale.emulator.answers import draw, draw_fraction, draw_log_normal
 from airflow_provider_bitscale.emulator.errors import (
     INSUFFICIENT_CREDITS,
     RUN_LIMIT_EXCEEDED,
@@ -123,7 +123,8 @@ class Run:
 class World:
     """Everything BitScale would remember, from ``credits`` left in the demo workspace on.
 
-    ``run_seconds`` bounds a run's duration in seconds; ``run_limit`` is the plan's quota of runs.
+    ``run_seconds`` bounds a run's duration in seconds, but for ``slow_runs``, the share of runs that take
+    so many seconds; ``run_limit`` is the plan's quota of runs.
     ``run_id`` names the run of an ordinal. ``miss_rate`` is the share of enrichments that find nothing;
     with ``blank_misses``, those whose inputs are all blank find nothing either.
     """
@@ -134,6 +135,7 @@ class World:
         seed: int,
         credits: int,
         run_seconds: tuple[float, float],
+        slow_runs: tuple[float, float] = (0.0, 0.0),
         run_limit: int | None,
         grids: Iterable[Grid] = GRIDS,
         run_id: Callable[[int, int], str],
@@ -147,6 +149,7 @@ class World:
         self.runs_of_grid: Counter[str] = Counter()
         self.key_rotations = 0
         self._run_seconds = run_seconds
+        self._slow_runs = slow_runs
         self._run_limit = run_limit
         self._run_id = run_id
         self._miss_rate = miss_rate
@@ -191,8 +194,7 @@ class World:
         purse.used += cost
         fate = draw_fate()
         ordinal = len(self.runs)
-        low, high = self._run_seconds
-        seconds = low + (high - low) * draw_fraction(self.seed, "seconds", grid.id, row, ordinal)
+        seconds = self._draw_seconds(grid.id, row, ordinal)
         run = Run(
             run_id=self._run_id(self.seed, ordinal),
             grid_id=grid.id,
@@ -234,6 +236,12 @@ class World:
             "credits": {workspace_id: self.credits(workspace_id, now) for workspace_id in self._purses},
             "runs_paid": len(self.runs),
         }
+
+    def _draw_seconds(self, *run: object) -> float:
+        share, slow_seconds = self._slow_runs
+        if draw_fraction(self.seed, "slow", *run) < share:
+            return slow_seconds
+        return draw_log_normal(*self._run_seconds, self.seed, "seconds", *run)
 
     def _outputs(self, grid: Grid, request: RunRequest) -> dict[str, Any]:
         wanted = request.output_columns

@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from math import log
+from statistics import mean, median
 
 import pytest
 
-from airflow_provider_bitscale.emulator.answers import draw, draw_fraction, joined, profile_url, work_email
+from airflow_provider_bitscale.emulator.answers import (
+    draw,
+    draw_fraction,
+    draw_log_normal,
+    joined,
+    profile_url,
+    work_email,
+)
 
 EMAIL = re.compile(r"[a-z0-9._]{1,64}@[a-z0-9]{1,63}[.]com")
 PROFILE = re.compile(r"https://linkedin[.]com/in/[a-z0-9-]{1,90}")
@@ -72,3 +81,22 @@ def test_fractions_fill_the_unit_interval() -> None:
     assert all(0 <= value < 1 for value in values)
     assert min(values) < 0.01
     assert max(values) > 0.99
+
+
+def test_log_normal_draws_lie_around_the_geometric_mean_of_their_bounds() -> None:
+    values = [draw_log_normal(2.0, 10.0, 0, number) for number in range(2000)]
+    assert values == [draw_log_normal(2.0, 10.0, 0, number) for number in range(2000)]
+    assert 2 <= min(values) < 2.1
+    assert 9.5 < max(values) <= 10
+    middle, sigma = 20**0.5, log(10 / 2) / 4
+    assert median(values) == pytest.approx(middle, rel=0.05)
+    near = [value for value in values if abs(log(value / middle)) < sigma]
+    assert len(near) == pytest.approx(2000 * 0.683 / 0.954, rel=0.05)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 10.0), (0.3, 0.3), (0.0, 0.0)])
+def test_draws_keep_bounds_without_a_spread_or_a_logarithm(bounds: tuple[float, float]) -> None:
+    values = [draw_log_normal(*bounds, 0, number) for number in range(2000)]
+    assert bounds[0] <= min(values)
+    assert max(values) <= bounds[1]
+    assert mean(values) == pytest.approx(mean(bounds), rel=0.05)

@@ -229,6 +229,21 @@ def test_the_seed_changes_run_ids_and_durations_and_the_same_seed_does_not() -> 
     assert all(START + 1 <= (ends_at or 0) <= START + 5 for _, ends_at in trace(1))
 
 
+def durations(a_world: World) -> list[float]:
+    return [(accept(a_world).ends_at or 0) - START for _ in range(2_000)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.0])
+def test_a_share_of_runs_is_slow(share: float) -> None:
+    settings: dict[str, Any] = {"run_seconds": (2.0, 10.0), "slow_runs": (share, 60.0)}
+    seconds = durations(world(**settings))
+    assert seconds == durations(world(**settings))
+    slow = seconds.count(60.0)
+    assert slow == pytest.approx(2_000 * share, rel=0.25)
+    assert sum(2 <= value <= 10 for value in seconds) == 2_000 - slow
+    assert (seconds != durations(world(**settings, seed=1))) == (share < 1)
+
+
 def test_timestamps_are_whole_seconds_of_utc() -> None:
     assert timestamp(START + 4.9) == "2024-04-15T12:00:04Z"
 
