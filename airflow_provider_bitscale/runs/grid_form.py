@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.models import Grid, RunRecipe
-from airflow_provider_bitscale.runs.inputs import resolve_inputs, resolve_output_columns
+from airflow_provider_bitscale.runs.inputs import (
+    InputNames,
+    may_be_input,
+    resolve_inputs,
+    resolve_output_columns,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.client import Client
@@ -47,6 +52,17 @@ class GridForm:
         :raises InvalidRequestError: naming every problem at once.
         """
         return resolve_inputs(self.grid, row, self.recipe, validate=self.validate)
+
+    def names(self, names: Iterable[str]) -> InputNames:
+        """What the names of many rows' values stand for: the same as :meth:`inputs_of`, in two steps.
+
+        :param names: of columns, their ids, or labels.
+        """
+        return InputNames.resolve(self.grid, names, self.recipe, validate=self.validate)
+
+    def may_be_input(self, name: str) -> bool:
+        """Whether a name stands for something that a run takes, be it for one of several."""
+        return may_be_input(self.grid, name, self.recipe)
 
     def unfilled(self, inputs: Mapping[str, Any]) -> list[str]:
         """Inputs of the recipe that have no value. Whether they are required, nobody tells."""

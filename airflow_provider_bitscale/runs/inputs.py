@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,82 @@ from urllib.parse import urlsplit
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.fields import parse_time
 from airflow_provider_bitscale.api.models import Column, ColumnType, Grid, RunRecipe
+
+
+@dataclass(frozen=True)
+class InputNames:
+    """What the names of a row's values stand for: found out once, for any number of rows with these names.
+
+    :param keys: by name, the key that a run takes.
+    :param columns: by name, the input column whose type the grid tells; a recipe's labels have none.
+    :param required: columns that a row must have a value for.
+    :param validate: whether to check values against the types of their columns.
+    :param problems: what is wrong with the names.
+    """
+
+    keys: Mapping[str, str]
+    columns: Mapping[str, Column]
+    required: Sequence[Column]
+    validate: bool
+    problems: Sequence[str]
+
+    @classmethod
+    def resolve(
+        cls, grid: Grid, names: Iterable[str], recipe: RunRecipe | None = None, *, validate: bool = True
+    ) -> InputNames:
+        """Parameters as of :func:`resolve_inputs`."""
+        if recipe is not None:
+            return cls._of_labels(grid, names, recipe.inputs)
+        problems: list[str] = []
+        keys: dict[str, str] = {}
+        columns: dict[str, Column] = {}
+        by_id = {column.id: column for column in grid.columns}
+        for name in names:
+            column_id = _column_id(grid, name, problems, strict=validate)
+            if column_id is None:
+                continue
+            if column_id in keys.values():
+                problems.append(f"column {name!r} is given twice, by name and by id")
+            keys[name] = column_id
+            column = by_id.get(column_id)
+            if column is not None and column.is_input:
+                columns[name] = column
+            elif column is not None and validate:
+                problems.append(f"column {name!r} takes no input")
+        required = [column for column in grid.columns if validate and column.is_input and column.required]
+        return cls(keys, columns, required, validate, problems)
+
+    @classmethod
+    def _of_labels(cls, grid: Grid, names: Iterable[str], labels: Sequence[str]) -> InputNames:
+        problems: list[str] = []
+        keys: dict[str, str] = {}
+        for name in names:
+            label = _label(grid, labels, name, problems)
+            if label in keys.values():
+                problems.append(f"input {label!r} is given twice, the second time as {name!r}")
+            if label is not None:
+                keys[name] = label
+        return cls(keys, {}, (), False, problems)
+
+    def fill_in(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """A row's values by the key that a run takes, and everything that speaks against names and values.
+
+        :param values: by name, one for each of the names.
+        """
+        problems = list(self.problems)
+        inputs: dict[str, Any] = {}
+        for name, key in self.keys.items():
+            value = values[name]
+            if value is None:
+                continue
+            inputs[key] = value
+            column = self.columns.get(name)
+            if self.validate and column is not None and not _fits(column.type, value):
+                problems.append(f"column {name!r} takes {_EXPECTED[column.type]}, not {value!r}")
+        for column in self.required:
+            if inputs.get(column.id) in (None, ""):
+                problems.append(f"the required input {column.name!r} is missing")
+        return inputs, problems
 
 
 def resolve_inputs(
@@ -27,28 +104,16 @@ def resolve_inputs(
         that every value fits its column's type. Without it, unknown keys are taken for ids.
     :raises InvalidRequestError: naming every problem at once.
     """
-    if recipe is not None:
-        return _resolve_labels(grid, inputs, recipe.inputs)
-    problems: list[str] = []
-    resolved: dict[str, Any] = {}
-    columns = {column.id: column for column in grid.columns}
-    for key, value in inputs.items():
-        column_id = _column_id(grid, key, problems, strict=validate)
-        if column_id is None:
-            continue
-        if column_id in resolved:
-            problems.append(f"column {key!r} is given twice, by name and by id")
-        resolved[column_id] = value
-        if validate and column_id in columns:
-            problems += _value_problems(columns[column_id], key, value)
-    if validate:
-        problems += [
-            f"the required input {column.name!r} is missing"
-            for column in grid.columns
-            if column.is_input and column.required and resolved.get(column.id) in (None, "")
-        ]
+    resolved, problems = InputNames.resolve(grid, inputs, recipe, validate=validate).fill_in(inputs)
     _raise_if_any(problems, grid)
-    return {key: value for key, value in resolved.items() if value is not None}
+    return resolved
+
+
+def may_be_input(grid: Grid, name: str, recipe: RunRecipe | None = None) -> bool:
+    """Whether a name stands for something that a run takes, be it for one of several."""
+    if recipe is not None:
+        return bool(_matching_labels(grid, recipe.inputs, name))
+    return any(column.is_input and name in (column.id, column.name) for column in grid.columns)
 
 
 def resolve_output_columns(
@@ -77,26 +142,13 @@ def unique_names(grid: Grid) -> dict[str, str]:
     return {column.id: column.name for column in grid.columns if names.count(column.name) == 1}
 
 
-def _resolve_labels(grid: Grid, inputs: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    problems: list[str] = []
-    resolved: dict[str, Any] = {}
-    for key, value in inputs.items():
-        label = _label(grid, labels, key, problems)
-        if label in resolved:
-            problems.append(f"input {label!r} is given twice, the second time as {key!r}")
-        if label is not None:
-            resolved[label] = value
-    _raise_if_any(problems, grid)
-    return {label: value for label, value in resolved.items() if value is not None}
-
-
 def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> str | None:
     """The one label that a key can only mean, be it the label itself, or the name or id of a column."""
     if key in labels:
         return key
-    name = next((column.name for column in grid.columns if column.id == key), key)
+    name = _column_name(grid, key)
     columns = [column for column in grid.columns if _folded(column.name) == _folded(name)]
-    matches = [label for label in labels if _folded(label) == _folded(name)]
+    matches = _matching_labels(grid, labels, key)
     if len(matches) == 1 and len(columns) <= 1:
         return matches[0]
     if matches:
@@ -104,6 +156,16 @@ def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> 
     else:
         problems.append(f"the run takes no input {key!r}{_suggestion(name, labels, 'it takes')}")
     return None
+
+
+def _matching_labels(grid: Grid, labels: Sequence[str], key: str) -> list[str]:
+    name = _folded(_column_name(grid, key))
+    return [label for label in labels if label == key or _folded(label) == name]
+
+
+def _column_name(grid: Grid, key: str) -> str:
+    """The name of the column with this id, or the key where there is none."""
+    return next((column.name for column in grid.columns if column.id == key), key)
 
 
 def _folded(name: str) -> str:
@@ -133,14 +195,6 @@ def _suggestion(key: str, known: Iterable[str], introduction: str) -> str:
     if near:
         return f"; did you mean {' or '.join(map(repr, near))}?"
     return f"; {introduction} {', '.join(map(repr, names.values()))}" if names else ""
-
-
-def _value_problems(column: Column, key: str, value: Any) -> list[str]:
-    if not column.is_input:
-        return [f"column {key!r} takes no input"]
-    if value is None or _fits(column.type, value):
-        return []
-    return [f"column {key!r} takes {_EXPECTED[column.type]}, not {value!r}"]
 
 
 _EXPECTED = {
