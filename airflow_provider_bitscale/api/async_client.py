@@ -46,18 +46,21 @@ class AsyncClient:
 
     Use as an async context manager. Methods, errors, retries and pacing are the same, but for the journal of
     a submission and :meth:`~airflow_provider_bitscale.api.client.Client.identify`.
+
+    :param connections: how many requests may be under way at once.
     """
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, connections: int = MAX_CONNECTIONS) -> None:
         self.config = config
         self.contract = contract_for(config)
+        self._connections = connections
         self._pacer = pacer_for(config)
         self._queue = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncClient:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(self.config)),
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self.config)),
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=self.config.proxy,
         )
@@ -138,6 +141,26 @@ class AsyncClient:
         """A function that asks for a workspace, one attempt each time."""
         return self._poller(self.contract.get_workspace(workspace_id))
 
+    async def take_slot(self) -> None:
+        """Wait until the rate limit allows a request, for a caller who decides only then which one.
+
+        The request is :meth:`send_now`, or :meth:`give_back_slot`.
+        """
+        await self._pacer.wait_async(self._queue)
+
+    def give_back_slot(self) -> None:
+        """No request leaves."""
+        self._pacer.failed()
+
+    async def send_now(self, call: Call[T]) -> T:
+        """Send a call for which a slot was taken: one attempt, and no waiting."""
+        return await self._send(self._request(call), patient=False, has_slot=True)
+
+    @property
+    def requests_per_second(self) -> float | None:
+        """The rate limit as far as it is known; for people to read."""
+        return self._pacer.limit.per_second
+
     async def send(self, call: Call[T], *, patient: bool = True) -> T:
         """Send a call, again where that is safe, and read the answer.
 
@@ -167,12 +190,13 @@ class AsyncClient:
         # Whoever runs out of time in the line for a connection has sent nothing; that must be told apart.
         return aiohttp.ClientTimeout(total=connect + answer, connect=connect)
 
-    async def _send(self, request: _Request[T], *, patient: bool) -> T:
+    async def _send(self, request: _Request[T], *, patient: bool, has_slot: bool = False) -> T:
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
-            await self._pacer.wait_async(self._queue, patient=patient)
+            if not has_slot:
+                await self._pacer.wait_async(self._queue, patient=patient)
             left_at = time.monotonic()
             try:
                 return await self._attempt(request)

@@ -6,6 +6,8 @@ Limiting") and asks for pauses with ``Retry-After``. Time is always passed in, a
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,10 @@ RESET_MARGIN = 0.01
 # Clocks this close are taken as equal: the Date header has whole seconds only.
 CLOCK_TOLERANCE = 2.0
 SKEW_PERIOD = 10.0
+# A request that left longer ago has been counted, though its answer may be minutes off: a synchronous run's.
+# In seconds, and as a share of a window that is known to be short.
+UNCOUNTED_SECONDS = 5.0
+UNCOUNTED_SHARE = 0.1
 _NEVER_SEEN = float("-inf")
 # A configured rate may be used in bursts of so many seconds' worth.
 BURST_SECONDS = 5.0
@@ -49,12 +55,17 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         self._in_flight = 0
+        self._sent_lately: deque[float] = deque()
         self._answered = False
         self._limit: float | None = None
         self._available = 0.0
         # Requests of ours that the server may have counted in this window.
         self._used = 0
         self._reset_at: float | None = None
+        self._window: float | None = None
+        self._last_reset_at: float | None = None
+        # When the window after the one last told of ends, as far as its length is known.
+        self._next_reset_at: float | None = None
         self._clock_skew = 0.0
         # By how much the server's clock looked ahead, at most, in this period and in the one before.
         self._skew_lately = self._skew_before = _NEVER_SEEN
@@ -70,7 +81,8 @@ class RateLimit:
         if now < self._last_sent - CLOCK_TOLERANCE:
             # The clock was set back: what was learned is about a time that has not come yet.
             self._last_sent = self._blocked_until = self._next_slot = now
-            self._reset_at = None
+            self._sent_lately.clear()
+            self._reset_at = self._last_reset_at = self._next_reset_at = None
             self._skew_lately = self._skew_before = _NEVER_SEEN
         self._roll_over(now)
         return max(0.0, self._blocked_until - now, self._paced_delay(now), self._learned_delay(now))
@@ -78,6 +90,7 @@ class RateLimit:
     def sent(self, now: float) -> None:
         """A request leaves now."""
         self._in_flight += 1
+        self._sent_lately.append(now)
         self._available -= 1
         self._used += 1
         self._last_sent = now
@@ -138,9 +151,14 @@ class RateLimit:
     def _roll_over(self, now: float) -> None:
         if self._limit is not None and self._reset_at is not None and now >= self._reset_at + RESET_MARGIN:
             # Requests still under way may be counted in the new window.
-            self._used = self._in_flight
+            self._used = self._uncounted(now)
             self._available = self._limit - self._used
+            self._next_reset_at = self._reset_at + self._window if self._window else None
             self._reset_at = None
+        elif self._limit is not None and self._next_reset_at is not None and now >= self._next_reset_at:
+            # No answer has told of the new window, since all are about older ones: by the clock it has begun.
+            self._available = self._limit - self._uncounted(now)
+            self._next_reset_at += self._window or MAX_WINDOW
 
     def _learn(self, now: float, headers: Mapping[str, str]) -> None:
         self._roll_over(now)
@@ -149,14 +167,14 @@ class RateLimit:
         reset = _number(headers.get("X-RateLimit-Reset"))
         if self._limit is None:
             # What was sent before is not known to be of this window.
-            self._used = self._in_flight + 1
+            self._used = self._uncounted(now) + 1
         self._limit = limit if limit is not None else self._limit
         if remaining is None:
             return
         if self._limit is None:
             self._limit = remaining
         if reset is None:
-            self._available = remaining - self._in_flight
+            self._available = remaining - self._uncounted(now)
             if self._available < 1:
                 self._blocked_until = max(self._blocked_until, now + 1.0)
             return
@@ -165,20 +183,46 @@ class RateLimit:
             # Nobody documents this header where a rate is assumed: it may count milliseconds, or anything.
             return
         reset_at = min(reset_at, now + MAX_WINDOW)
+        self._learn_window(reset_at)
+        if reset_at <= now and self._reset_at is None and self._next_reset_at is None and self._window:
+            self._next_reset_at = reset_at + math.ceil((now - reset_at) / self._window) * self._window
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
-            self._available = min(self._available, self._left(self._limit, remaining))
+            self._available = min(self._available, self._left(now, self._limit, remaining))
         elif reset_at > now and (self._reset_at is None or reset_at > self._reset_at):
             if self._reset_at is not None:
-                self._used = self._in_flight + 1
-            self._available = self._left(self._limit, remaining)
+                self._used = self._uncounted(now) + 1
+            self._available = self._left(now, self._limit, remaining)
             self._reset_at = reset_at
 
-    def _left(self, limit: float, remaining: float) -> float:
+    @property
+    def per_second(self) -> float | None:
+        """Requests a second that are allowed, as far as that is known; for people to read."""
+        told = self._limit / self._window if self._limit is not None and self._window else None
+        if self.requests_per_minute:
+            ceiling = self.requests_per_minute / 60.0
+            return ceiling if told is None else min(told, ceiling)
+        return self.assumed_per_second if told is None else told
+
+    def _learn_window(self, reset_at: float) -> None:
+        """The shortest time seen from one reset to another is how long a window is."""
+        gap = 0.0 if self._last_reset_at is None else reset_at - self._last_reset_at
+        if gap >= 0.5:
+            self._window = gap if self._window is None else min(self._window, gap)
+        self._last_reset_at = max(reset_at, self._last_reset_at or 0.0)
+
+    def _uncounted(self, now: float) -> int:
+        """Requests under way that the server may not have counted yet."""
+        within = min(UNCOUNTED_SECONDS, UNCOUNTED_SHARE * (self._window or MAX_WINDOW))
+        while self._sent_lately and self._sent_lately[0] < now - within:
+            self._sent_lately.popleft()
+        return min(self._in_flight, len(self._sent_lately))
+
+    def _left(self, now: float, limit: float, remaining: float) -> float:
         """What is left of a window by an answer, for requests that have not left yet."""
         if limit - remaining > self._used:
             # Somebody else uses this key. The server may not have counted our requests still under way.
-            return remaining - self._in_flight
+            return remaining - self._uncounted(now)
         return min(remaining, limit - self._used)
 
     def _skew(self, now: float, headers: Mapping[str, str]) -> float:

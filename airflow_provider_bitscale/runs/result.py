@@ -67,6 +67,14 @@ def completed_sync_run(run: Run, grid_id: str) -> Run:
     return run
 
 
+def found_values(run: Run, miss_values: Collection[str]) -> dict[str, Any]:
+    """The outputs of a run by column id; None for what stands for "nothing found"."""
+    return {
+        key: None if isinstance(value, str) and value.strip() in miss_values else value
+        for key, value in (run.outputs or {}).items()
+    }
+
+
 def run_result(
     run: Run,
     *,
@@ -87,10 +95,7 @@ def run_result(
         answer had none.
     """
     data = run.to_json()
-    found = {
-        key: None if isinstance(value, str) and value.strip() in miss_values else value
-        for key, value in (run.outputs or {}).items()
-    }
+    found = found_values(run, miss_values)
     answers = [value for key, value in found.items() if key not in input_columns]
     missed = sum(value is None or (isinstance(value, str) and not value.strip()) for value in answers)
     return {

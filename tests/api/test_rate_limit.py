@@ -99,8 +99,15 @@ def test_a_window_that_is_used_up_is_waited_out(remaining: float) -> None:
 
 def test_after_a_window_those_under_way_are_counted_in_the_next() -> None:
     limit = learned(remaining=9, limit=10)
-    assert burst(limit, 0) == 4
+    for _ in range(4):
+        limit.sent(NOW + 59)
     assert burst(limit, 61) == 6, "four of ten may yet arrive in the new window"
+
+
+def test_requests_under_way_for_long_were_counted_long_ago() -> None:
+    limit = learned(remaining=9, limit=10)
+    assert burst(limit, 0) == 4
+    assert burst(limit, 61) == 10, "synchronous runs are answered minutes later, and must not stop all else"
 
 
 def test_answers_that_overtake_each_other_only_shrink_the_budget() -> None:

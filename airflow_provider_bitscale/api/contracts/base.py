@@ -36,6 +36,8 @@ class Contract(ABC):
     """Requests a second to keep to until the server's own headers tell more; None for no such limit."""
     needs_recipe: ClassVar[bool]
     """Whether inputs are named by a run recipe, without which no run may be submitted."""
+    tells_run_credits: ClassVar[bool]
+    """Whether a run that has ended says what it cost."""
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config

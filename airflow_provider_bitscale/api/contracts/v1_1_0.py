@@ -26,6 +26,7 @@ class DocumentedContract(Contract):
     key_header: ClassVar[str] = "api_key"
     assumed_per_second: ClassVar[float | None] = None
     needs_recipe: ClassVar[bool] = False
+    tells_run_credits: ClassVar[bool] = True
 
     def get_current_user(self) -> Call[User]:
         """Endpoint 1, Get Current User."""

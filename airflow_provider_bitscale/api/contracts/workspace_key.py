@@ -36,6 +36,7 @@ class WorkspaceKeyContract(Contract):
     key_header: ClassVar[str] = "X-API-KEY"
     assumed_per_second: ClassVar[float | None] = 5.0
     needs_recipe: ClassVar[bool] = True
+    tells_run_credits: ClassVar[bool] = False
 
     def get_current_user(self) -> Call[User]:
         """Not in this contract."""
