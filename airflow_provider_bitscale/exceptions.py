@@ -78,6 +78,10 @@ class RunTimedOutError(errors.RunTimedOutError, AirflowException):
     """The run had not finished at the deadline. A retry goes on waiting for it, and does not pay again."""
 
 
+class TooManyFailedRowsError(errors.BitScaleError, AirflowFailException):
+    """More rows of a batch failed than may fail. What was found is kept, and listed in its manifest."""
+
+
 class ServerError(errors.ServerError, AirflowException):
     """BitScale answered with a 5xx."""
 

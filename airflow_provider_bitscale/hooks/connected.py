@@ -130,6 +130,21 @@ class Connected:
 
             return await watch_async(look, decision)
 
+    @asynccontextmanager
+    async def batch_connection(self, connections: int) -> AsyncIterator[BatchConnection]:
+        """A client of its own for a batch, renewed when the key is rotated; open in the block.
+
+        :param connections: requests that may be under way at once.
+        """
+        from airflow_provider_bitscale.api.async_client import AsyncClient
+
+        async with AsyncExitStack() as clients:
+
+            async def open_client(config: ClientConfig) -> AsyncClient:
+                return await clients.enter_async_context(AsyncClient(config, connections))
+
+            yield BatchConnection(await open_client(self.config), open_client, self._config_after)
+
     async def _config_after(self, refused: ClientConfig, left_at: float) -> ClientConfig:
         """The configuration as read after a request had left, once for all whose key was refused together."""
         if self._config == refused and self._read_at <= left_at:
@@ -141,6 +156,35 @@ class Connected:
         self.client.close()
         del self.client
         self._config = None
+
+
+class BatchConnection:
+    """The client of a batch. One whose key was refused stays open: its requests may still be answered."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        open_client: Callable[[ClientConfig], Awaitable[AsyncClient]],
+        config_after: Callable[[ClientConfig, float], Awaitable[ClientConfig]],
+    ) -> None:
+        self.client = client
+        self._open_client = open_client
+        self._config_after = config_after
+        self._renewing = asyncio.Lock()
+
+    async def renew(self, refused: AsyncClient, left_at: float) -> bool:
+        """Read the connection anew, once for all requests that were refused together.
+
+        :param left_at: when the request left, in seconds of the monotonic clock.
+        :return: whether there is another key.
+        """
+        async with self._renewing:
+            if self.client is refused:
+                config = await self._config_after(refused.config, left_at)
+                if config == refused.config:
+                    return False
+                self.client = await self._open_client(config)
+            return True
 
 
 def _read(connection: Connection) -> ClientConfig:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
-from airflow_provider_bitscale.runs.ledger import Ledger
+from airflow_provider_bitscale.runs.ledger import Ledger, Store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 def ledger_of(context: Context) -> Ledger:
     """The ledger of the task instance that runs."""
-    return Ledger(_LastingStore(context["task_state_store"]))
+    return Ledger(store_of(context))
+
+
+def store_of(context: Context) -> Store:
+    """The store of the task instance that runs; what is in it stays as long as the DAG run does."""
+    return _LastingStore(context["task_state_store"])
 
 
 def generation_of(context: Context) -> int:

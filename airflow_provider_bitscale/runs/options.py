@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+
+# Of a batch, in rows: a segment's record in the task's state store has to stay below 64 KB.
+MAX_SEGMENT_SIZE = 1000
 
 _CHOICES = {
     "key_outputs_by": ("name", "id"),
@@ -40,6 +44,62 @@ def option_problems(**options: Any) -> list[str]:
     return problems
 
 
+def batch_option_problems(
+    *,
+    sources: Mapping[str, Any],
+    rendered: bool,
+    on_ambiguous_submit: Any,
+    timeout: Any,
+    miss_values: Any,
+    **options: Any,
+) -> list[str]:
+    """What is wrong with the options of a batch, one sentence each; empty if nothing is.
+
+    :param sources: where the rows come from, by argument; exactly one is to be given.
+    :param rendered: False while a template may stand for ``max_credits``.
+    """
+    problems = option_problems(timeout=timeout, miss_values=miss_values)
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) != 1:
+        problems.append(f"give one of {', '.join(sources)}, not {' and '.join(given) or 'none'}")
+    if on_ambiguous_submit not in ("park", "resubmit"):
+        problems.append(f"on_ambiguous_submit must be park or resubmit, not {on_ambiguous_submit!r}")
+    if options["output_format"] not in ("jsonl", "csv"):
+        problems.append(f"output_format must be jsonl or csv, not {options['output_format']!r}")
+    if allowed_failures(options["max_failed_rows"], 100) is None:
+        problems.append(f'max_failed_rows must be a number or like "10%", not {options["max_failed_rows"]!r}')
+    max_in_flight, deadline = options["max_in_flight"], options["deadline"]
+    if max_in_flight is not None and not _is_whole(max_in_flight, 1):
+        problems.append(f"max_in_flight must be a whole number above 0, not {max_in_flight!r}")
+    if not _is_whole(options["segment_size"], 1, MAX_SEGMENT_SIZE):
+        problems.append(
+            f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {options['segment_size']!r}"
+        )
+    if deadline is not None and not (_is_number(deadline) and deadline > 0):
+        problems.append(f"deadline must be a number of seconds above 0, not {deadline!r}")
+    max_credits = options["max_credits"]
+    if (
+        max_credits is not None
+        and not (not rendered and not _is_number(max_credits))
+        and not _is_amount(max_credits)
+    ):
+        problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
+    return problems
+
+
+def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:
+    """How many of so many rows may fail, by a number or a share like ``"10%"``; None if it is neither."""
+    if _is_whole(max_failed_rows, 0):
+        return int(max_failed_rows)
+    if not isinstance(max_failed_rows, str) or not max_failed_rows.endswith("%"):
+        return None
+    try:
+        share = float(max_failed_rows[:-1])
+    except ValueError:
+        return None
+    return int(rows * share / 100) if 0 <= share <= 100 else None
+
+
 def seconds(duration: Any) -> Any:
     """A duration in seconds; what is no timedelta is left to :func:`option_problems`."""
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
@@ -52,3 +112,15 @@ def _are_texts(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether it is an amount of credits, perhaps as the text that a template gave."""
+    try:
+        return math.isfinite(float(value)) and float(value) >= 0 and not isinstance(value, bool)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,385 @@
+"""Runs a batch: the planner says which request leaves next, and everything paid for is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_bitscale.api.errors import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    BitScaleError,
+    NotFoundError,
+)
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.batch.failures import Then, Trouble, after_failed_submission, stopped_by
+from airflow_provider_bitscale.batch.output import Settled
+from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Rest, Submit
+from airflow_provider_bitscale.batch.progress import Progress
+from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.shelf import Shelf
+from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.runs.polling import REFUSED, TIMED_OUT, Outcome, RunDecision, Wait
+from airflow_provider_bitscale.runs.result import unended_run_id
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.models import RunRecipe
+
+# After a look that saw nothing; longer where BitScale asks.
+LOOK_AGAIN_SECONDS = 5.0
+REPORT_SECONDS = 5.0
+# How long a batch that is given up waits for answers: each is the id of a run that is paid for.
+LAST_ANSWERS_SECONDS = 30.0
+# A row whose submission is in doubt is submitted so often, where the user prefers that.
+MAX_SUBMISSIONS = 3
+
+
+class Connection(Protocol):
+    """The client of the batch, made anew when the key has been rotated."""
+
+    @property
+    def client(self) -> AsyncClient:
+        """The client to use now."""
+
+    async def renew(self, refused: AsyncClient, left_at: float) -> bool:
+        """Make the client anew, if the connection has another key by now; whether it has."""
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What is asked for each row.
+
+    :param output_columns: ids; None for all.
+    :param timeout: seconds from its submission until a run is given up.
+    :param deadline: Unix seconds at which the batch is given up; infinite for never.
+    :param max_failed: rows that may fail.
+    :param found: the outputs of a completed run, by output name.
+    """
+
+    grid_id: str
+    mode: str
+    output_columns: list[str] | None
+    recipe: RunRecipe | None
+    timeout: float
+    deadline: float
+    max_failed: int
+    resubmit_ambiguous: bool
+    found: Callable[[Run], dict[str, Any]]
+
+
+class Driver:
+    """Carries a batch through. Use once.
+
+    :param connections: requests that may be under way at once.
+    :param report: told how the batch goes, every few seconds, in a thread.
+    """
+
+    def __init__(
+        self,
+        request: BatchRequest,
+        connection: Connection,
+        plan: Planner,
+        shelf: Shelf,
+        recorder: Recorder,
+        *,
+        connections: int,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self._request = request
+        self._connection = connection
+        self._plan = plan
+        self._shelf = shelf
+        self._recorder = recorder
+        self._connections = connections
+        self._report = report
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._happened = asyncio.Event()
+        self._submissions: dict[int, int] = {}
+        self._trouble = Trouble()
+        self._error: BaseException | None = None
+        self._aborted = False
+
+    async def run(self) -> None:
+        """Run all rows that the budget, the limits and time allow.
+
+        :raises BitScaleError: something is wrong that no retry of single rows can mend.
+        """
+        helpers = [
+            asyncio.create_task(each) for each in (self._recorder.run(), self._feed(), self._report_often())
+        ]
+        try:
+            await self._drive()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await self._wind_up()
+        self._report(self._progress())
+        if self._error is not None:
+            raise self._error
+
+    async def _drive(self) -> None:
+        has_slot = False
+        while not self._aborted:
+            now = time.monotonic()
+            self._keep_within_limits(now)
+            step = self._plan.next(now)
+            if isinstance(step, Done):
+                break
+            if isinstance(step, Rest) or len(self._under_way) >= self._connections:
+                await self._something(step.seconds if isinstance(step, Rest) else None)
+            elif not has_slot:
+                # By the time it comes, something else may be more useful.
+                await self._connection.client.take_slot()
+                has_slot = True
+            else:
+                has_slot = False
+                self._plan.begin(step, now)
+                self._start(self._submit(step.row) if isinstance(step, Submit) else self._look(step))
+        if has_slot:
+            self._connection.client.give_back_slot()
+
+    def _keep_within_limits(self, now: float) -> None:
+        tally = self._shelf.tally
+        if self._plan.out_of_budget():
+            self._stop("max_credits")
+        if tally.failed > self._request.max_failed:
+            self._stop("max_failed_rows")
+        if self._recorder.problem is not None:
+            self._give_up_submitting(self._recorder.problem)
+        if time.time() >= self._request.deadline and tally.stopped_by != "deadline":
+            self._stop("deadline")
+            self._plan.hurry(now)
+
+    async def _submit(self, row: int) -> None:
+        client = self._connection.client
+        request = self._request
+        try:
+            run = await client.send_now(
+                client.contract.run_grid(
+                    request.grid_id,
+                    self._shelf.inputs(row),
+                    mode=request.mode,
+                    output_columns=request.output_columns,
+                    recipe=request.recipe,
+                    timeout=request.timeout if request.mode == "sync" else None,
+                )
+            )
+            run_id = run.run_id if request.mode == "async" else unended_run_id(run, request.grid_id)
+            if run_id is None and not run.status.is_terminal:
+                raise AmbiguousSubmitError("the answer names no run")
+        except BitScaleError as error:
+            await self._not_submitted(row, error, client)
+            return
+        self._shelf.tally.submitted += 1
+        self._trouble = Trouble()
+        if run_id is None:
+            settled = self._settled(run, run.run_id)
+            self._recorder.answered(*self._shelf.place(row), settled)
+            self._end(row, run, settled)
+            return
+        self._shelf.accepted(row, run_id)
+        self._recorder.changed()
+        self._plan.accepted(row, time.monotonic())
+
+    async def _not_submitted(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
+        then = after_failed_submission(error)
+        if then is Then.PARK:
+            self._shelf.tally.submitted += 1
+            again = self._submissions[row] = self._submissions.get(row, 0) + 1
+            if self._request.resubmit_ambiguous and again < MAX_SUBMISSIONS and not self._plan.stopped:
+                self._plan.submit_again(row, None)
+            else:
+                self._plan.given_up(row)
+                self._settle(row, Settled(UNKNOWN, error=str(error)))
+        elif then is Then.FAIL:
+            self._plan.refused(row)
+            self._settle(row, Settled(FAILED, error=str(error)))
+        else:
+            now = time.monotonic()
+            self._trouble = self._trouble.after_failure(now)
+            self._plan.put_back(row, now + max(self._trouble.pause, error.retry_after or 0.0))
+            if then is Then.STOP:
+                self._shelf.tally.refusal = error
+                self._stop(stopped_by(error))
+            elif then is Then.ABORT or self._trouble.lasts(now):
+                self._give_up_submitting(error)
+            elif then is Then.RENEW and not await self._connection.renew(client, error.left_at):
+                self._abort(error)
+            elif self._plan.stopped:
+                self._take_back(self._plan.stop(self._plan.stopped))
+
+    async def _look(self, look: Look) -> None:
+        row, client = look.row, self._connection.client
+        run_id = self._shelf.run_id(row)
+        try:
+            seen: Run | BitScaleError = await client.send_now(
+                client.contract.get_run(self._request.grid_id, run_id)
+            )
+        except AuthenticationError as error:
+            if await self._connection.renew(client, error.left_at):
+                self._plan.not_ended(row, time.monotonic())
+                return
+            seen = error
+        except BitScaleError as error:
+            seen = error
+        give_up_at = min(self._submitted_at(row) + self._request.timeout, self._request.deadline)
+        decision = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id)
+        step = decision.after(seen, time.time(), random.random())  # noqa: S311
+        if isinstance(step, Wait):
+            self._plan.not_ended(row, time.monotonic(), 0.0 if isinstance(seen, Run) else step.seconds)
+        else:
+            self._conclude(row, run_id, seen, step)
+
+    def _conclude(self, row: int, run_id: str, seen: Run | BitScaleError, outcome: Outcome) -> None:
+        if isinstance(seen, Run) and outcome.kind not in (TIMED_OUT, REFUSED):
+            self._end(row, seen, self._settled(seen, run_id))
+        elif outcome.kind == TIMED_OUT or isinstance(outcome.error, NotFoundError):
+            last_seen = seen.reported_status if isinstance(seen, Run) else str(seen)
+            self._plan.given_up(row)
+            self._settle(row, Settled(UNKNOWN, run_id, error=f"given up: last seen {last_seen}"))
+        elif outcome.error is not None:
+            self._plan.not_ended(row, time.monotonic(), LOOK_AGAIN_SECONDS)
+            self._abort(outcome.error)
+
+    def _settled(self, run: Run, run_id: str | None) -> Settled:
+        credits = run.credits.consumed if run.credits else None
+        if run.status is RunStatus.COMPLETED:
+            return Settled(SUCCEEDED, run_id, credits, outputs=self._request.found(run))
+        return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
+
+    def _end(self, row: int, run: Run, settled: Settled) -> None:
+        credits = settled.credits
+        if credits is None and settled.status == FAILED:
+            credits = 0
+        took = None
+        if run.completed_at is not None:
+            # BitScale's times have whole seconds only.
+            took = run.completed_at.timestamp() + 1.0 - self._submitted_at(row)
+        self._plan.ended(row, time.monotonic(), credits, took)
+        self._settle(row, settled)
+
+    def _submitted_at(self, row: int) -> float:
+        return time.time() - self._plan.age(row, time.monotonic())
+
+    def _settle(self, row: int, settled: Settled) -> None:
+        finished = self._shelf.settle(row, settled)
+        if finished is not None:
+            self._start(self._put_away(finished))
+
+    async def _put_away(self, number: int) -> None:
+        await self._shelf.put_away(number)
+        self._recorder.changed()
+
+    async def _feed(self) -> None:
+        """Keep a few rows ready, their intent durable."""
+        try:
+            while (opened := await self._shelf.open_next()) is not None:
+                now = time.monotonic()
+                self._plan.skip(opened.skipped)
+                for row in opened.running:
+                    self._plan.resume(row, now)
+                if opened.finished is not None:
+                    self._start(self._put_away(opened.finished))
+                self._happened.set()
+                await self._announce(opened.to_submit)
+        except Exception as error:
+            self._give_up_submitting(error)
+
+    async def _announce(self, rows: list[int]) -> None:
+        rest: Iterator[int] = iter(rows)
+        while not self._plan.stopped:
+            wanted = (
+                self._shelf.group_size(self._plan.requests_per_second(time.monotonic())) - self._plan.ready
+            )
+            group = list(islice(rest, max(0, wanted)))
+            if wanted > 0 and not group:
+                return
+            if group:
+                self._shelf.announce(group)
+                try:
+                    await self._recorder.durable()
+                except asyncio.CancelledError:
+                    self._take_back(group)
+                    raise
+                if self._plan.stopped:
+                    self._take_back(group)
+                    return
+                self._plan.add(group)
+                self._happened.set()
+            else:
+                await asyncio.sleep(0.02)
+
+    def _stop(self, reason: str) -> None:
+        """Submit no more; what is in flight is collected."""
+        tally = self._shelf.tally
+        tally.stopped_by = reason if reason == "deadline" else tally.stopped_by or reason
+        self._take_back(self._plan.stop(reason))
+        self._happened.set()
+
+    def _take_back(self, rows: list[int]) -> None:
+        self._shelf.retract(rows)
+        self._recorder.changed()
+
+    def _give_up_submitting(self, error: BaseException) -> None:
+        """Something is wrong: submit no more, collect what is in flight, then raise."""
+        self._error = self._error or error
+        self._take_back(self._plan.stop("error"))
+        self._happened.set()
+
+    def _abort(self, error: BaseException) -> None:
+        """Nothing can be asked any more."""
+        self._give_up_submitting(error)
+        self._aborted = True
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._happened.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._abort(error)
+
+    async def _something(self, seconds: float | None) -> None:
+        """Wait until something has happened, for so many seconds at most."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._happened.wait(), min(1.0 if seconds is None else seconds, 1.0))
+        self._happened.clear()
+
+    async def _wind_up(self) -> None:
+        """Whatever ended the batch: take in the answers that are on their way, and write everything down."""
+        self._take_back(self._plan.stop("ended"))
+        until = time.monotonic() + LAST_ANSWERS_SECONDS
+        while self._under_way and time.monotonic() < until:
+            # An answer may be the last of a segment, which is then to be written.
+            await asyncio.wait(self._under_way, timeout=1.0)
+        await self._recorder.write()
+        if self._recorder.problem is not None:
+            self._error = self._error or self._recorder.problem
+
+    async def _report_often(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            await asyncio.to_thread(self._report, self._progress())
+
+    def _progress(self) -> Progress:
+        tally = self._shelf.tally
+        return Progress(
+            rows=self._shelf.rows,
+            counts=dict(tally.counts),
+            in_flight=self._plan.in_flight,
+            credits_spent=tally.credits,
+            credits_expected=self._plan.expected_credits,
+            requests_per_second=self._plan.requests_per_second(time.monotonic()),
+            limit_per_second=self._connection.client.requests_per_second,
+            stopped_by=tally.stopped_by,
+        )

@@ -1,0 +1,72 @@
+"""How a batch goes: for the log, for the task's state store, and for metrics. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_bitscale.batch.statuses import NOT_SUBMITTED, STATUSES
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a batch.
+
+    :param rows: in all.
+    :param counts: settled rows by status.
+    :param credits_expected: spent, and reserved for what is in flight; None while no cost is known.
+    :param limit_per_second: requests a second that BitScale allows, where that is known.
+    """
+
+    rows: int
+    counts: Mapping[str, int]
+    in_flight: int
+    credits_spent: float
+    credits_expected: float | None
+    requests_per_second: float
+    limit_per_second: float | None
+    stopped_by: str | None
+
+    @property
+    def settled(self) -> int:
+        """Rows of which the fate is known, or known to be unknown."""
+        return sum(self.counts.get(status, 0) for status in STATUSES if status != NOT_SUBMITTED)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long it will take: two requests for each row to come, one for each run in flight."""
+        if not self.requests_per_second:
+            return None
+        requests = 2 * (self.rows - self.settled) - self.in_flight
+        return max(0, requests) / self.requests_per_second
+
+    def to_json(self) -> dict[str, Any]:
+        """As the task's state store keeps it."""
+        return {**asdict(self), "settled": self.settled, "seconds_left": self.seconds_left}
+
+    def __str__(self) -> str:
+        told = ", ".join(
+            f"{count:,} {status}" for status in STATUSES if (count := self.counts.get(status, 0))
+        )
+        parts = [
+            f"{self.settled:,} of {self.rows:,} rows{f' ({told})' if told else ''}",
+            f"{self.in_flight:,} in flight",
+            f"{self.requests_per_second:.1f} requests/s"
+            + (f" of {self.limit_per_second:g}" if self.limit_per_second else ""),
+            f"{self.credits_spent:,g} credits spent"
+            + (f", {self.credits_expected:,.0f} expected" if self.credits_expected else ""),
+        ]
+        if self.stopped_by:
+            parts.append(f"no more are submitted ({self.stopped_by})")
+        elif (left := self.seconds_left) and self.settled < self.rows:
+            parts.append(f"about {_duration(left)} left")
+        return "; ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

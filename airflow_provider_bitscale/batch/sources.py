@@ -1,0 +1,205 @@
+"""Where the rows of a batch come from: what can be read again from the start, files never all in memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from gzip import BadGzipFile
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.output import OWN_FIELDS, STATUS, StorePath, read_manifest
+
+# Where a row stands, for messages, and its fields or what is wrong with it.
+Record: TypeAlias = "tuple[str, dict[str, Any] | InvalidRequestError]"
+
+
+class Source(Protocol):
+    """Rows that can be read more than once."""
+
+    @property
+    def text(self) -> bool:
+        """Whether all values are text, as in CSV."""
+
+    def read(self) -> Iterator[Record]:
+        """All rows from the start, each with its place, such as ``line 7``.
+
+        :raises InvalidRequestError: it cannot be read on. A row that is broken alone is yielded as such.
+        """
+
+
+class ListSource:
+    """Rows that are in memory, such as those from an XCom.
+
+    :raises InvalidRequestError: it is no list.
+    """
+
+    text = False
+
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        if isinstance(rows, (str, bytes)) or not isinstance(rows, Sequence):
+            raise InvalidRequestError(f"rows must be a list of dicts, not {type(rows).__name__}")
+        self._rows = rows
+
+    def read(self) -> Iterator[Record]:
+        """Places are ``row 1`` and so on."""
+        for number, row in enumerate(self._rows, 1):
+            yield f"row {number}", _fields_of(row)
+
+
+class FileSource:
+    """Rows of a file: CSV with a header, or JSON lines; UTF-8. Either may be gzipped.
+
+    :param path: ends with one of ``SUFFIXES``, and ``.gz`` perhaps.
+    :raises InvalidRequestError: it ends otherwise.
+    """
+
+    SUFFIXES = (".csv", ".jsonl", ".ndjson", ".json")
+
+    def __init__(self, path: StorePath) -> None:
+        name = path.name.lower()
+        self._compression = "gzip" if name.endswith(".gz") else None
+        if not name.removesuffix(".gz").endswith(self.SUFFIXES):
+            raise InvalidRequestError(
+                f"{path}: rows are read from {', '.join(self.SUFFIXES)}, with or without .gz after it"
+            )
+        self._path = path
+        self.text = name.removesuffix(".gz").endswith(".csv")
+
+    def read(self) -> Iterator[Record]:
+        """Places are ``line 1`` and so on; a row of several lines stands where it begins."""
+        records = _csv_records if self.text else _json_records
+        try:
+            # What is not UTF-8 is let through, to be reported with its line.
+            with self._path.open(
+                "r",
+                encoding="utf-8-sig",
+                errors="surrogateescape",
+                newline="",
+                compression=self._compression,
+            ) as lines:
+                yield from records(iter(lines))
+        except (FileNotFoundError, IsADirectoryError):
+            raise InvalidRequestError(f"there is no file {self._path}") from None
+        except (BadGzipFile, EOFError, zlib.error) as problem:
+            raise InvalidRequestError(f"{self._path} is not a whole gzip file: {problem}") from None
+        except _BadHeader as problem:
+            raise InvalidRequestError(f"{self._path}: {problem}") from None
+
+
+class UnfinishedRows:
+    """Rows of an earlier batch that ended with one of these statuses, as they went into it.
+
+    :param manifest_path: of that batch; its parts are beside it.
+    :raises InvalidRequestError: that is no manifest.
+    """
+
+    def __init__(self, manifest_path: StorePath, statuses: Collection[str]) -> None:
+        manifest = read_manifest(manifest_path)
+        self.text = manifest["format"] == "csv"
+        self._output_names = frozenset(manifest["output_names"])
+        self._statuses = statuses
+        self._parts = [manifest_path.parent / part.rpartition("/")[2] for part in manifest["parts"]]
+
+    def read(self) -> Iterator[Record]:
+        """Places name the part and its line."""
+        for part in self._parts:
+            for place, fields in FileSource(part).read():
+                if isinstance(fields, InvalidRequestError):
+                    yield f"{part.name}, {place}", fields
+                elif fields.get(STATUS) in self._statuses:
+                    yield f"{part.name}, {place}", self._as_it_came(fields)
+
+    def _as_it_came(self, fields: dict[str, Any]) -> dict[str, Any]:
+        # Outputs that were not found are empty cells of CSV. An output's name with a value is the row's own.
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in OWN_FIELDS and not (value == "" and name in self._output_names)
+        }
+
+
+class _BadHeader(Exception):
+    pass
+
+
+def _csv_records(lines: Iterator[str]) -> Iterator[Record]:
+    reader = csv.reader(lines, strict=True)
+    header = _header(reader)
+    while True:
+        place = f"line {reader.line_num + 1}"
+        try:
+            cells = next(reader, None)
+        except csv.Error as problem:
+            yield place, InvalidRequestError(f"it is not CSV: {problem}")
+            continue
+        if cells is None:
+            return
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            yield place, InvalidRequestError(f"it has {len(cells)} cells, the header has {len(header)}")
+        elif any(map(_NOT_UTF_8, cells)):
+            yield place, _not_utf_8()
+        else:
+            yield place, dict(zip(header, cells, strict=True))
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        header = next(reader, None)
+    except csv.Error as problem:
+        raise _BadHeader(f"line 1, the header: it is not CSV: {problem}") from None
+    if header is None:
+        return []
+    problems = [f"its cell {number} is empty" for number, name in enumerate(header, 1) if not name.strip()]
+    problems += [
+        f"it has {name!r} more than once" for name in dict.fromkeys(header) if header.count(name) > 1
+    ]
+    if any(map(_NOT_UTF_8, header)):
+        problems.append("it is not UTF-8")
+    if problems or not header:
+        raise _BadHeader(f"line 1, the header: {', '.join(problems) or 'it is empty'}")
+    return header
+
+
+def _json_records(lines: Iterable[str]) -> Iterator[Record]:
+    for number, line in enumerate(lines, 1):
+        if not line.isspace():
+            yield f"line {number}", _json_fields(line)
+
+
+def _json_fields(line: str) -> dict[str, Any] | InvalidRequestError:
+    if _NOT_UTF_8(line):
+        return _not_utf_8()
+    try:
+        return _fields_of(_DECODER.decode(line))
+    except json.JSONDecodeError as problem:
+        return InvalidRequestError(f"it is not JSON: {problem.msg} at character {problem.pos + 1}")
+    except (ValueError, RecursionError) as problem:
+        return InvalidRequestError(f"it is not JSON: {problem}")
+
+
+def _fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
+    if not isinstance(row, dict):
+        return InvalidRequestError(f"it must be an object of fields, not {type(row).__name__}")
+    for name in row:
+        if not isinstance(name, str):
+            return InvalidRequestError(f"it has the field {name!r}, which is no text")
+    return row
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no value of JSON")
+
+
+def _not_utf_8() -> InvalidRequestError:
+    return InvalidRequestError("it is not UTF-8")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+# Bytes that could not be decoded, as "surrogateescape" lets them through.
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]").search

@@ -1,0 +1,49 @@
+"""How a batch goes, for people: a line in the log, a value in the task's state store, and metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from airflow.sdk.observability import stats
+
+from airflow_provider_bitscale.batch.journal import KEY
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.batch.progress import Progress
+    from airflow_provider_bitscale.runs.ledger import Store
+
+log = logging.getLogger(__name__)
+
+PROGRESS_KEY = f"{KEY}_progress"
+METRICS = "bitscale.batch"
+
+
+class Reporter:
+    """Called with the progress of a batch, every few seconds and at its end."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counted: Counter[str] = Counter()
+        self._credits = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Tell it to everybody; that a metric or a progress value cannot be had stops no batch."""
+        log.info("%s", progress)
+        self._send_metrics(progress)
+        try:
+            self._store.set(PROGRESS_KEY, progress.to_json())
+        except Exception as problem:
+            log.warning("The progress could not be written to the task's state store: %s", problem)
+
+    def _send_metrics(self, progress: Progress) -> None:
+        stats.gauge(f"{METRICS}.in_flight", progress.in_flight)
+        stats.gauge(f"{METRICS}.requests_per_second", progress.requests_per_second)
+        for status, count in progress.counts.items():
+            if new := count - self._counted[status]:
+                stats.incr(f"{METRICS}.rows_{status}", new)
+        self._counted = Counter(progress.counts)
+        if progress.credits_spent > self._credits:
+            stats.incr(f"{METRICS}.credits", int(progress.credits_spent - self._credits))
+            self._credits += int(progress.credits_spent - self._credits)

@@ -1,0 +1,302 @@
+"""One try of a batch: put together from an operator and its context, run, and summed up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial
+from hashlib import sha256
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.batch.budget import Budget
+from airflow_provider_bitscale.batch.driver import BatchRequest, Driver
+from airflow_provider_bitscale.batch.journal import (
+    Head,
+    Journal,
+    SegmentRecord,
+    Summary,
+    continues,
+    read_head,
+    write_head,
+)
+from airflow_provider_bitscale.batch.output import Output
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
+from airflow_provider_bitscale.batch.shelf import Shelf
+from airflow_provider_bitscale.batch.statuses import STATUSES
+from airflow_provider_bitscale.batch.tally import RowsInMemory, Tally
+from airflow_provider_bitscale.operators.batch_report import Reporter
+from airflow_provider_bitscale.operators.task_state import generation_of, store_of
+from airflow_provider_bitscale.runs.grid_form import GridForm
+from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
+from airflow_provider_bitscale.runs.options import allowed_failures
+from airflow_provider_bitscale.runs.result import found_values
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_bitscale.api.models import Run
+    from airflow_provider_bitscale.batch.sources import Source
+    from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS_IN_XCOM = 1000
+# A synchronous run holds a connection for as long as it takes.
+ASYNC_CONNECTIONS = 64
+SYNC_CONNECTIONS = 500
+
+
+def remember_batch(context: Context) -> None:
+    """Called by Airflow when the task has succeeded: clearing it from now on runs it anew."""
+    store = store_of(context)
+    head = read_head(store)
+    if head is not None:
+        write_head(store, replace(head, collected=True, generation=generation_of(context)))
+
+
+class BatchRun:
+    """Checks everything when it is made, and spends nothing before :meth:`run`.
+
+    :raises BitScaleError: naming all that speaks against the rows or the options.
+    """
+
+    def __init__(
+        self, operator: RunGridBatchOperator, context: Context, source: Source, started: float
+    ) -> None:
+        self._operator = operator
+        self._started = started
+        self._store = store_of(context)
+        hook = operator.hook
+        if operator.max_credits is not None and not hook.client.contract.tells_run_credits:
+            raise errors.UnsupportedError(
+                f"the API contract {hook.client.contract.name} does not tell what runs cost: max_credits "
+                "cannot be kept, leave it out"
+            )
+        self._form = GridForm.ask(hook.client, operator.grid_id, operator.output_columns, validate=True)
+        row_form = RowForm(self._form, operator.inputs, operator.row_key, source.text)
+        self._survey = survey(source, row_form, operator.segment_size)
+        if operator.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
+            raise errors.InvalidRequestError(
+                f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
+            )
+        self._segments = segments(source, row_form, operator.segment_size, self._survey)
+        self._head, self._goes_on = self._take_up(generation_of(context))
+        self._output = self._checked_output()
+        self._driving: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.tally = Tally()
+
+    @property
+    def rows_left(self) -> int:
+        """Rows that are neither settled nor left out for good."""
+        counts = self.tally.counts
+        return counts["not_submitted"] + counts["unknown"]
+
+    @property
+    def refusal(self) -> errors.BitScaleError | None:
+        """BitScale's word that it will start no more runs."""
+        return self.tally.refusal
+
+    @property
+    def submitted(self) -> int:
+        """Submissions of this try."""
+        return self.tally.submitted
+
+    @property
+    def first_failure(self) -> str | None:
+        """Why the first row failed that did."""
+        return self.tally.first_failure
+
+    def describe(self) -> str:
+        """What is about to be done."""
+        return (
+            f"{'Going on with' if self._goes_on else 'Running'} batch {self._head.batch_id}: "
+            f"{self._survey.rows:,} rows, {self._survey.duplicates:,} of them duplicates, on grid "
+            f"{self._form.grid.name or self._operator.grid_id}"
+        )
+
+    def summary(self, manifest: dict[str, Any]) -> str:
+        """What has come of it."""
+        counts = ", ".join(f"{count:,} {status}" for status, count in manifest["counts"].items() if count)
+        stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
+        return (
+            f"{manifest['rows']:,} rows in {manifest['seconds']:,.1f} s: {counts or 'none'}; "
+            f"{manifest['credits']:,g} credits{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Run the batch.
+
+        :return: the manifest, as the operator describes it.
+        """
+        operator = self._operator
+        output = self._output
+        journal = Journal(self._store, self._head.batch_id)
+        records = self._records(journal)
+        shelf = Shelf(
+            self._survey.rows,
+            operator.segment_size,
+            self._segments,
+            output or (memory := RowsInMemory()),
+            journal,
+            records,
+            resubmit_ambiguous=operator.resubmit_ambiguous,
+        )
+        self.tally = tally = shelf.tally
+        try:
+            self._drive(shelf, journal)
+            shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
+        finally:
+            shelf.close()
+        manifest = self._manifest()
+        if output is None:
+            manifest["results"] = memory.rows
+        else:
+            manifest["manifest_path"] = output.manifest_path
+            output.write_manifest(manifest)
+        return manifest
+
+    def cancel(self) -> None:
+        """End early, from a signal handler; what is known is written down."""
+        if self._loop is not None and self._driving is not None:
+            self._loop.call_soon_threadsafe(self._driving.cancel)
+
+    def _drive(self, shelf: Shelf, journal: Journal) -> None:
+        operator, tally = self._operator, shelf.tally
+        connections = ASYNC_CONNECTIONS
+        max_in_flight = operator.max_in_flight
+        if operator.mode == "sync":
+            connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
+        budget = Budget(
+            None if operator.max_credits is None else float(operator.max_credits), tally.credits, tally.untold
+        )
+        plan = Planner(self._survey.rows - tally.settled, budget, max_in_flight, operator.timeout)
+        request = BatchRequest(
+            grid_id=operator.grid_id,
+            mode=operator.mode,
+            output_columns=self._form.output_columns,
+            recipe=self._form.recipe,
+            timeout=operator.timeout,
+            deadline=float("inf") if operator.deadline is None else self._started + operator.deadline,
+            max_failed=allowed_failures(operator.max_failed_rows, self._survey.rows) or 0,
+            resubmit_ambiguous=operator.resubmit_ambiguous,
+            found=self._found(),
+        )
+
+        async def drive() -> None:
+            self._loop, self._driving = asyncio.get_running_loop(), asyncio.current_task()
+            async with operator.hook.batch_connection(connections) as connection:
+                await Driver(
+                    request,
+                    connection,
+                    plan,
+                    shelf,
+                    Recorder(journal),
+                    connections=connections,
+                    report=Reporter(self._store),
+                ).run()
+
+        try:
+            asyncio.run(drive())
+        except asyncio.CancelledError:
+            raise AirflowException(
+                f"killed with {plan.in_flight:,} runs under way; they go on, and a retry collects them"
+            ) from None
+
+    def _found(self) -> Any:
+        names = unique_names(self._form.grid)
+        skipped = frozenset(input_columns(self._form.grid))
+        return partial(_found, names, skipped, self._operator.miss_values)
+
+    def _checked_output(self) -> Output | None:
+        if self._operator.output_path is None:
+            return None
+        folder = ObjectStoragePath(self._operator.output_path)
+        output = Output(folder, self._operator.output_format, self._head.batch_id, self._output_names())
+        output.check()
+        return output
+
+    def _output_names(self) -> list[str]:
+        grid, recipe = self._form.grid, self._form.recipe
+        columns = {column.id: column.name for column in (recipe.output_columns if recipe else grid.columns)}
+        inputs = input_columns(grid)
+        wanted = self._form.output_columns or [each for each in columns if each not in inputs]
+        names = {**columns, **unique_names(grid)}
+        return [names.get(column_id, column_id) for column_id in wanted]
+
+    def _take_up(self, generation: int) -> tuple[Head, bool]:
+        """The batch to run, and whether it is that of an earlier try."""
+        fingerprint = self._fingerprint()
+        head = read_head(self._store)
+        if head is not None and continues(head, fingerprint, generation):
+            if head.generation != generation:
+                head = replace(head, generation=generation)
+                write_head(self._store, head)
+            return head, True
+        stamp = datetime.fromtimestamp(self._started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        head = Head(
+            batch_id=f"{stamp}-{secrets.token_hex(3)}",
+            fingerprint=fingerprint,
+            generation=generation,
+            segments=len(self._survey.digests),
+            started_at=self._started,
+        )
+        write_head(self._store, head)
+        return head, False
+
+    def _fingerprint(self) -> str:
+        operator, config = self._operator, self._operator.hook.config
+        bought = [
+            config.base_url,
+            config.workspace_id,
+            operator.grid_id,
+            operator.mode,
+            operator.output_columns,
+        ]
+        read = [operator.inputs, operator.row_key, operator.segment_size, self._survey.fingerprint]
+        return sha256(dumps([bought, read], sort_keys=True).encode()).hexdigest()
+
+    def _records(self, journal: Journal) -> dict[int, SegmentRecord | Summary]:
+        if not self._goes_on:
+            return {}
+        found = ((number, journal.read(number)) for number in range(self._head.segments))
+        return {number: record for number, record in found if record is not None}
+
+    def _manifest(self) -> dict[str, Any]:
+        tally, finished = self.tally, time.time()
+        return {
+            "batch_id": self._head.batch_id,
+            "grid_id": self._operator.grid_id,
+            "rows": self._survey.rows,
+            "counts": {status: tally.counts[status] for status in STATUSES},
+            "credits": tally.credits,
+            "runs_without_credits": tally.untold,
+            "stopped_by": tally.stopped_by,
+            "parts": [tally.parts[number] for number in sorted(tally.parts)],
+            "manifest_path": None,
+            "format": self._operator.output_format,
+            "output_names": self._output_names(),
+            "started_at": _iso(self._head.started_at),
+            "finished_at": _iso(finished),
+            "seconds": round(finished - self._head.started_at, 3),
+        }
+
+
+def _found(names: dict[str, str], skipped: frozenset[str], miss_values: Any, run: Run) -> dict[str, Any]:
+    values = found_values(run, miss_values)
+    return {names.get(key, key): value for key, value in values.items() if key not in skipped}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")

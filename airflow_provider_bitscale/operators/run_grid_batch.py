@@ -1,0 +1,214 @@
+"""Runs a grid on a whole table in one task, and pays for each row once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator, ObjectStoragePath
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
+from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, UNKNOWN
+from airflow_provider_bitscale.exceptions import TooManyFailedRowsError, airflow_errors
+from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.batch_run import BatchRun, remember_batch
+from airflow_provider_bitscale.runs.options import batch_option_problems, seconds
+from airflow_provider_bitscale.runs.request import RunRequest
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
+
+class RunGridBatchOperator(BaseOperator):
+    """Runs a grid on each row of a table, as fast as the rate limit allows.
+
+    No row is paid for twice: what is about to be submitted and each run's id are kept in the task's state
+    store, and a retry goes on from there. Rows that an earlier try lost between request and answer end as
+    ``unknown``. All rows are checked before the first is paid for. The worker is held until the end; chunks
+    of a larger table can be mapped over several workers, which share the rate limit.
+
+    A batch that stops at a cap (``max_credits``, or BitScale's own) succeeds: rows it left out are counted as
+    ``not_submitted``, and ``retry_failed_from`` runs them another day.
+
+    :param grid_id: id of the grid. (templated)
+    :param rows: a list of dicts. (templated; what comes through XCom is data, and is not rendered again)
+    :param rows_path: or a file of them, ``.csv`` or ``.jsonl``, on any store that ObjectStoragePath knows;
+        read as a stream, twice. (templated)
+    :param retry_failed_from: or the manifest of an earlier batch, to run the rows that failed or were not
+        submitted; with ``on_ambiguous_submit="resubmit"`` also those that are unknown. (templated)
+    :param output_path: folder for the parts and their manifest; None to return the rows, up to 1,000.
+        (templated)
+    :param inputs: by name or id of an input, the field of a row that has its value; None to take the fields
+        that are named like inputs.
+    :param output_columns: names or ids of the columns wanted; None for all. (templated)
+    :param row_key: field or fields that tell rows apart; later rows with the same are ``duplicate``.
+    :param mode: ``async``, or ``sync``: one request a row, but a row that is lost with the worker is unknown.
+    :param max_credits: submit only as long as the credits spent, by this and earlier tries, and expected
+        for what is in flight stay below. (templated)
+    :param max_failed_rows: rows that may fail, as a number or like ``"10%"``; with more, the task fails.
+    :param max_in_flight: runs that may be under way at once; None for as many as is useful.
+    :param timeout: seconds from its submission until a run is given up as ``unknown``.
+    :param deadline: seconds from the start of a try until it stops submitting, looks at each run once more,
+        and fails if any is left; a retry goes on. None for none.
+    :param segment_size: rows in a part, up to 1,000.
+    :param output_format: ``jsonl`` or ``csv``.
+    :param miss_values: texts such as "No email found" that stand for nothing found; they become None.
+    :param on_ambiguous_submit: ``park`` a row as ``unknown`` if nobody can tell whether its run was started,
+        or ``resubmit`` it and perhaps pay twice.
+    :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
+    :return: the manifest: ``{batch_id, grid_id, rows, counts: {succeeded, failed, unknown, not_submitted,
+        duplicate}, credits, runs_without_credits, stopped_by, parts, manifest_path, format, output_names,
+        started_at, finished_at, seconds}``, and without ``output_path`` its ``results``: the fields and
+        outputs of each row with ``_status``, ``_run_id``, ``_credits`` and ``_error``.
+    """
+
+    template_fields: Sequence[str] = (
+        "grid_id",
+        "rows",
+        "rows_path",
+        "retry_failed_from",
+        "output_path",
+        "output_columns",
+        "max_credits",
+        "bitscale_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "output_columns": "json"}
+    operator_extra_links = (BitScaleGridLink(),)
+    ui_color = "#e8f0ff"
+
+    def __init__(
+        self,
+        *,
+        grid_id: str,
+        rows: list[dict[str, Any]] | None = None,
+        rows_path: str | ObjectStoragePath | None = None,
+        retry_failed_from: str | ObjectStoragePath | None = None,
+        output_path: str | ObjectStoragePath | None = None,
+        inputs: dict[str, str] | None = None,
+        output_columns: list[str] | None = None,
+        row_key: str | list[str] | None = None,
+        mode: str = "async",
+        max_credits: float | None = None,
+        max_failed_rows: int | str = 0,
+        max_in_flight: int | None = None,
+        timeout: float | timedelta = 3600,
+        deadline: float | timedelta | None = None,
+        segment_size: int = 500,
+        output_format: str = "jsonl",
+        miss_values: Collection[str] = (),
+        on_ambiguous_submit: str = "park",
+        bitscale_conn_id: str = "bitscale_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.grid_id = grid_id
+        self.rows = rows
+        self.rows_path = rows_path
+        self.retry_failed_from = retry_failed_from
+        self.output_path = output_path
+        self.inputs = inputs
+        self.output_columns = output_columns
+        self.row_key = row_key
+        self.mode = mode
+        self.max_credits = max_credits
+        self.max_failed_rows = max_failed_rows
+        self.max_in_flight = max_in_flight
+        self.timeout: float = seconds(timeout)
+        self.deadline: float | None = seconds(deadline)
+        self.segment_size = segment_size
+        self.output_format = output_format
+        self.miss_values = miss_values
+        self.on_ambiguous_submit = on_ambiguous_submit
+        self.bitscale_conn_id = bitscale_conn_id
+        self._run: BatchRun | None = None
+        self._refuse(rendered=False)
+        # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
+        self.on_success_callback = [*self.on_success_callback, remember_batch]
+
+    @cached_property
+    def hook(self) -> BitScaleHook:
+        """The hook of this task's connection."""
+        from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
+        return BitScaleHook(self.bitscale_conn_id)
+
+    @property
+    def resubmit_ambiguous(self) -> bool:
+        """Whether to pay again rather than leave a row unknown."""
+        return self.on_ambiguous_submit == "resubmit"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run all rows, or go on with those that an earlier try has left."""
+        with airflow_errors():
+            self._refuse(rendered=True)
+            started = time.time()
+            self._run = run = BatchRun(self, context, self._source(), started)
+            self.log.info("%s", run.describe())
+            manifest = run.run()
+        self.log.info("%s", run.summary(manifest))
+        with airflow_errors():
+            self._judge(context, run, manifest)
+        return manifest
+
+    def on_kill(self) -> None:
+        """Submit no more, and write down what is known. BitScale cannot cancel runs: they go on and cost."""
+        if self._run is not None:
+            self.log.warning("Killed. What was submitted goes on and is paid for; a retry collects it.")
+            self._run.cancel()
+
+    def _source(self) -> Source:
+        if self.rows_path is not None:
+            return FileSource(ObjectStoragePath(self.rows_path))
+        if self.retry_failed_from is not None:
+            statuses = [FAILED, NOT_SUBMITTED, *([UNKNOWN] if self.resubmit_ambiguous else [])]
+            return UnfinishedRows(ObjectStoragePath(self.retry_failed_from), statuses)
+        return ListSource(self.rows or [])
+
+    def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
+        """Fail the task where its rows have not come to enough."""
+        stopped_by = manifest["stopped_by"]
+        if stopped_by in ("max_failed_rows", "deadline"):
+            # What a failed task returns is lost.
+            context["ti"].xcom_push(key="manifest", value=manifest)
+        if stopped_by == "max_failed_rows":
+            raise TooManyFailedRowsError(
+                f"{manifest['counts'][FAILED]:,} rows failed, max_failed_rows is {self.max_failed_rows}; "
+                f"the first: {run.first_failure or 'see the parts'}. What was found is kept: "
+                f"{manifest['manifest_path'] or 'see the XCom manifest'}. To go on, raise max_failed_rows "
+                "and clear the task; to run the failed rows anew, use retry_failed_from."
+            )
+        if stopped_by == "deadline":
+            raise errors.RunTimedOutError(
+                f"{run.rows_left:,} rows were left at the deadline; a retry goes on with them"
+            )
+        if run.refusal is not None and not run.submitted and not manifest["counts"]["succeeded"]:
+            raise run.refusal
+
+    def _refuse(self, *, rendered: bool) -> None:
+        request = RunRequest(self.grid_id, {}, self.output_columns, self.mode, None)
+        problems = request.problems(rendered=rendered) + batch_option_problems(
+            sources={
+                "rows": self.rows,
+                "rows_path": self.rows_path,
+                "retry_failed_from": self.retry_failed_from,
+            },
+            max_credits=self.max_credits,
+            max_failed_rows=self.max_failed_rows,
+            max_in_flight=self.max_in_flight,
+            timeout=self.timeout,
+            deadline=self.deadline,
+            segment_size=self.segment_size,
+            output_format=self.output_format,
+            miss_values=self.miss_values,
+            on_ambiguous_submit=self.on_ambiguous_submit,
+            rendered=rendered,
+        )
+        if problems:
+            with airflow_errors():
+                raise errors.InvalidRequestError("; ".join(problems))

@@ -1,0 +1,26 @@
+"""A folder in each kind of store: a local disk, and one that takes whole objects only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io import attach
+from upath import UPath
+
+STORES = ("file", "memory")
+
+
+def folder_in(store: str, tmp_path: Path) -> ObjectStoragePath:
+    """A folder of this test's own; not made yet."""
+    if store == "memory":
+        attach("memory", fs=UPath("memory:///").fs)
+    return ObjectStoragePath(f"{store}://{tmp_path}") / "a folder"
+
+
+def write(path: ObjectStoragePath, data: bytes) -> ObjectStoragePath:
+    """The path, with this in it."""
+    if path.protocol == "file":
+        Path(path.path).parent.mkdir(parents=True, exist_ok=True)
+    path.fs.pipe_file(path.path, data)
+    return path

@@ -1,0 +1,190 @@
+"""Rows beside what was found, in files that are never seen half written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import InvalidRequestError
+from airflow_provider_bitscale.batch.output import Output, Settled, output_row, read_manifest
+from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED
+from tests.batch.stores import STORES, folder_in, write
+
+OWN = {"_status": SUCCEEDED, "_run_id": "run_1", "_credits": 9, "_error": None}
+FOUND = Settled(SUCCEEDED, "run_1", 9, outputs={"Email": "jane@acme.com", "Phone": None})
+
+BESIDE: dict[str, tuple[dict[str, Any], Settled, dict[str, Any]]] = {
+    "outputs after fields": (
+        {"name": "Jane"},
+        FOUND,
+        {"name": "Jane", "Email": "jane@acme.com", "Phone": None, **OWN},
+    ),
+    "an output replaces a field": (
+        {"Email": "old@acme.com", "name": "Jane"},
+        FOUND,
+        {"Email": "jane@acme.com", "name": "Jane", "Phone": None, **OWN},
+    ),
+    "ours replace those of an earlier batch": (
+        {"_status": "failed", "_error": "x"},
+        FOUND,
+        {**FOUND.outputs, **OWN},
+    ),
+    "not run": (
+        {"name": "Jane", "Email": "old@acme.com"},
+        Settled(NOT_SUBMITTED),
+        {
+            "name": "Jane",
+            "Email": "old@acme.com",
+            "_status": NOT_SUBMITTED,
+            "_run_id": None,
+            "_credits": None,
+            "_error": None,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "settled", "row"), BESIDE.values(), ids=BESIDE.keys())
+def test_a_row_beside_what_was_found(fields: dict[str, Any], settled: Settled, row: dict[str, Any]) -> None:
+    before = dict(fields)
+    assert output_row(fields, settled) == row
+    assert fields == before
+
+
+ROWS = [
+    output_row(
+        {"name": "网格 é", "note": 'a,"b"\r\nc'}, Settled(SUCCEEDED, "run_1", 9, outputs={"Email": "e"})
+    ),
+    output_row({"name": "\ud83d", "tags": ["é", 1], "is": True}, Settled(FAILED, "run_2", 1.5, "no\rluck")),
+]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_json_lines(store: str, tmp_path: Path) -> None:
+    folder = folder_in(store, tmp_path)
+    written = Output(folder, "jsonl", "b1", ["Email"]).write_part(7, ROWS)
+    assert written == str(folder / "b1-part-00007.jsonl")
+    assert written.startswith(f"{store}://")
+    data = (folder / "b1-part-00007.jsonl").read_bytes()
+    assert [json.loads(line) for line in data.split(b"\n")[:-1]] == ROWS
+    assert "网格 é".encode() in data
+    assert [path.name for path in folder.iterdir()] == ["b1-part-00007.jsonl"]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_csv(store: str, tmp_path: Path) -> None:
+    folder = folder_in(store, tmp_path)
+    written = Output(folder, "csv", "b1", ["Email", "Phone"]).write_part(0, ROWS)
+    assert written == str(folder / "b1-part-00000.csv")
+    text = (folder / "b1-part-00000.csv").read_bytes().decode()
+    header = ["name", "note", "Email", "tags", "is", "Phone", "_status", "_run_id", "_credits", "_error"]
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [
+        header,
+        ["网格 é", 'a,"b"\r\nc', "e", "", "", "", "succeeded", "run_1", "9", ""],
+        ["\\ud83d", "", "", '["é", 1]', "true", "", "failed", "run_2", "1.5", "no\rluck"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("format", "data"),
+    [("jsonl", b""), ("csv", b"Email,_status,_run_id,_credits,_error\r\n")],
+)
+@pytest.mark.parametrize("store", STORES)
+def test_a_part_without_rows(store: str, format: str, data: bytes, tmp_path: Path) -> None:
+    folder = folder_in(store, tmp_path)
+    Output(folder, format, "b1", ["Email"]).write_part(0, [])
+    assert (folder / f"b1-part-00000.{format}").read_bytes() == data
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_what_is_written_again_replaces_and_is_the_same(store: str, format: str, tmp_path: Path) -> None:
+    folder = folder_in(store, tmp_path)
+    output = Output(folder, format, "b1", ["Email"])
+    path = folder / f"b1-part-00000.{format}"
+    output.write_part(0, ROWS)
+    first = path.read_bytes()
+    output.write_part(0, ROWS[:1])
+    assert len(path.read_bytes()) < len(first)
+    output.write_part(0, ROWS)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_manifest_is_read_as_it_was_written(store: str, tmp_path: Path) -> None:
+    folder = folder_in(store, tmp_path)
+    output = Output(folder, "jsonl", "b1", ["Email"])
+    manifest = {"parts": [output.write_part(0, ROWS)], "output_names": ["Email é"], "format": "jsonl", "x": 1}
+    assert output.write_manifest(manifest) == str(folder / "b1-manifest.json")
+    assert read_manifest(folder / "b1-manifest.json") == manifest
+
+
+NO_MANIFESTS: dict[str, bytes | None] = {
+    "not there": None,
+    "empty": b"",
+    "not JSON": b"{",
+    "not text": b"\xff\xfe{}",
+    "a list": b"[]",
+    "no parts": b'{"output_names": [], "format": "csv"}',
+    "parts are no list": b'{"parts": "a", "output_names": [], "format": "csv"}',
+    "a part is no path": b'{"parts": [1], "output_names": [], "format": "csv"}',
+    "no names": b'{"parts": [], "format": "csv"}',
+    "another format": b'{"parts": [], "output_names": [], "format": "parquet"}',
+    "its format is a list": b'{"parts": [], "output_names": [], "format": []}',
+}
+
+
+@pytest.mark.parametrize("data", NO_MANIFESTS.values(), ids=NO_MANIFESTS.keys())
+@pytest.mark.parametrize("store", STORES)
+def test_what_is_no_manifest(store: str, data: bytes | None, tmp_path: Path) -> None:
+    path = folder_in(store, tmp_path) / "b1-manifest.json"
+    if data is not None:
+        write(path, data)
+    with pytest.raises(
+        InvalidRequestError, match="there is no file" if data is None else "is not the manifest"
+    ):
+        read_manifest(path)
+
+
+def test_a_reader_never_sees_half_a_part(tmp_path: Path) -> None:
+    folder = folder_in("file", tmp_path)
+    local = Path(folder.path)
+    output = Output(folder, "jsonl", "b1", [])
+    small, large = [{"n": 0}] * 10, [{"n": number, "text": "x" * 500} for number in range(1000)]
+    done = threading.Event()
+    seen: set[int] = set()
+
+    def read() -> None:
+        while not done.is_set():
+            for path in local.glob("*.jsonl"):
+                seen.add(len(path.read_bytes().splitlines()))
+
+    output.write_part(0, small)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(30):
+            output.write_part(0, large)
+            output.write_part(0, small)
+    finally:
+        done.set()
+        reader.join()
+    assert seen == {10, 1000}
+    assert [path.name for path in local.iterdir()] == ["b1-part-00000.jsonl"]
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+    folder = folder_in("file", tmp_path)
+    output = Output(folder, "jsonl", "b1", [])
+    output.write_part(0, [{"n": 0}])
+    (Path(folder.path) / "b1-part-00001.jsonl").mkdir()
+    with pytest.raises(OSError, match="b1-part-00001"):
+        output.write_part(1, [{"n": 1}])
+    names = sorted(path.name for path in Path(folder.path).iterdir())
+    assert names == ["b1-part-00000.jsonl", "b1-part-00001.jsonl"]
