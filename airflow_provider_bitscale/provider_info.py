@@ -19,7 +19,13 @@ PROVIDER_INFO: dict[str, Any] = {
         {"integration-name": "BitScale", "python-modules": ["airflow_provider_bitscale.hooks.bitscale"]}
     ],
     "operators": [
-        {"integration-name": "BitScale", "python-modules": ["airflow_provider_bitscale.operators.run_grid"]}
+        {
+            "integration-name": "BitScale",
+            "python-modules": [
+                "airflow_provider_bitscale.operators.run_grid",
+                "airflow_provider_bitscale.operators.run_grid_batch",
+            ],
+        }
     ],
     "sensors": [
         {

@@ -83,3 +83,28 @@ def test_enrich_csv(
     assert rows[-1]["Full Name"] == "{{ ds }} Smith"
     names = [post["inputs"]["3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"] for post in posted_bodies(emulator)]
     assert sorted(names) == sorted(lead["name"] for lead in leads)
+
+
+def test_enrich_table(
+    run_dag: RunDag, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BITSCALE_EXAMPLE_OUTPUT", str(tmp_path))
+    dag = run_dag(EXAMPLES, "bitscale_enrich_table")
+    assert set(dag.states.values()) == {"success"}, dag.states
+    manifest = dag.xcom("enrich")
+    assert manifest["counts"]["succeeded"] == manifest["rows"] == 8
+    assert manifest["credits"] == credits_spent(emulator) > 0
+    assert [dag.xcom("load", index) for index in range(2)] == [4, 4]
+    assert sorted(path.name for path in (tmp_path / "enriched").iterdir()) == sorted(
+        path.rpartition("/")[2] for path in (*manifest["parts"], manifest["manifest_path"])
+    )
+    names = [post["inputs"]["3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"] for post in posted_bodies(emulator)]
+    assert "{{ ds }} Smith" in names
+
+
+def test_enrich_chunks(run_dag: RunDag, emulator: Emulator) -> None:
+    dag = run_dag(EXAMPLES, "bitscale_enrich_chunks")
+    assert set(dag.states.values()) == {"success"}, dag.states
+    assert dag.xcom("report") == f"8 leads, {credits_spent(emulator)} credits"
+    assert [row["Full Name"] for row in dag.xcom("enrich", 1)["results"]][-1] == "{{ ds }} Smith"
+    assert emulator.control.state()["runs_paid"] == 8
