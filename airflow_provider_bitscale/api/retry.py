@@ -57,7 +57,7 @@ def after_failure(
     :param jitter: a random number in [0, 1).
     :param max_attempts: attempts in all; 1 for a caller that has its own patience.
     """
-    if doubt is not None and not _provably_not_processed(error):
+    if doubt is not None and not provably_not_processed(error):
         return GiveUp(_ambiguous(error, doubt) if _may_have_been_processed(error) else error)
     if not isinstance(error, TRANSIENT) or _is_redirect(error):
         return GiveUp(error)
@@ -70,7 +70,8 @@ def after_failure(
     return SendAgain(wait)
 
 
-def _provably_not_processed(error: BitScaleError) -> bool:
+def provably_not_processed(error: BitScaleError) -> bool:
+    """Whether a request that failed so may be sent again whatever it does."""
     return isinstance(error, RateLimitedError) or (isinstance(error, TransportError) and not error.sent)
 
 

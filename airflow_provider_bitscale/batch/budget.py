@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from math import sqrt
 
+# The costs of many runs add up to less than so many standard deviations above what is expected of them.
+_DEVIATIONS = 4.0
+# Of runs beyond as many as have been seen, each may be so many times as dear as the dearest.
+_SURPRISE = 10.0
+
 
 class Budget:
-    """Reserves what a run is expected to cost before it is submitted, and settles when it has ended.
+    """Reserves what runs may cost before they are submitted, and settles when they have ended.
 
-    Expected is the highest cost seen, and a margin that shrinks the more has been seen. As long as nothing
-    has been seen, one run at a time is let through.
+    What runs may cost is learned from those that ended: the mean and how far costs spread, for a few runs the
+    highest cost seen, and a margin that shrinks the more has been seen. As long as no cost has been seen, no
+    more runs are let through at once than have ended, and one.
 
     :param cap: credits that may be spent in all; None for no cap.
     :param spent: credits spent before, by earlier tries.
@@ -22,25 +28,28 @@ class Budget:
         self.in_flight = 0
         self._untold = untold
         self._seen = 0
+        self._sum = 0.0
+        self._sum_of_squares = 0.0
         self._highest = 0.0
 
     @property
     def expected(self) -> float | None:
-        """Credits to reserve for a run; None while no cost is known."""
-        return self._highest * (1 + 1 / sqrt(self._seen)) if self._seen else None
+        """Credits that a run costs on average; None while no cost is known."""
+        return self._sum / self._seen if self._seen else None
 
     @property
     def committed(self) -> float:
-        """Credits spent, and reserved for what is in flight or untold."""
+        """Credits spent, and expected for what is in flight or untold."""
         return self.spent + (self.in_flight + self._untold) * (self.expected or 0.0)
 
     def allows(self) -> bool:
         """Whether one more run may be submitted now."""
         if self.cap is None:
             return True
-        if self.expected is None:
-            return self.in_flight == 0 and self.spent < self.cap
-        return self.committed + self.expected <= self.cap
+        if not self._highest:
+            return self.in_flight <= self._seen and self.spent < self.cap
+        unheard_of = max(0, self.in_flight + 1 - self._seen) * _SURPRISE * self._highest
+        return self.spent + self._reserve(self.in_flight + self._untold + 1) + unheard_of <= self.cap
 
     def reserve(self) -> None:
         """A run is about to be submitted, or goes on from an earlier try."""
@@ -60,6 +69,16 @@ class Budget:
             self._untold += 1
             return
         self.spent += credits
-        if credits > 0:
-            self._seen += 1
-            self._highest = max(self._highest, credits)
+        self._seen += 1
+        self._sum += credits
+        self._sum_of_squares += credits * credits
+        self._highest = max(self._highest, credits)
+
+    def _reserve(self, runs: int) -> float:
+        """Credits that so many runs may cost."""
+        mean = self._sum / self._seen
+        deviation = sqrt(max(0.0, self._sum_of_squares / self._seen - mean * mean))
+        # The mean is uncertain too: what was seen are some runs of many.
+        spread = deviation * sqrt(runs * (1 + runs / self._seen))
+        likely = runs * mean + _DEVIATIONS * spread + self._highest
+        return min(likely, runs * self._highest) * (1 + 1 / sqrt(self._seen))

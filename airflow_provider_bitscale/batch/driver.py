@@ -119,6 +119,8 @@ class Driver:
         finally:
             for helper in helpers:
                 helper.cancel()
+            # They take back what they have announced, and write what they have begun to write.
+            await asyncio.gather(*helpers, return_exceptions=True)
             await self._wind_up()
         self._report(self._progress())
         if self._error is not None:
@@ -194,6 +196,7 @@ class Driver:
             self._shelf.tally.submitted += 1
             again = self._submissions[row] = self._submissions.get(row, 0) + 1
             if self._request.resubmit_ambiguous and again < MAX_SUBMISSIONS and not self._plan.stopped:
+                self._shelf.doubt(row)
                 self._plan.submit_again(row, None)
             else:
                 self._plan.given_up(row)
@@ -240,6 +243,9 @@ class Driver:
     def _conclude(self, row: int, run_id: str, seen: Run | BitScaleError, outcome: Outcome) -> None:
         if isinstance(seen, Run) and outcome.kind not in (TIMED_OUT, REFUSED):
             self._end(row, seen, self._settled(seen, run_id))
+        elif outcome.kind == TIMED_OUT and time.time() >= self._request.deadline:
+            # The row stays as it is: a retry looks again.
+            self._plan.given_up(row)
         elif outcome.kind == TIMED_OUT or isinstance(outcome.error, NotFoundError):
             last_seen = seen.reported_status if isinstance(seen, Run) else str(seen)
             self._plan.given_up(row)

@@ -11,10 +11,11 @@ from airflow_provider_bitscale.api.errors import (
     BitScaleError,
     InsufficientCreditsError,
     InvalidRequestError,
-    RateLimitedError,
     RunLimitExceededError,
+    ServerError,
     TransportError,
 )
+from airflow_provider_bitscale.api.retry import provably_not_processed
 
 
 class Then(Enum):
@@ -61,10 +62,10 @@ _STOPPED_BY: dict[type[BitScaleError], str] = {
 
 def after_failed_submission(error: BitScaleError) -> Then:
     """Decide, after an attempt that is not repeated by itself."""
-    if isinstance(error, AmbiguousSubmitError):
-        return Then.PARK
-    if isinstance(error, RateLimitedError) or (isinstance(error, TransportError) and not error.sent):
+    if provably_not_processed(error):
         return Then.PUT_BACK
+    if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
+        return Then.PARK
     if isinstance(error, AuthenticationError):
         return Then.RENEW
     if isinstance(error, tuple(_STOPPED_BY)):

@@ -35,6 +35,7 @@ class Head:
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
     :param generation: grows when a person clears the task, and stays the same over retries.
+    :param output_path: where its parts are; the first try decides.
     :param collected: whether the task has succeeded with it.
     """
 
@@ -43,6 +44,8 @@ class Head:
     generation: int
     segments: int
     started_at: float
+    output_path: str | None
+    output_format: str
     collected: bool = False
 
 
@@ -103,8 +106,8 @@ def continues(head: Head | None, fingerprint: str, generation: int) -> bool:
     if head.fingerprint == fingerprint:
         return True
     raise InvalidRequestError(
-        "the input, or an option that decides what is bought, has changed since an earlier try, which has "
-        f"paid for rows already. Change it back, and they will be collected. {WAY_OUT}"
+        "the input, or an option that decides what is bought, has changed since an earlier try, which may "
+        f"have paid for rows. Change it back, and they will be collected. {WAY_OUT}"
     )
 
 
@@ -133,11 +136,11 @@ class Journal:
         try:
             if "entries" not in stored:
                 return Summary(**stored)
-            record = SegmentRecord(stored["entries"])
+            record = SegmentRecord(_entries(stored["entries"]))
             while (chunk := self._store.get(self._chunk_key(number))) is not None:
                 record.results.update((int(row), Settled(**settled)) for row, settled in chunk.items())
                 self._chunks[number] = self._chunks.get(number, 0) + 1
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             raise AmbiguousSubmitError(
                 f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}"
             ) from None
@@ -165,11 +168,12 @@ class Journal:
         size = 0
         for row, settled in results.items():
             entry = asdict(settled)
-            size += len(json.dumps(entry))
-            if chunk and size > _RESULT_BYTES:
+            entry_size = len(json.dumps({row: entry}))
+            if chunk and size + entry_size > _RESULT_BYTES:
                 self._add_chunk(number, chunk)
                 chunk, size = {}, 0
             chunk[str(row)] = entry
+            size += entry_size
         self._add_chunk(number, chunk)
 
     def finish(self, number: int, summary: Summary) -> None:
@@ -222,3 +226,9 @@ class Journal:
     def _chunk_key(self, number: int, chunk: int | None = None) -> str:
         """The key of some results of a segment; of the next ones where no chunk is named."""
         return f"{self._key(number)}_{self._chunks.get(number, 0) if chunk is None else chunk:04d}"
+
+
+def _entries(stored: Any) -> list[Entry]:
+    if not isinstance(stored, list) or not all(entry is None or isinstance(entry, str) for entry in stored):
+        raise ValueError("no entries")
+    return stored

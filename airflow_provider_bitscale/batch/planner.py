@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.durations import EAGER, PATIENT, Durations
+from airflow_provider_bitscale.batch.durations import EAGER, FIRST_LOOK, PATIENT, Durations
 
 # Before more are started, this many runs show whether they come to anything; then as many again for each.
 FIRST_IN_FLIGHT = 250
@@ -90,6 +90,7 @@ class Planner:
         self._posting: dict[int, float] = {}
         self._watched: dict[int, _Watched] = {}
         # Runs by the time from which an eager look is due, and those past it by the time of a patient one.
+        # A run is in one of them, or is looked at.
         self._early: list[tuple[float, int]] = []
         self._late: list[tuple[float, int]] = []
         self._requests: deque[float] = deque()
@@ -149,7 +150,7 @@ class Planner:
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look."""
         self._hurry = True
-        self._early = [(now, row) for row in self._watched]
+        self._early = [(now, row) for row, run in self._watched.items() if not run.looking]
         self._late = []
 
     def next(self, now: float) -> Step:
@@ -177,6 +178,8 @@ class Planner:
             self._posting[step.row] = now
             self._budget.reserve()
             return
+        # It is the one that :meth:`next` found first. While it is looked at it waits for no other look.
+        heapq.heappop(self._late)
         self._watched[step.row].looking = True
 
     def accepted(self, row: int, now: float) -> None:
@@ -266,7 +269,7 @@ class Planner:
             return run.look_from
         if not run.exact:
             # An earlier try's run: it has probably ended, so the first look is at once.
-            look = 1.5 * run.not_ended_at
+            look = FIRST_LOOK + 1.5 * run.not_ended_at if run.not_ended_at else 0.0
         else:
             look = self.durations.next_look(run.not_ended_at, impatience)
         return max(run.look_from, run.submitted_at + min(look, self._timeout))
@@ -275,21 +278,16 @@ class Planner:
         """The run to look at now, if there is one; the one that is overdue most."""
         while self._early and self._early[0][0] <= now:
             _, row = heapq.heappop(self._early)
-            if (run := self._watched.get(row)) is None or run.looking:
-                continue
+            run = self._watched[row]
             if (due := self._due(run, EAGER)) > now:
                 heapq.heappush(self._early, (due, row))
             else:
                 heapq.heappush(self._late, (self._due(run, PATIENT), row))
         while self._late and (eager or self._late[0][0] <= now):
-            due, row = self._late[0]
-            run = self._watched.get(row)
-            if run is not None and not run.looking:
-                if eager or (due_now := self._due(run, PATIENT)) <= now:
-                    return row
-                heapq.heapreplace(self._late, (due_now, row))
-                continue
-            heapq.heappop(self._late)
+            row = self._late[0][1]
+            if eager or (due := self._due(self._watched[row], PATIENT)) <= now:
+                return row
+            heapq.heapreplace(self._late, (due, row))
         return None
 
     def _until_next(self, now: float, *, eager: bool) -> float | None:

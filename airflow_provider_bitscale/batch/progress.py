@@ -54,7 +54,7 @@ class Progress:
             f"{self.in_flight:,} in flight",
             f"{self.requests_per_second:.1f} requests/s"
             + (f" of {self.limit_per_second:g}" if self.limit_per_second else ""),
-            f"{self.credits_spent:,g} credits spent"
+            f"{_amount(self.credits_spent)} credits spent"
             + (f", {self.credits_expected:,.0f} expected" if self.credits_expected else ""),
         ]
         if self.stopped_by:
@@ -62,6 +62,10 @@ class Progress:
         elif (left := self.seconds_left) and self.settled < self.rows:
             parts.append(f"about {_duration(left)} left")
         return "; ".join(parts)
+
+
+def _amount(credits: float) -> str:
+    return f"{credits:,.2f}".rstrip("0").rstrip(".")
 
 
 def _duration(seconds: float) -> str:

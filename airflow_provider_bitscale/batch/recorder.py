@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 
-from airflow_provider_bitscale.batch.journal import Journal
+from airflow_provider_bitscale.batch.journal import Changes, Journal
 from airflow_provider_bitscale.batch.output import Settled
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Recorder:
     """
 
     def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+        self._journal = journal
         self.problem: Exception | None = None
         self._results: dict[int, dict[int, Settled]] = defaultdict(dict)
         self._wanted = asyncio.Event()
@@ -61,19 +61,32 @@ class Recorder:
             ticket = self._asked
             results, self._results = self._results, defaultdict(dict)
             for number, rows in results.items():
-                self.journal.answered(number, rows)
-            changes = self.journal.changes()
-            try:
-                if changes is not None:
-                    # A thread goes on writing, whatever becomes of who waits for it.
-                    await asyncio.shield(asyncio.to_thread(self.journal.write, changes))
-                self.problem = None
-            except Exception as problem:
-                log.warning("The task's state store could not be written: %s", problem)
-                self.problem = problem
-                self.journal.restore(changes)
+                self._journal.answered(number, rows)
+            changes = self._journal.changes()
+            self.problem = None if changes is None else await self._write(changes)
+            if self.problem is not None:
+                log.warning("The task's state store could not be written: %s", self.problem)
+                self._journal.restore(changes)
                 self._wanted.set()
                 return
         async with self._written:
             self._done = ticket
             self._written.notify_all()
+
+    async def _write(self, changes: Changes) -> Exception | None:
+        """Write to the end, even if cancelled: a write must not be overtaken by a later one."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._journal.write, changes))
+        cancelled: asyncio.CancelledError | None = None
+        while not writing.done():
+            try:
+                await asyncio.wait([writing])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        problem = writing.exception()
+        if cancelled is not None:
+            if problem is not None:
+                self._journal.restore(changes)
+            raise cancelled
+        if problem is not None and not isinstance(problem, Exception):
+            raise problem
+        return problem

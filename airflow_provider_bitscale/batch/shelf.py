@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class Opened:
     """The rows of a segment that has been opened.
 
     :param running: rows whose run an earlier try submitted.
-    :param skipped: how many were settled by being opened.
+    :param skipped: how many are duplicates, and settled by being opened.
     :param finished: the segment's number, if that was all of them.
     """
 
@@ -65,10 +66,17 @@ class Shelf:
         self._records = records
         self._resubmit_ambiguous = resubmit_ambiguous
         self._open: dict[int, OpenSegment] = {}
+        self._in_doubt: set[int] = set()
         self._files = ThreadPoolExecutor(1, "bitscale-files")
+        self._read: deque[Segment] = deque()
         for number, record in records.items():
             if isinstance(record, Summary):
                 self.tally.add_summary(number, record)
+            else:
+                # What was spent counts from the start, not only once the segment is opened.
+                for position in range(len(record.entries)):
+                    if (settled := self._left_as(record, position)) is not None:
+                        self.tally.add(settled)
 
     def place(self, row: int) -> tuple[int, int]:
         """The segment of a row, and its position there."""
@@ -91,8 +99,9 @@ class Shelf:
 
     async def open_next(self) -> Opened | None:
         """Open the next segment that is not finished; None if there is none."""
-        segment = await self._in_thread(self._next_unfinished)
-        return None if segment is None else self._opened(segment)
+        if not self._read:
+            await self._in_thread(self._read_next)
+        return self._opened(self._read.popleft()) if self._read else None
 
     def announce(self, rows: Collection[int]) -> None:
         """These rows are about to be submitted."""
@@ -101,10 +110,15 @@ class Shelf:
             self._journal.announce(number, [position])
 
     def retract(self, rows: Collection[int]) -> None:
-        """These rows have not been submitted after all."""
+        """These rows have not been submitted after all; but an earlier submission may be in doubt."""
         for row in rows:
-            number, position = self.place(row)
-            self._journal.retract(number, [position])
+            if row not in self._in_doubt:
+                number, position = self.place(row)
+                self._journal.retract(number, [position])
+
+    def doubt(self, row: int) -> None:
+        """Nobody knows what became of a submission of this row, which is to be submitted again."""
+        self._in_doubt.add(row)
 
     def accepted(self, row: int, run_id: str) -> None:
         """BitScale accepted the row's run."""
@@ -128,27 +142,44 @@ class Shelf:
             self.tally.parts[number] = part
         del self._open[number]
 
-    def put_away_the_rest(self, why: str) -> None:
-        """Write what is left, as it stands: nothing more will become of it in this try."""
-        while (unread := self._next_unfinished()) is not None:
-            self._opened(unread)
-        for number, segment in sorted(self._open.items()):
-            for settled in segment.give_up(why):
-                self.tally.add(settled)
-            part = self._parts.write_part(number, segment.output_rows())
-            if part is not None:
-                self.tally.parts[number] = part
-        self._open.clear()
+    def put_away_the_rest(self, why: str) -> int:
+        """Write what is left, as it stands: nothing more will become of it in this try.
+
+        :return: how many rows were not settled.
+        """
+        left, more = 0, True
+        while more:
+            # This waits as well for what the thread was asked for by somebody who does not wait any more.
+            self._files.submit(self._read_next).result()
+            if more := bool(self._read):
+                self._opened(self._read.popleft())
+            for number, segment in self._open.items():
+                for settled in segment.give_up(why):
+                    self.tally.add(settled)
+                    left += 1
+                part = self._parts.write_part(number, segment.output_rows())
+                if part is not None:
+                    self.tally.parts[number] = part
+            self._open.clear()
+        return left
 
     def close(self) -> None:
         """End the thread."""
         self._files.shutdown()
 
-    def _next_unfinished(self) -> Segment | None:
+    def _read_next(self) -> None:
+        """Read the next segment that is not finished; it is kept even if nobody waits for it any more."""
         for segment in self._segments:
             if not isinstance(self._records.get(segment.number), Summary):
-                return segment
-        return None
+                self._read.append(segment)
+                return
+
+    def _left_as(self, record: SegmentRecord, position: int) -> Settled | None:
+        """What has become of a row by the end of the earlier try; None if more is to become of it."""
+        settled = record.results.get(position)
+        if settled is None and record.entries[position] == INTENT and not self._resubmit_ambiguous:
+            return Settled(UNKNOWN, error=_IN_DOUBT)
+        return settled
 
     def _opened(self, segment: Segment) -> Opened:
         record = self._records.pop(segment.number, None)
@@ -158,19 +189,19 @@ class Shelf:
         opened, kept = Opened(), OpenSegment(segment, record)
         self._open[segment.number] = kept
         for position, row in enumerate(segment.rows):
-            entry, settled = record.entries[position], record.results.get(position)
+            settled = self._left_as(record, position)
             if row.duplicate:
                 settled = Settled(DUPLICATE)
-            elif entry == INTENT and settled is None and not self._resubmit_ambiguous:
-                settled = Settled(UNKNOWN, error=_IN_DOUBT)
-            if settled is not None:
                 opened.skipped += 1
-                kept.settle(position, settled)
                 self.tally.add(settled)
-            elif entry:
+            if settled is not None:
+                kept.settle(position, settled)
+            elif record.entries[position]:
                 opened.running.append(row.index)
             else:
                 opened.to_submit.append(row.index)
+                if record.entries[position] == INTENT:
+                    self.doubt(row.index)
         opened.finished = segment.number if kept.is_settled else None
         return opened
 

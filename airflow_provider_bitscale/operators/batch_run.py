@@ -6,9 +6,9 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 from hashlib import sha256
 from json import dumps
 from typing import TYPE_CHECKING, Any
@@ -96,27 +96,7 @@ class BatchRun:
         self._driving: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.tally = Tally()
-
-    @property
-    def rows_left(self) -> int:
-        """Rows that are neither settled nor left out for good."""
-        counts = self.tally.counts
-        return counts["not_submitted"] + counts["unknown"]
-
-    @property
-    def refusal(self) -> errors.BitScaleError | None:
-        """BitScale's word that it will start no more runs."""
-        return self.tally.refusal
-
-    @property
-    def submitted(self) -> int:
-        """Submissions of this try."""
-        return self.tally.submitted
-
-    @property
-    def first_failure(self) -> str | None:
-        """Why the first row failed that did."""
-        return self.tally.first_failure
+        self.rows_left = 0
 
     def describe(self) -> str:
         """What is about to be done."""
@@ -142,13 +122,15 @@ class BatchRun:
         """
         operator = self._operator
         output = self._output
+        write_head(self._store, self._head)
+        memory = RowsInMemory()
         journal = Journal(self._store, self._head.batch_id)
         records = self._records(journal)
         shelf = Shelf(
             self._survey.rows,
             operator.segment_size,
             self._segments,
-            output or (memory := RowsInMemory()),
+            output or memory,
             journal,
             records,
             resubmit_ambiguous=operator.resubmit_ambiguous,
@@ -156,7 +138,7 @@ class BatchRun:
         self.tally = tally = shelf.tally
         try:
             self._drive(shelf, journal)
-            shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
+            self.rows_left = shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
         finally:
             shelf.close()
         manifest = self._manifest()
@@ -178,9 +160,8 @@ class BatchRun:
         max_in_flight = operator.max_in_flight
         if operator.mode == "sync":
             connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
-        budget = Budget(
-            None if operator.max_credits is None else float(operator.max_credits), tally.credits, tally.untold
-        )
+        cap = None if operator.max_credits is None else float(operator.max_credits)
+        budget = Budget(cap, tally.credits, tally.untold)
         plan = Planner(self._survey.rows - tally.settled, budget, max_in_flight, operator.timeout)
         request = BatchRequest(
             grid_id=operator.grid_id,
@@ -214,16 +195,25 @@ class BatchRun:
                 f"killed with {plan.in_flight:,} runs under way; they go on, and a retry collects them"
             ) from None
 
-    def _found(self) -> Any:
+    def _found(self) -> Callable[[Run], dict[str, Any]]:
+        """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""
         names = unique_names(self._form.grid)
-        skipped = frozenset(input_columns(self._form.grid))
-        return partial(_found, names, skipped, self._operator.miss_values)
+        inputs = frozenset(input_columns(self._form.grid))
+        miss_values = self._operator.miss_values
+
+        def found(run: Run) -> dict[str, Any]:
+            values = found_values(run, miss_values)
+            return {names.get(key, key): value for key, value in values.items() if key not in inputs}
+
+        return found
 
     def _checked_output(self) -> Output | None:
-        if self._operator.output_path is None:
+        head = self._head
+        if head.output_path is None:
             return None
-        folder = ObjectStoragePath(self._operator.output_path)
-        output = Output(folder, self._operator.output_format, self._head.batch_id, self._output_names())
+        output = Output(
+            ObjectStoragePath(head.output_path), head.output_format, head.batch_id, self._output_names()
+        )
         output.check()
         return output
 
@@ -240,10 +230,7 @@ class BatchRun:
         fingerprint = self._fingerprint()
         head = read_head(self._store)
         if head is not None and continues(head, fingerprint, generation):
-            if head.generation != generation:
-                head = replace(head, generation=generation)
-                write_head(self._store, head)
-            return head, True
+            return replace(head, generation=generation), True
         stamp = datetime.fromtimestamp(self._started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         head = Head(
             batch_id=f"{stamp}-{secrets.token_hex(3)}",
@@ -251,8 +238,9 @@ class BatchRun:
             generation=generation,
             segments=len(self._survey.digests),
             started_at=self._started,
+            output_path=None if self._operator.output_path is None else str(self._operator.output_path),
+            output_format=self._operator.output_format,
         )
-        write_head(self._store, head)
         return head, False
 
     def _fingerprint(self) -> str:
@@ -285,17 +273,12 @@ class BatchRun:
             "stopped_by": tally.stopped_by,
             "parts": [tally.parts[number] for number in sorted(tally.parts)],
             "manifest_path": None,
-            "format": self._operator.output_format,
+            "format": self._head.output_format,
             "output_names": self._output_names(),
             "started_at": _iso(self._head.started_at),
             "finished_at": _iso(finished),
             "seconds": round(finished - self._head.started_at, 3),
         }
-
-
-def _found(names: dict[str, str], skipped: frozenset[str], miss_values: Any, run: Run) -> dict[str, Any]:
-    values = found_values(run, miss_values)
-    return {names.get(key, key): value for key, value in values.items() if key not in skipped}
 
 
 def _iso(seconds: float) -> str:

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
-from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, UNKNOWN
+from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.exceptions import TooManyFailedRowsError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.batch_run import BatchRun, remember_batch
@@ -44,8 +44,8 @@ class RunGridBatchOperator(BaseOperator):
         submitted; with ``on_ambiguous_submit="resubmit"`` also those that are unknown. (templated)
     :param output_path: folder for the parts and their manifest; None to return the rows, up to 1,000.
         (templated)
-    :param inputs: by name or id of an input, the field of a row that has its value; None to take the fields
-        that are named like inputs.
+    :param inputs: by name or id of an input, the *field* of a row that has its value (not the value, as in
+        RunGridOperator); None to take the fields that are named like inputs.
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param row_key: field or fields that tell rows apart; later rows with the same are ``duplicate``.
     :param mode: ``async``, or ``sync``: one request a row, but a row that is lost with the worker is unknown.
@@ -53,7 +53,8 @@ class RunGridBatchOperator(BaseOperator):
         for what is in flight stay below. (templated)
     :param max_failed_rows: rows that may fail, as a number or like ``"10%"``; with more, the task fails.
     :param max_in_flight: runs that may be under way at once; None for as many as is useful.
-    :param timeout: seconds from its submission until a run is given up as ``unknown``.
+    :param timeout: seconds from its submission, or from when a retry takes it over, until a run is given up
+        as ``unknown``.
     :param deadline: seconds from the start of a try until it stops submitting, looks at each run once more,
         and fails if any is left; a retry goes on. None for none.
     :param segment_size: rows in a part, up to 1,000.
@@ -163,11 +164,17 @@ class RunGridBatchOperator(BaseOperator):
             self._run.cancel()
 
     def _source(self) -> Source:
-        if self.rows_path is not None:
-            return FileSource(ObjectStoragePath(self.rows_path))
-        if self.retry_failed_from is not None:
-            statuses = [FAILED, NOT_SUBMITTED, *([UNKNOWN] if self.resubmit_ambiguous else [])]
-            return UnfinishedRows(ObjectStoragePath(self.retry_failed_from), statuses)
+        try:
+            if self.rows_path is not None:
+                return FileSource(ObjectStoragePath(self.rows_path))
+            if self.retry_failed_from is not None:
+                statuses = [FAILED, NOT_SUBMITTED, *([UNKNOWN] if self.resubmit_ambiguous else [])]
+                return UnfinishedRows(ObjectStoragePath(self.retry_failed_from), statuses)
+        except (ValueError, ImportError) as problem:
+            # The store is one that nobody knows, or whose provider is not installed.
+            raise errors.InvalidRequestError(
+                f"{self.rows_path or self.retry_failed_from} cannot be read: {problem}"
+            ) from None
         return ListSource(self.rows or [])
 
     def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
@@ -179,16 +186,17 @@ class RunGridBatchOperator(BaseOperator):
         if stopped_by == "max_failed_rows":
             raise TooManyFailedRowsError(
                 f"{manifest['counts'][FAILED]:,} rows failed, max_failed_rows is {self.max_failed_rows}; "
-                f"the first: {run.first_failure or 'see the parts'}. What was found is kept: "
+                f"the first: {run.tally.first_failure or 'see the parts'}. What was found is kept: "
                 f"{manifest['manifest_path'] or 'see the XCom manifest'}. To go on, raise max_failed_rows "
                 "and clear the task; to run the failed rows anew, use retry_failed_from."
             )
-        if stopped_by == "deadline":
+        if stopped_by == "deadline" and run.rows_left:
             raise errors.RunTimedOutError(
                 f"{run.rows_left:,} rows were left at the deadline; a retry goes on with them"
             )
-        if run.refusal is not None and not run.submitted and not manifest["counts"]["succeeded"]:
-            raise run.refusal
+        refusal = run.tally.refusal
+        if refusal is not None and not run.tally.submitted and not manifest["counts"][SUCCEEDED]:
+            raise refusal
 
     def _refuse(self, *, rendered: bool) -> None:
         request = RunRequest(self.grid_id, {}, self.output_columns, self.mode, None)
@@ -198,6 +206,8 @@ class RunGridBatchOperator(BaseOperator):
                 "rows_path": self.rows_path,
                 "retry_failed_from": self.retry_failed_from,
             },
+            inputs=self.inputs,
+            row_key=self.row_key,
             max_credits=self.max_credits,
             max_failed_rows=self.max_failed_rows,
             max_in_flight=self.max_in_flight,

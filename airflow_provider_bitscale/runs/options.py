@@ -47,11 +47,18 @@ def option_problems(**options: Any) -> list[str]:
 def batch_option_problems(
     *,
     sources: Mapping[str, Any],
-    rendered: bool,
-    on_ambiguous_submit: Any,
+    inputs: Any,
+    row_key: Any,
+    max_credits: Any,
+    max_failed_rows: Any,
+    max_in_flight: Any,
     timeout: Any,
+    deadline: Any,
+    segment_size: Any,
+    output_format: Any,
     miss_values: Any,
-    **options: Any,
+    on_ambiguous_submit: Any,
+    rendered: bool,
 ) -> list[str]:
     """What is wrong with the options of a batch, one sentence each; empty if nothing is.
 
@@ -61,28 +68,30 @@ def batch_option_problems(
     problems = option_problems(timeout=timeout, miss_values=miss_values)
     given = [name for name, value in sources.items() if value is not None]
     if len(given) != 1:
-        problems.append(f"give one of {', '.join(sources)}, not {' and '.join(given) or 'none'}")
+        problems.append(
+            f"give one of {', '.join(sources)}, not {' and '.join(given)}"
+            if given
+            else f"there are no rows: none of {', '.join(sources)} is given, or all of them are None"
+        )
+    if inputs is not None and not (isinstance(inputs, dict) and inputs and _are_texts(list(inputs.values()))):
+        problems.append(
+            f"inputs must map names or ids of inputs to the fields of a row with their values, not {inputs!r}"
+        )
+    if not (row_key is None or isinstance(row_key, str) or (_are_texts(row_key) and row_key)):
+        problems.append(f"row_key must be a field of the rows or a list of fields, not {row_key!r}")
     if on_ambiguous_submit not in ("park", "resubmit"):
         problems.append(f"on_ambiguous_submit must be park or resubmit, not {on_ambiguous_submit!r}")
-    if options["output_format"] not in ("jsonl", "csv"):
-        problems.append(f"output_format must be jsonl or csv, not {options['output_format']!r}")
-    if allowed_failures(options["max_failed_rows"], 100) is None:
-        problems.append(f'max_failed_rows must be a number or like "10%", not {options["max_failed_rows"]!r}')
-    max_in_flight, deadline = options["max_in_flight"], options["deadline"]
+    if output_format not in ("jsonl", "csv"):
+        problems.append(f"output_format must be jsonl or csv, not {output_format!r}")
+    if allowed_failures(max_failed_rows, 100) is None:
+        problems.append(f'max_failed_rows must be a whole number or like "10%", not {max_failed_rows!r}')
     if max_in_flight is not None and not _is_whole(max_in_flight, 1):
         problems.append(f"max_in_flight must be a whole number above 0, not {max_in_flight!r}")
-    if not _is_whole(options["segment_size"], 1, MAX_SEGMENT_SIZE):
-        problems.append(
-            f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {options['segment_size']!r}"
-        )
+    if not _is_whole(segment_size, 1, MAX_SEGMENT_SIZE):
+        problems.append(f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {segment_size!r}")
     if deadline is not None and not (_is_number(deadline) and deadline > 0):
         problems.append(f"deadline must be a number of seconds above 0, not {deadline!r}")
-    max_credits = options["max_credits"]
-    if (
-        max_credits is not None
-        and not (not rendered and not _is_number(max_credits))
-        and not _is_amount(max_credits)
-    ):
+    if max_credits is not None and (rendered or _is_number(max_credits)) and not _is_amount(max_credits):
         problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
     return problems
 
