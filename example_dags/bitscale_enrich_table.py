@@ -32,8 +32,7 @@ with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc
     @task
     def load(part: str) -> int:
         """Where a warehouse would load the part: here, the emails in it are counted."""
-        with ObjectStoragePath(part).open("r") as file:
-            rows = [json.loads(line) for line in file]
+        rows = [json.loads(line) for line in ObjectStoragePath(part).read_text().split("\n") if line]
         return sum(row["_status"] == "succeeded" and bool(row["Enriched Email"]) for row in rows)
 
     enrich = RunGridBatchOperator(
