@@ -43,7 +43,6 @@ with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc
         output_columns=["Enriched Email", "LinkedIn URL"],
         output_path=OUTPUT.as_uri(),
         row_key=["name", "company"],
-        max_credits=5_000,
         max_failed_rows="10%",
         segment_size=4,
         retries=3,

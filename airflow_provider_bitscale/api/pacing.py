@@ -56,15 +56,23 @@ class Pacer:
             self.limit.requests_per_minute = requests_per_minute
             self.limit.assumed_per_second = assumed_per_second
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        """A request that was sent got an answer."""
+    def counted(self) -> None:
+        """A request that was sent has surely been counted, though its answer may be minutes off."""
         with self._state_lock:
-            self.limit.answered(time.time(), status, headers, random.random())  # noqa: S311
+            self.limit.counted()
 
-    def failed(self) -> None:
-        """A request that was sent got none."""
+    def answered(self, status: int, headers: Mapping[str, str], *, counted: bool = False) -> None:
+        """A request that was sent got an answer.
+
+        :param counted: whether it was called :meth:`counted`.
+        """
         with self._state_lock:
-            self.limit.failed()
+            self.limit.answered(time.time(), status, headers, random.random(), counted=counted)  # noqa: S311
+
+    def failed(self, *, counted: bool = False) -> None:
+        """A request that was sent got none; see :meth:`answered`."""
+        with self._state_lock:
+            self.limit.failed(counted=counted)
 
     def _take(self) -> float:
         now = time.time()

@@ -7,7 +7,6 @@ Limiting") and asks for pauses with ``Retry-After``. Time is always passed in, a
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -22,10 +21,10 @@ RESET_MARGIN = 0.01
 # Clocks this close are taken as equal: the Date header has whole seconds only.
 CLOCK_TOLERANCE = 2.0
 SKEW_PERIOD = 10.0
-# A request that left longer ago has been counted, though its answer may be minutes off: a synchronous run's.
-# In seconds, and as a share of a window that is known to be short.
-UNCOUNTED_SECONDS = 5.0
-UNCOUNTED_SHARE = 0.1
+# A synchronous run is answered minutes later, but counted when it arrives: within so many seconds, or such a
+# share of a window that is known to be short.
+COUNTED_AFTER_SECONDS = 1.0
+COUNTED_AFTER_SHARE = 0.1
 _NEVER_SEEN = float("-inf")
 # A configured rate may be used in bursts of so many seconds' worth.
 BURST_SECONDS = 5.0
@@ -55,7 +54,8 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         self._in_flight = 0
-        self._sent_lately: deque[float] = deque()
+        # Requests under way that the server has surely counted.
+        self._late = 0
         self._answered = False
         self._limit: float | None = None
         self._available = 0.0
@@ -81,7 +81,6 @@ class RateLimit:
         if now < self._last_sent - CLOCK_TOLERANCE:
             # The clock was set back: what was learned is about a time that has not come yet.
             self._last_sent = self._blocked_until = self._next_slot = now
-            self._sent_lately.clear()
             self._reset_at = self._last_reset_at = self._next_reset_at = None
             self._skew_lately = self._skew_before = _NEVER_SEEN
         self._roll_over(now)
@@ -90,7 +89,6 @@ class RateLimit:
     def sent(self, now: float) -> None:
         """A request leaves now."""
         self._in_flight += 1
-        self._sent_lately.append(now)
         self._available -= 1
         self._used += 1
         self._last_sent = now
@@ -99,16 +97,32 @@ class RateLimit:
             burst = 0.0 if self.assumed_per_second else BURST_SECONDS
             self._next_slot = max(self._next_slot, now - burst) + gap
 
-    def failed(self) -> None:
-        """A request that left got no answer."""
-        self._in_flight -= 1
+    @property
+    def counted_after(self) -> float:
+        """Seconds after which a request that is answered late may be called :meth:`counted`."""
+        return min(COUNTED_AFTER_SECONDS, COUNTED_AFTER_SHARE * (self._window or MAX_WINDOW))
 
-    def answered(self, now: float, status: int, headers: Mapping[str, str], jitter: float) -> None:
+    def counted(self) -> None:
+        """The server has surely counted a request that is still under way."""
+        self._in_flight -= 1
+        self._late += 1
+
+    def failed(self, *, counted: bool = False) -> None:
+        """A request that left got no answer.
+
+        :param counted: whether it was called :meth:`counted`.
+        """
+        self._over(counted)
+
+    def answered(
+        self, now: float, status: int, headers: Mapping[str, str], jitter: float, *, counted: bool = False
+    ) -> None:
         """A request that left was answered.
 
+        :param counted: whether it was called :meth:`counted`.
         :param jitter: a random number in [0, 1), to spread those who wait for the same reset.
         """
-        self._in_flight -= 1
+        self._over(counted)
         self._answered = True
         if "X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers:
             self._learn(now, headers)
@@ -141,8 +155,12 @@ class RateLimit:
         if self._available < 1:
             if self._reset_at is not None:
                 return self._reset_at + RESET_MARGIN - now
+            if self._in_flight:
+                return UNTIL_AN_ANSWER
+            if self._late and self._next_reset_at is not None:
+                return self._next_reset_at - now
             # With no answer under way there is none to wait for: one request goes and finds out.
-            return UNTIL_AN_ANSWER if self._in_flight else 0.0
+            return 0.0
         if self._reset_at is None or self._available > self._limit / 2:
             return 0.0
         # The second half of a window is spread evenly, so that whoever comes late finds room.
@@ -151,13 +169,13 @@ class RateLimit:
     def _roll_over(self, now: float) -> None:
         if self._limit is not None and self._reset_at is not None and now >= self._reset_at + RESET_MARGIN:
             # Requests still under way may be counted in the new window.
-            self._used = self._uncounted(now)
+            self._used = self._in_flight
             self._available = self._limit - self._used
             self._next_reset_at = self._reset_at + self._window if self._window else None
             self._reset_at = None
         elif self._limit is not None and self._next_reset_at is not None and now >= self._next_reset_at:
             # No answer has told of the new window, since all are about older ones: by the clock it has begun.
-            self._available = self._limit - self._uncounted(now)
+            self._available = self._limit - self._in_flight
             self._next_reset_at += self._window or MAX_WINDOW
 
     def _learn(self, now: float, headers: Mapping[str, str]) -> None:
@@ -167,14 +185,14 @@ class RateLimit:
         reset = _number(headers.get("X-RateLimit-Reset"))
         if self._limit is None:
             # What was sent before is not known to be of this window.
-            self._used = self._uncounted(now) + 1
+            self._used = self._in_flight + 1
         self._limit = limit if limit is not None else self._limit
         if remaining is None:
             return
         if self._limit is None:
             self._limit = remaining
         if reset is None:
-            self._available = remaining - self._uncounted(now)
+            self._available = remaining - self._in_flight
             if self._available < 1:
                 self._blocked_until = max(self._blocked_until, now + 1.0)
             return
@@ -188,11 +206,11 @@ class RateLimit:
             self._next_reset_at = reset_at + math.ceil((now - reset_at) / self._window) * self._window
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
-            self._available = min(self._available, self._left(now, self._limit, remaining))
+            self._available = min(self._available, self._left(self._limit, remaining))
         elif reset_at > now and (self._reset_at is None or reset_at > self._reset_at):
             if self._reset_at is not None:
-                self._used = self._uncounted(now) + 1
-            self._available = self._left(now, self._limit, remaining)
+                self._used = self._in_flight + 1
+            self._available = self._left(self._limit, remaining)
             self._reset_at = reset_at
 
     @property
@@ -211,18 +229,17 @@ class RateLimit:
             self._window = gap if self._window is None else min(self._window, gap)
         self._last_reset_at = max(reset_at, self._last_reset_at or 0.0)
 
-    def _uncounted(self, now: float) -> int:
-        """Requests under way that the server may not have counted yet."""
-        within = min(UNCOUNTED_SECONDS, UNCOUNTED_SHARE * (self._window or MAX_WINDOW))
-        while self._sent_lately and self._sent_lately[0] < now - within:
-            self._sent_lately.popleft()
-        return min(self._in_flight, len(self._sent_lately))
+    def _over(self, counted: bool) -> None:
+        if counted:
+            self._late -= 1
+        else:
+            self._in_flight -= 1
 
-    def _left(self, now: float, limit: float, remaining: float) -> float:
+    def _left(self, limit: float, remaining: float) -> float:
         """What is left of a window by an answer, for requests that have not left yet."""
         if limit - remaining > self._used:
             # Somebody else uses this key. The server may not have counted our requests still under way.
-            return remaining - self._uncounted(now)
+            return remaining - self._in_flight
         return min(remaining, limit - self._used)
 
     def _skew(self, now: float, headers: Mapping[str, str]) -> float:

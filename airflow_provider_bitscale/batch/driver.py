@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,7 +24,7 @@ from airflow_provider_bitscale.batch.output import Settled
 from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Rest, Submit
 from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.recorder import Recorder
-from airflow_provider_bitscale.batch.shelf import Shelf
+from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.runs.polling import REFUSED, TIMED_OUT, Outcome, RunDecision, Wait
 from airflow_provider_bitscale.runs.result import unended_run_id
@@ -35,10 +36,17 @@ if TYPE_CHECKING:
 # After a look that saw nothing; longer where BitScale asks.
 LOOK_AGAIN_SECONDS = 5.0
 REPORT_SECONDS = 5.0
+# After a look that was refused for a key that has been renewed.
+RENEWED_SECONDS = 0.1
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
 LAST_ANSWERS_SECONDS = 30.0
 # A row whose submission is in doubt is submitted so often, where the user prefers that.
 MAX_SUBMISSIONS = 3
+# Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.
+_WEIGHTS = {"max_failed_rows": 2, "deadline": 1}
+
+
+log = logging.getLogger(__name__)
 
 
 class Connection(Protocol):
@@ -103,17 +111,23 @@ class Driver:
         self._happened = asyncio.Event()
         self._submissions: dict[int, int] = {}
         self._trouble = Trouble()
+        self._trouble_seen_at = 0.0
         self._error: BaseException | None = None
         self._aborted = False
+        self._in_last_looks = False
 
     async def run(self) -> None:
         """Run all rows that the budget, the limits and time allow.
 
         :raises BitScaleError: something is wrong that no retry of single rows can mend.
         """
+        left_over = await self._take_over()
         helpers = [
-            asyncio.create_task(each) for each in (self._recorder.run(), self._feed(), self._report_often())
+            asyncio.create_task(each)
+            for each in (self._recorder.run(), self._feed(left_over), self._report_often())
         ]
+        for helper in helpers:
+            helper.add_done_callback(self._ended)
         try:
             await self._drive()
         finally:
@@ -151,11 +165,12 @@ class Driver:
         tally = self._shelf.tally
         if self._plan.out_of_budget():
             self._stop("max_credits")
-        if tally.failed > self._request.max_failed:
+        if tally.failed > self._request.max_failed and tally.stopped_by != "max_failed_rows":
             self._stop("max_failed_rows")
-        if self._recorder.problem is not None:
+        if self._recorder.problem is not None and not self._plan.stopped:
             self._give_up_submitting(self._recorder.problem)
-        if time.time() >= self._request.deadline and tally.stopped_by != "deadline":
+        if time.time() >= self._request.deadline and not self._in_last_looks:
+            self._in_last_looks = True
             self._stop("deadline")
             self._plan.hurry(now)
 
@@ -196,17 +211,23 @@ class Driver:
             self._shelf.tally.submitted += 1
             again = self._submissions[row] = self._submissions.get(row, 0) + 1
             if self._request.resubmit_ambiguous and again < MAX_SUBMISSIONS and not self._plan.stopped:
+                log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
+                self._shelf.tally.untold += 1
                 self._shelf.doubt(row)
                 self._plan.submit_again(row, None)
             else:
                 self._plan.given_up(row)
                 self._settle(row, Settled(UNKNOWN, error=str(error)))
         elif then is Then.FAIL:
+            settled = Settled(FAILED, error=str(error))
+            self._recorder.answered(*self._shelf.place(row), settled)
             self._plan.refused(row)
-            self._settle(row, Settled(FAILED, error=str(error)))
+            self._settle(row, settled)
         else:
             now = time.monotonic()
-            self._trouble = self._trouble.after_failure(now)
+            # Requests that were under way together meet the same trouble, which counts once.
+            if error.left_at >= self._trouble_seen_at:
+                self._trouble, self._trouble_seen_at = self._trouble.after_failure(now), now
             self._plan.put_back(row, now + max(self._trouble.pause, error.retry_after or 0.0))
             if then is Then.STOP:
                 self._shelf.tally.refusal = error
@@ -227,7 +248,7 @@ class Driver:
             )
         except AuthenticationError as error:
             if await self._connection.renew(client, error.left_at):
-                self._plan.not_ended(row, time.monotonic())
+                self._plan.not_ended(row, time.monotonic(), RENEWED_SECONDS)
                 return
             seen = error
         except BitScaleError as error:
@@ -283,20 +304,33 @@ class Driver:
         await self._shelf.put_away(number)
         self._recorder.changed()
 
-    async def _feed(self) -> None:
+    async def _take_over(self) -> list[Opened]:
+        """Open all that an earlier try left: what it has paid for is known before anything is submitted."""
+        left_over = []
+        while self._shelf.has_left_overs and (opened := await self._shelf.open_next()) is not None:
+            self._take_in(opened)
+            left_over.append(opened)
+        return left_over
+
+    async def _feed(self, left_over: list[Opened]) -> None:
         """Keep a few rows ready, their intent durable."""
         try:
-            while (opened := await self._shelf.open_next()) is not None:
-                now = time.monotonic()
-                self._plan.skip(opened.skipped)
-                for row in opened.running:
-                    self._plan.resume(row, now)
-                if opened.finished is not None:
-                    self._start(self._put_away(opened.finished))
-                self._happened.set()
+            for opened in left_over:
                 await self._announce(opened.to_submit)
+            while not self._plan.stopped and (another := await self._shelf.open_next()) is not None:
+                self._take_in(another)
+                await self._announce(another.to_submit)
         except Exception as error:
             self._give_up_submitting(error)
+
+    def _take_in(self, opened: Opened) -> None:
+        now = time.monotonic()
+        self._plan.skip(opened.skipped)
+        for row in opened.running:
+            self._plan.resume(row, now)
+        if opened.finished is not None:
+            self._start(self._put_away(opened.finished))
+        self._happened.set()
 
     async def _announce(self, rows: list[int]) -> None:
         rest: Iterator[int] = iter(rows)
@@ -325,7 +359,8 @@ class Driver:
     def _stop(self, reason: str) -> None:
         """Submit no more; what is in flight is collected."""
         tally = self._shelf.tally
-        tally.stopped_by = reason if reason == "deadline" else tally.stopped_by or reason
+        if tally.stopped_by is None or _WEIGHTS.get(reason, 0) > _WEIGHTS.get(tally.stopped_by, 0):
+            tally.stopped_by = reason
         self._take_back(self._plan.stop(reason))
         self._happened.set()
 

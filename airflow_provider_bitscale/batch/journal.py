@@ -137,13 +137,15 @@ class Journal:
             if "entries" not in stored:
                 return Summary(**stored)
             record = SegmentRecord(_entries(stored["entries"]))
-            while (chunk := self._store.get(self._chunk_key(number))) is not None:
+            chunks = 0
+            while (chunk := self._store.get(self._chunk_key(number, chunks))) is not None:
                 record.results.update((int(row), Settled(**settled)) for row, settled in chunk.items())
-                self._chunks[number] = self._chunks.get(number, 0) + 1
+                chunks += 1
         except (TypeError, ValueError, AttributeError):
             raise AmbiguousSubmitError(
                 f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}"
             ) from None
+        self._chunks[number] = chunks
         return record
 
     def open(self, number: int, record: SegmentRecord) -> None:
@@ -164,6 +166,9 @@ class Journal:
 
     def answered(self, number: int, results: Mapping[int, Settled]) -> None:
         """These rows were answered at once, and cannot be asked for again."""
+        if number not in self._open:
+            # It was finished in the meantime: they are in its part.
+            return
         chunk: dict[str, Any] = {}
         size = 0
         for row, settled in results.items():
@@ -217,15 +222,15 @@ class Journal:
         self._changed[self._key(number)] = record
 
     def _add_chunk(self, number: int, chunk: dict[str, Any]) -> None:
-        self._changed[self._chunk_key(number)] = chunk
-        self._chunks[number] = self._chunks.get(number, 0) + 1
+        chunks = self._chunks.get(number, 0)
+        self._changed[self._chunk_key(number, chunks)] = chunk
+        self._chunks[number] = chunks + 1
 
     def _key(self, number: int) -> str:
         return f"{KEY}_{self._batch_id}_{number:05d}"
 
-    def _chunk_key(self, number: int, chunk: int | None = None) -> str:
-        """The key of some results of a segment; of the next ones where no chunk is named."""
-        return f"{self._key(number)}_{self._chunks.get(number, 0) if chunk is None else chunk:04d}"
+    def _chunk_key(self, number: int, chunk: int) -> str:
+        return f"{self._key(number)}_{chunk:04d}"
 
 
 def _entries(stored: Any) -> list[Entry]:

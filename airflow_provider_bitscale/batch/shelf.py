@@ -78,6 +78,11 @@ class Shelf:
                     if (settled := self._left_as(record, position)) is not None:
                         self.tally.add(settled)
 
+    @property
+    def has_left_overs(self) -> bool:
+        """Whether an earlier try left something of a segment that is not open yet."""
+        return any(isinstance(record, SegmentRecord) for record in self._records.values())
+
     def place(self, row: int) -> tuple[int, int]:
         """The segment of a row, and its position there."""
         return divmod(row, self._segment_size)

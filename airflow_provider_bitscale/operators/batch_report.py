@@ -12,6 +12,7 @@ from airflow_provider_bitscale.batch.journal import KEY
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.progress import Progress
+    from airflow_provider_bitscale.batch.tally import Tally
     from airflow_provider_bitscale.runs.ledger import Store
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,15 @@ METRICS = "bitscale.batch"
 
 
 class Reporter:
-    """Called with the progress of a batch, every few seconds and at its end."""
+    """Called with the progress of a batch, every few seconds and at its end.
 
-    def __init__(self, store: Store) -> None:
+    :param before: what earlier tries have come to, and counted in the metrics.
+    """
+
+    def __init__(self, store: Store, before: Tally) -> None:
         self._store = store
-        self._counted: Counter[str] = Counter()
-        self._credits = 0.0
+        self._counted = Counter(before.counts)
+        self._credits = before.credits
 
     def __call__(self, progress: Progress) -> None:
         """Tell it to everybody; that a metric or a progress value cannot be had stops no batch."""

@@ -112,7 +112,7 @@ class BatchRun:
         stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
         return (
             f"{manifest['rows']:,} rows in {manifest['seconds']:,.1f} s: {counts or 'none'}; "
-            f"{manifest['credits']:,g} credits{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
+            f"{manifest['credits']:,} credits{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
         )
 
     def run(self) -> dict[str, Any]:
@@ -139,6 +139,9 @@ class BatchRun:
         try:
             self._drive(shelf, journal)
             self.rows_left = shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
+            if tally.stopped_by == "deadline" and not self.rows_left:
+                # The last looks found every run ended.
+                tally.stopped_by = None
         finally:
             shelf.close()
         manifest = self._manifest()
@@ -185,7 +188,7 @@ class BatchRun:
                     shelf,
                     Recorder(journal),
                     connections=connections,
-                    report=Reporter(self._store),
+                    report=Reporter(self._store, tally),
                 ).run()
 
         try:

@@ -99,14 +99,15 @@ def test_a_window_that_is_used_up_is_waited_out(remaining: float) -> None:
 
 def test_after_a_window_those_under_way_are_counted_in_the_next() -> None:
     limit = learned(remaining=9, limit=10)
-    for _ in range(4):
-        limit.sent(NOW + 59)
+    assert burst(limit, 0) == 4
     assert burst(limit, 61) == 6, "four of ten may yet arrive in the new window"
 
 
-def test_requests_under_way_for_long_were_counted_long_ago() -> None:
+def test_requests_that_are_answered_late_are_counted_all_the_same() -> None:
     limit = learned(remaining=9, limit=10)
     assert burst(limit, 0) == 4
+    for _ in range(4):
+        limit.counted()
     assert burst(limit, 61) == 10, "synchronous runs are answered minutes later, and must not stop all else"
 
 
@@ -373,3 +374,65 @@ def test_one_late_answer_says_nothing_about_the_clocks() -> None:
     assert burst(limit, 3.6) == 29, "half a window at once, as ever"
     ask(limit, 3.7, dated(3.7, 20))
     assert limit.delay(NOW + 3.7) < 0.4, "the window ends at the full second, not two later"
+
+
+PER_SECOND: dict[str, tuple[RateLimit, float | None, float | None]] = {
+    "nothing known": (RateLimit(), None, 20.0),
+    "assumed": (RateLimit(assumed_per_second=5.0), 5.0, 20.0),
+    "configured": (RateLimit(requests_per_minute=600), 10.0, 10.0),
+    "configured above what the server allows": (RateLimit(requests_per_minute=6000), 100.0, 20.0),
+    "configured in place of an assumed one": (
+        RateLimit(requests_per_minute=120, assumed_per_second=5.0),
+        2.0,
+        2.0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("limit", "before", "after"), PER_SECOND.values(), ids=PER_SECOND.keys())
+def test_the_rate_as_far_as_it_is_known(limit: RateLimit, before: float | None, after: float | None) -> None:
+    assert limit.per_second == before
+    ask(limit, 0, window(100, 99, 5))
+    assert limit.per_second == before, "one reset does not tell how long a window is"
+    ask(limit, 6, window(100, 99, 10))
+    assert limit.per_second == after
+
+
+def test_windows_begin_by_the_clock_while_all_answers_are_about_older_ones() -> None:
+    """As with synchronous runs, which are answered a minute after they were counted."""
+    limit = RateLimit()
+    ask(limit, 0, window(10, 9, 1))
+    ask(limit, 1.5, window(10, 9, 2))
+    sent = []
+    at = 2.5
+    while at < 12.5:
+        for _ in range(burst(limit, at)):
+            sent.append(at)
+            limit.counted()
+        if sent:
+            limit.answered(NOW + at, 200, window(10, 0, 2), jitter=0.0, counted=True)
+        at += 0.25
+    counted = [sum(second <= each < second + 1 for each in sent) for second in range(3, 12)]
+    assert max(counted) <= 10
+    assert sum(counted) >= 0.9 * 10 * len(counted)
+
+
+def test_answers_about_older_windows_alone_tell_when_the_next_one_begins() -> None:
+    limit = RateLimit()
+    ask(limit, 0, window(10, 9, 1))
+    limit.sent(NOW + 0.5)
+    limit.sent(NOW + 0.6)
+    limit.answered(NOW + 3.4, 200, window(10, 3, 2), jitter=0.0)
+    assert burst(limit, 3.5) == 9, "one of ten is still under way"
+    assert limit.delay(NOW + 3.9) > 0
+    for _ in range(10):
+        limit.counted()
+    assert burst(limit, 4.2) == 10, "windows of a second end at full ones"
+
+
+def test_in_short_windows_requests_are_counted_sooner() -> None:
+    limit = RateLimit()
+    assert limit.counted_after == 1.0
+    ask(limit, 0, window(10, 9, 1))
+    ask(limit, 1.5, window(10, 9, 2))
+    assert limit.counted_after == pytest.approx(0.1)

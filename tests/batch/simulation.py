@@ -1,4 +1,4 @@
-"""A batch under a virtual clock: the planner, a rate limit that gives one slot after another, and no network."""
+"""A batch under a virtual clock: the planner, a rate limit of one slot after another, and no network."""
 
 from __future__ import annotations
 

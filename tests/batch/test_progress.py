@@ -1,0 +1,97 @@
+"""How a batch goes, as a line of the log and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.batch.progress import Progress
+from airflow_provider_bitscale.batch.statuses import STATUSES
+
+HALFWAY: dict[str, Any] = {
+    "rows": 10_000,
+    "counts": {"succeeded": 4_000, "failed": 12, "unknown": 1},
+    "in_flight": 250,
+    "credits_spent": 36_108,
+    "credits_expected": 38_358.4,
+    "requests_per_second": 48.04,
+    "limit_per_second": 50.0,
+    "stopped_by": None,
+}
+
+LINES: dict[str, tuple[dict[str, Any], str]] = {
+    "halfway": (
+        {},
+        (
+            "4,013 of 10,000 rows (4,000 succeeded, 12 failed, 1 unknown); 250 in flight; "
+            "48.0 requests/s of 50; 36,108 credits spent, 38,358 expected; about 4 min 4 s left"
+        ),
+    ),
+    "at the start": (
+        {
+            "counts": {},
+            "in_flight": 0,
+            "credits_spent": 0,
+            "credits_expected": None,
+            "requests_per_second": 0.0,
+            "limit_per_second": None,
+        },
+        "0 of 10,000 rows; 0 in flight; 0.0 requests/s; 0 credits spent",
+    ),
+    "stopped": (
+        {"stopped_by": "max_credits", "counts": {"succeeded": 5, "not_submitted": 7}, "in_flight": 2},
+        (
+            "5 of 10,000 rows (5 succeeded, 7 not_submitted); 2 in flight; 48.0 requests/s of 50; "
+            "36,108 credits spent, 38,358 expected; no more are submitted (max_credits)"
+        ),
+    ),
+    "done": (
+        {"counts": {"succeeded": 9_000, "duplicate": 1_000}, "in_flight": 0, "credits_expected": 36_108},
+        (
+            "10,000 of 10,000 rows (9,000 succeeded, 1,000 duplicate); 0 in flight; 48.0 requests/s of 50; "
+            "36,108 credits spent, 36,108 expected"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "line"), LINES.values(), ids=LINES.keys())
+def test_a_line_for_the_log(changes: dict[str, Any], line: str) -> None:
+    assert str(Progress(**{**HALFWAY, **changes})) == line
+
+
+@pytest.mark.parametrize(
+    ("credits", "told"), [(0, "0"), (1.5, "1.5"), (100, "100"), (1_234_567, "1,234,567"), (0.1 + 0.2, "0.3")]
+)
+def test_credits_are_told_to_the_last_digit_that_counts(credits: float, told: str) -> None:
+    assert f"; {told} credits spent" in str(Progress(**{**HALFWAY, "credits_spent": credits}))
+
+
+@pytest.mark.parametrize(
+    ("per_second", "told"),
+    [(1000, "about 12 s left"), (100, "about 1 min 57 s left"), (1, "about 3 h 15 min left")],
+)
+def test_the_time_left(per_second: float, told: str) -> None:
+    progress = Progress(**{**HALFWAY, "requests_per_second": per_second})
+    assert progress.seconds_left == (2 * 5_987 - 250) / per_second
+    assert told in str(progress)
+
+
+def test_nobody_knows_how_long_nothing_takes() -> None:
+    assert Progress(**{**HALFWAY, "requests_per_second": 0.0}).seconds_left is None
+
+
+def test_runs_in_flight_at_the_end_leave_no_negative_time() -> None:
+    counts = {"succeeded": 9_990}
+    assert Progress(**{**HALFWAY, "counts": counts, "in_flight": 250}).seconds_left == 0
+
+
+def test_rows_that_are_not_submitted_are_not_settled() -> None:
+    assert Progress(**{**HALFWAY, "counts": dict.fromkeys(STATUSES, 1)}).settled == len(STATUSES) - 1
+
+
+def test_as_json() -> None:
+    told = json.loads(json.dumps(Progress(**HALFWAY).to_json(), allow_nan=False))
+    assert told == {**HALFWAY, "settled": 4_013, "seconds_left": (2 * 5_987 - 250) / 48.04}

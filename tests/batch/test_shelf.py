@@ -1,0 +1,282 @@
+"""Segments from the input to their parts: opened, put away, taken up again by a later try."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.batch.journal import INTENT, Journal, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.output import Settled
+from airflow_provider_bitscale.batch.rows import Row, Segment
+from airflow_provider_bitscale.batch.shelf import SMALLEST_GROUP, Opened, Shelf
+from airflow_provider_bitscale.batch.statuses import DUPLICATE, FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
+from tests.runs.test_ledger import JsonStore
+
+SIZE = 3
+FOUND = Settled(SUCCEEDED, "run", 2, outputs={"Email": "e"})
+
+
+class Parts:
+    """Parts that stay where later tries find them, as (``_status``, ``_run_id``) of each row by number."""
+
+    durable = True
+
+    def __init__(self) -> None:
+        self.written: dict[int, list[tuple[str, str | None]]] = {}
+
+    def write_part(self, number: int, rows: Sequence[dict[str, Any]]) -> str:
+        self.written[number] = [(row["_status"], row["_run_id"]) for row in rows]
+        return f"part {number}"
+
+
+class Batch:
+    """What lasts from try to try: the input, the store and the parts."""
+
+    def __init__(self, rows: int, duplicates: Sequence[int] = ()) -> None:
+        self.rows = rows
+        self.duplicates = duplicates
+        self.store = JsonStore()
+        self.parts = Parts()
+        self.journal = Journal(self.store, "b1")
+
+    def segments(self) -> Iterator[Segment]:
+        for number, first in enumerate(range(0, self.rows, SIZE)):
+            rows = range(first, min(self.rows, first + SIZE))
+            yield Segment(
+                number,
+                tuple(Row(row, {"n": row}, {"c-n": row}, row in self.duplicates) for row in rows),
+            )
+
+    def shelf(self, *, resubmit: bool = False, segments: Iterator[Segment] | None = None) -> Shelf:
+        """The shelf of a new try."""
+        self.journal = Journal(self.store, "b1")
+        found = {number: self.journal.read(number) for number in range(-(-self.rows // SIZE))}
+        records = {number: record for number, record in found.items() if record is not None}
+        return Shelf(
+            self.rows,
+            SIZE,
+            segments or self.segments(),
+            self.parts,
+            self.journal,
+            records,
+            resubmit_ambiguous=resubmit,
+        )
+
+    def save(self) -> None:
+        if (changes := self.journal.changes()) is not None:
+            self.journal.write(changes)
+
+
+async def open_all(shelf: Shelf) -> list[Opened]:
+    opened = []
+    while (one := await shelf.open_next()) is not None:
+        opened.append(one)
+    return opened
+
+
+def test_segments_are_opened_in_order() -> None:
+    shelf = Batch(7, duplicates=[1]).shelf()
+    opened = asyncio.run(open_all(shelf))
+    shelf.close()
+    assert opened == [
+        Opened(to_submit=[0, 2], skipped=1),
+        Opened(to_submit=[3, 4, 5]),
+        Opened(to_submit=[6]),
+    ]
+    assert shelf.tally.counts == {DUPLICATE: 1}
+    assert shelf.inputs(4) == {"c-n": 4}
+    assert shelf.place(4) == (1, 1)
+
+
+def test_a_segment_is_put_away_when_its_last_row_is_settled() -> None:
+    batch = Batch(6)
+
+    async def run(shelf: Shelf) -> None:
+        await open_all(shelf)
+        shelf.announce([0, 1, 2, 3])
+        shelf.accepted(1, "run_1")
+        assert shelf.run_id(1) == "run_1"
+        assert shelf.settle(1, FOUND) is None
+        assert shelf.settle(0, Settled(FAILED, error="x")) is None
+        assert shelf.settle(2, Settled(UNKNOWN)) == 0
+        await shelf.put_away(0)
+
+    shelf = batch.shelf()
+    asyncio.run(run(shelf))
+    shelf.close()
+    batch.save()
+    assert batch.parts.written == {0: [(FAILED, None), (SUCCEEDED, "run"), (UNKNOWN, None)]}
+    assert shelf.tally.parts == {0: "part 0"}
+    assert batch.journal.read(0) == Summary("part 0", {FAILED: 1, SUCCEEDED: 1, UNKNOWN: 1}, 2, 1)
+    assert batch.journal.read(1) == SegmentRecord([INTENT, None, None])
+
+
+def test_a_segment_of_duplicates_is_finished_at_once() -> None:
+    shelf = Batch(4, duplicates=[3]).shelf()
+    assert asyncio.run(open_all(shelf))[1] == Opened(skipped=1, finished=1)
+    shelf.close()
+
+
+def leave_behind(batch: Batch) -> None:
+    """An earlier try: segment 0 is finished, in 1 are a run, an intent and an answer, 2 is untouched."""
+    batch.journal.open(1, SegmentRecord([None] * SIZE))
+    batch.journal.accepted(1, 0, "run_3")
+    batch.journal.announce(1, [1, 2])
+    batch.journal.answered(1, {2: Settled(SUCCEEDED, None, 5)})
+    batch.journal.finish(0, Summary("part 0", {SUCCEEDED: 2, UNKNOWN: 1}, 10, 1))
+    batch.save()
+
+
+@pytest.mark.parametrize("resubmit", [False, True])
+def test_a_retry_goes_on_where_an_earlier_try_was_lost(resubmit: bool) -> None:
+    batch = Batch(9)
+    leave_behind(batch)
+    shelf = batch.shelf(resubmit=resubmit)
+    opened = asyncio.run(open_all(shelf))
+    shelf.close()
+    assert opened == [
+        Opened(to_submit=[4] if resubmit else [], running=[3]),
+        Opened(to_submit=[6, 7, 8]),
+    ]
+    assert shelf.run_id(3) == "run_3"
+    assert shelf.tally.counts == {SUCCEEDED: 3, UNKNOWN: 1 if resubmit else 2}
+    assert shelf.settle(3, FOUND) == (None if resubmit else 1)
+
+
+@pytest.mark.parametrize(("resubmit", "untold"), [(False, 2), (True, 1)])
+def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(resubmit: bool, untold: int) -> None:
+    batch = Batch(9)
+    leave_behind(batch)
+    shelf = batch.shelf(resubmit=resubmit)
+    before = (shelf.tally.credits, shelf.tally.untold, shelf.tally.settled)
+    assert before == (15, untold, 5 if not resubmit else 4)
+    assert shelf.tally.parts == {0: "part 0"}
+    asyncio.run(open_all(shelf))
+    shelf.close()
+    assert (shelf.tally.credits, shelf.tally.untold, shelf.tally.settled) == before, "and counts once"
+
+
+def test_a_row_that_was_taken_back_is_submitted_by_a_retry() -> None:
+    batch = Batch(3)
+    shelf = batch.shelf()
+    asyncio.run(open_all(shelf))
+    shelf.close()
+    shelf.announce([0, 1, 2])
+    shelf.retract([1])
+    batch.save()
+    later = batch.shelf()
+    assert asyncio.run(open_all(later)) == [Opened(to_submit=[1])]
+    later.close()
+    assert later.tally.counts == {UNKNOWN: 2}
+
+
+def test_a_row_in_doubt_stays_so_when_it_is_taken_back() -> None:
+    batch = Batch(3)
+    first = batch.shelf(resubmit=True)
+    asyncio.run(open_all(first))
+    first.announce([0, 1, 2])
+    first.doubt(1)
+    first.retract([0, 1])
+    first.close()
+    batch.save()
+    second = batch.shelf(resubmit=True)
+    assert asyncio.run(open_all(second)) == [Opened(to_submit=[0, 1, 2])]
+    second.retract([0, 1, 2])
+    second.put_away_the_rest("why")
+    second.close()
+    assert [status for status, _ in batch.parts.written[0]] == [NOT_SUBMITTED, UNKNOWN, UNKNOWN]
+
+
+def test_what_is_left_is_put_away_as_it_stands() -> None:
+    batch = Batch(12, duplicates=[9])
+    leave_behind(batch)
+
+    async def run(shelf: Shelf) -> None:
+        await shelf.open_next()
+        await shelf.open_next()
+        shelf.announce([6])
+        shelf.settle(7, FOUND)
+
+    shelf = batch.shelf()
+    asyncio.run(run(shelf))
+    # Of segment 1 the run; of 2 two rows; of 3, which was never opened, two.
+    assert shelf.put_away_the_rest("why") == 5
+    shelf.close()
+    assert batch.parts.written == {
+        1: [(UNKNOWN, "run_3"), (UNKNOWN, None), (SUCCEEDED, None)],
+        2: [(UNKNOWN, None), (SUCCEEDED, "run"), (NOT_SUBMITTED, None)],
+        3: [(DUPLICATE, None), (NOT_SUBMITTED, None), (NOT_SUBMITTED, None)],
+    }
+    assert sorted(shelf.tally.parts) == [0, 1, 2, 3]
+    assert shelf.tally.counts.total() == batch.rows
+    assert batch.journal.read(1) == SegmentRecord(["run_3", INTENT, INTENT], {2: Settled(SUCCEEDED, None, 5)})
+
+
+def test_no_rows_are_lost_if_nobody_waits_for_their_reading() -> None:
+    batch = Batch(9)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[Segment]:
+        for segment in batch.segments():
+            reading.set()
+            assert go_on.wait(10)
+            yield segment
+
+    async def give_up(shelf: Shelf) -> None:
+        opening = asyncio.create_task(shelf.open_next())
+        while not reading.is_set():
+            await asyncio.sleep(0.001)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+
+    shelf = batch.shelf(segments=slowly())
+    asyncio.run(give_up(shelf))
+    threading.Timer(0.05, go_on.set).start()
+    shelf.put_away_the_rest("why")
+    shelf.close()
+    assert sorted(batch.parts.written) == [0, 1, 2]
+    assert shelf.tally.counts == {NOT_SUBMITTED: 9}
+
+
+def test_segments_that_are_put_away_are_not_all_in_memory() -> None:
+    batch = Batch(300)
+    ahead: list[int] = []
+
+    def counted() -> Iterator[Segment]:
+        for segment in batch.segments():
+            ahead.append(segment.number - len(batch.parts.written))
+            yield segment
+
+    shelf = batch.shelf(segments=counted())
+    shelf.put_away_the_rest("why")
+    shelf.close()
+    assert len(batch.parts.written) == 100
+    assert max(ahead) <= 1
+
+
+@pytest.mark.parametrize(
+    ("per_second", "group"), [(0.0, SMALLEST_GROUP), (5.0, SMALLEST_GROUP), (50.0, 20), (10_000.0, 200)]
+)
+def test_rows_that_are_kept_ready(per_second: float, group: int) -> None:
+    shelf = Shelf(1000, 200, iter(()), Parts(), Journal(JsonStore(), "b1"), {}, resubmit_ambiguous=False)
+    shelf.close()
+    assert shelf.group_size(per_second) == group
+
+
+def test_what_an_earlier_try_left_is_opened_before_the_rest() -> None:
+    batch = Batch(9)
+    leave_behind(batch)
+
+    async def run(shelf: Shelf) -> None:
+        assert shelf.has_left_overs
+        await shelf.open_next()
+        assert not shelf.has_left_overs, "segment 2 is untouched"
+
+    shelf = batch.shelf()
+    asyncio.run(run(shelf))
+    shelf.close()

@@ -1,0 +1,94 @@
+"""Rows on their way to a part, and what they come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.batch.journal import INTENT, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.output import Settled, output_row
+from airflow_provider_bitscale.batch.rows import Row, Segment
+from airflow_provider_bitscale.batch.statuses import DUPLICATE, FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.batch.tally import OpenSegment, RowsInMemory, Tally, is_untold
+
+
+def a_segment(*entries: str | None) -> OpenSegment:
+    rows = tuple(Row(100 + n, {"n": n}, {"c-n": n}, False) for n in range(len(entries)))
+    return OpenSegment(Segment(7, rows), SegmentRecord(list(entries)))
+
+
+UNTOLD: list[tuple[Settled, bool]] = [
+    (Settled(SUCCEEDED, "run_1", 3), False),
+    (Settled(SUCCEEDED, "run_1", 0), False),
+    (Settled(SUCCEEDED, "run_1"), True),
+    (Settled(FAILED, "run_1"), False),
+    (Settled(UNKNOWN), True),
+    (Settled(UNKNOWN, "run_1"), True),
+    (Settled(NOT_SUBMITTED), False),
+    (Settled(DUPLICATE), False),
+]
+
+
+@pytest.mark.parametrize(("settled", "untold"), UNTOLD, ids=str)
+def test_of_which_runs_nobody_knows_the_cost(settled: Settled, untold: bool) -> None:
+    assert is_untold(settled) is untold
+
+
+def test_a_segment_is_settled_once_all_its_rows_are() -> None:
+    segment = a_segment(None, "run_1", None)
+    fates = {2: Settled(FAILED, error="x"), 0: Settled(SUCCEEDED, "run_0", 2), 1: Settled(UNKNOWN, "run_1")}
+    for position, settled in fates.items():
+        assert not segment.is_settled
+        segment.settle(position, settled)
+        segment.settle(position, settled)
+    assert segment.is_settled
+    assert segment.output_rows() == [output_row({"n": n}, fates[n]) for n in range(3)]
+    assert segment.summary("a/part") == Summary("a/part", {SUCCEEDED: 1, UNKNOWN: 1, FAILED: 1}, 2, 1)
+
+
+def test_what_is_given_up_is_told_as_it_stands() -> None:
+    segment = a_segment(None, INTENT, "run_2", "run_3")
+    segment.settle(3, Settled(SUCCEEDED, "run_3", 1))
+    assert list(segment.give_up("why")) == [
+        Settled(NOT_SUBMITTED, error="why"),
+        Settled(UNKNOWN, error="why"),
+        Settled(UNKNOWN, "run_2", error="why"),
+    ]
+    assert segment.is_settled
+    assert list(segment.give_up("again")) == []
+    assert len(segment.output_rows()) == 4
+
+
+def test_rows_in_memory_are_in_the_order_of_the_input() -> None:
+    memory = RowsInMemory()
+    parts: dict[int, list[dict[str, Any]]] = {2: [{"n": 2}], 0: [{"n": 0}, {"n": 1}], 1: []}
+    for number, rows in parts.items():
+        memory.write_part(number, rows)
+    assert memory.rows == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_what_a_batch_comes_to() -> None:
+    tally = Tally()
+    for settled, _ in UNTOLD:
+        tally.add(settled)
+    tally.add(Settled(FAILED, "run_9", 0.5, error="first"))
+    tally.add(Settled(FAILED, error="second"))
+    assert tally.counts == {SUCCEEDED: 3, FAILED: 3, UNKNOWN: 2, NOT_SUBMITTED: 1, DUPLICATE: 1}
+    assert (tally.failed, tally.settled, tally.credits, tally.untold) == (3, 10, 3.5, 3)
+    assert tally.first_failure == "first"
+
+
+def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
+    fates = [settled for settled, _ in UNTOLD]
+    segment, one_by_one, at_once = a_segment(*[None] * len(fates)), Tally(), Tally()
+    for position, settled in enumerate(fates):
+        segment.settle(position, settled)
+        one_by_one.add(settled)
+    at_once.add_summary(7, segment.summary("a/part"))
+    assert at_once.parts == {7: "a/part"}
+    at_once.parts.clear()
+    assert at_once == one_by_one
+    at_once.add_summary(8, segment.summary(None))
+    assert at_once.parts == {}
+    assert at_once.settled == 2 * len(fates)
