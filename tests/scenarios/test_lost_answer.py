@@ -91,8 +91,8 @@ def test_the_hook_raises_what_no_retry_of_the_task_repeats(
     assert (len(posts(emulator)), emulator.control.state()["runs_paid"]) == (1, 1)
 
 
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("retry_after", [0, 0.2])
+# Not each with each: a pause that is asked for with 0 doubles from one second on.
+@pytest.mark.parametrize(("times", "retry_after"), [(1, 0), (2, 0.2)])
 def test_429_is_sent_again_and_processed_once(
     client: Caller, emulator: Emulator, times: int, retry_after: float
 ) -> None:

@@ -1,4 +1,4 @@
-"""A real Airflow on loopback: API server, scheduler, dag processor and triggerer as processes."""
+"""A real Airflow on loopback: API server, scheduler, dag processor, triggerer and workers as processes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tests.support.airflow_api import AirflowApi, Login
 from tests.support.processes import Family, free_port, tail, wait_until
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+CELERY_WORKERS = ("celery-worker-1", "celery-worker-2")
 
 _START_TIMEOUT = 120.0
 _COMMANDS = {
@@ -32,14 +33,20 @@ _COMMANDS = {
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
+    **{
+        worker: ("celery", "worker", "--skip-serve-logs", "--concurrency", "2", "--celery-hostname", worker)
+        for worker in CELERY_WORKERS
+    },
 }
 # The task process names itself after its task instance's id, a LocalExecutor worker after its executor.
 _TASK_PROCESS = re.compile(r"^airflow worker -- [0-9a-f]{8}-")
 
 
 class LocalAirflow(AirflowApi):
-    """Airflow with a LocalExecutor, everything it writes under `home`, alive for the length of a `with`.
+    """Airflow with everything it writes under `home`, alive for the length of a `with`.
 
+    Tasks run under the scheduler's LocalExecutor or, given the `broker_url` of an empty Redis, under those
+    of `CELERY_WORKERS` that are among the `components`, two at a time each. These need a `database_url`, too.
     The environment is the caller's without its `AIRFLOW*` variables, plus `env`. Dags start unpaused.
     Entering raises `RuntimeError` with the tail of the logs when a component does not come up.
     Leaving ends every process, tasks and their children included, and raises if one is left.
@@ -52,6 +59,7 @@ class LocalAirflow(AirflowApi):
         *,
         env: Mapping[str, str],
         database_url: str | None = None,
+        broker_url: str | None = None,
         parallelism: int = 4,
         components: Sequence[str] = COMPONENTS,
         port: int | None = None,
@@ -71,6 +79,7 @@ class LocalAirflow(AirflowApi):
                 "API__BASE_URL": self.url,
                 "API__PORT": str(self.port),
                 "DATABASE__SQL_ALCHEMY_CONN": database_url or f"sqlite:///{self._sqlite}",
+                **_executor(broker_url),
             },
         )
         self._family = Family()
@@ -106,6 +115,7 @@ class LocalAirflow(AirflowApi):
         Raises `RuntimeError` with the tail of a component's log when it ends or is not up in time.
         """
         started = time.time()
+        printed = {component: len(self.logs(component)) for component in components}
         for component in components:
             self._family.spawn(
                 component,
@@ -119,7 +129,9 @@ class LocalAirflow(AirflowApi):
         def up() -> bool:
             self.check()
             health = self.health()
-            waiting.difference_update([each for each in waiting if _is_up(each, health, since=started)])
+            for each in tuple(waiting):
+                if _is_up(each, health, since=started, printed=self.logs(each)[printed[each] :]):
+                    waiting.discard(each)
             return not waiting
 
         try:
@@ -144,14 +156,15 @@ class LocalAirflow(AirflowApi):
                 raise RuntimeError(f"{component} ended with {code}:\n{tail(self._log_file(component))}")
 
     def logs(self, component: str) -> str:
-        """All that a component has printed so far."""
-        return self._log_file(component).read_text(errors="replace")
+        """All that a component has printed so far; empty if it was never started."""
+        log = self._log_file(component)
+        return log.read_text(errors="replace") if log.exists() else ""
 
-    def task_process_ids(self) -> list[int]:
-        """The processes that run a task's code at this moment."""
+    def task_process_ids(self, component: str = "scheduler") -> list[int]:
+        """The processes that run a task's code at this moment, under the scheduler or a Celery worker."""
         return [
             process.pid
-            for process in self._family.members("scheduler")
+            for process in self._family.members(component)
             if _TASK_PROCESS.match(" ".join(process.cmdline()))
         ]
 
@@ -163,12 +176,23 @@ class LocalAirflow(AirflowApi):
         return self.home / f"{component}.out"
 
 
+def _executor(broker_url: str | None) -> dict[str, str]:
+    if broker_url is None:
+        return {"CORE__EXECUTOR": "LocalExecutor"}
+    # Results go to the metadata database, which is the default.
+    return {
+        "CORE__EXECUTOR": "CeleryExecutor",
+        "CELERY__BROKER_URL": broker_url,
+        # Seconds: a task that died with its worker is the scheduler's to try again, not the broker's.
+        "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
+    }
+
+
 def _environment(home: Path, env: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """The developer's environment without any Airflow setting, then ours, then the caller's."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
     ours = {
         **settings,
-        "CORE__EXECUTOR": "LocalExecutor",
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__TEST_CONNECTION": "Enabled",
@@ -205,9 +229,13 @@ def _environment(home: Path, env: Mapping[str, str], settings: Mapping[str, str]
     }
 
 
-def _is_up(component: str, health: Mapping[str, Mapping[str, str | None]], *, since: float) -> bool:
+def _is_up(
+    component: str, health: Mapping[str, Mapping[str, str | None]], *, since: float, printed: str
+) -> bool:
     if component == "api-server":
         return bool(health)
+    if component in CELERY_WORKERS:
+        return f"{component} ready." in printed
     name = component.replace("-", "_")
     # A predecessor's heartbeat still counts as healthy for a while, hence the comparison.
     heartbeat = health.get(name, {}).get(f"latest_{name}_heartbeat")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
+from tests.support.redis import Redis
 
 StartAirflow = Callable[..., LocalAirflow]
 
@@ -57,3 +59,17 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
         return None
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
+
+
+@pytest.fixture
+def celery(postgres: Postgres) -> Iterator[dict[str, str]]:
+    """`start_airflow(..., **celery)`: tasks run under the Celery workers named in `components`.
+
+    With a fresh Redis and PostgreSQL database. Skips the test, saying why, where they cannot be had.
+    """
+    if find_spec("airflow.providers.celery") is None:
+        pytest.skip("Airflow's Celery executor is not installed: apache-airflow-providers-celery")
+    if reason := Redis.missing_reason():
+        pytest.skip(reason)
+    with Redis() as broker:
+        yield {"database_url": postgres.new_database(), "broker_url": broker.url}

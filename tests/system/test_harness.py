@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -13,9 +14,12 @@ import pytest
 
 from airflow_provider_bitscale.api.config import API_CONTRACTS
 from tests.support.processes import Family, free_port, port_is_free, wait_until
+from tests.support.redis import Redis
 from tests.system.conftest import StartAirflow
 
 ROOT = Path(__file__).parents[2]
+
+needs_redis = pytest.mark.skipif(Redis.missing_reason() is not None, reason=Redis.missing_reason() or "")
 
 DAG = """
 import os, time
@@ -199,6 +203,29 @@ def test_a_wait_is_bounded_and_says_what_for() -> None:
 
 def test_a_free_port_is_free() -> None:
     assert port_is_free(free_port())
+
+
+@needs_redis
+def test_a_redis_answers_to_its_password_alone_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Redis() as server:
+        assert list(tmp_path.iterdir())
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as stranger:
+            stranger.sendall(b"PING\r\n")
+            assert stranger.recv(100).startswith(b"-NOAUTH")
+    assert list(tmp_path.iterdir()) == []
+    assert port_is_free(server.port)
+
+
+@needs_redis
+def test_a_redis_that_does_not_come_up_is_told_with_its_log() -> None:
+    with Redis() as first:
+        second = Redis()
+        second.port = first.port
+        with pytest.raises(RuntimeError, match=r"(?s)redis ended with 1.*Address already in use"):
+            second.__enter__()
 
 
 @pytest.mark.parametrize("contract", API_CONTRACTS)
