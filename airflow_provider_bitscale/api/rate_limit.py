@@ -34,6 +34,10 @@ ASSUMED_SHARE = 0.95
 # an assumed or configured rate, and each other answer gives a little of it back.
 SMALLEST_SHARE = 0.05
 SHARE_REGAINED = 0.02
+# Whoever was seen to use the key may still do so for a while.
+SHARED_SECONDS = 10.0
+SHARED_UNLEARNED_IN_FLIGHT = 2
+SHARED_RESERVE = 0.03
 MAX_BACKOFF = 60.0
 # No single header may silence a process for longer.
 MAX_PAUSE = 300.0
@@ -75,6 +79,7 @@ class RateLimit:
         self._limited_in_a_row = 0
         self._next_slot = 0.0
         self._share = 1.0
+        self._shared_until = 0.0
 
     def delay(self, now: float) -> float:
         """Seconds until a request may be sent; 0 for at once."""
@@ -152,7 +157,9 @@ class RateLimit:
             return UNTIL_AN_ANSWER if crowded else 0.0
         if self._limit is None:
             return 0.0
-        if self._available < 1:
+        shared = now < self._shared_until and not self._late
+        # Others may take the last ones at this very moment.
+        if self._available < (max(2.0, SHARED_RESERVE * self._limit) if shared else 1.0):
             if self._reset_at is not None:
                 return self._reset_at + RESET_MARGIN - now
             if self._in_flight:
@@ -161,9 +168,13 @@ class RateLimit:
                 return self._next_reset_at - now
             # With no answer under way there is none to wait for: one request goes and finds out.
             return 0.0
-        if self._reset_at is None or self._available > self._limit / 2:
+        if self._reset_at is None:
+            # Nobody knows yet what others have taken of the new window.
+            return UNTIL_AN_ANSWER if shared and self._in_flight >= SHARED_UNLEARNED_IN_FLIGHT else 0.0
+        if self._available > self._limit / 2 and not shared:
             return 0.0
-        # The second half of a window is spread evenly, so that whoever comes late finds room.
+        # The second half of a window is spread evenly, so that whoever comes late finds room; all of it where
+        # others would burst at the same moment.
         return self._last_sent + (self._reset_at - now) / self._available - now
 
     def _roll_over(self, now: float) -> None:
@@ -206,11 +217,11 @@ class RateLimit:
             self._next_reset_at = reset_at + math.ceil((now - reset_at) / self._window) * self._window
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
-            self._available = min(self._available, self._left(self._limit, remaining))
+            self._available = min(self._available, self._left(now, self._limit, remaining))
         elif reset_at > now and (self._reset_at is None or reset_at > self._reset_at):
             if self._reset_at is not None:
                 self._used = self._in_flight + 1
-            self._available = self._left(self._limit, remaining)
+            self._available = self._left(now, self._limit, remaining)
             self._reset_at = reset_at
 
     @property
@@ -235,9 +246,10 @@ class RateLimit:
         else:
             self._in_flight -= 1
 
-    def _left(self, limit: float, remaining: float) -> float:
+    def _left(self, now: float, limit: float, remaining: float) -> float:
         """What is left of a window by an answer, for requests that have not left yet."""
         if limit - remaining > self._used:
+            self._shared_until = now + SHARED_SECONDS
             # Somebody else uses this key. The server may not have counted our requests still under way.
             return remaining - self._in_flight
         return min(remaining, limit - self._used)

@@ -162,6 +162,16 @@ def test_clocks_that_differ_delay_but_never_block(requests: int, window: float, 
         assert server.utilisation() >= 0.8
 
 
+@pytest.mark.parametrize(("processes", "refused_share"), [(2, 0.01), (4, 0.06)])
+def test_windows_of_a_second_are_shared_too(processes: int, refused_share: float) -> None:
+    server = Server(40, 1.0)
+    limits = [RateLimit() for _ in range(processes)]
+    served = simulate(limits, server, Network(0.03), start=EPOCH + 0.3, jobs=480 // processes)
+    assert all(sorted(done) == list(range(480 // processes)) for done in served)
+    assert server.utilisation() >= 0.95
+    assert len(server.refused) <= refused_share * 480
+
+
 @pytest.mark.parametrize("processes", [2, 5])
 def test_processes_that_share_a_key_share_the_limit(processes: int) -> None:
     server = Server(600, 60.0)
