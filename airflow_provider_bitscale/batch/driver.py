@@ -23,7 +23,7 @@ from airflow_provider_bitscale.batch.failures import Then, Trouble, after_failed
 from airflow_provider_bitscale.batch.output import Settled
 from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Rest, Submit
 from airflow_provider_bitscale.batch.progress import Progress
-from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES, Recorder
 from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.runs.polling import REFUSED, TIMED_OUT, Outcome, RunDecision, Wait
@@ -122,20 +122,18 @@ class Driver:
         :raises BitScaleError: something is wrong that no retry of single rows can mend.
         """
         left_over = await self._take_over()
-        helpers = [
-            asyncio.create_task(each)
-            for each in (self._recorder.run(), self._feed(left_over), self._report_often())
-        ]
-        for helper in helpers:
+        recording = asyncio.create_task(self._recorder.run())
+        helpers = [asyncio.create_task(each) for each in (self._feed(left_over), self._report_often())]
+        for helper in (recording, *helpers):
             helper.add_done_callback(self._ended)
         try:
             await self._drive()
         finally:
             for helper in helpers:
                 helper.cancel()
-            # They take back what they have announced, and write what they have begun to write.
+            # They take back what they have announced.
             await asyncio.gather(*helpers, return_exceptions=True)
-            await self._wind_up()
+            await self._wind_up(recording)
         self._report(self._progress())
         if self._error is not None:
             raise self._error
@@ -267,7 +265,7 @@ class Driver:
         elif outcome.kind == TIMED_OUT and time.time() >= self._request.deadline:
             # The row stays as it is: a retry looks again.
             self._plan.given_up(row)
-        elif outcome.kind == TIMED_OUT or isinstance(outcome.error, NotFoundError):
+        elif outcome.kind == TIMED_OUT or _is_gone(outcome.error):
             last_seen = seen.reported_status if isinstance(seen, Run) else str(seen)
             self._plan.given_up(row)
             self._settle(row, Settled(UNKNOWN, run_id, error=f"given up: last seen {last_seen}"))
@@ -335,9 +333,8 @@ class Driver:
     async def _announce(self, rows: list[int]) -> None:
         rest: Iterator[int] = iter(rows)
         while not self._plan.stopped:
-            wanted = (
-                self._shelf.group_size(self._plan.requests_per_second(time.monotonic())) - self._plan.ready
-            )
+            rate = self._plan.requests_per_second(time.monotonic())
+            wanted = self._shelf.group_size(rate, self._recorder.seconds_to_durable) - self._plan.ready
             group = list(islice(rest, max(0, wanted)))
             if wanted > 0 and not group:
                 return
@@ -396,14 +393,23 @@ class Driver:
             await asyncio.wait_for(self._happened.wait(), min(1.0 if seconds is None else seconds, 1.0))
         self._happened.clear()
 
-    async def _wind_up(self) -> None:
-        """Whatever ended the batch: take in the answers that are on their way, and write everything down."""
+    async def _wind_up(self, recording: asyncio.Task[None]) -> None:
+        """Whatever ended the batch: take in the answers that are on their way, and write everything down.
+
+        Answers are recorded as they come: whoever sent SIGTERM may send SIGKILL before the last is there.
+        """
         self._take_back(self._plan.stop("ended"))
         until = time.monotonic() + LAST_ANSWERS_SECONDS
         while self._under_way and time.monotonic() < until:
             # An answer may be the last of a segment, which is then to be written.
             await asyncio.wait(self._under_way, timeout=1.0)
+        recording.cancel()
+        await asyncio.gather(recording, return_exceptions=True)
         await self._recorder.write()
+        while self._recorder.problem and self._shelf.tally.submitted and time.monotonic() < until:
+            # It is about runs that are paid for.
+            await asyncio.sleep(SECONDS_BETWEEN_WRITES)
+            await self._recorder.write()
         if self._recorder.problem is not None:
             self._error = self._error or self._recorder.problem
 
@@ -424,3 +430,8 @@ class Driver:
             limit_per_second=self._connection.client.requests_per_second,
             stopped_by=tally.stopped_by,
         )
+
+
+def _is_gone(error: BitScaleError | None) -> bool:
+    """Whether BitScale knows the run no more; a grid or workspace that is not found says nothing of a run."""
+    return isinstance(error, NotFoundError) and error.code not in ("GRID_NOT_FOUND", "WORKSPACE_NOT_FOUND")

@@ -77,6 +77,9 @@ class Shelf:
                 for position in range(len(record.entries)):
                     if (settled := self._left_as(record, position)) is not None:
                         self.tally.add(settled)
+                    elif record.entries[position] == INTENT:
+                        # It is to be submitted again, and may have been paid for before.
+                        self.tally.untold += 1
 
     @property
     def has_left_overs(self) -> bool:
@@ -97,9 +100,12 @@ class Shelf:
         number, position = self.place(row)
         return str(self._open[number].record.entries[position])
 
-    def group_size(self, requests_per_second: float) -> int:
-        """Rows to have ready: as many as may be submitted while the next ones are written down."""
-        ahead = 2 * requests_per_second * SECONDS_BETWEEN_WRITES
+    def group_size(self, requests_per_second: float, seconds_to_durable: float) -> int:
+        """Rows to have ready: as many as may be submitted while the next ones are written down.
+
+        :param seconds_to_durable: how long that took the last time.
+        """
+        ahead = 2 * requests_per_second * max(SECONDS_BETWEEN_WRITES, seconds_to_durable)
         return min(self._segment_size, max(SMALLEST_GROUP, round(ahead)))
 
     async def open_next(self) -> Opened | None:

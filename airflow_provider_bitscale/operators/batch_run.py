@@ -6,7 +6,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -94,6 +97,7 @@ class BatchRun:
         self._head, self._goes_on = self._take_up(generation_of(context))
         self._output = self._checked_output()
         self._driving: asyncio.Task[None] | None = None
+        self._cancelled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.tally = Tally()
         self.rows_left = 0
@@ -153,9 +157,12 @@ class BatchRun:
         return manifest
 
     def cancel(self) -> None:
-        """End early, from a signal handler; what is known is written down."""
+        """End early, or do not begin; from a signal handler. What is known is written down."""
+        self._cancelled = True
         if self._loop is not None and self._driving is not None:
-            self._loop.call_soon_threadsafe(self._driving.cancel)
+            # The loop may have been closed a moment ago.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._driving.cancel)
 
     def _drive(self, shelf: Shelf, journal: Journal) -> None:
         operator, tally = self._operator, shelf.tally
@@ -180,6 +187,8 @@ class BatchRun:
 
         async def drive() -> None:
             self._loop, self._driving = asyncio.get_running_loop(), asyncio.current_task()
+            if self._cancelled:
+                raise asyncio.CancelledError
             async with operator.hook.batch_connection(connections) as connection:
                 await Driver(
                     request,
@@ -192,11 +201,24 @@ class BatchRun:
                 ).run()
 
         try:
-            asyncio.run(drive())
+            self._run_in_thread(drive)
         except asyncio.CancelledError:
             raise AirflowException(
                 f"killed with {plan.in_flight:,} runs under way; they go on, and a retry collects them"
             ) from None
+
+    def _run_in_thread(self, drive: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the loop beside this thread, which Airflow interrupts at ``execution_timeout``.
+
+        An exception out of nowhere would end the loop with requests under way, and lose the ids of paid runs.
+        """
+        with ThreadPoolExecutor(1, "bitscale-batch") as thread:
+            driving = thread.submit(copy_context().run, lambda: asyncio.run(drive()))
+            try:
+                driving.result()
+            except BaseException:
+                self.cancel()
+                raise
 
     def _found(self) -> Callable[[Run], dict[str, Any]]:
         """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""

@@ -128,6 +128,7 @@ class RunGridBatchOperator(BaseOperator):
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
         self._run: BatchRun | None = None
+        self._killed = False
         self._refuse(rendered=False)
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
         self.on_success_callback = [*self.on_success_callback, remember_batch]
@@ -150,6 +151,8 @@ class RunGridBatchOperator(BaseOperator):
             self._refuse(rendered=True)
             started = time.time()
             self._run = run = BatchRun(self, context, self._source(), started)
+            if self._killed:
+                run.cancel()
             self.log.info("%s", run.describe())
             manifest = run.run()
         self.log.info("%s", run.summary(manifest))
@@ -159,8 +162,9 @@ class RunGridBatchOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Submit no more, and write down what is known. BitScale cannot cancel runs: they go on and cost."""
+        self._killed = True
+        self.log.warning("Killed. What was submitted goes on and is paid for; a retry collects it.")
         if self._run is not None:
-            self.log.warning("Killed. What was submitted goes on and is paid for; a retry collects it.")
             self._run.cancel()
 
     def _source(self) -> Source:

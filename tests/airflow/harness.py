@@ -51,12 +51,52 @@ class MemoryStore:
         self.values.pop(key, None)
 
 
+class BatchStore(MemoryStore):
+    """Keeps any value that Airflow would keep; ``writes`` has the time, key and value of each.
+
+    The process dies with the write after which ``last`` is 0, each write counting it down; that one is kept
+    if ``keeps_last``, and whatever comes after it is lost. Writes of keys of which ``fails`` says so raise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[tuple[float, str, Any]] = []
+        self.last: int | None = None
+        self.keeps_last = True
+        self.fails: Callable[[str], bool] = lambda key: False
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        assert retention is NEVER_EXPIRE, "a record that expires is a run paid for twice"
+        assert "/" not in key
+        text = json.dumps(value, allow_nan=False)
+        assert len(text) <= 65_536, "Airflow warns of larger values"
+        if self.last is not None:
+            self.last -= 1
+            if self.last < 0 or (self.last == 0 and not self.keeps_last):
+                raise Crash
+        if self.fails(key):
+            raise ConnectionError("the API server is away")
+        self.values[key] = text
+        self.writes.append((time.time(), key, json.loads(text)))
+        if self.last == 0:
+            raise Crash
+
+    def delete(self, key: str) -> None:
+        if self.last is not None and self.last <= 0:
+            raise Crash
+        super().delete(key)
+
+
 @dataclass
 class FakeTaskInstance:
-    """What our tasks read of a task instance."""
+    """What our tasks read of a task instance, and the XComs they push; values as JSON keeps them."""
 
     max_tries: int
     first_reschedule: datetime | None = None
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value, allow_nan=False))
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         return self.first_reschedule
@@ -74,10 +114,11 @@ class TaskRun:
     max_tries: int = 2
     triggers: list[BaseTrigger] = field(default_factory=list)
     reschedules: int = 0
+    pushed: dict[str, Any] = field(default_factory=dict)
 
     def attempt(self) -> Any:
         """One try, from the first `execute` to the value returned or the error raised."""
-        ti = FakeTaskInstance(self.max_tries)
+        ti = FakeTaskInstance(self.max_tries, pushed=self.pushed)
         context: Any = {"ti": ti, "task_state_store": self.store}
         while True:
             operator = self.make()

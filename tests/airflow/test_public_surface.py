@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.connection import EXTRA_FIELDS
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 from tests.airflow.harness import recreated
+from tests.scenarios.batches import EMAIL, Batch, people
 
 PACKAGE = "airflow_provider_bitscale"
 REQUIRED = inspect.Parameter.empty
@@ -39,6 +42,30 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "miss_values": (),
             "key_outputs_by": "name",
             "on_ambiguous_submit": "fail",
+            **CONN,
+        },
+        True,
+    ),
+    "operators.run_grid_batch.RunGridBatchOperator": (
+        {
+            "grid_id": REQUIRED,
+            "rows": None,
+            "rows_path": None,
+            "retry_failed_from": None,
+            "output_path": None,
+            "inputs": None,
+            "output_columns": None,
+            "row_key": None,
+            "mode": "async",
+            "max_credits": None,
+            "max_failed_rows": 0,
+            "max_in_flight": None,
+            "timeout": 3600,
+            "deadline": None,
+            "segment_size": 500,
+            "output_format": "jsonl",
+            "miss_values": (),
+            "on_ambiguous_submit": "park",
             **CONN,
         },
         True,
@@ -71,6 +98,10 @@ TEMPLATE_FIELDS = {
     "operators.run_grid.RunGridOperator": {
         "grid_id", "inputs", "output_columns", "webhook_url", "bitscale_conn_id",
     },
+    "operators.run_grid_batch.RunGridBatchOperator": {
+        "grid_id", "rows", "rows_path", "retry_failed_from", "output_path", "output_columns", "max_credits",
+        "bitscale_conn_id",
+    },
     "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "bitscale_conn_id"},
     "sensors.credits.CreditsSensor": {"workspace_id", "bitscale_conn_id"},
 }  # fmt: skip
@@ -90,6 +121,15 @@ HOOK_METHODS = {
     "rotate_api_key": "()",
     "test_connection": "()",
 }
+
+# Of RunGridBatchOperator: what it returns, what its parts add to a row, and its keys in the task state store.
+MANIFEST = {
+    "batch_id", "grid_id", "rows", "counts", "credits", "runs_without_credits", "stopped_by", "parts",
+    "manifest_path", "format", "output_names", "started_at", "finished_at", "seconds",
+}  # fmt: skip
+COUNTS = ("succeeded", "failed", "unknown", "not_submitted", "duplicate")
+OWN_FIELDS = {"_status", "_run_id", "_credits", "_error"}
+BATCH_KEYS = {"bitscale_batch", "bitscale_batch_progress"}
 
 API_NAMES = {
     "AsyncClient", "Client", "ClientConfig",
@@ -168,6 +208,22 @@ def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
     assert trigger.serialize() == (f"{PACKAGE}.{path}", wanted)
     assert json.loads(json.dumps(wanted)) == wanted
     assert recreated(trigger).serialize() == trigger.serialize()
+
+
+@pytest.mark.parametrize("contract", ["v1.1.0"])
+def test_what_a_batch_returns_writes_and_keeps(emulator: Emulator, tmp_path: Path) -> None:
+    returned = Batch(rows=people(1), mode="sync")
+    manifest = returned.attempt()
+    assert set(manifest) == {*MANIFEST, "results"}
+    assert tuple(manifest["counts"]) == COUNTS
+    assert set(manifest["results"][0]) == {*people(1)[0], EMAIL, *OWN_FIELDS}
+    kept = Batch(rows=people(1), mode="sync", output_path=f"file://{tmp_path}")
+    manifest = kept.attempt()
+    assert set(manifest) == MANIFEST
+    folder, batch_id = f"file://{tmp_path}", manifest["batch_id"]
+    assert manifest["parts"] == [f"{folder}/{batch_id}-part-00000.jsonl"]
+    assert manifest["manifest_path"] == f"{folder}/{batch_id}-manifest.json"
+    assert set(kept.store.values) == {*BATCH_KEYS, f"bitscale_batch_{batch_id}_00000"}
 
 
 def test_connection_type_and_fields() -> None:

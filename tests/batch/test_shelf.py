@@ -147,13 +147,13 @@ def test_a_retry_goes_on_where_an_earlier_try_was_lost(resubmit: bool) -> None:
     assert shelf.settle(3, FOUND) == (None if resubmit else 1)
 
 
-@pytest.mark.parametrize(("resubmit", "untold"), [(False, 2), (True, 1)])
-def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(resubmit: bool, untold: int) -> None:
+@pytest.mark.parametrize("resubmit", [False, True])
+def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(resubmit: bool) -> None:
     batch = Batch(9)
     leave_behind(batch)
     shelf = batch.shelf(resubmit=resubmit)
     before = (shelf.tally.credits, shelf.tally.untold, shelf.tally.settled)
-    assert before == (15, untold, 5 if not resubmit else 4)
+    assert before == (15, 2, 5 if not resubmit else 4)
     assert shelf.tally.parts == {0: "part 0"}
     asyncio.run(open_all(shelf))
     shelf.close()
@@ -260,12 +260,19 @@ def test_segments_that_are_put_away_are_not_all_in_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("per_second", "group"), [(0.0, SMALLEST_GROUP), (5.0, SMALLEST_GROUP), (50.0, 20), (10_000.0, 200)]
+    ("per_second", "seconds", "group"),
+    [
+        (0.0, 0.0, SMALLEST_GROUP),
+        (5.0, 0.1, SMALLEST_GROUP),
+        (50.0, 0.1, 20),
+        (50.0, 0.5, 50),
+        (10_000.0, 0.1, 200),
+    ],
 )
-def test_rows_that_are_kept_ready(per_second: float, group: int) -> None:
+def test_rows_that_are_kept_ready(per_second: float, seconds: float, group: int) -> None:
     shelf = Shelf(1000, 200, iter(()), Parts(), Journal(JsonStore(), "b1"), {}, resubmit_ambiguous=False)
     shelf.close()
-    assert shelf.group_size(per_second) == group
+    assert shelf.group_size(per_second, seconds) == group
 
 
 def test_what_an_earlier_try_left_is_opened_before_the_rest() -> None:

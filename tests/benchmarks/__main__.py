@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.batch import batch
 from tests.benchmarks.cpu import beside_bare_loop, beside_peers
 from tests.benchmarks.figures import Figure, table
 from tests.benchmarks.imports import imports
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "imports": imports,
     "latency": latency,
     "pacing": pacing,
+    "batch": batch,
 }
 
 

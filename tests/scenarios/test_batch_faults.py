@@ -1,0 +1,180 @@
+"""A batch outlives what goes wrong on the way: refusals, storms, keys that change, a store that is away."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_bitscale import exceptions
+from airflow_provider_bitscale.api import pacing
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.api_workspace_key import key_after
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from tests.api.clients import posts
+from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
+from tests.scenarios.hooks import connect
+
+
+@pytest.fixture(autouse=True)
+def _connected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
+    pacing._pacers.clear()
+    connect(monkeypatch, emulator)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"kind": "storm", "retry_after": 1, "for_seconds": 0.5}, id="429"),
+        pytest.param({"kind": "status", "status": 429, "times": 1}, id="429 without a hint"),
+    ],
+)
+def test_a_storm_costs_time_and_no_row(fault: dict[str, Any], emulator: Emulator) -> None:
+    started = time.monotonic()
+    emulator.control.add_fault(**fault, on="run_grid")
+    assert statuses(Batch(rows=people(40)).attempt()) == {"succeeded": 40}
+    assert set(names_paid(emulator).values()) == {1}
+    assert time.monotonic() - started < 8
+
+
+@ONE_CONTRACT
+def test_an_api_that_is_not_there_for_a_while_is_waited_for(
+    contract: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"run_seconds": (0.05, 0.1), "contract": contract}
+    gone = Emulator(**settings).start()
+    connect(monkeypatch, gone)
+    port = int(gone.url.rpartition(":")[2])
+    batch = Batch(rows=people(20))
+    after_the_grid(gone, gone.close)
+    back: list[Emulator] = []
+    returning = threading.Timer(1.5, lambda: back.append(Emulator(port=port, **settings).start()))
+    returning.start()
+    try:
+        assert statuses(batch.attempt()) == {"succeeded": 20}
+        assert set(names_paid(back[0]).values()) == {1}
+    finally:
+        returning.join()
+        back[0].close()
+
+
+def after_the_grid(emulator: Emulator, act: Callable[[], None]) -> None:
+    """Act once the grid has been asked for."""
+    control = emulator.control
+
+    def wait() -> None:
+        asked = 1 if emulator.contract == "v1.1.0" else 2
+        while len(control.requests()) < asked:
+            time.sleep(0.01)
+        act()
+
+    threading.Thread(target=wait).start()
+
+
+@pytest.mark.parametrize("contract", ["workspace-key"])
+def test_a_key_rotated_in_the_middle_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Emulator(contract="workspace-key", run_seconds=(0.5, 0.6)) as emulator:
+        connect(monkeypatch, emulator)
+
+        def rotate() -> None:
+            wait_for_posts(emulator, 5)
+            hook = BitScaleHook()
+            assert hook.config.api_key == key_after(0)
+            stored = json.loads(os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"])
+            new = {**stored, "password": key_after(1)}
+            monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(new))
+            hook.rotate_api_key()
+
+        rotation = threading.Thread(target=rotate)
+        rotation.start()
+        manifest = Batch(rows=people(30), max_in_flight=5).attempt()
+        rotation.join()
+        assert statuses(manifest) == {"succeeded": 30}
+        assert set(names_paid(emulator).values()) == {1}
+        assert 401 in {request["status"] for request in emulator.control.requests()}
+
+
+@ONE_CONTRACT
+def test_a_key_that_is_refused_for_good_fails_the_task_and_the_right_one_goes_on(emulator: Emulator) -> None:
+    emulator.control.add_fault("status", status=401, code="UNAUTHORIZED", after=15)
+    batch = Batch(rows=people(30), max_in_flight=10)
+    with pytest.raises(exceptions.AuthenticationError) as caught:
+        batch.attempt()
+    assert isinstance(caught.value, AirflowFailException)
+    emulator.control.clear_faults()
+    batch.clear()
+    assert statuses(batch.attempt()) == {"succeeded": 30}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+@ONE_CONTRACT
+@pytest.mark.parametrize("on", ["get_run", "run_grid"])
+def test_a_workspace_that_may_not_do_this_ends_the_batch(on: str, emulator: Emulator) -> None:
+    emulator.control.add_fault("status", on=on, status=403, code="FORBIDDEN")
+    batch = Batch(rows=people(10), max_in_flight=5)
+    with pytest.raises(exceptions.PermissionDeniedError):
+        batch.attempt()
+    emulator.control.clear_faults()
+    batch.clear()
+    assert statuses(batch.attempt()) == {"succeeded": 10}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+@ONE_CONTRACT
+def test_looks_that_see_nothing_are_repeated(emulator: Emulator) -> None:
+    emulator.control.add_fault("status", on="get_run", status=404, body="<html>no backend</html>", times=2)
+    assert statuses(Batch(rows=people(10)).attempt()) == {"succeeded": 10}
+    assert len(posts(emulator)) == 10
+
+
+def test_a_run_that_bitscale_does_not_know_is_unknown_alone(emulator: Emulator) -> None:
+    emulator.control.add_fault("status", on="get_run", status=404, code="NOT_FOUND", times=1)
+    assert statuses(Batch(rows=people(10)).attempt()) == {"succeeded": 9, "unknown": 1}
+
+
+@ONE_CONTRACT
+def test_without_a_store_nothing_is_submitted(emulator: Emulator) -> None:
+    batch = Batch(rows=people(10))
+    batch.store.fails = lambda key: key != "bitscale_batch"
+    with pytest.raises(ConnectionError):
+        batch.attempt()
+    assert posts(emulator) == []
+    batch.store.fails = lambda key: False
+    assert statuses(batch.attempt()) == {"succeeded": 10}
+
+
+@ONE_CONTRACT
+def test_a_store_that_goes_away_ends_the_paying_and_what_is_in_flight_is_kept_once_it_is_back(
+    emulator: Emulator,
+) -> None:
+    batch = Batch(rows=people(12), max_in_flight=4)
+    # The head and the first rows are written; what BitScale accepted of them is not, ten times.
+    to_come = [False] * 2 + [True] * 10
+    batch.store.fails = lambda key: bool(to_come) and to_come.pop(0)
+    with pytest.raises(ConnectionError):
+        batch.attempt()
+    paid = len(posts(emulator))
+    assert 0 < paid < 12
+    manifest = batch.attempt()
+    assert set(names_paid(emulator).values()) == {1}
+    assert statuses(manifest) == {"succeeded": 12}
+
+
+@ONE_CONTRACT
+def test_a_progress_value_that_cannot_be_kept_stops_no_batch(emulator: Emulator) -> None:
+    batch = Batch(rows=people(5))
+    batch.store.fails = lambda key: key == "bitscale_batch_progress"
+    assert statuses(batch.attempt()) == {"succeeded": 5}
+
+
+def wait_for_posts(emulator: Emulator, count: int) -> None:
+    until = time.monotonic() + 5
+    while len(posts(emulator)) < count and time.monotonic() < until:
+        time.sleep(0.01)

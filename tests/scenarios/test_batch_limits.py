@@ -1,0 +1,224 @@
+"""A batch stops at its caps, collects what it has paid for, and says what it has left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_bitscale import api, exceptions
+from airflow_provider_bitscale.emulator import Emulator
+from tests.api.clients import posts
+from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
+from tests.scenarios.hooks import connect
+
+DEAREST_RUN = 16
+
+
+@pytest.fixture(autouse=True)
+def _connected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, emulator)
+
+
+def credits_spent(emulator: Emulator) -> int:
+    return sum(run["credits_consumed"] for run in emulator.control.state()["runs"])
+
+
+@ONE_CONTRACT
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_a_cap_on_credits_holds(mode: str, emulator: Emulator) -> None:
+    manifest = Batch(rows=people(25), max_credits="120", mode=mode, segment_size=7).attempt()
+    assert manifest["stopped_by"] == "max_credits"
+    assert 120 - 2 * DEAREST_RUN < credits_spent(emulator) <= 120
+    assert manifest["credits"] == credits_spent(emulator)
+    counts = statuses(manifest)
+    assert counts["succeeded"] == len(posts(emulator))
+    assert counts["not_submitted"] == 25 - counts["succeeded"]
+    assert [row["id"] for row in written(manifest)] == list(range(25))
+
+
+@ONE_CONTRACT
+def test_what_an_earlier_try_has_spent_counts(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.control.add_fault("run_never_ends", after=1, times=1)
+    batch = Batch(
+        rows=people(12), max_credits=70, deadline=2.5, segment_size=5, output_path=f"file://{tmp_path}"
+    )
+    with pytest.raises(api.RunTimedOutError):
+        batch.attempt()
+    [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
+    emulator.control.finish_run(stuck["run_id"])
+    batch.arguments["deadline"] = None
+    manifest = batch.attempt()
+    assert manifest["stopped_by"] == "max_credits"
+    assert credits_spent(emulator) <= 70
+    assert manifest["credits"] == credits_spent(emulator)
+    assert manifest["counts"]["unknown"] == 0
+
+
+@pytest.mark.parametrize("contract", ["workspace-key"])
+def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_asked(emulator: Emulator) -> None:
+    with pytest.raises(exceptions.UnsupportedError, match="max_credits"):
+        Batch(rows=people(2), max_credits=10).attempt()
+    assert emulator.control.requests() == []
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_without_credits_in_the_middle_the_rest_is_left_out(mode: str, emulator: Emulator) -> None:
+    emulator.control.set_credits(150)
+    manifest = Batch(rows=people(60), mode=mode, segment_size=4, max_in_flight=5).attempt()
+    assert manifest["stopped_by"] == "insufficient_credits"
+    counts = statuses(manifest)
+    assert counts["succeeded"] == len(emulator.control.state()["runs"]) >= 150 // DEAREST_RUN
+    assert counts["not_submitted"] == 60 - counts["succeeded"]
+    assert [row["id"] for row in written(manifest)] == list(range(60))
+
+
+@ONE_CONTRACT
+def test_without_any_credits_the_task_fails(emulator: Emulator) -> None:
+    emulator.control.set_credits(0)
+    batch = Batch(rows=people(20), segment_size=5)
+    with pytest.raises(exceptions.InsufficientCreditsError):
+        batch.attempt()
+    assert names_paid(emulator) == {}
+    emulator.control.set_credits(10_000)
+    assert statuses(batch.attempt()) == {"succeeded": 20}
+
+
+@ONE_CONTRACT
+def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    """A try that goes on has runs of many segments in flight. It knows them all before it submits."""
+    emulator.control.add_fault("run_never_ends")
+    emulator.control.add_fault("lost_request", on="run_grid", times=1, after=2)
+    batch = Batch(rows=people(12), segment_size=2, deadline=1.0, output_path=f"file://{tmp_path}")
+    with pytest.raises(api.RunTimedOutError):
+        batch.attempt()
+    for run in emulator.control.state()["runs"]:
+        emulator.control.finish_run(run["run_id"])
+    paid = len(emulator.control.state()["runs"])
+    emulator.control.set_credits(0)
+    batch.arguments["deadline"] = None
+    assert statuses(batch.attempt())["succeeded"] == paid
+
+
+def test_at_the_quota_of_runs_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch, contract: str) -> None:
+    with Emulator(run_limit=13, run_seconds=(0.05, 0.1), contract=contract) as emulator:
+        connect(monkeypatch, emulator)
+        batch = Batch(rows=people(30), segment_size=6)
+        manifest = batch.attempt()
+        assert manifest["stopped_by"] == "run_limit_exceeded"
+        assert statuses(manifest) == {"succeeded": 13, "not_submitted": 17}
+        batch.clear()
+        with pytest.raises(exceptions.RunLimitExceededError):
+            batch.attempt()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "failing", "ends_well"), [("10%", 3, True), (3, 3, True), ("10%", 4, False), (0, 1, False)]
+)
+def test_rows_fail_alone_up_to_a_limit(
+    allowed: Any, failing: int, ends_well: bool, emulator: Emulator, tmp_path: Path
+) -> None:
+    emulator.control.add_fault("run_fails", message="no such person", times=failing)
+    batch = Batch(rows=people(30), max_failed_rows=allowed, output_path=f"file://{tmp_path}")
+    if ends_well:
+        manifest = batch.attempt()
+        assert manifest["stopped_by"] is None
+        assert "manifest" not in batch.pushed
+    else:
+        with pytest.raises(exceptions.TooManyFailedRowsError, match="no such person") as caught:
+            batch.attempt()
+        assert isinstance(caught.value, AirflowFailException)
+        manifest = batch.pushed["manifest"]
+        assert manifest["stopped_by"] == "max_failed_rows"
+        assert manifest["manifest_path"] in str(caught.value)
+    counts = statuses(manifest)
+    assert counts["failed"] == failing
+    assert counts["succeeded"] + failing == len(posts(emulator)) == 30 - counts["not_submitted"]
+    assert not (ends_well and counts["not_submitted"])
+    errors = [row["_error"] for row in written(manifest) if row["_status"] == "failed"]
+    assert [error.endswith("no such person") for error in errors] == [True] * failing
+
+
+@ONE_CONTRACT
+def test_too_many_failures_end_the_paying_until_more_are_allowed(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.control.add_fault("run_fails", times=3)
+    batch = Batch(
+        rows=people(30), max_failed_rows=1, max_in_flight=5, segment_size=4, output_path=f"file://{tmp_path}"
+    )
+    with pytest.raises(exceptions.TooManyFailedRowsError):
+        batch.attempt()
+    paid = len(posts(emulator))
+    assert paid < 15
+    counts = statuses(batch.pushed["manifest"])
+    assert counts["not_submitted"] == 30 - paid
+    batch.clear()
+    with pytest.raises(exceptions.TooManyFailedRowsError):
+        batch.attempt()
+    assert len(posts(emulator)) == paid, "a clear alone pays for nothing"
+    batch.clear()
+    batch.arguments["max_failed_rows"] = 3
+    manifest = batch.attempt()
+    assert statuses(manifest) == {"succeeded": 27, "failed": 3}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+@ONE_CONTRACT
+def test_too_many_failures_weigh_more_than_a_cap(emulator: Emulator) -> None:
+    emulator.control.set_credits(150)
+    emulator.control.add_fault("run_fails")
+    batch = Batch(rows=people(60), max_failed_rows=2)
+    with pytest.raises(exceptions.TooManyFailedRowsError):
+        batch.attempt()
+
+
+@ONE_CONTRACT
+def test_rows_that_failed_can_be_run_by_another_batch(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.control.add_fault("run_fails", times=3)
+    first = Batch(rows=people(20), max_failed_rows=3, output_path=f"file://{tmp_path}").attempt()
+    failed = [row["id"] for row in written(first) if row["_status"] == "failed"]
+    second = Batch(retry_failed_from=first["manifest_path"], output_path=f"file://{tmp_path}").attempt()
+    assert second["rows"] == 3
+    assert [row["id"] for row in written(second)] == failed
+    assert statuses(second) == {"succeeded": 3}
+    assert len(posts(emulator)) == 23
+
+
+@ONE_CONTRACT
+def test_a_deadline_submits_no_more_and_a_retry_goes_on(emulator: Emulator, tmp_path: Path) -> None:
+    batch = Batch(
+        rows=people(30), deadline=1.5, max_in_flight=3, segment_size=4, output_path=f"file://{tmp_path}"
+    )
+    with pytest.raises(api.RunTimedOutError) as caught:
+        batch.attempt()
+    manifest = batch.pushed["manifest"]
+    assert manifest["stopped_by"] == "deadline"
+    counts = statuses(manifest)
+    assert counts["not_submitted"] > 0
+    left = counts["not_submitted"] + counts["unknown"]
+    assert f"{left} rows were left" in str(caught.value)
+    batch.arguments |= {"deadline": None, "max_in_flight": None}
+    assert statuses(batch.attempt()) == {"succeeded": 30}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+@ONE_CONTRACT
+def test_a_last_look_that_finds_everything_is_a_success(emulator: Emulator) -> None:
+    # The first look, after a second, would come too late.
+    manifest = Batch(rows=people(10), deadline=0.7).attempt()
+    assert statuses(manifest) == {"succeeded": 10}
+    assert manifest["stopped_by"] is None
+
+
+def test_a_run_that_never_ends_is_given_up_alone(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.control.add_fault("run_never_ends", times=1)
+    manifest = Batch(rows=people(20), timeout=1.5, output_path=f"file://{tmp_path}").attempt()
+    assert statuses(manifest) == {"succeeded": 19, "unknown": 1}
+    [row] = [row for row in written(manifest) if row["_status"] == "unknown"]
+    [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
+    assert row["_run_id"] == stuck["run_id"]
+    assert "running" in row["_error"].lower()
+    assert manifest["runs_without_credits"] >= 1
