@@ -272,7 +272,9 @@ class RateLimit:
         return self._clock_skew
 
     def _block(self, now: float, headers: Mapping[str, str], jitter: float) -> None:
-        self._limited_in_a_row += 1
+        if now >= self._blocked_until or not self._limited_in_a_row:
+            # Those that were under way together are refused together, which is one refusal.
+            self._limited_in_a_row += 1
         asked = parse_retry_after(headers.get("Retry-After"), now + self._skew(now, headers))
         if asked is None and self._reset_at is not None:
             asked = self._reset_at - now

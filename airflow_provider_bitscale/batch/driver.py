@@ -333,7 +333,9 @@ class Driver:
     async def _announce(self, rows: list[int]) -> None:
         rest: Iterator[int] = iter(rows)
         while not self._plan.stopped:
-            rate = self._plan.requests_per_second(time.monotonic())
+            # By the limit, not only by what is achieved: else a shortage of rows would make itself worse.
+            limit = self._connection.client.requests_per_second or 0.0
+            rate = max(limit, self._plan.requests_per_second(time.monotonic()))
             wanted = self._shelf.group_size(rate, self._recorder.seconds_to_durable) - self._plan.ready
             group = list(islice(rest, max(0, wanted)))
             if wanted > 0 and not group:

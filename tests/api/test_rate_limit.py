@@ -376,6 +376,15 @@ def test_one_late_answer_says_nothing_about_the_clocks() -> None:
     assert limit.delay(NOW + 3.7) < 0.4, "the window ends at the full second, not two later"
 
 
+def test_requests_that_are_refused_together_are_one_refusal() -> None:
+    limit = RateLimit()
+    for _ in range(30):
+        limit.sent(NOW)
+    for _ in range(30):
+        limit.answered(NOW + 0.1, 429, {}, jitter=0.0)
+    assert limit.delay(NOW + 0.1) < 1.5
+
+
 PER_SECOND: dict[str, tuple[RateLimit, float | None, float | None]] = {
     "nothing known": (RateLimit(), None, 20.0),
     "assumed": (RateLimit(assumed_per_second=5.0), 5.0, 20.0),

@@ -106,7 +106,7 @@ def _two(folder: Path) -> _Measured:
 
 
 def _other(folder: Path, way: str, rows: int) -> _Measured:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     with emulator(folder, *_OPTIONS) as server:
         arguments = ["-m", "tests.benchmarks.batch_peers", way, server.origin, str(rows)]
         measured = run_json(arguments, environment(folder), timeout=_TIMEOUT)

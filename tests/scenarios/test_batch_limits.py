@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +91,22 @@ def test_without_any_credits_the_task_fails(emulator: Emulator) -> None:
 def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
     emulator: Emulator, tmp_path: Path
 ) -> None:
-    """A try that goes on has runs of many segments in flight. It knows them all before it submits."""
+    """A try that goes on has runs of many segments in flight, and knows them all before it submits."""
     emulator.control.add_fault("run_never_ends")
-    emulator.control.add_fault("lost_request", on="run_grid", times=1, after=2)
     batch = Batch(rows=people(12), segment_size=2, deadline=1.0, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     for run in emulator.control.state()["runs"]:
         emulator.control.finish_run(run["run_id"])
-    paid = len(emulator.control.state()["runs"])
+    # As if the first two rows had been put back, and were to be submitted again, when the worker died.
+    first = min(key for key in batch.store.values if key.endswith("_00000"))
+    batch.store.values[first] = json.dumps({"entries": [None, None]})
+    collectable = sum(map(bool, batch.entries))
     emulator.control.set_credits(0)
     batch.arguments["deadline"] = None
-    assert statuses(batch.attempt())["succeeded"] == paid
+    manifest = batch.attempt()
+    assert manifest["stopped_by"] == "insufficient_credits"
+    assert statuses(manifest) == {"succeeded": collectable, "not_submitted": 12 - collectable}
 
 
 def test_at_the_quota_of_runs_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch, contract: str) -> None:
@@ -168,7 +173,7 @@ def test_too_many_failures_end_the_paying_until_more_are_allowed(emulator: Emula
 
 @ONE_CONTRACT
 def test_too_many_failures_weigh_more_than_a_cap(emulator: Emulator) -> None:
-    emulator.control.set_credits(150)
+    emulator.control.set_credits(4 * DEAREST_RUN)
     emulator.control.add_fault("run_fails")
     batch = Batch(rows=people(60), max_failed_rows=2)
     with pytest.raises(exceptions.TooManyFailedRowsError):
