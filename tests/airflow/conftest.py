@@ -113,7 +113,7 @@ def run_dag(_metadata_database: None, emulator: Emulator) -> RunDag:
     def run(folder: Path, dag_id: str, **conf: Any) -> FinishedDag:
         from airflow.dag_processing.dagbag import DagBag
 
-        bag = DagBag(folder)
+        bag = DagBag(folder / f"{dag_id}.py")
         assert bag.import_errors == {}
         return FinishedDag(bag.dags[dag_id].test(run_conf=conf))
 
