@@ -26,6 +26,7 @@ from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES, Recorder
 from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.batch.tally import is_untold
 from airflow_provider_bitscale.runs.polling import REFUSED, TIMED_OUT, Outcome, RunDecision, Wait
 from airflow_provider_bitscale.runs.result import unended_run_id
 
@@ -44,7 +45,6 @@ LAST_ANSWERS_SECONDS = 30.0
 MAX_SUBMISSIONS = 3
 # Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.
 _WEIGHTS = {"max_failed_rows": 2, "deadline": 1}
-
 
 log = logging.getLogger(__name__)
 
@@ -280,9 +280,7 @@ class Driver:
         return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
 
     def _end(self, row: int, run: Run, settled: Settled) -> None:
-        credits = settled.credits
-        if credits is None and settled.status == FAILED:
-            credits = 0
+        credits = None if is_untold(settled) else settled.credits or 0
         took = None
         if run.completed_at is not None:
             # BitScale's times have whole seconds only.

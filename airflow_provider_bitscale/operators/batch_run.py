@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.models import Run
     from airflow_provider_bitscale.batch.sources import Source
     from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
-
-log = logging.getLogger(__name__)
 
 MAX_ROWS_IN_XCOM = 1000
 # A synchronous run holds a connection for as long as it takes.
@@ -270,13 +267,7 @@ class BatchRun:
 
     def _fingerprint(self) -> str:
         operator, config = self._operator, self._operator.hook.config
-        bought = [
-            config.base_url,
-            config.workspace_id,
-            operator.grid_id,
-            operator.mode,
-            operator.output_columns,
-        ]
+        bought = operator.request.fingerprint(config.base_url, config.workspace_id)
         read = [operator.inputs, operator.row_key, operator.segment_size, self._survey.fingerprint]
         return sha256(dumps([bought, read], sort_keys=True).encode()).hexdigest()
 

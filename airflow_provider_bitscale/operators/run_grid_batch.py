@@ -141,6 +141,11 @@ class RunGridBatchOperator(BaseOperator):
         return BitScaleHook(self.bitscale_conn_id)
 
     @property
+    def request(self) -> RunRequest:
+        """What all rows have in common."""
+        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, None)
+
+    @property
     def resubmit_ambiguous(self) -> bool:
         """Whether to pay again rather than leave a row unknown."""
         return self.on_ambiguous_submit == "resubmit"
@@ -194,7 +199,7 @@ class RunGridBatchOperator(BaseOperator):
                 f"{manifest['manifest_path'] or 'see the XCom manifest'}. To go on, raise max_failed_rows "
                 "and clear the task; to run the failed rows anew, use retry_failed_from."
             )
-        if stopped_by == "deadline" and run.rows_left:
+        if stopped_by == "deadline":
             raise errors.RunTimedOutError(
                 f"{run.rows_left:,} rows were left at the deadline; a retry goes on with them"
             )
@@ -203,8 +208,7 @@ class RunGridBatchOperator(BaseOperator):
             raise refusal
 
     def _refuse(self, *, rendered: bool) -> None:
-        request = RunRequest(self.grid_id, {}, self.output_columns, self.mode, None)
-        problems = request.problems(rendered=rendered) + batch_option_problems(
+        problems = self.request.problems(rendered=rendered) + batch_option_problems(
             sources={
                 "rows": self.rows,
                 "rows_path": self.rows_path,

@@ -8,30 +8,30 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 
-from tests.support.processes import Account, Family, free_port, tail, wait_until
-
-_START_TIMEOUT = 30.0
+from tests.support.processes import Account
+from tests.support.service import Service
 
 
-class Postgres:
-    """An empty PostgreSQL on a loopback port of its own, alive for the length of a `with`.
+class Postgres(Service):
+    """An empty PostgreSQL.
 
-    Its files lie in a temporary folder of its own, wiped at exit: the server refuses to run as root,
-    and its account cannot reach into a folder that is root's alone (pytest's `tmp_path` is).
-    Entering raises `RuntimeError` with the server's words when it does not come up.
+    It refuses to run as root, and its account cannot reach into a folder that is root's alone (pytest's
+    `tmp_path` is).
     """
 
+    title = "PostgreSQL"
+    process = "postgres"
+    start_timeout = 30.0
+    end_by = signal.SIGINT  # It ends without waiting for clients to leave.
+    end_grace = 10.0
+
     def __init__(self) -> None:
-        self.port = free_port()
-        self._password = secrets.token_hex(8)
+        super().__init__()
         self._account = _account()
-        self._family = Family()
 
     @property
     def url(self) -> str:
@@ -59,29 +59,6 @@ class Postgres:
         if os.geteuid() == 0 and _account() is None:
             return "PostgreSQL refuses to run as root, and there is no user postgres or nobody"
         return None
-
-    def __enter__(self) -> Postgres:
-        if reason := self.missing_reason():
-            raise RuntimeError(reason)
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            # SIGINT ends it without waiting for clients to leave.
-            self._family.end(grace=10.0, by=signal.SIGINT)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         password_file = self._folder / "password"
@@ -118,12 +95,10 @@ class Postgres:
         )
 
         def answers() -> bool:
-            if (code := self._family.exit_code("postgres")) is not None:
-                raise RuntimeError(f"postgres ended with {code}:\n{tail(log)}")
             probe = [str(_binary("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
             return subprocess.run(probe, timeout=10, check=False).returncode == 0
 
-        wait_until(answers, "PostgreSQL to answer", timeout=_START_TIMEOUT, every=0.1)
+        self._wait_until_up(answers, log)
 
     def _run(self, command: Sequence[str]) -> None:
         done = subprocess.run(
@@ -133,7 +108,7 @@ class Postgres:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_START_TIMEOUT,
+            timeout=self.start_timeout,
             check=False,
             user=self._account.uid if self._account else None,
             group=self._account.gid if self._account else None,

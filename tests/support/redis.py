@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
-from types import TracebackType
 
-from tests.support.processes import Family, free_port, tail, wait_until
-
-_START_TIMEOUT = 15.0
+from tests.support.service import Service
 
 
-class Redis:
-    """An empty Redis on a loopback port of its own, alive for the length of a `with`.
+class Redis(Service):
+    """An empty Redis, which asks for a password and keeps what it holds in memory alone."""
 
-    It asks for a password, and keeps what it holds in memory alone.
-    Entering raises `RuntimeError` with the server's words when it does not come up.
-    """
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self._password = secrets.token_hex(8)
-        self._family = Family()
+    title = "Redis"
+    process = "redis"
+    start_timeout = 15.0
+    end_grace = 5.0
 
     @property
     def url(self) -> str:
@@ -38,28 +28,6 @@ class Redis:
         if not all(shutil.which(binary) for binary in ("redis-server", "redis-cli")):
             return "Redis is not installed (Debian: apt-get install redis-server)"
         return None
-
-    def __enter__(self) -> Redis:
-        if reason := self.missing_reason():
-            raise RuntimeError(reason)
-        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._family.end(grace=5.0)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         settings = {
@@ -76,13 +44,7 @@ class Redis:
         self._family.spawn(
             "redis", ("redis-server", str(config)), env=dict(os.environ), output=log, cwd=self._folder
         )
-
-        def answers() -> bool:
-            if (code := self._family.exit_code("redis")) is not None:
-                raise RuntimeError(f"redis ended with {code}:\n{tail(log)}")
-            return self._ping() == "PONG"
-
-        wait_until(answers, "Redis to answer", timeout=_START_TIMEOUT, every=0.05)
+        self._wait_until_up(lambda: self._ping() == "PONG", log)
 
     def _ping(self) -> str:
         """What the server answers; empty while it does not."""
