@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[2]
 needs_redis = pytest.mark.skipif(Redis.missing_reason() is not None, reason=Redis.missing_reason() or "")
 
 DAG = """
-import os, time
+import time
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
+from airflow.providers.standard.sensors.filesystem import FileSensor
 from airflow.sdk import dag, task
 
 @dag(schedule=None)
@@ -41,7 +41,8 @@ def harness():
             time.sleep(300)
         return ti.try_number
 
-    wait = TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=6), deferrable=True)
+    go_ahead = str(Path(__file__).with_name("go_ahead"))
+    wait = FileSensor(task_id="wait", filepath=go_ahead, poke_interval=0.5, deferrable=True)
     add() >> wait >> sleep_once()
 
 harness()
@@ -87,7 +88,8 @@ def test_a_run_a_killed_worker_a_restart_and_a_clear(
     start_airflow: StartAirflow, dags_folder: Path, database_url: str | None
 ) -> None:
     (dags_folder / "harness.py").write_text(DAG)
-    airflow = start_airflow(dags_folder, database_url=database_url)
+    environment = {"AIRFLOW_CONN_FS_DEFAULT": "fs://"}
+    airflow = start_airflow(dags_folder, database_url=database_url, env=environment)
     airflow.wait_for_dags({"harness"})
     run_id = airflow.trigger("harness", {"numbers": [20, 22]})
 
@@ -96,6 +98,7 @@ def test_a_run_a_killed_worker_a_restart_and_a_clear(
     # Deferred: waited for by the triggerer alone, also by its successor.
     assert airflow.task_process_ids() == []
     airflow.restart("triggerer", kill=True)
+    (dags_folder / "go_ahead").touch()
 
     airflow.wait_for_task("harness", run_id, "sleep_once", "running")
     (process_id,) = wait_until(airflow.task_process_ids, "the task's process", timeout=10)
