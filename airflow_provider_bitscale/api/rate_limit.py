@@ -6,7 +6,6 @@ Limiting") and asks for pauses with ``Retry-After``. Time is always passed in, a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -28,10 +27,12 @@ COUNTED_AFTER_SHARE = 0.1
 _NEVER_SEEN = float("-inf")
 # A configured rate may be used in bursts of so many seconds' worth.
 BURST_SECONDS = 5.0
-# An assumed rate is not used up, so that requests which travel faster than others do not make six of five.
-ASSUMED_SHARE = 0.95
-# Others may use the same key. Where the server tells nothing of its limit, each 429 halves the share taken of
-# an assumed or configured rate, and each other answer gives a little of it back.
+# Where nothing tells what is left of a window, requests leave evenly. So much of a window is left unused, one
+# request at most: half of it is for those that travel faster than others, half for catching up.
+SPARE_SHARE = 0.05
+SPARE_REQUESTS = 1.0
+# Others may use the same key. There each refusal halves the share taken of the rate, and each other answer
+# gives a little of it back.
 SMALLEST_SHARE = 0.05
 SHARE_REGAINED = 0.02
 # Whoever was seen to use the key may still do so for a while.
@@ -64,12 +65,10 @@ class RateLimit:
         self._limit: float | None = None
         self._available = 0.0
         # Requests of ours that the server may have counted in this window.
-        self._used = 0
+        self._used = 0.0
         self._reset_at: float | None = None
         self._window: float | None = None
         self._last_reset_at: float | None = None
-        # When the window after the one last told of ends, as far as its length is known.
-        self._next_reset_at: float | None = None
         self._clock_skew = 0.0
         # By how much the server's clock looked ahead, at most, in this period and in the one before.
         self._skew_lately = self._skew_before = _NEVER_SEEN
@@ -78,6 +77,8 @@ class RateLimit:
         self._blocked_until = 0.0
         self._limited_in_a_row = 0
         self._next_slot = 0.0
+        # The same at an even pace by what the server told of its limit.
+        self._next_even_slot = 0.0
         self._share = 1.0
         self._shared_until = 0.0
 
@@ -85,8 +86,9 @@ class RateLimit:
         """Seconds until a request may be sent; 0 for at once."""
         if now < self._last_sent - CLOCK_TOLERANCE:
             # The clock was set back: what was learned is about a time that has not come yet.
-            self._last_sent = self._blocked_until = self._next_slot = now
-            self._reset_at = self._last_reset_at = self._next_reset_at = None
+            self._last_sent = self._blocked_until = now
+            self._next_slot = self._next_even_slot = now
+            self._reset_at = self._last_reset_at = None
             self._skew_lately = self._skew_before = _NEVER_SEEN
         self._roll_over(now)
         return max(0.0, self._blocked_until - now, self._paced_delay(now), self._learned_delay(now))
@@ -97,10 +99,11 @@ class RateLimit:
         self._available -= 1
         self._used += 1
         self._last_sent = now
-        if gap := self._gap():
-            # A server that is assumed to count by the second has no room for bursts, whatever the rate.
-            burst = 0.0 if self.assumed_per_second else BURST_SECONDS
-            self._next_slot = max(self._next_slot, now - burst) + gap
+        gap, behind = self._pace()
+        self._next_slot = max(self._next_slot, now - behind) + gap
+        if self._limit is not None and self._window is not None:
+            gap, behind = _evenly(self._limit * self._share, self._window)
+            self._next_even_slot = max(self._next_even_slot, now - behind) + gap
 
     @property
     def counted_after(self) -> float:
@@ -130,25 +133,30 @@ class RateLimit:
         self._over(counted)
         self._answered = True
         if "X-RateLimit-Limit" in headers or "X-RateLimit-Remaining" in headers:
-            self._learn(now, headers)
+            self._learn(now, headers, counted)
         if status == 429:
-            self._share = max(SMALLEST_SHARE, self._share / 2)
             self._block(now, headers, jitter)
         else:
             self._share = min(1.0, self._share + SHARE_REGAINED)
             self._limited_in_a_row = 0
 
-    def _gap(self) -> float:
-        """Seconds from one request to the next, as configured or, with nothing better known, as assumed."""
+    def _pace(self) -> tuple[float, float]:
+        """Seconds from one request to the next, as configured or, with nothing better known, as assumed.
+
+        And seconds behind that pace which may be caught up. No such pace: 0.
+        """
         if self.requests_per_minute:
-            return 60.0 / (self.requests_per_minute * (self._share if self._reset_at is None else 1.0))
+            # A server that is assumed to count by the second has no room for bursts, whatever the rate.
+            burst = 0.0 if self.assumed_per_second else BURST_SECONDS
+            return 60.0 / (self.requests_per_minute * (self._share if self._reset_at is None else 1.0)), burst
         # Headers that tell of no window leave the rate as unknown as none at all.
         if self.assumed_per_second and self._reset_at is None:
-            return 1.0 / (self.assumed_per_second * ASSUMED_SHARE * self._share)
-        return 0.0
+            return _evenly(self.assumed_per_second * self._share, 1.0)
+        return 0.0, 0.0
 
     def _paced_delay(self, now: float) -> float:
-        return self._next_slot - now if self._gap() else 0.0
+        gap, _ = self._pace()
+        return self._next_slot - now if gap else 0.0
 
     def _learned_delay(self, now: float) -> float:
         if not self._answered and self.assumed_per_second is None:
@@ -157,6 +165,9 @@ class RateLimit:
             return UNTIL_AN_ANSWER if crowded else 0.0
         if self._limit is None:
             return 0.0
+        if self._reset_at is None and self._window is not None and self._late:
+            # Answers tell of older windows only, as those of synchronous runs do.
+            return self._next_even_slot - now
         shared = now < self._shared_until and not self._late
         # Others may take the last ones at this very moment.
         if self._available < (max(2.0, SHARED_RESERVE * self._limit) if shared else 1.0):
@@ -164,8 +175,6 @@ class RateLimit:
                 return self._reset_at + RESET_MARGIN - now
             if self._in_flight:
                 return UNTIL_AN_ANSWER
-            if self._late and self._next_reset_at is not None:
-                return self._next_reset_at - now
             # With no answer under way there is none to wait for: one request goes and finds out.
             return 0.0
         if self._reset_at is None:
@@ -182,21 +191,16 @@ class RateLimit:
             # Requests still under way may be counted in the new window.
             self._used = self._in_flight
             self._available = self._limit - self._used
-            self._next_reset_at = self._reset_at + self._window if self._window else None
             self._reset_at = None
-        elif self._limit is not None and self._next_reset_at is not None and now >= self._next_reset_at:
-            # No answer has told of the new window, since all are about older ones: by the clock it has begun.
-            self._available = self._limit - self._in_flight
-            self._next_reset_at += self._window or MAX_WINDOW
 
-    def _learn(self, now: float, headers: Mapping[str, str]) -> None:
+    def _learn(self, now: float, headers: Mapping[str, str], late: bool) -> None:
         self._roll_over(now)
         limit = _number(headers.get("X-RateLimit-Limit"))
         remaining = _number(headers.get("X-RateLimit-Remaining"))
         reset = _number(headers.get("X-RateLimit-Reset"))
         if self._limit is None:
-            # What was sent before is not known to be of this window.
-            self._used = self._in_flight + 1
+            # What was answered before is not known to be of this window.
+            self._used = self._in_flight + self._late + 1
         self._limit = limit if limit is not None else self._limit
         if remaining is None:
             return
@@ -207,20 +211,22 @@ class RateLimit:
             if self._available < 1:
                 self._blocked_until = max(self._blocked_until, now + 1.0)
             return
-        reset_at = reset - self._skew(now, headers)
+        # Some servers date an answer by when its request came.
+        reset_at = reset - (self._clock_skew if late else self._skew(now, headers))
         if self.assumed_per_second and reset_at > now + MAX_PAUSE:
             # Nobody documents this header where a rate is assumed: it may count milliseconds, or anything.
             return
         reset_at = min(reset_at, now + MAX_WINDOW)
         self._learn_window(reset_at)
-        if reset_at <= now and self._reset_at is None and self._next_reset_at is None and self._window:
-            self._next_reset_at = reset_at + math.ceil((now - reset_at) / self._window) * self._window
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
             self._available = min(self._available, self._left(now, self._limit, remaining))
         elif reset_at > now and (self._reset_at is None or reset_at > self._reset_at):
             if self._reset_at is not None:
                 self._used = self._in_flight + 1
+            elif self._used > self._limit:
+                # They left in several windows, of which nothing was told.
+                self._used = self._limit - remaining + self._in_flight
             self._available = self._left(now, self._limit, remaining)
             self._reset_at = reset_at
 
@@ -275,6 +281,7 @@ class RateLimit:
         if now >= self._blocked_until or not self._limited_in_a_row:
             # Those that were under way together are refused together, which is one refusal.
             self._limited_in_a_row += 1
+            self._share = max(SMALLEST_SHARE, self._share / 2)
         asked = parse_retry_after(headers.get("Retry-After"), now + self._skew(now, headers))
         if asked is None and self._reset_at is not None:
             asked = self._reset_at - now
@@ -283,6 +290,13 @@ class RateLimit:
         asked = asked or backoff
         until = now + asked + RESET_MARGIN + jitter * min(1.0, 0.1 * asked)
         self._blocked_until = max(self._blocked_until, until)
+
+
+def _evenly(requests: float, seconds: float) -> tuple[float, float]:
+    """The pace at which no window of so many seconds ever sees more requests, whenever it begins."""
+    spare = min(SPARE_REQUESTS, SPARE_SHARE * requests)
+    gap = seconds / (requests - spare)
+    return gap, spare / 2 * gap
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:

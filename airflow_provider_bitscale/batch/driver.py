@@ -6,28 +6,28 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_bitscale.api.errors import (
-    AmbiguousSubmitError,
-    AuthenticationError,
-    BitScaleError,
-    NotFoundError,
-)
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, BitScaleError
 from airflow_provider_bitscale.api.models import Run, RunStatus
-from airflow_provider_bitscale.batch.failures import Then, Trouble, after_failed_submission, stopped_by
-from airflow_provider_bitscale.batch.output import Settled
+from airflow_provider_bitscale.batch.decisions import (
+    Fate,
+    Then,
+    Trouble,
+    after_failed_submission,
+    after_look,
+    stopped_by,
+)
+from airflow_provider_bitscale.batch.feeder import Feeder
 from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Rest, Submit
 from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES, Recorder
-from airflow_provider_bitscale.batch.shelf import Opened, Shelf
-from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, UNKNOWN
-from airflow_provider_bitscale.batch.tally import is_untold
-from airflow_provider_bitscale.runs.polling import REFUSED, TIMED_OUT, Outcome, RunDecision, Wait
+from airflow_provider_bitscale.batch.shelf import Shelf
+from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, UNKNOWN, Settled
+from airflow_provider_bitscale.runs.polling import RunDecision, Wait
 from airflow_provider_bitscale.runs.result import unended_run_id
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ RENEWED_SECONDS = 0.1
 LAST_ANSWERS_SECONDS = 30.0
 # A row whose submission is in doubt is submitted so often, where the user prefers that.
 MAX_SUBMISSIONS = 3
-# Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.
-_WEIGHTS = {"max_failed_rows": 2, "deadline": 1}
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +107,15 @@ class Driver:
         self._report = report
         self._under_way: set[asyncio.Task[None]] = set()
         self._happened = asyncio.Event()
-        self._submissions: dict[int, int] = {}
+        self._feeder = Feeder(
+            plan,
+            shelf,
+            recorder,
+            finished=lambda number: self._start(self._put_away(number)),
+            happened=self._happened,
+        )
+        # How often a row was submitted without anybody knowing what became of it.
+        self._in_doubt: dict[int, int] = {}
         self._trouble = Trouble()
         self._trouble_seen_at = 0.0
         self._error: BaseException | None = None
@@ -121,9 +127,9 @@ class Driver:
 
         :raises BitScaleError: something is wrong that no retry of single rows can mend.
         """
-        left_over = await self._take_over()
+        await self._feeder.take_over()
         recording = asyncio.create_task(self._recorder.run())
-        helpers = [asyncio.create_task(each) for each in (self._feed(left_over), self._report_often())]
+        helpers = [asyncio.create_task(each) for each in (self._feed(), self._report_often())]
         for helper in (recording, *helpers):
             helper.add_done_callback(self._ended)
         try:
@@ -204,18 +210,20 @@ class Driver:
         self._plan.accepted(row, time.monotonic())
 
     async def _not_submitted(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
-        then = after_failed_submission(error)
-        if then is Then.PARK:
+        submissions = self._in_doubt.get(row, 0) + 1
+        may_pay_twice = self._request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
+        then = after_failed_submission(error, may_pay_twice and not self._plan.stopped)
+        if then is Then.SUBMIT_AGAIN:
+            log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
+            self._in_doubt[row] = submissions
             self._shelf.tally.submitted += 1
-            again = self._submissions[row] = self._submissions.get(row, 0) + 1
-            if self._request.resubmit_ambiguous and again < MAX_SUBMISSIONS and not self._plan.stopped:
-                log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
-                self._shelf.tally.untold += 1
-                self._shelf.doubt(row)
-                self._plan.submit_again(row, None)
-            else:
-                self._plan.given_up(row)
-                self._settle(row, Settled(UNKNOWN, error=str(error)))
+            self._shelf.tally.untold += 1
+            self._shelf.doubt(row)
+            self._plan.submit_again(row)
+        elif then is Then.PARK:
+            self._shelf.tally.submitted += 1
+            self._plan.given_up(row)
+            self._settle(row, Settled(UNKNOWN, error=str(error)))
         elif then is Then.FAIL:
             settled = Settled(FAILED, error=str(error))
             self._recorder.answered(*self._shelf.place(row), settled)
@@ -235,7 +243,7 @@ class Driver:
             elif then is Then.RENEW and not await self._connection.renew(client, error.left_at):
                 self._abort(error)
             elif self._plan.stopped:
-                self._take_back(self._plan.stop(self._plan.stopped))
+                self._feeder.stop()
 
     async def _look(self, look: Look) -> None:
         row, client = look.row, self._connection.client
@@ -244,34 +252,26 @@ class Driver:
             seen: Run | BitScaleError = await client.send_now(
                 client.contract.get_run(self._request.grid_id, run_id)
             )
-        except AuthenticationError as error:
-            if await self._connection.renew(client, error.left_at):
-                self._plan.not_ended(row, time.monotonic(), RENEWED_SECONDS)
-                return
-            seen = error
         except BitScaleError as error:
             seen = error
         give_up_at = min(self._submitted_at(row) + self._request.timeout, self._request.deadline)
-        decision = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id)
-        step = decision.after(seen, time.time(), random.random())  # noqa: S311
-        if isinstance(step, Wait):
-            self._plan.not_ended(row, time.monotonic(), 0.0 if isinstance(seen, Run) else step.seconds)
-        else:
-            self._conclude(row, run_id, seen, step)
-
-    def _conclude(self, row: int, run_id: str, seen: Run | BitScaleError, outcome: Outcome) -> None:
-        if isinstance(seen, Run) and outcome.kind not in (TIMED_OUT, REFUSED):
+        step = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id).after(seen, time.time(), random.random())  # noqa: S311
+        fate = after_look(seen, step, time_is_up=time.time() >= self._request.deadline)
+        if fate is Fate.ENDED and isinstance(seen, Run):
             self._end(row, seen, self._settled(seen, run_id))
-        elif outcome.kind == TIMED_OUT and time.time() >= self._request.deadline:
-            # The row stays as it is: a retry looks again.
+        elif fate is Fate.NOT_ENDED and isinstance(step, Wait):
+            self._plan.not_ended(row, time.monotonic(), 0.0 if isinstance(seen, Run) else step.seconds)
+        elif fate is Fate.LEFT:
             self._plan.given_up(row)
-        elif outcome.kind == TIMED_OUT or _is_gone(outcome.error):
+        elif fate is Fate.GIVEN_UP:
             last_seen = seen.reported_status if isinstance(seen, Run) else str(seen)
             self._plan.given_up(row)
             self._settle(row, Settled(UNKNOWN, run_id, error=f"given up: last seen {last_seen}"))
-        elif outcome.error is not None:
-            self._plan.not_ended(row, time.monotonic(), LOOK_AGAIN_SECONDS)
-            self._abort(outcome.error)
+        elif isinstance(seen, BitScaleError):
+            renewed = fate is Fate.RENEW and await self._connection.renew(client, seen.left_at)
+            self._plan.not_ended(row, time.monotonic(), RENEWED_SECONDS if renewed else LOOK_AGAIN_SECONDS)
+            if not renewed:
+                self._abort(seen)
 
     def _settled(self, run: Run, run_id: str | None) -> Settled:
         credits = run.credits.consumed if run.credits else None
@@ -280,7 +280,7 @@ class Driver:
         return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
 
     def _end(self, row: int, run: Run, settled: Settled) -> None:
-        credits = None if is_untold(settled) else settled.credits or 0
+        credits = None if settled.is_untold else settled.credits or 0
         took = None
         if run.completed_at is not None:
             # BitScale's times have whole seconds only.
@@ -300,76 +300,21 @@ class Driver:
         await self._shelf.put_away(number)
         self._recorder.changed()
 
-    async def _take_over(self) -> list[Opened]:
-        """Open all that an earlier try left: what it has paid for is known before anything is submitted."""
-        left_over = []
-        while self._shelf.has_left_overs and (opened := await self._shelf.open_next()) is not None:
-            self._take_in(opened)
-            left_over.append(opened)
-        return left_over
-
-    async def _feed(self, left_over: list[Opened]) -> None:
-        """Keep a few rows ready, their intent durable."""
+    async def _feed(self) -> None:
         try:
-            for opened in left_over:
-                await self._announce(opened.to_submit)
-            while not self._plan.stopped and (another := await self._shelf.open_next()) is not None:
-                self._take_in(another)
-                await self._announce(another.to_submit)
+            await self._feeder.feed()
         except Exception as error:
             self._give_up_submitting(error)
 
-    def _take_in(self, opened: Opened) -> None:
-        now = time.monotonic()
-        self._plan.skip(opened.skipped)
-        for row in opened.running:
-            self._plan.resume(row, now)
-        if opened.finished is not None:
-            self._start(self._put_away(opened.finished))
-        self._happened.set()
-
-    async def _announce(self, rows: list[int]) -> None:
-        rest: Iterator[int] = iter(rows)
-        while not self._plan.stopped:
-            # By the limit, not only by what is achieved: else a shortage of rows would make itself worse.
-            limit = self._connection.client.requests_per_second or 0.0
-            rate = max(limit, self._plan.requests_per_second(time.monotonic()))
-            wanted = self._shelf.group_size(rate, self._recorder.seconds_to_durable) - self._plan.ready
-            group = list(islice(rest, max(0, wanted)))
-            if wanted > 0 and not group:
-                return
-            if group:
-                self._shelf.announce(group)
-                try:
-                    await self._recorder.durable()
-                except asyncio.CancelledError:
-                    self._take_back(group)
-                    raise
-                if self._plan.stopped:
-                    self._take_back(group)
-                    return
-                self._plan.add(group)
-                self._happened.set()
-            else:
-                await asyncio.sleep(0.02)
-
     def _stop(self, reason: str) -> None:
         """Submit no more; what is in flight is collected."""
-        tally = self._shelf.tally
-        if tally.stopped_by is None or _WEIGHTS.get(reason, 0) > _WEIGHTS.get(tally.stopped_by, 0):
-            tally.stopped_by = reason
-        self._take_back(self._plan.stop(reason))
-        self._happened.set()
-
-    def _take_back(self, rows: list[int]) -> None:
-        self._shelf.retract(rows)
-        self._recorder.changed()
+        self._shelf.tally.stop(reason)
+        self._feeder.stop()
 
     def _give_up_submitting(self, error: BaseException) -> None:
         """Something is wrong: submit no more, collect what is in flight, then raise."""
         self._error = self._error or error
-        self._take_back(self._plan.stop("error"))
-        self._happened.set()
+        self._feeder.stop()
 
     def _abort(self, error: BaseException) -> None:
         """Nothing can be asked any more."""
@@ -398,7 +343,7 @@ class Driver:
 
         Answers are recorded as they come: whoever sent SIGTERM may send SIGKILL before the last is there.
         """
-        self._take_back(self._plan.stop("ended"))
+        self._feeder.stop()
         until = time.monotonic() + LAST_ANSWERS_SECONDS
         while self._under_way and time.monotonic() < until:
             # An answer may be the last of a segment, which is then to be written.
@@ -426,12 +371,13 @@ class Driver:
             in_flight=self._plan.in_flight,
             credits_spent=tally.credits,
             credits_expected=self._plan.expected_credits,
-            requests_per_second=self._plan.requests_per_second(time.monotonic()),
+            requests_per_second=self._plan.requests.per_second(time.monotonic()),
+            requests_left=self._requests_left(),
             limit_per_second=self._connection.client.requests_per_second,
             stopped_by=tally.stopped_by,
         )
 
-
-def _is_gone(error: BitScaleError | None) -> bool:
-    """Whether BitScale knows the run no more; a grid or workspace that is not found says nothing of a run."""
-    return isinstance(error, NotFoundError) and error.code not in ("GRID_NOT_FOUND", "WORKSPACE_NOT_FOUND")
+    def _requests_left(self) -> int:
+        """At least: a submission for each row and, unless it answers with the result, a look at each run."""
+        submissions = self._plan.rows_left
+        return submissions if self._request.mode == "sync" else 2 * submissions + self._plan.in_flight

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
-from airflow_provider_bitscale.batch.output import Settled
+from airflow_provider_bitscale.batch.statuses import Settled
 from airflow_provider_bitscale.runs.ledger import Store
 
 KEY = "bitscale_batch"
@@ -42,7 +42,6 @@ class Head:
     batch_id: str
     fingerprint: str
     generation: int
-    segments: int
     started_at: float
     output_path: str | None
     output_format: str

@@ -8,11 +8,11 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.statuses import Settled
 
 STATUS, RUN_ID, CREDITS, ERROR = OWN_FIELDS = ("_status", "_run_id", "_credits", "_error")
 
@@ -32,22 +32,6 @@ class StorePath(Protocol):
     def __truediv__(self, name: str, /) -> StorePath: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What has become of a row.
-
-    :param status: one of ``statuses.STATUSES``.
-    :param credits: credits that its run consumed, where that is known.
-    :param outputs: what was found, by output name; empty unless the row succeeded.
-    """
-
-    status: str
-    run_id: str | None = None
-    credits: float | int | None = None
-    error: str | None = None
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-
-
 def output_row(row_fields: Mapping[str, Any], settled: Settled) -> dict[str, Any]:
     """A row as it is written: its fields, the outputs, four of our own. The later replaces the earlier."""
     return {
@@ -58,6 +42,35 @@ def output_row(row_fields: Mapping[str, Any], settled: Settled) -> dict[str, Any
         CREDITS: settled.credits,
         ERROR: settled.error,
     }
+
+
+class Parts(Protocol):
+    """Where finished rows go."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether a later try will find them there."""
+
+    def write_part(self, number: int, rows: Sequence[dict[str, Any]]) -> str | None:
+        """Write the rows of a segment; the path, if there is one."""
+
+
+class RowsInMemory:
+    """The rows of a small batch, to be returned by the task."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._parts: dict[int, Sequence[dict[str, Any]]] = {}
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows, in the order of the input."""
+        return [row for number in sorted(self._parts) for row in self._parts[number]]
+
+    def write_part(self, number: int, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep the rows of a segment."""
+        self._parts[number] = rows
 
 
 class Output:

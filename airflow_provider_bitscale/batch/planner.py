@@ -15,13 +15,13 @@ from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.durations import EAGER, FIRST_LOOK, PATIENT, Durations
+from airflow_provider_bitscale.batch.rate import Rate
 
 # Before more are started, this many runs show whether they come to anything; then as many again for each.
 FIRST_IN_FLIGHT = 250
 IN_FLIGHT_PER_ENDED = 2
 # Below so many examples, nobody knows how long a long run is.
 KNOWN = 20
-_RATE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,10 @@ class Planner:
         self, rows: int, budget: Budget, max_in_flight: int | None = None, timeout: float = float("inf")
     ) -> None:
         self.rows_left = rows
-        self.stopped: str | None = None
+        self.stopped = False
         self.settled = 0
         self.durations = Durations()
+        self.requests = Rate()
         self._budget = budget
         self._max_in_flight = max_in_flight
         self._timeout = timeout
@@ -93,7 +94,6 @@ class Planner:
         # A run is in one of them, or is looked at.
         self._early: list[tuple[float, int]] = []
         self._late: list[tuple[float, int]] = []
-        self._requests: deque[float] = deque()
 
     @property
     def ready(self) -> int:
@@ -115,14 +115,6 @@ class Planner:
         run = self._watched.get(row)
         return now - (self._posting.get(row, now) if run is None else run.submitted_at)
 
-    def requests_per_second(self, now: float) -> float:
-        """Requests of the last few seconds, as a rate."""
-        while self._requests and self._requests[0] <= now - _RATE_SECONDS:
-            self._requests.popleft()
-        if not self._requests:
-            return 0.0
-        return len(self._requests) / max(1.0, min(_RATE_SECONDS, now - self._requests[0]))
-
     def add(self, rows: list[int]) -> None:
         """These rows may be submitted: their intent is written down."""
         self._ready.extend(rows)
@@ -137,12 +129,12 @@ class Planner:
         """So many rows will not be submitted: they are settled already, or given up."""
         self.rows_left -= rows
 
-    def stop(self, reason: str) -> list[int]:
-        """Submit no more; the first reason counts.
+    def stop(self) -> list[int]:
+        """Submit no more.
 
         :return: the rows that were ready, and now are not.
         """
-        self.stopped = self.stopped or reason
+        self.stopped = True
         taken_back = list(self._ready)
         self._ready.clear()
         return taken_back
@@ -171,7 +163,7 @@ class Planner:
 
     def begin(self, step: Submit | Look, now: float) -> None:
         """The request of this step leaves."""
-        self._requests.append(now)
+        self.requests.count(now)
         if isinstance(step, Submit):
             self._ready.popleft()
             self.rows_left -= 1
@@ -197,10 +189,10 @@ class Planner:
         self.rows_left += 1
         self._ready.appendleft(row)
 
-    def submit_again(self, row: int, credits: float | None) -> None:
+    def submit_again(self, row: int) -> None:
         """Nobody knows what became of the submission, and the user would rather pay twice."""
         del self._posting[row]
-        self._budget.settle(credits)
+        self._budget.settle(None)
         self.rows_left += 1
         self._ready.append(row)
 
@@ -262,7 +254,7 @@ class Planner:
         """Whether all that is left could be looked at within the length of a long run."""
         if len(self.durations) < KNOWN:
             return False
-        return self.rows_left + self.in_flight <= self.requests_per_second(now) * self.durations.long_run
+        return self.rows_left + self.in_flight <= self.requests.per_second(now) * self.durations.long_run
 
     def _due(self, run: _Watched, impatience: float) -> float:
         if self._hurry:

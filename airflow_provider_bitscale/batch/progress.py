@@ -16,6 +16,7 @@ class Progress:
     :param rows: in all.
     :param counts: settled rows by status.
     :param credits_expected: spent, and reserved for what is in flight; None while no cost is known.
+    :param requests_left: that are needed at least.
     :param limit_per_second: requests a second that BitScale allows, where that is known.
     """
 
@@ -25,6 +26,7 @@ class Progress:
     credits_spent: float
     credits_expected: float | None
     requests_per_second: float
+    requests_left: int
     limit_per_second: float | None
     stopped_by: str | None
 
@@ -35,11 +37,8 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long it will take: two requests for each row to come, one for each run in flight."""
-        if not self.requests_per_second:
-            return None
-        requests = 2 * (self.rows - self.settled) - self.in_flight
-        return max(0, requests) / self.requests_per_second
+        """About how long it will take, if requests go on as they do; None if none do."""
+        return self.requests_left / self.requests_per_second if self.requests_per_second else None
 
     def to_json(self) -> dict[str, Any]:
         """As the task's state store keeps it."""

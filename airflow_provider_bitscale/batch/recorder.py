@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 
 from airflow_provider_bitscale.batch.journal import Changes, Journal
-from airflow_provider_bitscale.batch.output import Settled
+from airflow_provider_bitscale.batch.statuses import Settled
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,6 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.problem: Exception | None = None
-        self.seconds_to_durable = 0.0
         self._results: dict[int, dict[int, Settled]] = defaultdict(dict)
         self._wanted = asyncio.Event()
         self._written = asyncio.Condition()
@@ -43,13 +41,11 @@ class Recorder:
 
     async def durable(self) -> None:
         """Wait until all that has changed until now is durable; forever if writing fails."""
-        began = time.monotonic()
         self._asked += 1
         ticket = self._asked
         self._wanted.set()
         async with self._written:
             await self._written.wait_for(lambda: self._done >= ticket)
-        self.seconds_to_durable = time.monotonic() - began
 
     async def run(self) -> None:
         """Write whenever something has changed, until cancelled."""

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_bitscale.batch.journal import INTENT, Journal, SegmentRecord, Summary
-from airflow_provider_bitscale.batch.output import Settled
-from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES
+from airflow_provider_bitscale.batch.open_segment import OpenSegment
+from airflow_provider_bitscale.batch.output import Parts
 from airflow_provider_bitscale.batch.rows import Segment
-from airflow_provider_bitscale.batch.statuses import DUPLICATE, UNKNOWN
-from airflow_provider_bitscale.batch.tally import OpenSegment, Parts, Tally
+from airflow_provider_bitscale.batch.statuses import DUPLICATE, UNKNOWN, Settled
+from airflow_provider_bitscale.batch.tally import Tally
 
-SMALLEST_GROUP = 4
 _IN_DOUBT = (
     "an earlier try was lost between its request and the answer: the run may have been paid for, or not"
 )
@@ -99,14 +98,6 @@ class Shelf:
         """The id of this row's run."""
         number, position = self.place(row)
         return str(self._open[number].record.entries[position])
-
-    def group_size(self, requests_per_second: float, seconds_to_durable: float) -> int:
-        """Rows to have ready: as many as may be submitted while the next ones are written down.
-
-        :param seconds_to_durable: how long that took the last time.
-        """
-        ahead = 2 * requests_per_second * max(SECONDS_BETWEEN_WRITES, seconds_to_durable)
-        return min(self._segment_size, max(SMALLEST_GROUP, round(ahead)))
 
     async def open_next(self) -> Opened | None:
         """Open the next segment that is not finished; None if there is none."""

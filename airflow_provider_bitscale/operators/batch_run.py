@@ -19,6 +19,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.driver import BatchRequest, Driver
 from airflow_provider_bitscale.batch.journal import (
@@ -30,18 +31,18 @@ from airflow_provider_bitscale.batch.journal import (
     read_head,
     write_head,
 )
-from airflow_provider_bitscale.batch.output import Output
+from airflow_provider_bitscale.batch.options import allowed_failures
+from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
 from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.statuses import STATUSES
-from airflow_provider_bitscale.batch.tally import RowsInMemory, Tally
+from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.task_state import generation_of, store_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
-from airflow_provider_bitscale.runs.options import allowed_failures
 from airflow_provider_bitscale.runs.result import found_values
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS_IN_XCOM = 1000
 # A synchronous run holds a connection for as long as it takes.
-ASYNC_CONNECTIONS = 64
 SYNC_CONNECTIONS = 500
 
 
@@ -92,6 +92,7 @@ class BatchRun:
             )
         self._segments = segments(source, row_form, operator.segment_size, self._survey)
         self._head, self._goes_on = self._take_up(generation_of(context))
+        self._output_names = self._names_of_outputs()
         self._output = self._checked_output()
         self._driving: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -163,7 +164,7 @@ class BatchRun:
 
     def _drive(self, shelf: Shelf, journal: Journal) -> None:
         operator, tally = self._operator, shelf.tally
-        connections = ASYNC_CONNECTIONS
+        connections = MAX_CONNECTIONS
         max_in_flight = operator.max_in_flight
         if operator.mode == "sync":
             connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
@@ -234,12 +235,12 @@ class BatchRun:
         if head.output_path is None:
             return None
         output = Output(
-            ObjectStoragePath(head.output_path), head.output_format, head.batch_id, self._output_names()
+            ObjectStoragePath(head.output_path), head.output_format, head.batch_id, self._output_names
         )
         output.check()
         return output
 
-    def _output_names(self) -> list[str]:
+    def _names_of_outputs(self) -> list[str]:
         grid, recipe = self._form.grid, self._form.recipe
         columns = {column.id: column.name for column in (recipe.output_columns if recipe else grid.columns)}
         inputs = input_columns(grid)
@@ -258,7 +259,6 @@ class BatchRun:
             batch_id=f"{stamp}-{secrets.token_hex(3)}",
             fingerprint=fingerprint,
             generation=generation,
-            segments=len(self._survey.digests),
             started_at=self._started,
             output_path=None if self._operator.output_path is None else str(self._operator.output_path),
             output_format=self._operator.output_format,
@@ -274,7 +274,7 @@ class BatchRun:
     def _records(self, journal: Journal) -> dict[int, SegmentRecord | Summary]:
         if not self._goes_on:
             return {}
-        found = ((number, journal.read(number)) for number in range(self._head.segments))
+        found = ((number, journal.read(number)) for number in range(len(self._survey.digests)))
         return {number: record for number, record in found if record is not None}
 
     def _manifest(self) -> dict[str, Any]:
@@ -290,7 +290,7 @@ class BatchRun:
             "parts": [tally.parts[number] for number in sorted(tally.parts)],
             "manifest_path": None,
             "format": self._head.output_format,
-            "output_names": self._output_names(),
+            "output_names": self._output_names,
             "started_at": _iso(self._head.started_at),
             "finished_at": _iso(finished),
             "seconds": round(finished - self._head.started_at, 3),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, ObjectStoragePath
 
 from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.batch.options import batch_option_problems
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
 from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.exceptions import TooManyFailedRowsError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.batch_run import BatchRun, remember_batch
-from airflow_provider_bitscale.runs.options import batch_option_problems, seconds
+from airflow_provider_bitscale.runs.options import seconds
 from airflow_provider_bitscale.runs.request import RunRequest
 
 if TYPE_CHECKING:

@@ -407,36 +407,22 @@ def test_the_rate_as_far_as_it_is_known(limit: RateLimit, before: float | None, 
     assert limit.per_second == after
 
 
-def test_windows_begin_by_the_clock_while_all_answers_are_about_older_ones() -> None:
+def test_while_all_answers_are_about_older_windows_requests_leave_evenly() -> None:
     """As with synchronous runs, which are answered a minute after they were counted."""
     limit = RateLimit()
     ask(limit, 0, window(10, 9, 1))
     ask(limit, 1.5, window(10, 9, 2))
-    sent = []
-    at = 2.5
-    while at < 12.5:
-        for _ in range(burst(limit, at)):
-            sent.append(at)
-            limit.counted()
-        if sent:
-            limit.answered(NOW + at, 200, window(10, 0, 2), jitter=0.0, counted=True)
-        at += 0.25
-    counted = [sum(second <= each < second + 1 for each in sent) for second in range(3, 12)]
-    assert max(counted) <= 10
-    assert sum(counted) >= 0.9 * 10 * len(counted)
-
-
-def test_answers_about_older_windows_alone_tell_when_the_next_one_begins() -> None:
-    limit = RateLimit()
-    ask(limit, 0, window(10, 9, 1))
-    limit.sent(NOW + 0.5)
-    limit.sent(NOW + 0.6)
-    limit.answered(NOW + 3.4, 200, window(10, 3, 2), jitter=0.0)
-    assert burst(limit, 3.5) == 9, "one of ten is still under way"
-    assert limit.delay(NOW + 3.9) > 0
-    for _ in range(10):
+    limit.sent(NOW + 1.6)
+    limit.counted()
+    for at in (3.5, 3.5 + 1 / 9):
+        assert burst(limit, at) == 1
+        assert limit.delay(NOW + at) == pytest.approx(1 / 9.5, rel=0.3)
         limit.counted()
-    assert burst(limit, 4.2) == 10, "windows of a second end at full ones"
+    for at in range(4, 20):
+        limit.sent(NOW + at)
+        limit.counted()
+    ask(limit, 20.0, window(10, 9, 21))
+    assert burst(limit, 20.0) == 4, "a fresh answer tells what is left: nine, of which five are spread"
 
 
 def test_in_short_windows_requests_are_counted_sooner() -> None:

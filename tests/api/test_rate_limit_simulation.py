@@ -60,11 +60,13 @@ class Network:
     """How long an answer takes, half of it each way; up to ``spread`` more, so that some are overtaken.
 
     :param lost: the share of requests that nobody answers.
+    :param held: seconds, from and to, that the server takes for an answer, having counted the request.
     """
 
     latency: float
     spread: float = 0.5
     lost: float = 0.0
+    held: tuple[float, float] = (0.0, 0.0)
 
 
 def simulate(
@@ -84,6 +86,8 @@ def simulate(
     waiting = [deque(range(jobs)) for _ in limits]
     done: list[list[int]] = [[] for _ in limits]
     number = itertools.count()
+    under_way: set[tuple[int, int]] = set()
+    late: set[tuple[int, int]] = set()
     events: list[tuple[float, int, str, int, int, tuple[int, dict[str, str]] | None]] = []
 
     def plan(
@@ -109,19 +113,32 @@ def simulate(
                 continue
             limit.sent(now)
             there = network.latency / 2 * (1 + network.spread * dice.random())
-            plan(now + there, "arrive", client, waiting[client].popleft())
+            job = waiting[client].popleft()
+            plan(now + there, "arrive", client, job)
+            if network.held[1]:
+                under_way.add((client, job))
+                plan(now + limit.counted_after, "late", client, job)
             plan(now, "ask", client)
         elif kind == "arrive":
             back = now + network.latency / 2 * (1 + network.spread * dice.random())
             if dice.random() < network.lost:
                 plan(back, "lost", client, job)
             else:
-                plan(back, "answer", client, job, server.answer(now))
+                answer = server.answer(now)
+                if answer[0] == 200 and network.held[1]:
+                    # All that is told, the date too, is as it was when the request was counted.
+                    back += dice.uniform(*network.held)
+                plan(back, "answer", client, job, answer)
+        elif kind == "late" and (client, job) in under_way:
+            limit.counted()
+            late.add((client, job))
         elif kind == "lost":
             limit.failed()
             send_again(client, job, now)
         elif kind == "answer" and answer is not None:
-            limit.answered(now, *answer, jitter=dice.random())
+            limit.answered(now, *answer, jitter=dice.random(), counted=(client, job) in late)
+            under_way.discard((client, job))
+            late.discard((client, job))
             if answer[0] == 429:
                 send_again(client, job, now)
             else:
@@ -183,6 +200,26 @@ def test_processes_that_share_a_key_share_the_limit(processes: int) -> None:
     for _, refused in itertools.groupby(server.refused, key=lambda at: at // 60.0):
         times = list(refused)
         assert times[-1] - times[0] < 0.1
+
+
+@pytest.mark.parametrize(("requests", "window"), [(50, 1.0), (100, 60.0)])
+@pytest.mark.parametrize("held", [(2.0, 10.0), (20.0, 90.0)])
+def test_answers_that_come_windows_later_hold_nothing_up(
+    requests: int, window: float, held: tuple[float, float]
+) -> None:
+    server = Server(requests, window)
+    (done,) = simulate(
+        [RateLimit()],
+        server,
+        Network(0.01, held=held),
+        start=EPOCH + 0.4,
+        jobs=20 * requests,
+        patience=30 * window + 200,
+    )
+    assert sorted(done) == list(range(20 * requests))
+    assert len(server.refused) <= 2
+    # By then it is known how long a window is.
+    assert server.utilisation(skip=-13) >= 0.95
 
 
 @pytest.mark.parametrize("lost", [0.1, 0.9])

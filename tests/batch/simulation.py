@@ -69,7 +69,7 @@ def simulate(
             added += min(50, rows - added)
         if plan.out_of_budget():
             plan.skip(plan.rows_left)
-            plan.stop("max_credits")
+            plan.stop()
         step = plan.next(now)
         if isinstance(step, Done):
             break

@@ -22,12 +22,11 @@ from airflow_provider_bitscale.batch.journal import (
     read_head,
     write_head,
 )
-from airflow_provider_bitscale.batch.output import Settled
-from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED
-from airflow_provider_bitscale.runs.options import MAX_SEGMENT_SIZE
+from airflow_provider_bitscale.batch.options import MAX_SEGMENT_SIZE
+from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
 from tests.runs.test_ledger import JsonStore
 
-HEAD = Head("b1", "print", 2, 40, 1000.5, "s3://bucket/out", "jsonl")
+HEAD = Head("b1", "print", 2, 1000.5, "s3://bucket/out", "jsonl")
 SUMMARY = Summary("s3://bucket/out/b1-part-00003.jsonl", {SUCCEEDED: 9, FAILED: 1}, 27.5, 1)
 FOUND = Settled(SUCCEEDED, "run_1", 9, outputs={"Email": "jané@acme.com", "Tags": ["a", 1], "Phone": None})
 # Airflow warns at 64 KB.

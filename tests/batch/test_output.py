@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError
-from airflow_provider_bitscale.batch.output import Output, Settled, output_row, read_manifest
-from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED
+from airflow_provider_bitscale.batch.output import Output, output_row, read_manifest
+from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED, Settled
 from tests.batch.stores import STORES, folder_in, write
 
 OWN = {"_status": SUCCEEDED, "_run_id": "run_1", "_credits": 9, "_error": None}

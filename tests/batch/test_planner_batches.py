@@ -36,13 +36,13 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int) 
         steps += 1
         assert steps < 100_000
         if event := events.get(steps):
-            ready -= set(plan.stop(event))
+            ready -= set(plan.stop())
             if event == "hurry":
                 plan.hurry(now)
             continue
         if plan.out_of_budget():
             assert cap is not None
-            ready -= set(plan.stop("max_credits"))
+            ready -= set(plan.stop())
             continue
         if waiting and not plan.stopped and rng.random() < 0.2:
             group, waiting = waiting[:10], waiting[10:]
@@ -81,7 +81,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int) 
                 submitted.discard(row)
                 ready.add(row)
             elif kind == "again" and not plan.stopped:
-                plan.submit_again(row, None)
+                plan.submit_again(row)
                 submitted.discard(row)
                 ready.add(row)
             else:

@@ -10,10 +10,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.batch.journal import INTENT, Journal, SegmentRecord, Summary
-from airflow_provider_bitscale.batch.output import Settled
 from airflow_provider_bitscale.batch.rows import Row, Segment
-from airflow_provider_bitscale.batch.shelf import SMALLEST_GROUP, Opened, Shelf
-from airflow_provider_bitscale.batch.statuses import DUPLICATE, FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.batch.shelf import Opened, Shelf
+from airflow_provider_bitscale.batch.statuses import (
+    DUPLICATE,
+    FAILED,
+    NOT_SUBMITTED,
+    SUCCEEDED,
+    UNKNOWN,
+    Settled,
+)
 from tests.runs.test_ledger import JsonStore
 
 SIZE = 3
@@ -257,22 +263,6 @@ def test_segments_that_are_put_away_are_not_all_in_memory() -> None:
     shelf.close()
     assert len(batch.parts.written) == 100
     assert max(ahead) <= 1
-
-
-@pytest.mark.parametrize(
-    ("per_second", "seconds", "group"),
-    [
-        (0.0, 0.0, SMALLEST_GROUP),
-        (5.0, 0.1, SMALLEST_GROUP),
-        (50.0, 0.1, 20),
-        (50.0, 0.5, 50),
-        (10_000.0, 0.1, 200),
-    ],
-)
-def test_rows_that_are_kept_ready(per_second: float, seconds: float, group: int) -> None:
-    shelf = Shelf(1000, 200, iter(()), Parts(), Journal(JsonStore(), "b1"), {}, resubmit_ambiguous=False)
-    shelf.close()
-    assert shelf.group_size(per_second, seconds) == group
 
 
 def test_what_an_earlier_try_left_is_opened_before_the_rest() -> None:

@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError
-from airflow_provider_bitscale.batch.output import Output, Settled, output_row
+from airflow_provider_bitscale.batch.output import Output, output_row
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
-from airflow_provider_bitscale.batch.statuses import DUPLICATE, FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.batch.statuses import (
+    DUPLICATE,
+    FAILED,
+    NOT_SUBMITTED,
+    SUCCEEDED,
+    UNKNOWN,
+    Settled,
+)
 from tests.batch.stores import STORES, folder_in, write
 
 

@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.batch.journal import INTENT, SegmentRecord, Summary
-from airflow_provider_bitscale.batch.output import Settled, output_row
+from airflow_provider_bitscale.batch.open_segment import OpenSegment
+from airflow_provider_bitscale.batch.output import RowsInMemory, output_row
 from airflow_provider_bitscale.batch.rows import Row, Segment
-from airflow_provider_bitscale.batch.statuses import DUPLICATE, FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
-from airflow_provider_bitscale.batch.tally import OpenSegment, RowsInMemory, Tally, is_untold
+from airflow_provider_bitscale.batch.statuses import (
+    DUPLICATE,
+    FAILED,
+    NOT_SUBMITTED,
+    SUCCEEDED,
+    UNKNOWN,
+    Settled,
+)
+from airflow_provider_bitscale.batch.tally import Tally
 
 
 def a_segment(*entries: str | None) -> OpenSegment:
@@ -32,7 +40,7 @@ UNTOLD: list[tuple[Settled, bool]] = [
 
 @pytest.mark.parametrize(("settled", "untold"), UNTOLD, ids=str)
 def test_of_which_runs_nobody_knows_the_cost(settled: Settled, untold: bool) -> None:
-    assert is_untold(settled) is untold
+    assert settled.is_untold is untold
 
 
 def test_a_segment_is_settled_once_all_its_rows_are() -> None:
@@ -92,3 +100,21 @@ def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
     at_once.add_summary(8, segment.summary(None))
     assert at_once.parts == {}
     assert at_once.settled == 2 * len(fates)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ([], None),
+        (["max_credits", "insufficient_credits"], "max_credits"),
+        (["max_credits", "deadline"], "deadline"),
+        (["deadline", "max_credits"], "deadline"),
+        (["deadline", "max_failed_rows"], "max_failed_rows"),
+        (["max_failed_rows", "deadline"], "max_failed_rows"),
+    ],
+)
+def test_of_several_reasons_to_stop_the_gravest_is_told(reasons: list[str], told: str | None) -> None:
+    tally = Tally()
+    for reason in reasons:
+        tally.stop(reason)
+    assert tally.stopped_by == told

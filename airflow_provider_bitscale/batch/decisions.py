@@ -1,4 +1,4 @@
-"""Pure: what follows for a batch from the failure of one submission."""
+"""Pure: what follows for a row, and for the batch, from an answer that is not plain success."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from airflow_provider_bitscale.api.errors import (
     BitScaleError,
     InsufficientCreditsError,
     InvalidRequestError,
+    NotFoundError,
     RunLimitExceededError,
     ServerError,
     TransportError,
 )
+from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.retry import provably_not_processed
+from airflow_provider_bitscale.runs.polling import COMPLETED, TIMED_OUT, Outcome, Wait
+from airflow_provider_bitscale.runs.polling import FAILED as RUN_FAILED
 
 
 class Then(Enum):
-    """What follows."""
+    """What follows a submission that failed."""
 
     PUT_BACK = "no run was started, and the row may be submitted again"
     RENEW = "no run was started; the key may have been rotated"
     PARK = "nobody can tell whether a run was started"
+    SUBMIT_AGAIN = "nobody can tell whether a run was started, and the user would rather pay twice"
     FAIL = "the row is refused, and no run was started"
     STOP = "no run was started, and none will be, but what is in flight can be collected"
     ABORT = "no run was started; something is wrong that is not about rows or credits"
@@ -32,6 +37,7 @@ class Then(Enum):
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _PATIENCE = 300.0
+_NOT_OF_RUNS = ("GRID_NOT_FOUND", "WORKSPACE_NOT_FOUND")
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,15 @@ _STOPPED_BY: dict[type[BitScaleError], str] = {
 }
 
 
-def after_failed_submission(error: BitScaleError) -> Then:
-    """Decide, after an attempt that is not repeated by itself."""
+def after_failed_submission(error: BitScaleError, may_pay_twice: bool) -> Then:
+    """Decide, after an attempt that is not repeated by itself.
+
+    :param may_pay_twice: whether the row may be submitted again in doubt.
+    """
     if provably_not_processed(error):
         return Then.PUT_BACK
     if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
-        return Then.PARK
+        return Then.SUBMIT_AGAIN if may_pay_twice else Then.PARK
     if isinstance(error, AuthenticationError):
         return Then.RENEW
     if isinstance(error, tuple(_STOPPED_BY)):
@@ -76,3 +85,32 @@ def after_failed_submission(error: BitScaleError) -> Then:
 def stopped_by(error: BitScaleError) -> str:
     """The reason in the manifest for an error that stops a batch."""
     return next(reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind))
+
+
+class Fate(Enum):
+    """What a look at a run has come to."""
+
+    NOT_ENDED = "the run goes on, or nothing was found out: look again"
+    RENEW = "the key may have been rotated"
+    ENDED = "the run has ended"
+    LEFT = "time is up, and the row stays as it is: a retry looks again"
+    GIVEN_UP = "nobody will know what has become of the run"
+    ABORT = "something is wrong that is not about this run"
+
+
+def after_look(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: bool) -> Fate:
+    """Decide, by what was seen and what follows from it for one run alone.
+
+    :param time_is_up: whether the batch is past its deadline.
+    """
+    if isinstance(seen, AuthenticationError):
+        return Fate.RENEW
+    if isinstance(step, Wait):
+        return Fate.NOT_ENDED
+    if step.kind in (COMPLETED, RUN_FAILED):
+        return Fate.ENDED
+    if step.kind == TIMED_OUT:
+        return Fate.LEFT if time_is_up else Fate.GIVEN_UP
+    # A grid or a workspace that is not found says nothing of a run.
+    is_gone = isinstance(step.error, NotFoundError) and step.error.code not in _NOT_OF_RUNS
+    return Fate.GIVEN_UP if is_gone else Fate.ABORT

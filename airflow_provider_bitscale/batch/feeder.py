@@ -1,0 +1,108 @@
+"""Keeps rows ready to be submitted: read, and their intent written down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import islice
+
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.shelf import Opened, Shelf
+
+# What is announced, and not yet submitted, is in doubt after a crash.
+FEWEST_AHEAD, MOST_AHEAD = 4, 200
+_ENOUGH_FOR_NOW_SECONDS = 0.02
+
+
+def rows_ahead(ahead: int, left: int) -> int:
+    """How many rows to announce before they are submitted.
+
+    :param ahead: how many it was until now.
+    :param left: those of them that were not submitted yet when the next ones were written down.
+    """
+    if not left:
+        return min(MOST_AHEAD, ahead * 3 // 2)
+    return max(FEWEST_AHEAD, ahead * 9 // 10) if left > ahead / 2 else ahead
+
+
+class Feeder:
+    """Feeds the planner from the shelf.
+
+    :param finished: told the numbers of segments of which nothing is left to do once they are opened.
+    :param happened: set when the planner has got something.
+    """
+
+    def __init__(
+        self,
+        plan: Planner,
+        shelf: Shelf,
+        recorder: Recorder,
+        *,
+        finished: Callable[[int], None],
+        happened: asyncio.Event,
+    ) -> None:
+        self._plan = plan
+        self._shelf = shelf
+        self._recorder = recorder
+        self._finished = finished
+        self._happened = happened
+        self._ahead = FEWEST_AHEAD
+        self._left_over: list[int] = []
+
+    async def take_over(self) -> None:
+        """Open all that an earlier try left: what it has paid for is known before anything is submitted."""
+        while self._shelf.has_left_overs and (opened := await self._shelf.open_next()) is not None:
+            self._left_over += self._take_in(opened)
+
+    async def feed(self) -> None:
+        """Announce rows as they are needed, until there are no more, or the planner is stopped."""
+        await self._announce(self._left_over)
+        while not self._plan.stopped and (opened := await self._shelf.open_next()) is not None:
+            await self._announce(self._take_in(opened))
+
+    def stop(self) -> None:
+        """Submit no more; what is in flight is collected."""
+        self.take_back(self._plan.stop())
+        self._happened.set()
+
+    def take_back(self, rows: list[int]) -> None:
+        """These rows were announced, and will not be submitted."""
+        self._shelf.retract(rows)
+        self._recorder.changed()
+
+    def _take_in(self, opened: Opened) -> list[int]:
+        now = time.monotonic()
+        self._plan.skip(opened.skipped)
+        for row in opened.running:
+            self._plan.resume(row, now)
+        if opened.finished is not None:
+            self._finished(opened.finished)
+        self._happened.set()
+        return opened.to_submit
+
+    async def _announce(self, rows: list[int]) -> None:
+        rest = iter(rows)
+        while not self._plan.stopped:
+            wanted = self._ahead - self._plan.ready
+            if wanted <= 0:
+                await asyncio.sleep(_ENOUGH_FOR_NOW_SECONDS)
+            elif group := list(islice(rest, wanted)):
+                await self._announce_group(group)
+            else:
+                return
+
+    async def _announce_group(self, group: list[int]) -> None:
+        self._shelf.announce(group)
+        try:
+            await self._recorder.durable()
+        except asyncio.CancelledError:
+            self.take_back(group)
+            raise
+        if self._plan.stopped:
+            self.take_back(group)
+        else:
+            self._ahead = rows_ahead(self._ahead, self._plan.ready)
+            self._plan.add(group)
+            self._happened.set()

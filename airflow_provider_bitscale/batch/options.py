@@ -1,0 +1,90 @@
+"""Pure: what is wrong with the options of a batch, all at once, when the DAG is parsed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_bitscale.batch.output import FORMATS
+from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
+
+# In rows: a segment's record in the task's state store has to stay below 64 KB.
+MAX_SEGMENT_SIZE = 1000
+
+
+def batch_option_problems(
+    *,
+    sources: Mapping[str, Any],
+    inputs: Any,
+    row_key: Any,
+    max_credits: Any,
+    max_failed_rows: Any,
+    max_in_flight: Any,
+    timeout: Any,
+    deadline: Any,
+    segment_size: Any,
+    output_format: Any,
+    miss_values: Any,
+    on_ambiguous_submit: Any,
+    rendered: bool,
+) -> list[str]:
+    """What is wrong with the options of a batch, one sentence each; empty if nothing is.
+
+    :param sources: where the rows come from, by argument; exactly one is to be given.
+    :param rendered: False while a template may stand for ``max_credits``.
+    """
+    problems = option_problems(timeout=timeout, miss_values=miss_values)
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) != 1:
+        problems.append(
+            f"give one of {', '.join(sources)}, not {' and '.join(given)}"
+            if given
+            else f"there are no rows: none of {', '.join(sources)} is given, or all of them are None"
+        )
+    if inputs is not None and not (isinstance(inputs, dict) and inputs and are_texts(list(inputs.values()))):
+        problems.append(
+            f"inputs must map names or ids of inputs to the fields of a row with their values, not {inputs!r}"
+        )
+    if not (row_key is None or isinstance(row_key, str) or (are_texts(row_key) and row_key)):
+        problems.append(f"row_key must be a field of the rows or a list of fields, not {row_key!r}")
+    if on_ambiguous_submit not in ("park", "resubmit"):
+        problems.append(f"on_ambiguous_submit must be park or resubmit, not {on_ambiguous_submit!r}")
+    if output_format not in FORMATS:
+        problems.append(f"output_format must be {' or '.join(FORMATS)}, not {output_format!r}")
+    if allowed_failures(max_failed_rows, 100) is None:
+        problems.append(f'max_failed_rows must be a whole number or like "10%", not {max_failed_rows!r}')
+    if max_in_flight is not None and not _is_whole(max_in_flight, 1):
+        problems.append(f"max_in_flight must be a whole number above 0, not {max_in_flight!r}")
+    if not _is_whole(segment_size, 1, MAX_SEGMENT_SIZE):
+        problems.append(f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {segment_size!r}")
+    if deadline is not None and not (is_number(deadline) and deadline > 0):
+        problems.append(f"deadline must be a number of seconds above 0, not {deadline!r}")
+    if max_credits is not None and (rendered or is_number(max_credits)) and not _is_amount(max_credits):
+        problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
+    return problems
+
+
+def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:
+    """How many of so many rows may fail, by a number or a share like ``"10%"``; None if it is neither."""
+    if _is_whole(max_failed_rows, 0):
+        return int(max_failed_rows)
+    if not isinstance(max_failed_rows, str) or not max_failed_rows.endswith("%"):
+        return None
+    try:
+        share = float(max_failed_rows[:-1])
+    except ValueError:
+        return None
+    return int(rows * share / 100) if 0 <= share <= 100 else None
+
+
+def _is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether it is an amount of credits, perhaps as the text that a template gave."""
+    try:
+        return math.isfinite(float(value)) and float(value) >= 0 and not isinstance(value, bool)
+    except (TypeError, ValueError):
+        return False

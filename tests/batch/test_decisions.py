@@ -1,0 +1,108 @@
+"""What follows from an answer that is not plain success, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.batch.decisions import (
+    Fate,
+    Then,
+    Trouble,
+    after_failed_submission,
+    after_look,
+    stopped_by,
+)
+from airflow_provider_bitscale.runs import polling
+from airflow_provider_bitscale.runs.polling import Outcome, Wait
+
+AFTER: list[tuple[errors.BitScaleError, Then]] = [
+    (errors.RateLimitedError("x"), Then.PUT_BACK),
+    (errors.TransportError("x", sent=False), Then.PUT_BACK),
+    (errors.TransportError("x", sent=True), Then.PARK),
+    (errors.ServerError("x"), Then.PARK),
+    (errors.AmbiguousSubmitError("x"), Then.PARK),
+    (errors.AuthenticationError("x"), Then.RENEW),
+    (errors.InvalidRequestError("x"), Then.FAIL),
+    (errors.InsufficientCreditsError("x"), Then.STOP),
+    (errors.RunLimitExceededError("x"), Then.STOP),
+    (errors.NotFoundError("x"), Then.ABORT),
+    (errors.PermissionDeniedError("x"), Then.ABORT),
+    (errors.ConfigurationError("x"), Then.ABORT),
+    (errors.FeatureDisabledError("x"), Then.ABORT),
+    (errors.MissingSourceError("x"), Then.ABORT),
+    (errors.UnsupportedError("x"), Then.ABORT),
+]
+# They are about runs that were started, and follow no submission.
+OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError}
+
+
+@pytest.mark.parametrize(("error", "then"), AFTER, ids=lambda each: type(each).__name__)
+def test_what_follows(error: errors.BitScaleError, then: Then) -> None:
+    assert after_failed_submission(error, may_pay_twice=False) is then
+    again = Then.SUBMIT_AGAIN if then is Then.PARK else then
+    assert after_failed_submission(error, may_pay_twice=True) is again
+
+
+def test_the_table_has_every_error() -> None:
+    assert {type(error) for error, _ in AFTER} | OF_RUNS == set(errors.KINDS.values())
+
+
+@pytest.mark.parametrize("error", [error for error, then in AFTER if then is Then.STOP], ids=repr)
+def test_what_stops_a_batch_has_a_name_for_the_manifest(error: errors.BitScaleError) -> None:
+    names = {
+        errors.InsufficientCreditsError: "insufficient_credits",
+        errors.RunLimitExceededError: "run_limit_exceeded",
+    }
+    assert stopped_by(error) == names[type(error)]
+
+
+def test_pauses_grow_to_half_a_minute() -> None:
+    trouble, pauses = Trouble(), []
+    for _ in range(9):
+        trouble = trouble.after_failure(1000.0)
+        pauses.append(trouble.pause)
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_trouble_lasts_from_its_first_failure() -> None:
+    assert not Trouble().lasts(1e9)
+    trouble = Trouble().after_failure(1000.0)
+    assert not trouble.lasts(1300.0)
+    assert trouble.after_failure(1250.0).lasts(1300.1)
+    assert not Trouble().after_failure(1250.0).lasts(1300.1), "a success in between makes it forgotten"
+
+
+RUNNING, COMPLETED, FAILED = (
+    Run("run_1", None, None, status, {}, {}, None, None, None, None, {})
+    for status in (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
+)
+BUSY, GONE = errors.ServerError("x"), errors.NotFoundError("x", code="RUN_NOT_FOUND")
+NO_GRID = errors.NotFoundError("x", code="GRID_NOT_FOUND")
+DENIED = errors.PermissionDeniedError("x")
+LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, Fate, Fate]] = {
+    "goes on": (RUNNING, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
+    "nothing seen": (BUSY, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
+    "completed": (COMPLETED, Outcome(polling.COMPLETED), Fate.ENDED, Fate.ENDED),
+    "failed": (FAILED, Outcome(polling.FAILED), Fate.ENDED, Fate.ENDED),
+    "still under way": (RUNNING, Outcome(polling.TIMED_OUT), Fate.GIVEN_UP, Fate.LEFT),
+    "not seen to the last": (BUSY, Outcome(polling.TIMED_OUT, error=BUSY), Fate.GIVEN_UP, Fate.LEFT),
+    "gone": (GONE, Outcome(polling.REFUSED, error=GONE), Fate.GIVEN_UP, Fate.GIVEN_UP),
+    "no grid": (NO_GRID, Outcome(polling.REFUSED, error=NO_GRID), Fate.ABORT, Fate.ABORT),
+    "denied": (DENIED, Outcome(polling.REFUSED, error=DENIED), Fate.ABORT, Fate.ABORT),
+    "key refused": (
+        errors.AuthenticationError("x"),
+        Outcome(polling.REFUSED, error=errors.AuthenticationError("x")),
+        Fate.RENEW,
+        Fate.RENEW,
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "step", "before", "after"), LOOKS.values(), ids=LOOKS.keys())
+def test_what_a_look_comes_to(
+    seen: Run | errors.BitScaleError, step: Wait | Outcome, before: Fate, after: Fate
+) -> None:
+    assert after_look(seen, step, time_is_up=False) is before
+    assert after_look(seen, step, time_is_up=True) is after
