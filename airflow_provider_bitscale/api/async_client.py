@@ -19,7 +19,7 @@ from yarl import URL
 
 from airflow_provider_bitscale.api.call import Call, Reader
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.contracts import contract_for
+from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
@@ -141,20 +141,28 @@ class AsyncClient:
         """A function that asks for a workspace, one attempt each time."""
         return self._poller(self.contract.get_workspace(workspace_id))
 
-    async def take_slot(self) -> None:
+    async def take_slot(self, seconds: float) -> bool:
         """Wait until the rate limit allows a request, for a caller who decides only then which one.
 
         The request is :meth:`send_now`, or :meth:`give_back_slot`.
+
+        :param seconds: to wait at most.
+        :return: whether it allows one.
         """
-        await self._pacer.wait_async(self._queue)
+        return await self._pacer.wait_async(self._queue, seconds=seconds)
 
     def give_back_slot(self) -> None:
         """No request leaves."""
         self._pacer.failed()
 
-    async def send_now(self, call: Call[T]) -> T:
+    async def send_now(self, prepare: Callable[[Contract], Call[T]]) -> T:
         """Send a call for which a slot was taken: one attempt, and no waiting."""
-        return await self._send(self._request(call), patient=False, has_slot=True)
+        try:
+            request = self._request(prepare(self.contract))
+        except BaseException:
+            self.give_back_slot()
+            raise
+        return await self._send(request, patient=False, has_slot=True)
 
     @property
     def requests_per_second(self) -> float | None:

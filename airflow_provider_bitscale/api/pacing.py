@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import random
 import threading
 import time
@@ -39,16 +40,25 @@ class Pacer:
             while delay := self._take():
                 time.sleep(_bearable(delay, patient))
 
-    async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
+    async def wait_async(
+        self, queue: asyncio.Lock, *, patient: bool = True, seconds: float = math.inf
+    ) -> bool:
         """Wait until a request may leave, and count it as sent; see :meth:`wait`.
 
         :param queue: the waiting line of this event loop, first come, first served.
+        :param seconds: to wait at most, for whoever stands in no line.
+        :return: whether a request may leave.
         """
         if not queue.locked() and not self._take():
-            return
+            return True
+        until = time.monotonic() + seconds
         async with queue:
             while delay := self._take():
-                await asyncio.sleep(_bearable(delay, patient))
+                left = until - time.monotonic()
+                if left <= 0:
+                    return False
+                await asyncio.sleep(min(_bearable(delay, patient), left))
+        return True
 
     def limit_to(self, requests_per_minute: float | None, assumed_per_second: float | None) -> None:
         """Set the ceiling of one's own and the rate a contract assumes; the last connection read decides."""

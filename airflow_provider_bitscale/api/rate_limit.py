@@ -101,7 +101,7 @@ class RateLimit:
         self._last_sent = now
         gap, behind = self._pace()
         self._next_slot = max(self._next_slot, now - behind) + gap
-        if self._limit is not None and self._window is not None:
+        if self._limit and self._window is not None:
             gap, behind = _evenly(self._limit * self._share, self._window)
             self._next_even_slot = max(self._next_even_slot, now - behind) + gap
 
@@ -191,6 +191,8 @@ class RateLimit:
             # Requests still under way may be counted in the new window.
             self._used = self._in_flight
             self._available = self._limit - self._used
+            # What left before is a matter of the window that is over.
+            self._next_even_slot = min(self._next_even_slot, self._reset_at)
             self._reset_at = None
 
     def _learn(self, now: float, headers: Mapping[str, str], late: bool) -> None:
@@ -216,8 +218,9 @@ class RateLimit:
         if self.assumed_per_second and reset_at > now + MAX_PAUSE:
             # Nobody documents this header where a rate is assumed: it may count milliseconds, or anything.
             return
+        if reset_at < now + MAX_WINDOW:
+            self._learn_window(reset_at)
         reset_at = min(reset_at, now + MAX_WINDOW)
-        self._learn_window(reset_at)
         if self._reset_at is not None and abs(reset_at - self._reset_at) < 0.5:
             # Answers overtake one another; within a window the budget only shrinks.
             self._available = min(self._available, self._left(now, self._limit, remaining))
@@ -275,17 +278,19 @@ class RateLimit:
             skew = max(self._skew_lately, self._skew_before)
             if abs(skew - self._clock_skew) > CLOCK_TOLERANCE:
                 self._clock_skew = 0.0 if abs(skew) <= CLOCK_TOLERANCE else skew
+                # Resets by the old clock and by the new one are no window apart.
+                self._last_reset_at = None
         return self._clock_skew
 
     def _block(self, now: float, headers: Mapping[str, str], jitter: float) -> None:
-        if now >= self._blocked_until or not self._limited_in_a_row:
+        if now >= self._blocked_until:
             # Those that were under way together are refused together, which is one refusal.
             self._limited_in_a_row += 1
             self._share = max(SMALLEST_SHARE, self._share / 2)
         asked = parse_retry_after(headers.get("Retry-After"), now + self._skew(now, headers))
         if asked is None and self._reset_at is not None:
             asked = self._reset_at - now
-        backoff = min(MAX_BACKOFF, 2.0 ** min(self._limited_in_a_row - 1, 10))
+        backoff = min(MAX_BACKOFF, 2.0 ** min(max(self._limited_in_a_row, 1) - 1, 10))
         # A server that asks for no pause, or one in the past, is not to be taken at its word.
         asked = asked or backoff
         until = now + asked + RESET_MARGIN + jitter * min(1.0, 0.1 * asked)

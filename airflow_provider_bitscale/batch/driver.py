@@ -22,7 +22,7 @@ from airflow_provider_bitscale.batch.decisions import (
     stopped_by,
 )
 from airflow_provider_bitscale.batch.feeder import Feeder
-from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Rest, Submit
+from airflow_provider_bitscale.batch.planner import Done, Planner, Rest, Submit
 from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES, Recorder
 from airflow_provider_bitscale.batch.shelf import Shelf
@@ -39,10 +39,14 @@ LOOK_AGAIN_SECONDS = 5.0
 REPORT_SECONDS = 5.0
 # After a look that was refused for a key that has been renewed.
 RENEWED_SECONDS = 0.1
+# How long last looks may take after the deadline.
+LAST_LOOKS_SECONDS = 60.0
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
 LAST_ANSWERS_SECONDS = 30.0
 # A row whose submission is in doubt is submitted so often, where the user prefers that.
 MAX_SUBMISSIONS = 3
+# So often, at least, it is seen whether time is up.
+_AT_MOST_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +126,14 @@ class Driver:
         self._aborted = False
         self._in_last_looks = False
 
+    def kill(self) -> None:
+        """End soon, from within the event loop: answers that are on their way are taken in.
+
+        No exception, which may hit where an answer is just being taken in, or be lost on its way.
+        """
+        self._aborted = True
+        self._feeder.stop()
+
     async def run(self) -> None:
         """Run all rows that the budget, the limits and time allow.
 
@@ -145,7 +157,7 @@ class Driver:
             raise self._error
 
     async def _drive(self) -> None:
-        has_slot = False
+        slot: AsyncClient | None = None
         while not self._aborted:
             now = time.monotonic()
             self._keep_within_limits(now)
@@ -154,16 +166,18 @@ class Driver:
                 break
             if isinstance(step, Rest) or len(self._under_way) >= self._connections:
                 await self._something(step.seconds if isinstance(step, Rest) else None)
-            elif not has_slot:
+            elif slot is None:
                 # By the time it comes, something else may be more useful.
-                await self._connection.client.take_slot()
-                has_slot = True
+                client = self._connection.client
+                slot = client if await client.take_slot(_AT_MOST_SECONDS) else None
             else:
-                has_slot = False
                 self._plan.begin(step, now)
-                self._start(self._submit(step.row) if isinstance(step, Submit) else self._look(step))
-        if has_slot:
-            self._connection.client.give_back_slot()
+                self._start(
+                    self._submit(step.row, slot) if isinstance(step, Submit) else self._look(step.row, slot)
+                )
+                slot = None
+        if slot is not None:
+            slot.give_back_slot()
 
     def _keep_within_limits(self, now: float) -> None:
         tally = self._shelf.tally
@@ -173,17 +187,20 @@ class Driver:
             self._stop("max_failed_rows")
         if self._recorder.problem is not None and not self._plan.stopped:
             self._give_up_submitting(self._recorder.problem)
-        if time.time() >= self._request.deadline and not self._in_last_looks:
+        overdue = time.time() - self._request.deadline
+        if overdue >= 0 and not self._in_last_looks:
             self._in_last_looks = True
             self._stop("deadline")
             self._plan.hurry(now)
+        if overdue >= LAST_LOOKS_SECONDS:
+            # The rows stay as they are: a retry looks again.
+            self._plan.leave()
 
-    async def _submit(self, row: int) -> None:
-        client = self._connection.client
+    async def _submit(self, row: int, client: AsyncClient) -> None:
         request = self._request
         try:
             run = await client.send_now(
-                client.contract.run_grid(
+                lambda contract: contract.run_grid(
                     request.grid_id,
                     self._shelf.inputs(row),
                     mode=request.mode,
@@ -245,12 +262,11 @@ class Driver:
             elif self._plan.stopped:
                 self._feeder.stop()
 
-    async def _look(self, look: Look) -> None:
-        row, client = look.row, self._connection.client
+    async def _look(self, row: int, client: AsyncClient) -> None:
         run_id = self._shelf.run_id(row)
         try:
             seen: Run | BitScaleError = await client.send_now(
-                client.contract.get_run(self._request.grid_id, run_id)
+                lambda contract: contract.get_run(self._request.grid_id, run_id)
             )
         except BitScaleError as error:
             seen = error
@@ -335,7 +351,9 @@ class Driver:
     async def _something(self, seconds: float | None) -> None:
         """Wait until something has happened, for so many seconds at most."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._happened.wait(), min(1.0 if seconds is None else seconds, 1.0))
+            await asyncio.wait_for(
+                self._happened.wait(), min(_AT_MOST_SECONDS if seconds is None else seconds, _AT_MOST_SECONDS)
+            )
         self._happened.clear()
 
     async def _wind_up(self, recording: asyncio.Task[None]) -> None:
@@ -361,7 +379,12 @@ class Driver:
     async def _report_often(self) -> None:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
-            await asyncio.to_thread(self._report, self._progress())
+            reporting = asyncio.ensure_future(asyncio.to_thread(self._report, self._progress()))
+            try:
+                await asyncio.shield(reporting)
+            finally:
+                # The last report must not be overtaken by this one.
+                await asyncio.wait([reporting])
 
     def _progress(self) -> Progress:
         tally = self._shelf.tally
@@ -372,12 +395,7 @@ class Driver:
             credits_spent=tally.credits,
             credits_expected=self._plan.expected_credits,
             requests_per_second=self._plan.requests.per_second(time.monotonic()),
-            requests_left=self._requests_left(),
+            requests_left=self._plan.requests_left(1 if self._request.mode == "sync" else 2),
             limit_per_second=self._connection.client.requests_per_second,
             stopped_by=tally.stopped_by,
         )
-
-    def _requests_left(self) -> int:
-        """At least: a submission for each row and, unless it answers with the result, a look at each run."""
-        submissions = self._plan.rows_left
-        return submissions if self._request.mode == "sync" else 2 * submissions + self._plan.in_flight

@@ -11,7 +11,8 @@ from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 
-# What is announced, and not yet submitted, is in doubt after a crash.
+# What is announced, and not yet submitted, is in doubt after a crash; the most is for a hundred submissions a
+# second where writing takes a second.
 FEWEST_AHEAD, MOST_AHEAD = 4, 200
 _ENOUGH_FOR_NOW_SECONDS = 0.02
 

@@ -139,6 +139,25 @@ class Planner:
         self._ready.clear()
         return taken_back
 
+    def requests_left(self, per_row: int) -> int:
+        """Requests that are needed at least.
+
+        :param per_row: one if a submission is answered with the result, two if its run is to be looked at.
+        """
+        to_submit = 0 if self.stopped else self.rows_left
+        return per_row * to_submit + (per_row - 1) * len(self._posting) + len(self._watched)
+
+    def leave(self) -> list[int]:
+        """Look at no more runs; those that are looked at now are not among them.
+
+        :return: the rows whose runs are left as they are.
+        """
+        left = [row for row, run in self._watched.items() if not run.looking]
+        for row in left:
+            self.given_up(row)
+        self._early, self._late = [], []
+        return left
+
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look."""
         self._hurry = True

@@ -94,9 +94,8 @@ class BatchRun:
         self._head, self._goes_on = self._take_up(generation_of(context))
         self._output_names = self._names_of_outputs()
         self._output = self._checked_output()
-        self._driving: asyncio.Task[None] | None = None
         self._cancelled = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._driving: tuple[asyncio.AbstractEventLoop, Driver] | None = None
         self.tally = Tally()
         self.rows_left = 0
 
@@ -157,10 +156,11 @@ class BatchRun:
     def cancel(self) -> None:
         """End early, or do not begin; from a signal handler. What is known is written down."""
         self._cancelled = True
-        if self._loop is not None and self._driving is not None:
+        if self._driving is not None:
+            loop, driver = self._driving
             # The loop may have been closed a moment ago.
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._driving.cancel)
+                loop.call_soon_threadsafe(driver.kill)
 
     def _drive(self, shelf: Shelf, journal: Journal) -> None:
         operator, tally = self._operator, shelf.tally
@@ -184,11 +184,8 @@ class BatchRun:
         )
 
         async def drive() -> None:
-            self._loop, self._driving = asyncio.get_running_loop(), asyncio.current_task()
-            if self._cancelled:
-                raise asyncio.CancelledError
             async with operator.hook.batch_connection(connections) as connection:
-                await Driver(
+                driver = Driver(
                     request,
                     connection,
                     plan,
@@ -196,14 +193,16 @@ class BatchRun:
                     Recorder(journal),
                     connections=connections,
                     report=Reporter(self._store, tally),
-                ).run()
+                )
+                self._driving = asyncio.get_running_loop(), driver
+                if not self._cancelled:
+                    await driver.run()
 
-        try:
-            self._run_in_thread(drive)
-        except asyncio.CancelledError:
+        self._run_in_thread(drive)
+        if self._cancelled:
             raise AirflowException(
                 f"killed with {plan.in_flight:,} runs under way; they go on, and a retry collects them"
-            ) from None
+            )
 
     def _run_in_thread(self, drive: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run the loop beside this thread, which Airflow interrupts at ``execution_timeout``.

@@ -385,6 +385,14 @@ def test_requests_that_are_refused_together_are_one_refusal() -> None:
     assert limit.delay(NOW + 0.1) < 1.5
 
 
+def test_a_limit_of_nothing_is_probed_window_by_window() -> None:
+    limit = RateLimit()
+    for at in range(5):
+        assert burst(limit, at + 0.5, 1) == 1
+        limit.answered(NOW + at + 0.5, 429, window(0, 0, at + 1), jitter=0.0)
+        assert limit.delay(NOW + at + 0.5) > 0
+
+
 PER_SECOND: dict[str, tuple[RateLimit, float | None, float | None]] = {
     "nothing known": (RateLimit(), None, 20.0),
     "assumed": (RateLimit(assumed_per_second=5.0), 5.0, 20.0),

@@ -222,6 +222,17 @@ def test_answers_that_come_windows_later_hold_nothing_up(
     assert server.utilisation(skip=-13) >= 0.95
 
 
+@pytest.mark.parametrize(("requests", "window"), [(50, 1.0), (20, 1.0), (100, 10.0)])
+def test_late_answers_after_a_long_time_at_the_limit_stall_nobody(requests: int, window: float) -> None:
+    limit, server = RateLimit(), Server(requests, window)
+    simulate([limit], server, Network(0.01), start=EPOCH, jobs=300 * requests, patience=400 * window)
+    now = EPOCH + (max(server.served) + 1.5) * window
+    limit.delay(now)
+    limit.sent(now)
+    limit.counted()
+    assert limit.delay(now) <= 2 * window / requests
+
+
 @pytest.mark.parametrize("lost", [0.1, 0.9])
 def test_requests_that_nobody_answers_block_nobody(lost: float) -> None:
     server = Server(60, 1.0)

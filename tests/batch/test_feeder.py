@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
-from airflow_provider_bitscale.batch.feeder import FEWEST_AHEAD, MOST_AHEAD, rows_ahead
+from airflow_provider_bitscale.batch.budget import Budget
+from airflow_provider_bitscale.batch.feeder import FEWEST_AHEAD, MOST_AHEAD, Feeder, rows_ahead
+from airflow_provider_bitscale.batch.journal import INTENT, Journal
+from airflow_provider_bitscale.batch.output import RowsInMemory
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.rows import Row, Segment
+from airflow_provider_bitscale.batch.shelf import Shelf
+from tests.runs.test_ledger import JsonStore
 
 
 @pytest.mark.parametrize(
@@ -34,3 +45,45 @@ def test_it_settles_at_two_to_four_times_what_is_submitted_in_a_turn(submitted: 
         ready += group
     assert all(turn < 15 for turn in shortages)
     assert 2 * submitted <= ahead <= max(FEWEST_AHEAD, 5 * submitted)
+
+
+def _stop(feeder: Feeder, feeding: asyncio.Task[None]) -> None:
+    feeder.stop()
+
+
+def _cancel(feeder: Feeder, feeding: asyncio.Task[None]) -> None:
+    feeding.cancel()
+
+
+@pytest.mark.parametrize("end", [_stop, _cancel])
+def test_rows_that_are_just_being_announced_are_taken_back(
+    end: Callable[[Feeder, asyncio.Task[None]], None],
+) -> None:
+    store, plan = JsonStore(), Planner(9, Budget(None))
+    journal = Journal(store, "b1")
+    rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(9))
+    shelf = Shelf(9, 9, iter([Segment(0, rows)]), RowsInMemory(), journal, {}, resubmit_ambiguous=False)
+
+    async def run() -> None:
+        recorder = Recorder(journal)
+        feeder = Feeder(plan, shelf, recorder, finished=lambda _: None, happened=asyncio.Event())
+        await feeder.take_over()
+        feeding = asyncio.create_task(feeder.feed())
+        recording = asyncio.create_task(recorder.run())
+        while INTENT not in _entries(store):
+            await asyncio.sleep(0)
+        end(feeder, feeding)
+        await asyncio.wait([feeding], timeout=5)
+        recording.cancel()
+        await asyncio.gather(recording, return_exceptions=True)
+        await recorder.write()
+
+    asyncio.run(run())
+    shelf.close()
+    assert plan.ready == 0
+    assert _entries(store) == [None] * 9
+
+
+def _entries(store: JsonStore) -> list[str | None]:
+    stored = store.get("bitscale_batch_b1_00000")
+    return stored["entries"] if stored else []

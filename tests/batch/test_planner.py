@@ -278,6 +278,26 @@ def test_when_time_is_up_each_run_is_due_once() -> None:
     assert plan.next(NOW + 132) == Rest(None)
 
 
+def test_runs_that_are_left_as_they_are_are_not_looked_at_any_more() -> None:
+    plan = a_planner(4, in_flight=3)
+    take(plan, Look(0), NOW + 5)
+    plan.stop()
+    assert plan.leave() == [1, 2]
+    assert plan.leave() == []
+    assert plan.next(NOW + 5) == Rest(None), "the answer to a look is on its way"
+    plan.ended(0, NOW + 5, 1)
+    assert plan.next(NOW + 5) == Done()
+
+
+def test_how_many_requests_are_left() -> None:
+    plan = a_planner(10, in_flight=3)
+    take(plan, Submit(3))
+    assert plan.requests_left(2) == 3 + 1 + 2 * 6
+    assert plan.requests_left(1) == 3 + 6
+    plan.stop()
+    assert plan.requests_left(2) == 4
+
+
 @pytest.mark.parametrize(("rows", "kind"), [(100, Submit), (1000, Look)])
 def test_near_the_end_rows_go_first(rows: int, kind: type) -> None:
     """Once all that is left can be looked at while the last runs take their twenty seconds."""

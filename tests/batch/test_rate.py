@@ -22,8 +22,11 @@ def test_the_last_few_seconds_count() -> None:
     assert rate.per_second(NOW + 60) == 0
 
 
-def test_a_few_that_come_together_are_no_high_rate() -> None:
+def test_many_that_come_together_are_no_high_rate() -> None:
     rate = Rate()
-    for _ in range(4):
+    for _ in range(40):
         rate.count(NOW)
-    assert rate.per_second(NOW) == 16
+    assert rate.per_second(NOW) == 40
+    for _ in range(40):
+        rate.count(NOW + 60)
+    assert rate.per_second(NOW + 60) == 8, "nothing happened in the seconds before"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import api, exceptions
+from airflow_provider_bitscale.batch import driver
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import posts
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
@@ -216,6 +218,23 @@ def test_a_last_look_that_finds_everything_is_a_success(emulator: Emulator) -> N
     manifest = Batch(rows=people(10), deadline=0.7).attempt()
     assert statuses(manifest) == {"succeeded": 10}
     assert manifest["stopped_by"] is None
+
+
+@ONE_CONTRACT
+def test_a_deadline_does_not_wait_for_a_pause_that_bitscale_asks_for(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(driver, "LAST_LOOKS_SECONDS", 1.0)
+    emulator.control.add_fault("run_never_ends")
+    emulator.control.add_fault("storm", retry_after=120, on="get_run")
+    batch = Batch(rows=people(20), deadline=2, max_in_flight=5, output_path=f"file://{tmp_path}")
+    began = time.monotonic()
+    with pytest.raises(api.RunTimedOutError):
+        batch.attempt()
+    assert time.monotonic() - began < 10
+    counts = statuses(batch.pushed["manifest"])
+    assert counts["unknown"] == 5, "they are collected by a retry"
+    assert counts["not_submitted"] == 15
 
 
 def test_a_run_that_never_ends_is_given_up_alone(emulator: Emulator, tmp_path: Path) -> None:
