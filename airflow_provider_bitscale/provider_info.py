@@ -45,6 +45,24 @@ PROVIDER_INFO: dict[str, Any] = {
             ],
         }
     ],
+    "config": {
+        "bitscale": {
+            "description": "How Airflow works with BitScale.",
+            "options": {
+                "webhook_connections": {
+                    "description": (
+                        "Ids of the connections whose webhook deliveries the API server receives, at "
+                        "/bitscale/webhooks/<connection id>, separated by commas. Each needs a "
+                        "webhook_secret. Empty: none are received, and the address answers 404."
+                    ),
+                    "version_added": "0.1.0",
+                    "type": "string",
+                    "example": "bitscale_default",
+                    "default": "",
+                },
+            },
+        }
+    },
     "extra-links": ["airflow_provider_bitscale.links.BitScaleGridLink"],
     "connection-types": [
         {
@@ -100,6 +118,21 @@ PROVIDER_INFO: dict[str, Any] = {
                     "label": "Webhook secret",
                     "description": "Key of the signature on webhook deliveries",
                     "schema": {"type": ["string", "null"], "format": "password"},
+                },
+                "webhook_signature_header": {
+                    "label": "Webhook signature header",
+                    "description": "Header with the signature of a delivery; X-BitScale-Signature if empty",
+                    "schema": {"type": ["string", "null"]},
+                },
+                "webhook_signature_prefix": {
+                    "label": "Webhook signature prefix",
+                    "description": "Text before the signature, such as sha256=; none if empty",
+                    "schema": {"type": ["string", "null"]},
+                },
+                "webhook_signature_encoding": {
+                    "label": "Webhook signature encoding",
+                    "description": "hex or base64; both are accepted if empty",
+                    "schema": {"type": ["string", "null"], "enum": ["hex", "base64"]},
                 },
                 "allow_insecure_http": {
                     "label": "Allow insecure HTTP",

@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.client import Client
     from airflow_provider_bitscale.api.config import ClientConfig
+    from airflow_provider_bitscale.api.deliveries import (
+        Delivery,
+        DeliveryRefusedError,
+        WebhookSettings,
+        parse_delivery,
+        verify_signature,
+    )
     from airflow_provider_bitscale.api.models import (
         Column,
         ColumnType,
@@ -57,6 +64,10 @@ _LAZY = {
     "AsyncClient": "async_client",
     "Client": "client",
     "ClientConfig": "config",
+    **dict.fromkeys(
+        ("Delivery", "DeliveryRefusedError", "WebhookSettings", "parse_delivery", "verify_signature"),
+        "deliveries",
+    ),
     **dict.fromkeys(
         (
             "Column",
@@ -87,6 +98,8 @@ __all__ = [
     "ColumnType",
     "ConfigurationError",
     "Credits",
+    "Delivery",
+    "DeliveryRefusedError",
     "FeatureDisabledError",
     "Grid",
     "GridSettings",
@@ -108,7 +121,10 @@ __all__ = [
     "TransportError",
     "UnsupportedError",
     "User",
+    "WebhookSettings",
     "Workspace",
+    "parse_delivery",
+    "verify_signature",
 ]
 
 

@@ -212,7 +212,8 @@ class Run:
             "status": self.reported_status,
             "outputs": None if self.outputs is None else dict(self.outputs),
             "output_names": dict(self.output_names),
-            "credits": self.credits and asdict(self.credits),
+            "credits": self.credits
+            and {"consumed": self.credits.consumed, "remaining": self.credits.remaining},
             "error": self.error,
             "started_at": self.started_at and self.started_at.isoformat(),
             "completed_at": self.completed_at and self.completed_at.isoformat(),

@@ -18,6 +18,7 @@ from airflow_provider_bitscale.hooks.connected import Connected
 from airflow_provider_bitscale.runs.polling import (
     NO_WAIT,
     CreditsDecision,
+    HintedRunDecision,
     Outcome,
     RunDecision,
     Wait,
@@ -261,6 +262,12 @@ class BitScaleHook(Connected, BaseHook):
         """Async twin of :meth:`watch_run`."""
         return await self._awatch_rereading(
             lambda client: client.run_poller(grid_id, decision.run_id), decision
+        )
+
+    async def awatch_hinted_run(self, grid_id: str, decision: HintedRunDecision, first: Wait) -> Outcome:
+        """Poll a run until the decision is an outcome: after the first wait, or as soon as the hint comes."""
+        return await self._awatch_rereading(
+            lambda client: client.run_poller(grid_id, decision.often.run_id), decision, first, decision.hint
         )
 
     async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:

@@ -15,8 +15,8 @@ from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_provider_bitscale.api.errors import AuthenticationError
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.hooks.connection import config_from_fields
-from airflow_provider_bitscale.runs.polling import Decision, Outcome, watch_async
+from airflow_provider_bitscale.hooks.connection import config_from_fields, webhook_settings_from_fields
+from airflow_provider_bitscale.runs.polling import NO_WAIT, Decision, Outcome, Wait, watch_async
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.client import Client
     from airflow_provider_bitscale.api.config import ClientConfig
+    from airflow_provider_bitscale.api.deliveries import WebhookSettings
 
 T = TypeVar("T")
 
@@ -51,6 +52,18 @@ class Connected:
             self._config = _read(BaseHook.get_connection(self.bitscale_conn_id))
             mask_secret(list(self._config.secrets))
         return self._config
+
+    @cached_property
+    def webhook_settings(self) -> WebhookSettings | None:
+        """How deliveries for this connection are signed; None if it has no ``webhook_secret``.
+
+        :raises ConfigurationError: naming everything that is wrong with the settings.
+        """
+        with airflow_errors():
+            settings = webhook_settings_from_fields(BaseHook.get_connection(self.bitscale_conn_id).extra)
+        if settings is not None:
+            mask_secret(settings.secret)
+        return settings
 
     async def aconfig(self) -> ClientConfig:
         """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
@@ -110,7 +123,11 @@ class Connected:
         return look
 
     async def _awatch_rereading(
-        self, poller: Callable[[AsyncClient], Callable[[], Awaitable[T]]], decision: Decision[T]
+        self,
+        poller: Callable[[AsyncClient], Callable[[], Awaitable[T]]],
+        decision: Decision[T],
+        first: Wait = NO_WAIT,
+        hint: asyncio.Event | None = None,
     ) -> Outcome:
         """Poll until the decision is an outcome; as :meth:`_rereading_poller` where the key is refused."""
         async with AsyncExitStack() as clients:
@@ -128,7 +145,7 @@ class Connected:
                     poll = poller(client)
                     return await poll()
 
-            return await watch_async(look, decision)
+            return await watch_async(look, decision, first, hint)
 
     @asynccontextmanager
     async def batch_connection(self, connections: int) -> AsyncIterator[BatchConnection]:

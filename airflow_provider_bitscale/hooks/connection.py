@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, V1_1_0, ClientConfig
+from airflow_provider_bitscale.api.deliveries import WebhookSettings
 from airflow_provider_bitscale.api.errors import ConfigurationError
 
 EXTRA_FIELDS = (
@@ -18,6 +19,9 @@ EXTRA_FIELDS = (
     "timeout",
     "requests_per_minute",
     "webhook_secret",
+    "webhook_signature_header",
+    "webhook_signature_prefix",
+    "webhook_signature_encoding",
     "allow_insecure_http",
     "verify",
     "proxies",
@@ -53,7 +57,7 @@ def config_from_fields(
         "verify": read.boolean_or_text("verify", True),
         "proxies": read.mapping("proxies"),
     }
-    read.text("webhook_secret")
+    _webhook_settings(read, problems)
     try:
         config = ClientConfig(**settings)
     except ConfigurationError as error:
@@ -61,6 +65,34 @@ def config_from_fields(
     if problems:
         raise ConfigurationError("; ".join(problems))
     return config
+
+
+def webhook_settings_from_fields(extra: str | Mapping[str, Any] | None) -> WebhookSettings | None:
+    """How deliveries are signed, by the extra fields of a connection; None without a ``webhook_secret``.
+
+    :raises ConfigurationError: naming every problem at once.
+    """
+    problems: list[str] = []
+    settings = _webhook_settings(_Reader(_extra_fields(extra, problems), problems), problems)
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return settings
+
+
+def _webhook_settings(read: _Reader, problems: list[str]) -> WebhookSettings | None:
+    secret = read.text("webhook_secret")
+    given = {
+        "signature_header": read.text("webhook_signature_header"),
+        "signature_prefix": read.text("webhook_signature_prefix"),
+        "signature_encoding": read.text("webhook_signature_encoding"),
+    }
+    if secret is None:
+        return None
+    try:
+        return WebhookSettings(secret, **{name: value for name, value in given.items() if value is not None})
+    except ConfigurationError as error:
+        problems.append(error.message)
+        return None
 
 
 def _base_url(host: str | None, port: int | None, schema: str | None) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +17,12 @@ from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
-from airflow_provider_bitscale.operators.task_state import generation_of, ledger_of, remember_success
+from airflow_provider_bitscale.operators.task_state import (
+    addressee_of,
+    generation_of,
+    ledger_of,
+    remember_success,
+)
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.ledger import (
@@ -33,11 +39,16 @@ from airflow_provider_bitscale.runs.options import option_problems, seconds
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, Outcome, RunDecision, look_once
 from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
+from airflow_provider_bitscale.webhooks.addressee import with_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
+# Of the XCom that a sensor takes.
+DELIVERY_KEY = "delivery"
+_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY = 1.0
 
 
 class RunGridOperator(BaseOperator):
@@ -54,8 +65,10 @@ class RunGridOperator(BaseOperator):
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param mode: ``async``, or ``sync``: BitScale answers when the run has ended, and the worker waits for it.
         A sync run that is answered as running is waited for like any other.
-    :param webhook_url: public https URL where BitScale shall deliver the finished run; async only.
-        (templated)
+    :param webhook_url: public https URL where BitScale shall deliver the finished run; async only. Where the
+        connection has a ``webhook_secret``, a token is added to its query, and the delivery is awaited: polls
+        are rare until it comes, and where the answer to a submission is lost, it tells the run. (templated)
+    :param trust_webhook: take a delivery for the result, rather than poll once more.
     :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for.
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
@@ -75,8 +88,9 @@ class RunGridOperator(BaseOperator):
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: ``{run_id, grid_id, status, outputs, filled_columns, missed_columns, credits: {consumed,
         remaining}, started_at, completed_at}``; just ``{run_id, grid_id, status}`` without
-        ``wait_for_completion``. Columns that BitScale calls inputs (v1.1.0) are not counted; ``credits`` and
-        times are None where BitScale does not tell.
+        ``wait_for_completion``, and for a sensor the XCom ``delivery`` where one is awaited. Columns that
+        BitScale calls inputs (v1.1.0) are not counted; ``credits`` and times are None where BitScale does not
+        tell.
     """
 
     template_fields: Sequence[str] = (
@@ -98,6 +112,7 @@ class RunGridOperator(BaseOperator):
         output_columns: list[str] | None = None,
         mode: str = "async",
         webhook_url: str | None = None,
+        trust_webhook: bool = False,
         wait_for_completion: bool = True,
         deferrable: bool | None = None,
         poll_interval: float | timedelta = 5,
@@ -116,6 +131,7 @@ class RunGridOperator(BaseOperator):
         self.output_columns = output_columns
         self.mode = mode
         self.webhook_url = webhook_url
+        self.trust_webhook = trust_webhook
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval: float = seconds(poll_interval)
@@ -132,6 +148,7 @@ class RunGridOperator(BaseOperator):
             + option_problems(
                 mode=mode,
                 wait_for_completion=wait_for_completion,
+                trust_webhook=trust_webhook,
                 deferrable=deferrable,
                 poll_interval=self.poll_interval,
                 timeout=self.timeout,
@@ -159,16 +176,22 @@ class RunGridOperator(BaseOperator):
             ledger = ledger_of(context)
             config = self.hook.config
             fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
+            record = ledger.read()
+            if record is not None and record.phase == INTENT and record.fingerprint == fingerprint:
+                record = ledger.delivered(record) or record
             step = next_step(
-                ledger.read(),
+                record,
                 fingerprint=fingerprint,
                 generation=generation_of(context),
                 resubmit_ambiguous=self.on_ambiguous_submit == "resubmit",
             )
             if isinstance(step, Ambiguous):
-                raise errors.AmbiguousSubmitError(
-                    "an earlier try was lost between its request and the answer: a run may have been started "
-                    f"and paid for, or not. {WAY_OUT}"
+                return self._await_delivery(
+                    context,
+                    errors.AmbiguousSubmitError(
+                        "an earlier try was lost between its request and the answer: a run may have been "
+                        f"started and paid for, or not. {WAY_OUT}"
+                    ),
                 )
             if isinstance(step, Attach):
                 return self._attach(context, step.record)
@@ -188,7 +211,15 @@ class RunGridOperator(BaseOperator):
         """The trigger has an outcome: collect it."""
         with airflow_errors():
             outcome = Outcome.from_event(event)
-            record = ledger_of(context).read()
+            ledger = ledger_of(context)
+            record = ledger.read()
+            if record is not None and record.phase == INTENT:
+                record = ledger.delivered(record)
+                if record is None:
+                    raise errors.AmbiguousSubmitError(
+                        "no delivery came that would tell whether a run was started: it may have been paid "
+                        f"for, or not. {WAY_OUT}"
+                    )
             if record is not None:
                 return self._collect(context, record, outcome)
             if outcome.kind == COMPLETED and outcome.data is not None:
@@ -225,6 +256,7 @@ class RunGridOperator(BaseOperator):
             fingerprint=fingerprint,
             grid_id=self.grid_id,
             deadline=time.time() + self.timeout,
+            delivery_key=self._delivery_key(),
             column_names=unique_names(form.grid) if self.key_outputs_by == "name" else {},
             input_columns=input_columns(form.grid),
         )
@@ -235,12 +267,14 @@ class RunGridOperator(BaseOperator):
                 inputs,
                 mode=self.mode,
                 output_columns=form.output_columns,
-                webhook_url=self.webhook_url,
+                webhook_url=self._webhook_url_for(context, record),
                 timeout=self.timeout if self.mode == "sync" else None,
                 recipe=form.recipe,
                 journal=intent,
             )
         except errors.AmbiguousSubmitError as error:
+            if record.delivery_key is not None and self.on_ambiguous_submit != "resubmit":
+                return self._await_delivery(context, error)
             if self.on_ambiguous_submit == "resubmit":
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None
             error.message += f". {WAY_OUT}"
@@ -284,24 +318,62 @@ class RunGridOperator(BaseOperator):
         self._run_in_flight = record.run_id
         if not self.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
+            if record.delivery_key is not None:
+                context["ti"].xcom_push(DELIVERY_KEY, self._delivery(context, record))
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         decision = self._decision(record)
         step = decision.after(seen, time.time(), 0.0)
         if isinstance(step, Outcome):
             return self._collect(context, record, step)
         if defers(self.deferrable):
-            self._defer(record)
+            self._defer(context, record)
         return self._collect(context, record, self.hook.watch_run(record.grid_id, decision, step))
 
-    def _defer(self, record: Record) -> None:
+    def _await_delivery(self, context: Context, error: errors.AmbiguousSubmitError) -> dict[str, Any]:
+        """Wait for the delivery that tells the run of a submission in doubt.
+
+        :raises AmbiguousSubmitError: none is expected, or none came in time.
+        """
+        ledger = ledger_of(context)
+        record = ledger.read()
+        if record is None or record.delivery_key is None:
+            raise error
+        self.log.warning("%s. Waiting for its delivery, which would tell", error)
+        if defers(self.deferrable) and time.time() < record.deadline:
+            self._defer(context, record)
+        while (delivered := ledger.delivered(record)) is None:
+            if time.time() >= record.deadline:
+                raise error
+            time.sleep(_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY)
+        return self._attach(context, delivered)
+
+    def _delivery_key(self) -> str | None:
+        """A name for the delivery that is expected, if one is."""
+        if self.webhook_url is None or self.hook.webhook_settings is None:
+            return None
+        return f"bitscale_delivery_{secrets.token_hex(8)}"
+
+    def _webhook_url_for(self, context: Context, record: Record) -> str | None:
+        settings = self.hook.webhook_settings
+        if self.webhook_url is None or settings is None or record.delivery_key is None:
+            return self.webhook_url
+        return with_token(self.webhook_url, addressee_of(context, record.delivery_key), settings.secret)
+
+    def _delivery(self, context: Context, record: Record) -> dict[str, Any] | None:
+        """Where the run's delivery will be, for a trigger."""
+        return None if record.delivery_key is None else asdict(addressee_of(context, record.delivery_key))
+
+    def _defer(self, context: Context, record: Record) -> None:
         from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 
         trigger = RunCompletedTrigger(
             bitscale_conn_id=self.bitscale_conn_id,
             grid_id=record.grid_id,
-            run_id=str(record.run_id),
+            run_id=record.run_id,
             poll_interval=self.poll_interval,
             deadline=record.deadline,
+            delivery=self._delivery(context, record),
+            trust_webhook=self.trust_webhook,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop(record.deadline))
 

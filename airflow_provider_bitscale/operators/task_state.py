@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
 from airflow_provider_bitscale.runs.ledger import Ledger, Store
+from airflow_provider_bitscale.webhooks.addressee import Addressee
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +26,12 @@ def store_of(context: Context) -> Store:
 def generation_of(context: Context) -> int:
     """A number that a person's Clear raises and a retry does not."""
     return context["ti"].max_tries
+
+
+def addressee_of(context: Context, key: str) -> Addressee:
+    """The task instance that runs, as the one a webhook delivery is for."""
+    ti = context["ti"]
+    return Addressee(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, key)
 
 
 def remember_success(context: Context) -> None:

@@ -46,6 +46,7 @@ class Record:
     :param column_names: names by column id, for the keys of the result.
     :param input_columns: ids of the columns that echo inputs.
     :param result: the result of a synchronous run, which cannot be asked for again.
+    :param delivery_key: under which the run's webhook delivery will be; None if none is expected.
     """
 
     phase: str
@@ -57,6 +58,7 @@ class Record:
     column_names: dict[str, str] = field(default_factory=dict)
     input_columns: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
+    delivery_key: str | None = None
 
 
 class Ledger:
@@ -94,6 +96,11 @@ class Ledger:
         record = replace(record, phase=SUBMITTED, run_id=run_id, result=result)
         self.write(record)
         return record
+
+    def delivered(self, record: Record) -> Record | None:
+        """The record with the id of its run, if that was delivered meanwhile."""
+        hint = self._store.get(record.delivery_key) if record.delivery_key else None
+        return None if hint is None else self.submitted(record, str(hint["run_id"]))
 
     def collected(self, generation: int) -> None:
         """The task has succeeded with what it recorded."""

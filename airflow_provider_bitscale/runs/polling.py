@@ -134,6 +134,23 @@ class RunDecision(_Patience):
 
 
 @dataclass(frozen=True)
+class HintedRunDecision:
+    """Looks seldom until a hint has come, then as often as ever.
+
+    :param seldom: before.
+    :param often: after; about the same run, with the same deadline.
+    """
+
+    seldom: RunDecision
+    often: RunDecision
+    hint: asyncio.Event
+
+    def after(self, seen: Run | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
+        """Decide what follows a look at the run."""
+        return (self.often if self.hint.is_set() else self.seldom).after(seen, now, jitter)
+
+
+@dataclass(frozen=True)
 class CreditsDecision(_Patience):
     """Waits until a workspace has enough credits."""
 
@@ -177,18 +194,39 @@ def watch(look: Callable[[], T], decision: Decision[T], first: Wait = NO_WAIT) -
     return step
 
 
-async def watch_async(look: Callable[[], Awaitable[T]], decision: Decision[T]) -> Outcome:
-    """Look until the decision is an outcome, without blocking the event loop; see :func:`watch`."""
+async def watch_async(
+    look: Callable[[], Awaitable[T]],
+    decision: Decision[T],
+    first: Wait = NO_WAIT,
+    hint: asyncio.Event | None = None,
+) -> Outcome:
+    """Look until the decision is an outcome, without blocking the event loop; see :func:`watch`.
+
+    :param hint: set when something has happened that is worth a look at once.
+    """
     progress: _Progress[T] = _Progress()
-    step: Wait | Outcome = NO_WAIT
+    step: Wait | Outcome = first
     while isinstance(step, Wait):
-        await asyncio.sleep(step.seconds)
+        if hint is None:
+            await asyncio.sleep(step.seconds)
+        elif await _hinted(hint, step.seconds):
+            hint = None
         try:
             seen: T | BitScaleError = await look()
         except BitScaleError as error:
             seen = error
         step = decision.after(progress.note(seen), time.time(), random.random())  # noqa: S311
     return step
+
+
+async def _hinted(hint: asyncio.Event, seconds: float) -> bool:
+    """Wait for the hint, for so many seconds at most; whether it has come."""
+    waiting = asyncio.ensure_future(hint.wait())
+    try:
+        await asyncio.wait([waiting], timeout=seconds)
+    finally:
+        waiting.cancel()
+    return hint.is_set()
 
 
 class _Progress(Generic[T]):

@@ -27,6 +27,10 @@ class RunCompletedSensor(OutcomeSensor):
 
     :param grid_id: id of the run's grid.
     :param run_id: id of the run, such as ``"{{ ti.xcom_pull('submit')['run_id'] }}"``.
+    :param delivery: where the run's webhook delivery will be: ``submit.output["delivery"]`` of a
+        :class:`RunGridOperator` with ``webhook_url``; polls of a deferred sensor are rare until it comes.
+        (templated)
+    :param trust_webhook: take a delivery for the result, rather than poll once more.
     :param miss_values: texts that stand for nothing found, as in :class:`RunGridOperator`.
     :param key_outputs_by: keys of the outputs in the XCom: ``name`` or ``id`` of the column.
     :param poke_interval: seconds between polls, in every mode.
@@ -35,7 +39,7 @@ class RunCompletedSensor(OutcomeSensor):
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     """
 
-    template_fields: Sequence[str] = ("grid_id", "run_id", "bitscale_conn_id")
+    template_fields: Sequence[str] = ("grid_id", "run_id", "delivery", "bitscale_conn_id")
     operator_extra_links = (BitScaleGridLink(),)
 
     def __init__(
@@ -43,6 +47,8 @@ class RunCompletedSensor(OutcomeSensor):
         *,
         grid_id: str,
         run_id: str,
+        delivery: dict[str, Any] | None = None,
+        trust_webhook: bool = False,
         miss_values: Collection[str] = (),
         key_outputs_by: str = "name",
         poke_interval: float = 5,
@@ -51,10 +57,15 @@ class RunCompletedSensor(OutcomeSensor):
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.grid_id = grid_id
         self.run_id = run_id
+        self.delivery = delivery
+        self.trust_webhook = trust_webhook
         self.miss_values = miss_values
         self.key_outputs_by = key_outputs_by
         problems = option_problems(
-            miss_values=miss_values, key_outputs_by=key_outputs_by, deferrable=self.deferrable
+            miss_values=miss_values,
+            key_outputs_by=key_outputs_by,
+            deferrable=self.deferrable,
+            trust_webhook=trust_webhook,
         )
         if problems:
             raise InvalidRequestError("; ".join(problems))
@@ -74,6 +85,8 @@ class RunCompletedSensor(OutcomeSensor):
             run_id=self.run_id,
             poll_interval=self.poke_interval,
             deadline=deadline,
+            delivery=self.delivery,
+            trust_webhook=self.trust_webhook,
         )
 
     def value(self, outcome: Outcome) -> dict[str, Any]:

@@ -11,8 +11,21 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.runs.polling import REFUSED, Outcome, RunDecision
+from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs.polling import (
+    REFUSED,
+    TIMED_OUT,
+    HintedRunDecision,
+    Outcome,
+    RunDecision,
+    Wait,
+)
+from airflow_provider_bitscale.triggers.awaited_delivery import LISTEN_SECONDS, AwaitedDelivery
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
+
+# Between polls while a delivery is expected: one that never comes costs no more than that.
+SELDOM_SECONDS = 60.0
 
 
 class RunCompletedTrigger(BaseTrigger):
@@ -23,13 +36,25 @@ class RunCompletedTrigger(BaseTrigger):
 
     :param bitscale_conn_id: id of the connection; credentials never stand in a trigger's row.
     :param grid_id: id of the run's grid.
-    :param run_id: id of the run.
+    :param run_id: id of the run; None where only its delivery can tell.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides; a restart does not move it.
+    :param delivery: where the run's webhook delivery will be, as
+        :class:`~airflow_provider_bitscale.operators.run_grid.RunGridOperator` pushes it; None if none is
+        expected. Until it comes, polls are rare.
+    :param trust_webhook: take the delivery for the result, rather than poll once more.
     """
 
     def __init__(
-        self, *, bitscale_conn_id: str, grid_id: str, run_id: str, poll_interval: float, deadline: float
+        self,
+        *,
+        bitscale_conn_id: str,
+        grid_id: str,
+        run_id: str | None,
+        poll_interval: float,
+        deadline: float,
+        delivery: dict[str, Any] | None = None,
+        trust_webhook: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bitscale_conn_id = bitscale_conn_id
@@ -37,6 +62,8 @@ class RunCompletedTrigger(BaseTrigger):
         self.run_id = run_id
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.delivery = delivery
+        self.trust_webhook = trust_webhook
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path and arguments to build this trigger anew; JSON only, and no secret among them."""
@@ -48,19 +75,54 @@ class RunCompletedTrigger(BaseTrigger):
                 "run_id": self.run_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "delivery": self.delivery,
+                "trust_webhook": self.trust_webhook,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is an outcome, and yield it."""
-        await asyncio.sleep(first_pause(self.poll_interval, self.deadline))
-        decision = RunDecision(self.deadline, self.poll_interval, self.run_id)
+        # A delivery may be there already, and is not to wait for the time of a poll.
+        pause = self.poll_interval if self.delivery is None else min(self.poll_interval, LISTEN_SECONDS)
+        await asyncio.sleep(first_pause(pause, self.deadline))
         hook = shared_hook(self.bitscale_conn_id)
         try:
-            outcome = await hook.awatch_run(self.grid_id, decision)
+            if self.delivery is None:
+                decision = RunDecision(self.deadline, self.poll_interval, str(self.run_id))
+                outcome = await hook.awatch_run(self.grid_id, decision)
+            else:
+                async with AwaitedDelivery(self.delivery).listening() as awaited:
+                    outcome = await self._await_delivery(hook, awaited)
         except BitScaleError as error:
             outcome = Outcome(REFUSED, error=error)
         yield TriggerEvent(outcome.to_event())
+
+    async def _await_delivery(self, hook: BitScaleHook, awaited: AwaitedDelivery) -> Outcome:
+        """Wait for the delivery, and poll now and then in case that none comes."""
+        run_id = self.run_id
+        if run_id is None:
+            payload = await awaited.payload_by(self.deadline)
+            if payload is None:
+                return Outcome(TIMED_OUT)
+            run_id = str(payload["run_id"])
+        often = RunDecision(self.deadline, self.poll_interval, run_id)
+        seldom = RunDecision(self.deadline, max(self.poll_interval, SELDOM_SECONDS), run_id)
+        hint = asyncio.Event() if self.trust_webhook else awaited.arrived
+        first = Wait(max(0.0, min(seldom.poll_interval, self.deadline - time.time())))
+        watching = asyncio.ensure_future(
+            hook.awatch_hinted_run(self.grid_id, HintedRunDecision(seldom, often, hint), first)
+        )
+        try:
+            if self.trust_webhook:
+                payload = await awaited.payload_by(self.deadline, unless=watching)
+                step = None if payload is None else often.after(parse_run(payload), time.time(), 0.0)
+                if isinstance(step, Outcome):
+                    return step
+                # It was about another run, or did not come in time.
+                hint.set()
+            return await watching
+        finally:
+            watching.cancel()
 
     async def on_kill(self) -> None:
         """Say what goes on: BitScale has no way to cancel a run."""

@@ -94,6 +94,10 @@ class FakeTaskInstance:
     max_tries: int
     first_reschedule: datetime | None = None
     pushed: dict[str, Any] = field(default_factory=dict)
+    dag_id: str = "dag"
+    run_id: str = "manual"
+    task_id: str = "enrich"
+    map_index: int = -1
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = json.loads(json.dumps(value, allow_nan=False))

@@ -207,7 +207,7 @@ def test_a_sensor_refuses_at_parse_time_too(make: Callable[[], Any]) -> None:
     ],
 )
 def test_a_sensor_refuses_ids_that_are_none(
-    ids: dict[str, str], deferrable: bool, emulator: Emulator
+    ids: dict[str, Any], deferrable: bool, emulator: Emulator
 ) -> None:
     def make() -> RunCompletedSensor:
         return RunCompletedSensor(task_id="s", **ids, deferrable=deferrable, poke_interval=0.05, timeout=5)

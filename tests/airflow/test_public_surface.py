@@ -33,6 +33,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "output_columns": None,
             "mode": "async",
             "webhook_url": None,
+            "trust_webhook": False,
             "wait_for_completion": True,
             "deferrable": None,
             "poll_interval": 5,
@@ -71,7 +72,11 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
         True,
     ),
     "triggers.run_completed.RunCompletedTrigger": (
-        dict.fromkeys(("bitscale_conn_id", "grid_id", "run_id", "poll_interval", "deadline"), REQUIRED),
+        {
+            **dict.fromkeys(("bitscale_conn_id", "grid_id", "run_id", "poll_interval", "deadline"), REQUIRED),
+            "delivery": None,
+            "trust_webhook": False,
+        },
         True,
     ),
     "triggers.credits.CreditsTrigger": (
@@ -84,6 +89,8 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
         {
             "grid_id": REQUIRED,
             "run_id": REQUIRED,
+            "delivery": None,
+            "trust_webhook": False,
             "miss_values": (),
             "key_outputs_by": "name",
             "poke_interval": 5,
@@ -102,7 +109,7 @@ TEMPLATE_FIELDS = {
         "grid_id", "rows", "rows_path", "retry_failed_from", "output_path", "output_columns", "max_credits",
         "bitscale_conn_id",
     },
-    "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "bitscale_conn_id"},
+    "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "delivery", "bitscale_conn_id"},
     "sensors.credits.CreditsSensor": {"workspace_id", "bitscale_conn_id"},
 }  # fmt: skip
 
@@ -141,6 +148,7 @@ API_NAMES = {
     "NotFoundError", "PermissionDeniedError",
     "RateLimitedError", "RunFailedError", "RunLimitExceededError", "RunTimedOutError", "ServerError",
     "TransportError", "UnsupportedError",
+    "Delivery", "DeliveryRefusedError", "WebhookSettings", "parse_delivery", "verify_signature",
 }  # fmt: skip
 
 
@@ -202,6 +210,8 @@ def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
     arguments = {
         "bitscale_conn_id": "c", "grid_id": "g", "run_id": "r", "workspace_id": None,
         "min_credits": 5, "poll_interval": 2.5, "deadline": 1234567890.25,
+        "delivery": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "key": "k"},
+        "trust_webhook": True,
     }  # fmt: skip
     wanted = {name: arguments[name] for name in CONSTRUCTORS[path][0]}
     trigger = load(path)(**wanted)
@@ -246,6 +256,9 @@ def test_connection_type_and_fields() -> None:
             "timeout",
             "requests_per_minute",
             "webhook_secret",
+            "webhook_signature_header",
+            "webhook_signature_prefix",
+            "webhook_signature_encoding",
             "allow_insecure_http",
             "verify",
             "proxies",

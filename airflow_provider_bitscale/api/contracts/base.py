@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,8 @@ from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Wor
 T = TypeVar("T")
 
 RUN_IN_DOUBT = "the run may have been started and paid for, or not"
+# The grid of a batch is in every one of its requests.
+_quote = lru_cache(maxsize=256)(quote)
 _USER_AGENT = f"airflow-provider-bitscale/{__version__}"
 
 
@@ -181,6 +184,6 @@ def _quoted(name: str, value: str) -> str:
     if not isinstance(value, str) or not value.strip() or value.strip(".") == "":
         raise InvalidRequestError(f"{name} must be a non-empty id, not {value!r}")
     try:
-        return quote(value, safe="")
+        return _quote(value, safe="")
     except UnicodeEncodeError:
         raise InvalidRequestError(f"{name} is not text: {value!r}") from None

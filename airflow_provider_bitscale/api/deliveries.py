@@ -1,0 +1,190 @@
+"""Pure: webhook deliveries, from raw bytes to a finished run (API document, "Webhook Delivery").
+
+The document says that a delivery is signed with HMAC-SHA256, and no more: how the signature is written, and
+in which header, is left to :class:`WebhookSettings`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_bitscale.api.errors import BitScaleError, ConfigurationError
+from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.api.parsing import parse_run
+
+RUN_ID_HEADER = "X-BitScale-Run-Id"
+SIGNATURE_HEADER = "X-BitScale-Signature"
+SIGNATURE_ENCODINGS = ("hex", "base64")
+MAX_BODY_BYTES = 1_048_576
+# What reads an accepted delivery later gives up long before Python's json does.
+_MAX_DEPTH = 64
+
+NO_SIGNATURE = "no_signature"
+MALFORMED_SIGNATURE = "malformed_signature"
+WRONG_SIGNATURE = "wrong_signature"
+TOO_LARGE = "too_large"
+NOT_JSON = "not_json"
+NOT_A_RUN = "not_a_run"
+OTHER_RUN_ID = "other_run_id"
+
+_HEX = re.compile(r"[0-9a-fA-F]{64}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
+_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9!#$%&'*+.^_|~-]*")
+
+
+class DeliveryRefusedError(BitScaleError):
+    """A delivery that is not to be believed, or not to be understood; ``code`` says in which way."""
+
+
+@dataclass(frozen=True)
+class WebhookSettings:
+    """How deliveries are signed.
+
+    :param secret: the key of the signature.
+    :param signature_header: where the signature is.
+    :param signature_prefix: text before the signature, such as ``sha256=``.
+    :param signature_encoding: ``hex`` or ``base64``; None to accept both.
+    :raises ConfigurationError: naming every problem at once.
+    """
+
+    secret: str = field(repr=False)
+    signature_header: str = SIGNATURE_HEADER
+    signature_prefix: str = ""
+    signature_encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not self.secret:
+            problems.append("webhook_secret is empty: deliveries could be signed by anybody")
+        if not _TOKEN.fullmatch(self.signature_header):
+            problems.append(f"webhook_signature_header {self.signature_header!r} is no header's name")
+        if self.signature_encoding not in (None, *SIGNATURE_ENCODINGS):
+            problems.append(
+                f"webhook_signature_encoding must be {' or '.join(SIGNATURE_ENCODINGS)}, "
+                f"not {self.signature_encoding!r}"
+            )
+        if problems:
+            raise ConfigurationError("; ".join(problems))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A verified delivery: a run that has ended.
+
+    :param run: as a poll would tell it.
+    :param payload: the JSON object as it came.
+    """
+
+    run_id: str
+    grid_id: str
+    run: Run
+    payload: Mapping[str, Any] = field(repr=False)
+
+
+def verify_signature(
+    body: bytes, signature: str | None, secret: str, *, prefix: str = "", encoding: str | None = None
+) -> None:
+    """Check the HMAC-SHA256 of a body, in constant time (API document, "Webhook Headers").
+
+    :param body: as it came, byte for byte.
+    :param signature: the header's value; None if there is none.
+    :param prefix: text before the signature.
+    :param encoding: ``hex`` or ``base64``; None to accept both.
+    :raises DeliveryRefusedError: ``no_signature``, ``malformed_signature`` or ``wrong_signature``.
+    """
+    if signature is None:
+        raise DeliveryRefusedError("the delivery is not signed", code=NO_SIGNATURE)
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    text = signature.strip()
+    told = text.removeprefix(prefix)
+    if not text.startswith(prefix):
+        expected = None
+    elif encoding != "base64" and _HEX.fullmatch(told):
+        told, expected = told.lower(), digest.hex()
+    elif encoding != "hex" and _BASE64.fullmatch(told):
+        expected = base64.b64encode(digest).decode()
+    else:
+        expected = None
+    if expected is None:
+        raise DeliveryRefusedError("the signature is not written as it is expected", code=MALFORMED_SIGNATURE)
+    if not hmac.compare_digest(told, expected):
+        raise DeliveryRefusedError(
+            "the signature is not that of this body and this secret", code=WRONG_SIGNATURE
+        )
+
+
+def parse_delivery(
+    headers: Mapping[str, str], body: bytes, settings: WebhookSettings, *, max_bytes: int = MAX_BODY_BYTES
+) -> Delivery:
+    """Verify a delivery and read the run in it (API document, "Webhook Payload").
+
+    :param headers: of the request, in any case.
+    :param body: as it came, byte for byte.
+    :param max_bytes: a larger body is refused before anything is computed of it.
+    :raises DeliveryRefusedError: saying which of the ways to fail it is; what is not rightly signed is not
+        read any further.
+    """
+    if len(body) > max_bytes:
+        raise DeliveryRefusedError(f"the body is larger than {max_bytes:,} bytes", code=TOO_LARGE)
+    known = {name.lower(): value for name, value in headers.items()}
+    verify_signature(
+        body,
+        known.get(settings.signature_header.lower()),
+        settings.secret,
+        prefix=settings.signature_prefix,
+        encoding=settings.signature_encoding,
+    )
+    payload = _json_object(body)
+    try:
+        run = parse_run(payload)
+    except ValueError as problem:
+        raise DeliveryRefusedError(f"the body is no run: {problem}", code=NOT_A_RUN) from None
+    if run.run_id is None or run.grid_id is None or not run.status.is_terminal:
+        raise DeliveryRefusedError(
+            "the body is no run that has ended, with its id and its grid's", code=NOT_A_RUN
+        )
+    if known.get(RUN_ID_HEADER.lower()) != run.run_id:
+        raise DeliveryRefusedError(f"{RUN_ID_HEADER} and the body name different runs", code=OTHER_RUN_ID)
+    return Delivery(run.run_id, run.grid_id, run, payload)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as problem:
+        raise DeliveryRefusedError(f"the body is not JSON: {problem}", code=NOT_JSON) from None
+    if not isinstance(payload, dict):
+        raise DeliveryRefusedError("the body is not a JSON object", code=NOT_JSON)
+    if _is_deep(payload):
+        raise DeliveryRefusedError(f"the body is nested more than {_MAX_DEPTH} levels deep", code=NOT_JSON)
+    return payload
+
+
+def _is_deep(payload: dict[str, Any]) -> bool:
+    # No recursion, which would fail on the very bodies it is to find.
+    level: list[Any] = [payload]
+    for _ in range(_MAX_DEPTH):
+        children = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [child for each in children for child in each if isinstance(child, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number

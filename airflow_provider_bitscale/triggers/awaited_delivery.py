@@ -1,0 +1,74 @@
+"""Listens, in the triggerer, for the delivery of a run to the task that submitted it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+from airflow.sdk.execution_time.xcom import XCom
+
+# A look into Airflow, not a request to BitScale; less often where many listen in one triggerer.
+LISTEN_SECONDS = 1.0
+_LISTENERS_A_SECOND = 100
+
+log = logging.getLogger(__name__)
+
+
+class AwaitedDelivery:
+    """A delivery that may come, as the API server leaves it for the task: see :mod:`webhooks.recording`.
+
+    :param addressee: the fields of :class:`~airflow_provider_bitscale.webhooks.addressee.Addressee`.
+    """
+
+    _listening: ClassVar[int] = 0
+
+    def __init__(self, addressee: Mapping[str, Any]) -> None:
+        self._addressee = addressee
+        self.arrived = asyncio.Event()
+        self.payload: dict[str, Any] | None = None
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[AwaitedDelivery]:
+        """Listen for as long as the block lasts."""
+        listener = asyncio.create_task(self._listen())
+        AwaitedDelivery._listening += 1
+        try:
+            yield self
+        finally:
+            AwaitedDelivery._listening -= 1
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def payload_by(
+        self, deadline: float, unless: asyncio.Future[Any] | None = None
+    ) -> dict[str, Any] | None:
+        """The delivery, or None if it has not come by then.
+
+        :param deadline: in Unix seconds.
+        :param unless: what else ends the waiting.
+        """
+        arriving = asyncio.ensure_future(self.arrived.wait())
+        awaited = [arriving] if unless is None else [arriving, unless]
+        await asyncio.wait(
+            awaited, timeout=max(0.0, deadline - time.time()), return_when=asyncio.FIRST_COMPLETED
+        )
+        arriving.cancel()
+        return self.payload
+
+    async def _listen(self) -> None:
+        while self.payload is None:
+            try:
+                found = await XCom.aget_one(**self._addressee)
+            except Exception as problem:
+                # The polls that go on beside this will see the end of the run.
+                log.warning("Airflow could not be asked for the delivery: %s", problem)
+                found = None
+            if isinstance(found, dict):
+                self.payload = found
+                self.arrived.set()
+            else:
+                await asyncio.sleep(max(LISTEN_SECONDS, self._listening / _LISTENERS_A_SECOND))

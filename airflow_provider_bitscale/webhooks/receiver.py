@@ -1,0 +1,127 @@
+"""The endpoint that BitScale delivers to: an app of its own, mounted on Airflow's API server.
+
+Strangers may call it. They learn nothing, cannot make it hold more than a bounded body, and cause no look
+into the database or a secrets backend: only connections that the configuration lists are served, and these
+are read at most every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from airflow.configuration import conf
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from airflow_provider_bitscale.api import deliveries
+from airflow_provider_bitscale.api.deliveries import (
+    MAX_BODY_BYTES,
+    DeliveryRefusedError,
+    WebhookSettings,
+    parse_delivery,
+)
+from airflow_provider_bitscale.api.errors import ConfigurationError
+from airflow_provider_bitscale.hooks.connection import webhook_settings_from_fields
+from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
+from airflow_provider_bitscale.webhooks.recording import DUPLICATE, record
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+# BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
+ANSWER_SECONDS = 8.0
+SETTINGS_SECONDS = 10.0
+_STATUS = {
+    deliveries.TOO_LARGE: 413,
+    deliveries.NOT_JSON: 400,
+    deliveries.NOT_A_RUN: 400,
+    deliveries.OTHER_RUN_ID: 400,
+}
+
+log = logging.getLogger(__name__)
+
+
+def served_connections() -> frozenset[str]:
+    """The connections whose deliveries are received: ``[bitscale] webhook_connections``."""
+    listed = conf.get("bitscale", "webhook_connections", fallback="")
+    return frozenset(filter(None, (name.strip() for name in listed.split(","))))
+
+
+class Receiver:
+    """Receives ``POST /{bitscale_conn_id}``."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, tuple[float, WebhookSettings | None]] = {}
+
+    def app(self) -> Starlette:
+        """The app to mount; without pages that would tell of it."""
+        return Starlette(routes=[Route("/{conn_id}", self.receive, methods=["POST"])])
+
+    async def receive(self, request: Request) -> JSONResponse:
+        """Verify a delivery, and record it before it is acknowledged."""
+        conn_id = request.path_params["conn_id"]
+        if conn_id not in served_connections():
+            return _refused(404)
+        try:
+            return await asyncio.wait_for(self._receive(request, conn_id), ANSWER_SECONDS)
+        except asyncio.TimeoutError:
+            log.warning("A delivery for connection %s could not be recorded in time", conn_id)
+            return _refused(503)
+        except SQLAlchemyError:
+            log.exception("A delivery for connection %s could not be recorded", conn_id)
+            return _refused(503)
+
+    async def _receive(self, request: Request, conn_id: str) -> JSONResponse:
+        body = await _bounded_body(request)
+        settings = await self._settings_of(conn_id)
+        if settings is None:
+            return _refused(503)
+        try:
+            delivery = await run_in_threadpool(parse_delivery, dict(request.headers), body, settings)
+        except DeliveryRefusedError as refused:
+            log.warning("A delivery for connection %s was refused: %s", conn_id, refused)
+            return _refused(_STATUS.get(str(refused.code), 401))
+        addressee = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
+        outcome = await run_in_threadpool(record, delivery, addressee)
+        log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
+        return JSONResponse({"outcome": outcome}, 200 if outcome == DUPLICATE else 202)
+
+    async def _settings_of(self, conn_id: str) -> WebhookSettings | None:
+        until, settings = self._settings.get(conn_id, (0.0, None))
+        if time.monotonic() >= until:
+            settings = await run_in_threadpool(_read_settings, conn_id)
+            self._settings[conn_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
+        return settings
+
+
+def _read_settings(conn_id: str) -> WebhookSettings | None:
+    try:
+        settings = webhook_settings_from_fields(Connection.get(conn_id).extra)
+    except (AirflowNotFoundException, ConfigurationError) as problem:
+        log.error("Deliveries for connection %s cannot be received: %s", conn_id, problem)
+        return None
+    if settings is None:
+        log.error("Deliveries for connection %s cannot be received: it has no webhook_secret", conn_id)
+    return settings
+
+
+async def _bounded_body(request: Request) -> bytes:
+    """The body, or so much of it as shows that it is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            break
+    return bytes(body)
+
+
+def _refused(status: int) -> JSONResponse:
+    return JSONResponse({"outcome": "refused"}, status)

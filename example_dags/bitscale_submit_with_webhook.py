@@ -1,0 +1,35 @@
+"""Submit rows and do not wait: BitScale tells Airflow when each has ended.
+
+The API server receives the deliveries of this connection (`[bitscale] webhook_connections`), and starts
+``bitscale_collect_deliveries``. Until then no worker, no triggerer and no poll is needed.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+
+LEADS = Path(__file__).parent / "data" / "leads.csv"
+# Where BitScale reaches your API server.
+AIRFLOW = os.environ.get("BITSCALE_EXAMPLE_AIRFLOW", "https://airflow.example.com")
+
+with DAG("bitscale_submit_with_webhook", schedule=None, tags=["bitscale"], doc_md=__doc__):
+
+    @task
+    def leads() -> list[dict[str, str]]:
+        """One dict of inputs for each row."""
+        with LEADS.open(newline="") as file:
+            return [{"Full Name": row["name"], "Company": row["company"]} for row in csv.DictReader(file)]
+
+    RunGridOperator.partial(
+        task_id="submit",
+        grid_id="grid_001",
+        webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
+        wait_for_completion=False,
+        pool="bitscale",
+    ).expand(inputs=leads())

@@ -1,0 +1,163 @@
+"""Webhook deliveries: which are believed, and the one reason why any other is not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import deliveries
+from airflow_provider_bitscale.api.deliveries import (
+    MAX_BODY_BYTES,
+    DeliveryRefusedError,
+    WebhookSettings,
+    parse_delivery,
+    verify_signature,
+)
+from airflow_provider_bitscale.api.errors import ConfigurationError
+from airflow_provider_bitscale.api.models import RunStatus
+from airflow_provider_bitscale.emulator.webhooks import sign
+from tests.api.documents import WEBHOOK_RUN as DOCUMENTED
+
+SECRET = "a secret of nobody"
+SETTINGS = WebhookSettings(SECRET)
+BODY = json.dumps(DOCUMENTED).encode()
+
+
+def digest(body: bytes = BODY) -> bytes:
+    return hmac.new(SECRET.encode(), body, hashlib.sha256).digest()
+
+
+def headers(body: bytes = BODY, **changes: str | None) -> dict[str, str]:
+    """As BitScale sends them, with ``_`` for ``-`` in what changes; None for left out."""
+    sent: dict[str, str | None] = {
+        "Content-Type": "application/json",
+        "X-BitScale-Run-Id": DOCUMENTED["run_id"],
+        "X-BitScale-Signature": sign(body, SECRET),
+    }
+    sent |= {name.replace("_", "-"): value for name, value in changes.items()}
+    return {name: value for name, value in sent.items() if value is not None}
+
+
+def changed(**fields: Any) -> bytes:
+    return json.dumps({**DOCUMENTED, **fields}).encode()
+
+
+def test_the_documented_delivery_is_the_run() -> None:
+    delivery = parse_delivery(headers(), BODY, SETTINGS)
+    assert (delivery.run_id, delivery.grid_id) == (DOCUMENTED["run_id"], DOCUMENTED["grid_id"])
+    assert delivery.run.status is RunStatus.COMPLETED
+    assert delivery.run.outputs == DOCUMENTED["outputs"]
+    assert delivery.payload == DOCUMENTED
+
+
+def test_headers_are_known_in_any_case() -> None:
+    shouted = {name.upper(): value for name, value in headers().items()}
+    assert parse_delivery(shouted, BODY, SETTINGS) == parse_delivery(headers(), BODY, SETTINGS)
+
+
+HEX, BASE64 = digest().hex(), base64.b64encode(digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("signature", "options"),
+    [
+        (HEX, {}),
+        (HEX.upper(), {}),
+        (f" {HEX} ", {}),
+        (BASE64, {}),
+        (HEX, {"encoding": "hex"}),
+        (BASE64, {"encoding": "base64"}),
+        (f"sha256={HEX}", {"prefix": "sha256="}),
+        (f"v1={BASE64}", {"prefix": "v1=", "encoding": "base64"}),
+    ],
+)
+def test_a_signature_is_known_as_it_may_be_written(signature: str, options: dict[str, str]) -> None:
+    verify_signature(BODY, signature, SECRET, **options)
+
+
+@pytest.mark.parametrize(
+    ("signature", "options", "reason"),
+    [
+        (None, {}, deliveries.NO_SIGNATURE),
+        ("", {}, deliveries.MALFORMED_SIGNATURE),
+        ("sha256=" + HEX, {}, deliveries.MALFORMED_SIGNATURE),
+        (HEX, {"prefix": "sha256="}, deliveries.MALFORMED_SIGNATURE),
+        (HEX, {"encoding": "base64"}, deliveries.MALFORMED_SIGNATURE),
+        (BASE64, {"encoding": "hex"}, deliveries.MALFORMED_SIGNATURE),
+        (HEX[:-1], {}, deliveries.MALFORMED_SIGNATURE),
+        ("ä" * 64, {}, deliveries.MALFORMED_SIGNATURE),
+        ("0" * 64, {}, deliveries.WRONG_SIGNATURE),
+        (base64.b64encode(bytes(32)).decode(), {}, deliveries.WRONG_SIGNATURE),
+        (sign(BODY + b" ", SECRET), {}, deliveries.WRONG_SIGNATURE),
+        (sign(BODY, "another secret"), {}, deliveries.WRONG_SIGNATURE),
+    ],
+)
+def test_any_other_signature_is_refused(signature: str | None, options: dict[str, str], reason: str) -> None:
+    with pytest.raises(DeliveryRefusedError) as caught:
+        verify_signature(BODY, signature, SECRET, **options)
+    assert caught.value.code == reason
+    assert HEX not in str(caught.value)
+
+
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "not JSON": (b"run_id=run_1", deliveries.NOT_JSON),
+    "half of it": (BODY[:-5], deliveries.NOT_JSON),
+    "not UTF-8": (b'{"run_id": "\xff"}', deliveries.NOT_JSON),
+    "a list": (b"[]", deliveries.NOT_JSON),
+    "nothing": (b"", deliveries.NOT_JSON),
+    "no number": (changed(credits={"consumed": float("nan")}), deliveries.NOT_JSON),
+    "too large a number": (b'{"credits": 1e999}', deliveries.NOT_JSON),
+    "deep": (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", deliveries.NOT_JSON),
+    "so deep that Python gives up": (b'{"a":' + b"[" * 200_000, deliveries.NOT_JSON),
+    "no run": (b"{}", deliveries.NOT_A_RUN),
+    "a run that goes on": (changed(status="running"), deliveries.NOT_A_RUN),
+    "a status that nobody knows": (changed(status="paused"), deliveries.NOT_A_RUN),
+    "no grid": (changed(grid_id=None), deliveries.NOT_A_RUN),
+    "no run id": (changed(run_id=None), deliveries.NOT_A_RUN),
+    "another run": (changed(run_id="run_of_somebody"), deliveries.OTHER_RUN_ID),
+    "10 MB": (b" " * 10_000_000, deliveries.TOO_LARGE),
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_rightly_signed_may_still_be_nothing_to_go_by(body: bytes, reason: str) -> None:
+    with pytest.raises(DeliveryRefusedError) as caught:
+        parse_delivery(headers(body), body, SETTINGS)
+    assert caught.value.code == reason
+
+
+@pytest.mark.parametrize("body", [BODY, *(body for body, reason in REFUSED.values() if len(body) < 1e6)])
+def test_what_is_wrongly_signed_is_not_read(body: bytes) -> None:
+    with pytest.raises(DeliveryRefusedError) as caught:
+        parse_delivery(headers(body, X_BitScale_Signature="0" * 64), body, SETTINGS)
+    assert caught.value.code == deliveries.WRONG_SIGNATURE
+
+
+def test_a_delivery_without_its_run_id_in_the_header_is_refused() -> None:
+    with pytest.raises(DeliveryRefusedError) as caught:
+        parse_delivery(headers(X_BitScale_Run_Id=None), BODY, SETTINGS)
+    assert caught.value.code == deliveries.OTHER_RUN_ID
+
+
+def test_the_largest_body_is_read() -> None:
+    body = BODY + b" " * (MAX_BODY_BYTES - len(BODY))
+    assert parse_delivery(headers(body), body, SETTINGS).run_id == DOCUMENTED["run_id"]
+
+
+def test_a_signature_may_be_in_another_header() -> None:
+    settings = WebhookSettings(SECRET, signature_header="X-Signature", signature_prefix="v1=")
+    sent = headers(X_BitScale_Signature=None, X_Signature=f"v1={BASE64}")
+    assert parse_delivery(sent, BODY, settings).run_id == DOCUMENTED["run_id"]
+
+
+def test_settings_name_all_that_is_wrong_and_no_secret() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        WebhookSettings("", "no header", signature_encoding="rot13")
+    for name in ("webhook_secret", "webhook_signature_header", "webhook_signature_encoding"):
+        assert name in caught.value.message
+    assert SECRET not in repr(SETTINGS)

@@ -1,0 +1,188 @@
+"""Promises of webhooks: what BitScale delivers to a real API server starts DAGs and ends waiting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.webhooks import sign
+from airflow_provider_bitscale.triggers.run_completed import SELDOM_SECONDS
+from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
+from tests.support.processes import free_port, wait_until
+
+DAGS = Path(__file__).parent / "dags"
+PATH = "/bitscale/webhooks/bitscale_default"
+DAG_IDS = {"forgets", "awaits", "trusts", "senses", "collects"}
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def bitscale(port: int) -> Iterator[Emulator]:
+    with Emulator(webhook_target=f"http://127.0.0.1:{port}", webhook_backoff=0.5) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    bitscale: Emulator, port: int, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalAirflow]:
+    # On SQLite the scheduler may overlook an event that comes while it makes a run of another one.
+    env = {
+        "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
+        "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default",
+    }
+    home = tmp_path_factory.mktemp("webhooks")
+    url = postgres.new_database()
+    with LocalAirflow(home, DAGS, env=env, port=port, database_url=url) as running:
+        running.wait_for_dags(DAG_IDS)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _fresh(bitscale: Emulator) -> None:
+    bitscale.control.reset()
+
+
+def deliver(airflow: LocalAirflow, run: dict[str, Any] | bytes, path: str = PATH, **headers: str) -> int:
+    """Deliver as BitScale does; the status of the answer."""
+    body = run if isinstance(run, bytes) else json.dumps(run).encode()
+    sent = {
+        "Content-Type": "application/json",
+        "X-BitScale-Run-Id": run["run_id"] if isinstance(run, dict) else "run_1",
+        "X-BitScale-Signature": sign(body, Emulator.webhook_secret),
+        **headers,
+    }
+    return requests.post(airflow.url + path, data=body, headers=sent, timeout=15).status_code
+
+
+def a_run(run_id: str, **fields: Any) -> dict[str, Any]:
+    return {"run_id": run_id, "grid_id": "grid_001", "status": "completed", "outputs": {"c": 1}, **fields}
+
+
+def collected(airflow: LocalAirflow) -> dict[str, Any]:
+    """What all runs of the collecting DAG have collected, by BitScale's run id."""
+    found: dict[str, Any] = {}
+    for run in airflow.call("GET", "/dags/collects/dagRuns", params={"limit": 100})["dag_runs"]:
+        if run["state"] == "success":
+            found |= airflow.xcom("collects", run["dag_run_id"], "collect")
+    return found
+
+
+WRONG: dict[str, tuple[dict[str, Any] | bytes, dict[str, str], int]] = {
+    "signed wrong": (a_run("run_1"), {"X-BitScale-Signature": "0" * 64}, 401),
+    "signed for another body": (
+        a_run("run_1"),
+        {"X-BitScale-Signature": sign(b"{}", Emulator.webhook_secret)},
+        401,
+    ),
+    "not signed": (a_run("run_1"), {"X-BitScale-Signature": ""}, 401),
+    "of another run": (a_run("run_1"), {"X-BitScale-Run-Id": "run_2"}, 400),
+    "not JSON": (b"status=completed", {}, 400),
+    "nested deeply": (b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}", {}, 400),
+    "10 MB": (b" " * 10_000_000, {}, 413),
+}
+
+
+@pytest.mark.parametrize(("run", "headers", "status"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_not_to_be_believed_is_refused(
+    airflow: LocalAirflow, run: dict[str, Any] | bytes, headers: dict[str, str], status: int
+) -> None:
+    assert deliver(airflow, run, **headers) == status
+
+
+@pytest.mark.parametrize(
+    "path", ["/bitscale/webhooks/another", "/bitscale/webhooks/", "/bitscale/webhooks/docs"]
+)
+def test_strangers_find_nothing(airflow: LocalAirflow, path: str) -> None:
+    assert deliver(airflow, a_run("run_1"), path) == 404
+    assert requests.get(airflow.url + path, timeout=15).status_code in (404, 405)
+
+
+def test_deliveries_start_a_dag_once_for_each_run(airflow: LocalAirflow) -> None:
+    assert deliver(airflow, a_run("run_of_another_grid", grid_id="grid_of_nobody")) == 202
+    with ThreadPoolExecutor(8) as pool:
+        at_once = sorted(pool.map(lambda _: deliver(airflow, a_run("run_delivered_eight_times")), range(8)))
+    assert at_once == [200] * 7 + [202]
+    assert deliver(airflow, a_run("run_delivered_eight_times")) == 200
+    assert deliver(airflow, a_run("run_2", outputs={"c": 2})) == 202
+    wait_until(
+        lambda: collected(airflow).keys() >= {"run_delivered_eight_times", "run_2"},
+        "both runs collected",
+        timeout=60,
+    )
+    assert collected(airflow)["run_2"] == {"c": 2}
+    events = airflow.call("GET", "/assets/events", params={"limit": 100})["asset_events"]
+    runs = [event["extra"]["bitscale_delivery"]["run_id"] for event in events]
+    assert sorted(runs) == sorted(set(runs))
+
+
+def test_a_run_that_nobody_waits_for_is_collected_by_event_without_a_poll(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    run_id = airflow.trigger("forgets", {"name": "Ada"})
+    assert airflow.wait_for_run("forgets", run_id) == "success"
+    [run] = bitscale.control.state()["runs"]
+    found = wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
+    assert found
+    assert polls(bitscale) == 0
+
+
+def finish(airflow: LocalAirflow, bitscale: Emulator, dag_id: str) -> float:
+    """Finish the run that a deferred task waits for; seconds from there to the end of the task."""
+    bitscale.control.add_fault("run_never_ends")
+    run_id = airflow.trigger(dag_id, {"name": "Grace"})
+    airflow.wait_for_task(dag_id, run_id, "enrich", "deferred", timeout=90)
+    [run] = wait_until(lambda: bitscale.control.state()["runs"], "the submission", timeout=30)
+    before = polls(bitscale)
+    bitscale.control.finish_run(run["run_id"])
+    [delivered] = wait_until(lambda: acknowledged(bitscale), "the delivery", timeout=30)
+    assert airflow.wait_for_run(dag_id, run_id) == "success"
+    assert airflow.xcom(dag_id, run_id, "enrich")["run_id"] == run["run_id"]
+    assert airflow.xcom(dag_id, run_id, "enrich")["filled_columns"]
+    [task] = [ti for ti in airflow.task_instances(dag_id, run_id) if ti["task_id"] == "enrich"]
+    ended = datetime.fromisoformat(task["end_date"]).timestamp()
+    assert polls(bitscale) - before == (0 if dag_id == "trusts" else 1)
+    return ended - float(delivered["attempts"][-1]["at"])
+
+
+@pytest.mark.parametrize("dag_id", ["awaits", "trusts", "senses"])
+def test_a_deferred_run_finishes_by_its_delivery(
+    airflow: LocalAirflow, bitscale: Emulator, dag_id: str
+) -> None:
+    # A poll alone would come a minute after the deferral. The worker that ends the task has to start, too.
+    assert finish(airflow, bitscale, dag_id) < SELDOM_SECONDS / 2
+
+
+def test_a_delivery_is_repeated_until_the_api_server_is_back(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    bitscale.control.add_fault("run_never_ends")
+    run_id = airflow.trigger("forgets", {"name": "Alan"})
+    assert airflow.wait_for_run("forgets", run_id) == "success"
+    [run] = bitscale.control.state()["runs"]
+    airflow.stop("api-server")
+    bitscale.control.finish_run(run["run_id"])
+    wait_until(lambda: bitscale.control.state()["deliveries"], "the first attempt", timeout=10)
+    airflow.start("api-server")
+    wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
+
+
+def polls(bitscale: Emulator) -> int:
+    return sum(run["polls"] for run in bitscale.control.state()["runs"])
+
+
+def acknowledged(bitscale: Emulator) -> list[dict[str, Any]]:
+    return [each for each in bitscale.control.state()["deliveries"] if each["acknowledged"]]
