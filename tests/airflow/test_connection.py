@@ -211,3 +211,37 @@ def test_a_configuration_does_not_show_its_key(connect: Connect) -> None:
     connect(password=KEY, extra=EXTRA)
     assert KEY not in repr(config())
     assert "whsec" not in repr(config())
+
+
+@pytest.mark.parametrize(
+    ("extra", "settings"),
+    [
+        ({}, None),
+        ({"webhook_secret": "", "webhook_signature_encoding": "hex"}, None),
+        ({"webhook_secret": "whsec-51c0b2"}, api.WebhookSettings("whsec-51c0b2")),
+        (
+            {
+                "webhook_secret": "whsec-51c0b2",
+                "webhook_signature_header": "X-Signature",
+                "webhook_signature_prefix": "v1=",
+                "webhook_signature_encoding": "base64",
+            },
+            api.WebhookSettings("whsec-51c0b2", "X-Signature", "v1=", "base64"),
+        ),
+    ],
+)
+def test_how_deliveries_are_signed(
+    extra: dict[str, Any], settings: api.WebhookSettings | None, connect: Connect
+) -> None:
+    connect(password=KEY, extra=extra)
+    assert BitScaleHook().webhook_settings == settings
+
+
+def test_wrong_settings_of_deliveries_are_named(connect: Connect) -> None:
+    wrong = {"webhook_signature_header": "no header", "webhook_signature_encoding": "rot13"}
+    connect(password=KEY, extra={"webhook_secret": "whsec-51c0b2", **wrong})
+    for read in (config, lambda: BitScaleHook().webhook_settings):
+        with pytest.raises(api.ConfigurationError) as caught:
+            read()
+        assert all(name in str(caught.value) for name in wrong)
+        assert "whsec" not in str(caught.value)

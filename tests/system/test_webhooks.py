@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -13,15 +14,17 @@ import pytest
 import requests
 
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.triggers.run_completed import SELDOM_SECONDS
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port, wait_until
+from tests.system.dags.kill_sweep import IN_DOUBT
 
 DAGS = Path(__file__).parent / "dags"
 PATH = "/bitscale/webhooks/bitscale_default"
-DAG_IDS = {"forgets", "awaits", "trusts", "senses", "collects"}
+DAG_IDS = {"forgets", "awaits", "trusts", "senses", "collects", "kill_sweep_delivered"}
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +181,22 @@ def test_a_delivery_is_repeated_until_the_api_server_is_back(
     wait_until(lambda: bitscale.control.state()["deliveries"], "the first attempt", timeout=10)
     airflow.start("api-server")
     wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
+
+
+def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    dag_id = "kill_sweep_delivered"
+    run_id = airflow.trigger(dag_id)
+    airflow.wait_for_run(dag_id, run_id, timeout=200)
+    paid = Counter(run["inputs"][COMPANY] for run in bitscale.control.state()["runs"])
+    assert set(paid.values()) == {1}
+    ended = {
+        point: (task["state"], task["try_number"])
+        for task in airflow.task_instances(dag_id, run_id)
+        for point in (IN_DOUBT[task["map_index"]],)
+    }
+    # Collected by the second try; the others never arrived, and nobody can tell that.
+    assert ended == {point: ("success" if paid[point] else "failed", 2) for point in IN_DOUBT}
+    assert len(paid) >= 3
 
 
 def polls(bitscale: Emulator) -> int:

@@ -93,6 +93,18 @@ class DoomedRunGridOperator(RunGridOperator):
             return super().execute_complete(context, event)
 
 
+# Where a delivery tells what became of a submission. The points before the POST are in doubt until `timeout`.
+with DAG("kill_sweep_delivered", schedule=None, catchup=False, max_active_tasks=64):
+    DoomedRunGridOperator.partial(
+        task_id="delivered",
+        grid_id="grid_001",
+        webhook_url="https://airflow.example.com/bitscale/webhooks/bitscale_default",
+        deferrable=True,
+        timeout=40,
+        retries=2,
+        retry_delay=timedelta(seconds=1),
+    ).expand(inputs=[{"Full Name": "delivered", "Company": point} for point in IN_DOUBT])
+
 with DAG("kill_sweep", schedule=None, catchup=False, max_active_tasks=64):
     for sweep, (options, points) in SWEEPS.items():
         DoomedRunGridOperator.partial(

@@ -1,0 +1,227 @@
+"""Waiting for a delivery: rare polls until it comes, and a submission in doubt that it clears."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from airflow.sdk.execution_time.xcom import XCom
+
+from airflow_provider_bitscale import api
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
+from airflow_provider_bitscale.triggers import run_completed
+from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, Addressee, read_token
+from tests.airflow.conftest import posted_bodies
+from tests.airflow.harness import TaskRun
+from tests.airflow.test_run_grid_money import Task, paid
+from tests.api.clients import polls
+
+URL = "https://airflow.example.com/bitscale/webhooks/bitscale_default?team=data"
+CONTRACTS = ("v1.1.0",)
+
+
+class Airflow:
+    """What a verified delivery leaves: an XCom for the trigger, a hint in the task's state store."""
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, Any] = {}
+
+    async def aget_one(self, *, key: str, dag_id: str, task_id: str, run_id: str, map_index: int) -> Any:
+        assert (dag_id, task_id, run_id, map_index) == ("dag", "enrich", "manual", -1)
+        return self.xcoms.get(key)
+
+    def deliver(self, emulator: Emulator, task: Task, number: int = -1, *, xcom: bool = True) -> str:
+        """Deliver a run that has ended to the task that submitted it; its id."""
+        run = emulator.control.state()["runs"][number]
+        addressee = addressed(emulator, number)
+        if run["status"] not in ("completed", "failed"):
+            emulator.control.finish_run(run["run_id"])
+        outputs = {"a1b2c3d4-e5f6-7890-abcd-ef1234567890": "jane@acme.com"}
+        if xcom:
+            self.xcoms[addressee.key] = {
+                "run_id": run["run_id"], "grid_id": "grid_001", "status": "completed", "outputs": outputs,
+            }  # fmt: skip
+        task.store.values[addressee.key] = f'{{"run_id": "{run["run_id"]}"}}'
+        return str(run["run_id"])
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
+    made = Airflow()
+    monkeypatch.setattr(XCom, "aget_one", made.aget_one)
+    return made
+
+
+def addressed(emulator: Emulator, number: int = -1) -> Addressee:
+    """Whom the token in a submission names."""
+    query = parse_qs(urlsplit(posted_bodies(emulator)[number]["webhook_url"]).query)
+    assert query["team"] == ["data"]
+    addressee = read_token(query[TOKEN_PARAMETER][0], emulator.webhook_secret)
+    assert addressee is not None
+    return addressee
+
+
+def soon(emulator: Emulator, what: Callable[[], Any]) -> threading.Thread:
+    """Do this once a run was submitted and its task waits."""
+
+    def act() -> None:
+        while not posted_bodies(emulator):
+            time.sleep(0.02)
+        time.sleep(0.3)
+        what()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(("trust", "looks"), [(False, 1), (True, 0)])
+def test_a_delivery_ends_the_waiting(emulator: Emulator, airflow: Airflow, trust: bool, looks: int) -> None:
+    emulator.control.add_fault("run_never_ends")
+    task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=trust)
+    thread = soon(emulator, lambda: airflow.deliver(emulator, task))
+    result = task.attempt()
+    thread.join()
+    assert result["status"] == "completed"
+    assert ("jane@acme.com" in result["outputs"].values()) is trust
+    assert len(polls(emulator)) == looks
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_delivery_that_never_comes_costs_latency_alone(
+    emulator: Emulator, airflow: Airflow, monkeypatch: pytest.MonkeyPatch, trust: bool
+) -> None:
+    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=trust)
+    assert task.attempt()["status"] == "completed"
+    assert len(polls(emulator)) == 1, "the poll that was due anyway"
+
+
+def test_a_delivery_of_another_run_is_not_trusted(
+    emulator: Emulator, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=True)
+
+    def mislead() -> None:
+        airflow.xcoms[addressed(emulator).key] = {"run_id": "run_x", "grid_id": "g", "status": "failed"}
+
+    thread = soon(emulator, mislead)
+    assert task.attempt()["status"] == "completed"
+    thread.join()
+
+
+def test_airflow_that_cannot_be_asked_ends_no_waiting(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(**_: Any) -> Any:
+        raise ConnectionError("no supervisor")
+
+    monkeypatch.setattr(XCom, "aget_one", away)
+    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    assert Task(emulator, deferrable=True, webhook_url=URL).attempt()["status"] == "completed"
+
+
+WAITS: list[Any] = [pytest.param(False, id="worker"), pytest.param(True, id="triggerer")]
+
+
+@pytest.mark.parametrize("deferrable", WAITS)
+def test_a_lost_answer_is_made_good_by_the_delivery(
+    emulator: Emulator, airflow: Airflow, deferrable: bool
+) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    task = Task(emulator, deferrable=deferrable, webhook_url=URL)
+    thread = soon(emulator, lambda: airflow.deliver(emulator, task))
+    result = task.attempt()
+    thread.join()
+    assert result["run_id"] == emulator.control.state()["runs"][0]["run_id"]
+    assert result["status"] == "completed"
+    assert paid(emulator) == 1
+    assert task.record["phase"] == "collected"
+
+
+@pytest.mark.parametrize("deferrable", WAITS)
+@pytest.mark.parametrize("choice", ["fail", "resubmit"])
+def test_a_worker_killed_before_the_answer_leaves_nothing_in_doubt_once_it_is_delivered(
+    emulator: Emulator, airflow: Airflow, deferrable: bool, choice: str
+) -> None:
+    task = Task(emulator, deferrable=deferrable, webhook_url=URL, on_ambiguous_submit=choice)
+    task.crash(crash_before="submitted")
+    # A new try begins without XComs: what came before it is in the task's state store.
+    delivered = airflow.deliver(emulator, task, xcom=False)
+    assert task.attempt()["run_id"] == delivered
+    assert paid(emulator) == 1
+
+
+@pytest.mark.parametrize("deferrable", WAITS)
+def test_a_submission_that_never_arrived_is_in_doubt_at_its_deadline(
+    emulator: Emulator, airflow: Airflow, deferrable: bool
+) -> None:
+    emulator.control.add_fault("lost_request", on="run_grid")
+    task = Task(emulator, deferrable=deferrable, webhook_url=URL, timeout=2)
+    began = time.monotonic()
+    with pytest.raises(api.AmbiguousSubmitError):
+        task.attempt()
+    assert time.monotonic() - began < 6
+    with pytest.raises(api.AmbiguousSubmitError):
+        task.attempt()
+    assert len(posted_bodies(emulator)) == 1, "nobody knows, so nobody submits again"
+
+
+def test_whoever_would_rather_pay_twice_does_not_wait(emulator: Emulator, airflow: Airflow) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    task = Task(emulator, deferrable=False, webhook_url=URL, on_ambiguous_submit="resubmit")
+    with pytest.raises(api.AmbiguousSubmitError):
+        task.attempt()
+    assert task.attempt()["status"] == "completed"
+    keys = {addressed(emulator, number).key for number in range(2)}
+    assert len(keys) == 2, "each submission has a token of its own"
+
+
+def test_a_sensor_finishes_by_the_delivery(emulator: Emulator, airflow: Airflow) -> None:
+    emulator.control.add_fault("run_never_ends")
+    submit = Task(emulator, wait_for_completion=False, webhook_url=URL)
+    receipt = submit.attempt()
+    assert set(receipt) == {"run_id", "grid_id", "status"}
+    delivery = submit.pushed["delivery"]
+    thread = soon(emulator, lambda: airflow.deliver(emulator, submit))
+    sensor = TaskRun(
+        lambda: RunCompletedSensor(
+            task_id="sense",
+            grid_id="grid_001",
+            run_id=receipt["run_id"],
+            delivery=delivery,
+            trust_webhook=True,
+            deferrable=True,
+            timeout=30,
+        )
+    )
+    assert sensor.attempt()["status"] == "completed"
+    thread.join()
+    assert len(polls(emulator)) == 1, "the one that a sensor begins with"
+
+
+def test_without_a_secret_there_is_no_token_and_nothing_is_awaited(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, connect: Any
+) -> None:
+    connection = emulator.connection()
+    del connection["extra"]["webhook_secret"]
+    connect(**{name: value for name, value in connection.items() if name != "conn_type"})
+    task = Task(emulator, wait_for_completion=False, webhook_url=URL)
+    task.attempt()
+    [body] = posted_bodies(emulator)
+    assert body["webhook_url"] == URL
+    assert "delivery" not in task.pushed
+    assert task.record["delivery_key"] is None
+
+
+def test_a_killed_worker_writes_no_delivery_of_its_own(emulator: Emulator, airflow: Airflow) -> None:
+    task = Task(emulator, deferrable=True, webhook_url=URL, timeout=2)
+    task.crash(crash_before="submitted")
+    assert task.record["phase"] == "intent"
+    assert task.record["delivery_key"] == addressed(emulator).key
