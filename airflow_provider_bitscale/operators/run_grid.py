@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
@@ -39,7 +38,7 @@ from airflow_provider_bitscale.runs.options import option_problems, seconds
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, Outcome, RunDecision, look_once
 from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
-from airflow_provider_bitscale.webhooks.addressee import with_token
+from airflow_provider_bitscale.webhooks.addressee import leads_to_receiver, new_key, with_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,9 +64,10 @@ class RunGridOperator(BaseOperator):
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param mode: ``async``, or ``sync``: BitScale answers when the run has ended, and the worker waits for it.
         A sync run that is answered as running is waited for like any other.
-    :param webhook_url: public https URL where BitScale shall deliver the finished run; async only. Where the
-        connection has a ``webhook_secret``, a token is added to its query, and the delivery is awaited: polls
-        are rare until it comes, and where the answer to a submission is lost, it tells the run. (templated)
+    :param webhook_url: public https URL where BitScale shall deliver the finished run; async only. If it is
+        that of Airflow's receiver for this connection, a token is added to its query, and the delivery is
+        awaited: polls are rare until it comes, and where the answer to a submission is lost, it tells the
+        run. (templated)
     :param trust_webhook: take a delivery for the result, rather than poll once more.
     :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for.
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
@@ -214,12 +214,7 @@ class RunGridOperator(BaseOperator):
             ledger = ledger_of(context)
             record = ledger.read()
             if record is not None and record.phase == INTENT:
-                record = ledger.delivered(record)
-                if record is None:
-                    raise errors.AmbiguousSubmitError(
-                        "no delivery came that would tell whether a run was started: it may have been paid "
-                        f"for, or not. {WAY_OUT}"
-                    )
+                return self._take_delivered(context, ledger, record)
             if record is not None:
                 return self._collect(context, record, outcome)
             if outcome.kind == COMPLETED and outcome.data is not None:
@@ -318,8 +313,7 @@ class RunGridOperator(BaseOperator):
         self._run_in_flight = record.run_id
         if not self.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
-            if record.delivery_key is not None:
-                context["ti"].xcom_push(DELIVERY_KEY, self._delivery(context, record))
+            context["ti"].xcom_push(DELIVERY_KEY, self._delivery(context, record) or {})
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         decision = self._decision(record)
         step = decision.after(seen, time.time(), 0.0)
@@ -341,17 +335,26 @@ class RunGridOperator(BaseOperator):
         self.log.warning("%s. Waiting for its delivery, which would tell", error)
         if defers(self.deferrable) and time.time() < record.deadline:
             self._defer(context, record)
-        while (delivered := ledger.delivered(record)) is None:
-            if time.time() >= record.deadline:
-                raise error
+        while ledger.delivered(record) is None and time.time() < record.deadline:
             time.sleep(_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY)
-        return self._attach(context, delivered)
+        return self._take_delivered(context, ledger, record)
+
+    def _take_delivered(self, context: Context, ledger: Ledger, record: Record) -> dict[str, Any]:
+        """Go on with the run that a delivery has told."""
+        delivered = ledger.delivered(record)
+        if delivered is None:
+            raise errors.AmbiguousSubmitError(
+                "no delivery came that would tell whether a run was started: it may have been paid for, or "
+                f"not. {WAY_OUT}"
+            )
+        seen = look_once(self.hook.run_poller(delivered.grid_id, str(delivered.run_id)))
+        return self._wait(context, delivered, seen)
 
     def _delivery_key(self) -> str | None:
         """A name for the delivery that is expected, if one is."""
         if self.webhook_url is None or self.hook.webhook_settings is None:
             return None
-        return f"bitscale_delivery_{secrets.token_hex(8)}"
+        return new_key() if leads_to_receiver(self.webhook_url, self.bitscale_conn_id) else None
 
     def _webhook_url_for(self, context: Context, record: Record) -> str | None:
         settings = self.hook.webhook_settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.errors import RunFailedError
@@ -14,6 +15,7 @@ from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, look_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
+from airflow_provider_bitscale.webhooks.addressee import Addressee
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
@@ -85,9 +87,21 @@ class RunCompletedSensor(OutcomeSensor):
             run_id=self.run_id,
             poll_interval=self.poke_interval,
             deadline=deadline,
-            delivery=self.delivery,
+            delivery=self._awaited(),
             trust_webhook=self.trust_webhook,
         )
+
+    def _awaited(self) -> dict[str, Any] | None:
+        """Where the delivery will be; None if none is awaited."""
+        if not self.delivery:
+            return None
+        wanted = {field.name for field in fields(Addressee)}
+        if not isinstance(self.delivery, dict) or self.delivery.keys() != wanted:
+            raise InvalidRequestError(
+                "delivery must be what the submitting task pushed, submit.output['delivery'], not "
+                f"{self.delivery!r}"
+            )
+        return self.delivery
 
     def value(self, outcome: Outcome) -> dict[str, Any]:
         """The result of the run."""

@@ -115,9 +115,10 @@ class RunCompletedTrigger(BaseTrigger):
         try:
             if self.trust_webhook:
                 payload = await awaited.payload_by(self.deadline, unless=watching)
-                step = None if payload is None else often.after(parse_run(payload), time.time(), 0.0)
-                if isinstance(step, Outcome):
-                    return step
+                if payload is not None and payload.get("run_id") == run_id:
+                    step = often.after(parse_run(payload), time.time(), 0.0)
+                    if isinstance(step, Outcome):
+                        return step
                 # It was about another run, or did not come in time.
                 hint.set()
             return await watching

@@ -9,11 +9,16 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import secrets
 from dataclasses import astuple, dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
+RECEIVER_PATH = "/bitscale/webhooks"
 TOKEN_PARAMETER = "bitscale_token"  # noqa: S105 - the name of a parameter
 _SIGNED_BYTES = 16
+# Whoever can sign is not to write under any other name.
+_KEY = re.compile(r"bitscale_delivery_[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,23 @@ class Addressee:
     key: str
 
 
+def new_key() -> str:
+    """A key for one more submission."""
+    return f"bitscale_delivery_{secrets.token_hex(8)}"
+
+
+def leads_to_receiver(webhook_url: str, bitscale_conn_id: str) -> bool:
+    """Whether a URL is that of Airflow's receiver for this connection, and not of somebody else's."""
+    return urlsplit(webhook_url).path.rstrip("/").endswith(f"{RECEIVER_PATH}/{bitscale_conn_id}")
+
+
 def with_token(webhook_url: str, addressee: Addressee, secret: str) -> str:
     """A URL with the addressee in its query."""
     url = urlsplit(webhook_url)
     written = json.dumps(astuple(addressee), separators=(",", ":")).encode()
     token = _text(_signature(written, secret) + written)
-    return urlunsplit(url._replace(query=urlencode([*parse_qsl(url.query), (TOKEN_PARAMETER, token)])))
+    query = urlencode({TOKEN_PARAMETER: token})
+    return urlunsplit(url._replace(query=f"{url.query}&{query}" if url.query else query))
 
 
 def read_token(token: str | None, secret: str) -> Addressee | None:
@@ -47,7 +63,8 @@ def read_token(token: str | None, secret: str) -> Addressee | None:
         signature, written = data[:_SIGNED_BYTES], data[_SIGNED_BYTES:]
         if not hmac.compare_digest(signature, _signature(written, secret)):
             return None
-        return Addressee(*json.loads(written))
+        addressee = Addressee(*json.loads(written))
+        return addressee if _KEY.fullmatch(addressee.key) else None
     except (ValueError, TypeError):
         return None
 

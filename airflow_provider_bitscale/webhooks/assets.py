@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
@@ -13,6 +14,7 @@ from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+ASSETS = "bitscale/"
 DELIVERY = "bitscale_delivery"
 
 
@@ -31,7 +33,7 @@ def bitscale_run_asset(grid_id: str, status: str = COMPLETED) -> Asset:
 
 def asset_name(grid_id: str, status: str) -> str:
     """The name under which the API server records deliveries."""
-    return f"bitscale/{grid_id}/{status}"
+    return f"{ASSETS}{grid_id}/{status}"
 
 
 def deliveries_from(context: Context) -> list[Delivery]:
@@ -43,9 +45,10 @@ def deliveries_from(context: Context) -> list[Delivery]:
     events: Any = context["triggering_asset_events"]
     for of_asset in events.values():
         for event in of_asset:
-            payload = (event.extra or {}).get(DELIVERY)
-            if isinstance(payload, dict):
-                run = parse_run(payload)
-                run_id, grid_id = str(run.run_id), str(run.grid_id)
-                deliveries.setdefault(run_id, Delivery(run_id, grid_id, run, payload))
+            try:
+                run = parse_run(json.loads((event.extra or {}).get(DELIVERY, "")))
+            except (ValueError, TypeError):
+                continue
+            if run.run_id is not None and run.grid_id is not None:
+                deliveries.setdefault(run.run_id, Delivery(run.run_id, run.grid_id, run, run.raw))
     return list(deliveries.values())

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-URL_PREFIX = "/bitscale/webhooks"
 
 
 class LazyReceiver:
@@ -32,5 +32,5 @@ class BitScaleWebhooksPlugin(AirflowPlugin):
 
     name = "bitscale_webhooks"
     fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
-        {"app": LazyReceiver(), "url_prefix": URL_PREFIX, "name": "BitScale webhooks"}
+        {"app": LazyReceiver(), "url_prefix": RECEIVER_PATH, "name": "BitScale webhooks"}
     ]

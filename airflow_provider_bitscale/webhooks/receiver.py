@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from airflow.configuration import conf
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -28,7 +28,6 @@ from airflow_provider_bitscale.api.deliveries import (
     WebhookSettings,
     parse_delivery,
 )
-from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.hooks.connection import webhook_settings_from_fields
 from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
 from airflow_provider_bitscale.webhooks.recording import DUPLICATE, record
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 # BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
 ANSWER_SECONDS = 8.0
 SETTINGS_SECONDS = 10.0
+_THREADS = 4
 _STATUS = {
     deliveries.TOO_LARGE: 413,
     deliveries.NOT_JSON: 400,
@@ -60,6 +60,9 @@ class Receiver:
 
     def __init__(self) -> None:
         self._settings: dict[str, tuple[float, WebhookSettings | None]] = {}
+        self._reading = asyncio.Lock()
+        # Of our own, so that a burst of deliveries leaves the API server's threads alone.
+        self._threads = ThreadPoolExecutor(_THREADS, "bitscale-webhooks")
 
     def app(self) -> Starlette:
         """The app to mount; without pages that would tell of it."""
@@ -68,10 +71,10 @@ class Receiver:
     async def receive(self, request: Request) -> JSONResponse:
         """Verify a delivery, and record it before it is acknowledged."""
         conn_id = request.path_params["conn_id"]
-        if conn_id not in served_connections():
-            return _refused(404)
         try:
             return await asyncio.wait_for(self._receive(request, conn_id), ANSWER_SECONDS)
+        except ClientDisconnect:
+            return _refused(400)
         except asyncio.TimeoutError:
             log.warning("A delivery for connection %s could not be recorded in time", conn_id)
             return _refused(503)
@@ -80,32 +83,40 @@ class Receiver:
             return _refused(503)
 
     async def _receive(self, request: Request, conn_id: str) -> JSONResponse:
+        settings = await self._settings_of(conn_id) if conn_id in served_connections() else None
+        if settings is None or settings.signature_header not in request.headers:
+            # Alike, whether there is such a connection or not.
+            return _refused(401)
         body = await _bounded_body(request)
-        settings = await self._settings_of(conn_id)
-        if settings is None:
-            return _refused(503)
+        loop = asyncio.get_running_loop()
         try:
-            delivery = await run_in_threadpool(parse_delivery, dict(request.headers), body, settings)
+            delivery = await loop.run_in_executor(
+                self._threads, parse_delivery, dict(request.headers), body, settings
+            )
         except DeliveryRefusedError as refused:
             log.warning("A delivery for connection %s was refused: %s", conn_id, refused)
             return _refused(_STATUS.get(str(refused.code), 401))
         addressee = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
-        outcome = await run_in_threadpool(record, delivery, addressee)
+        outcome = await loop.run_in_executor(self._threads, record, delivery, addressee)
         log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
         return JSONResponse({"outcome": outcome}, 200 if outcome == DUPLICATE else 202)
 
     async def _settings_of(self, conn_id: str) -> WebhookSettings | None:
-        until, settings = self._settings.get(conn_id, (0.0, None))
-        if time.monotonic() >= until:
-            settings = await run_in_threadpool(_read_settings, conn_id)
-            self._settings[conn_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
-        return settings
+        async with self._reading:
+            until, settings = self._settings.get(conn_id, (0.0, None))
+            if time.monotonic() >= until:
+                settings = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, _read_settings, conn_id
+                )
+                self._settings[conn_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
+            return settings
 
 
 def _read_settings(conn_id: str) -> WebhookSettings | None:
     try:
         settings = webhook_settings_from_fields(Connection.get(conn_id).extra)
-    except (AirflowNotFoundException, ConfigurationError) as problem:
+    except Exception as problem:
+        # Whatever it is: it is not looked for again with the next request of a stranger.
         log.error("Deliveries for connection %s cannot be received: %s", conn_id, problem)
         return None
     if settings is None:

@@ -24,7 +24,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from airflow_provider_bitscale.webhooks.assets import DELIVERY, asset_name
+from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import CursorResult
@@ -47,13 +47,17 @@ def record(delivery: Delivery, addressee: Addressee | None) -> str:
         no task instance waits for it. Then nothing is kept.
     :raises sqlalchemy.exc.SQLAlchemyError: the database does not take it.
     """
-    later: list[Callable[[], None]] = []
     try:
-        with create_session(scoped=False) as session:
-            told = [_tell_dags(session, delivery, later), _tell_task(session, delivery, addressee)]
+        return _record(delivery, addressee)
     except IntegrityError:
-        # Another copy of this delivery was faster.
-        return DUPLICATE
+        # Somebody else wrote at the same moment: what they wrote is found now.
+        return _record(delivery, addressee)
+
+
+def _record(delivery: Delivery, addressee: Addressee | None) -> str:
+    later: list[Callable[[], None]] = []
+    with create_session(scoped=False) as session:
+        told = [_tell_dags(session, delivery, later), _tell_task(session, delivery, addressee)]
     for notify in later:
         try:
             notify()
@@ -64,9 +68,13 @@ def record(delivery: Delivery, addressee: Addressee | None) -> str:
 
 def _tell_dags(session: Session, delivery: Delivery, later: list[Callable[[], None]]) -> str:
     name = asset_name(delivery.grid_id, delivery.run.status.value)
-    asset = session.scalar(select(AssetModel).where(AssetModel.name == name, AssetModel.active.has()))
-    if asset is None:
+    if session.scalar(select(AssetModel.id).where(AssetModel.name == name, AssetModel.active.has())) is None:
         return NO_SUBSCRIBERS
+    # One delivery after the other: the scheduler takes events by their time, and must not take a later one
+    # while an earlier one is not committed yet. All assets, for a DAG may be scheduled on several.
+    ours = select(AssetModel).where(AssetModel.name.startswith(ASSETS)).order_by(AssetModel.id)
+    assets = session.scalars(ours.with_for_update(key_share=True, of=AssetModel)).all()
+    asset = next(each for each in assets if each.name == name)
     key = f"run_{delivery.run_id}"
     if session.get(AssetStateStoreModel, (asset.id, key)) is not None:
         return DUPLICATE
@@ -75,7 +83,7 @@ def _tell_dags(session: Session, delivery: Delivery, later: list[Callable[[], No
     session.flush()
     asset_manager.register_asset_change(
         asset=asset,
-        extra={DELIVERY: dict(delivery.payload)},
+        extra={DELIVERY: _text(delivery)},
         session=session,
         source_is_api=True,
         api_user_teams=set(),
@@ -97,7 +105,7 @@ def _queue_anew(session: Session, asset_id: int) -> None:
         now = timezone.utcnow()
         moved = session.execute(update(AssetDagRunQueue).filter_by(**this).values(created_at=now))
         if not cast("CursorResult[Any]", moved).rowcount:
-            # The scheduler was just making a run of it, without this event.
+            # The scheduler was just making a run, without this event.
             session.execute(insert(AssetDagRunQueue).values(**this, created_at=now))
 
 
@@ -108,8 +116,12 @@ def _tell_task(session: Session, delivery: Delivery, addressee: Addressee | None
     if session.scalar(select(TaskInstance.id).filter_by(**asdict(scope))) is None:
         return NO_SUBSCRIBERS
     # A trigger can read XComs, which a new try begins without; a task its state store, which outlives tries.
-    payload = dict(delivery.payload)
-    XComModel.set(addressee.key, payload, **asdict(scope), serialize=False, session=session)
+    XComModel.set(addressee.key, _text(delivery), **asdict(scope), serialize=False, session=session)
     hint = json.dumps({"run_id": delivery.run_id})
     get_state_backend().set(scope, addressee.key, hint, session=session)
     return ACCEPTED
+
+
+def _text(delivery: Delivery) -> str:
+    """The payload as ASCII: not every database takes every character, nor every reader every object."""
+    return json.dumps(dict(delivery.payload))

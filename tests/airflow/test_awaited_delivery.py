@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from airflow.sdk.execution_time.xcom import XCom
+from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.emulator import Emulator
@@ -29,23 +30,22 @@ class Airflow:
     """What a verified delivery leaves: an XCom for the trigger, a hint in the task's state store."""
 
     def __init__(self) -> None:
-        self.xcoms: dict[str, Any] = {}
+        self.xcoms: dict[str, str] = {}
 
     async def aget_one(self, *, key: str, dag_id: str, task_id: str, run_id: str, map_index: int) -> Any:
         assert (dag_id, task_id, run_id, map_index) == ("dag", "enrich", "manual", -1)
         return self.xcoms.get(key)
 
-    def deliver(self, emulator: Emulator, task: Task, number: int = -1, *, xcom: bool = True) -> str:
+    def deliver(self, emulator: Emulator, task: Task, *, xcom: bool = True, status: str = "completed") -> str:
         """Deliver a run that has ended to the task that submitted it; its id."""
-        run = emulator.control.state()["runs"][number]
-        addressee = addressed(emulator, number)
+        run = emulator.control.state()["runs"][-1]
+        addressee = addressed(emulator)
         if run["status"] not in ("completed", "failed"):
             emulator.control.finish_run(run["run_id"])
         outputs = {"a1b2c3d4-e5f6-7890-abcd-ef1234567890": "jane@acme.com"}
         if xcom:
-            self.xcoms[addressee.key] = {
-                "run_id": run["run_id"], "grid_id": "grid_001", "status": "completed", "outputs": outputs,
-            }  # fmt: skip
+            payload = {"run_id": run["run_id"], "grid_id": "grid_001", "status": status, "outputs": outputs}
+            self.xcoms[addressee.key] = json.dumps(payload)
         task.store.values[addressee.key] = f'{{"run_id": "{run["run_id"]}"}}'
         return str(run["run_id"])
 
@@ -53,7 +53,7 @@ class Airflow:
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     made = Airflow()
-    monkeypatch.setattr(XCom, "aget_one", made.aget_one)
+    monkeypatch.setattr(BaseXCom, "aget_one", made.aget_one)
     return made
 
 
@@ -109,7 +109,8 @@ def test_a_delivery_of_another_run_is_not_trusted(
     task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=True)
 
     def mislead() -> None:
-        airflow.xcoms[addressed(emulator).key] = {"run_id": "run_x", "grid_id": "g", "status": "failed"}
+        other = {"run_id": "run_x", "grid_id": "g", "status": "failed"}
+        airflow.xcoms[addressed(emulator).key] = json.dumps(other)
 
     thread = soon(emulator, mislead)
     assert task.attempt()["status"] == "completed"
@@ -122,7 +123,7 @@ def test_airflow_that_cannot_be_asked_ends_no_waiting(
     async def away(**_: Any) -> Any:
         raise ConnectionError("no supervisor")
 
-    monkeypatch.setattr(XCom, "aget_one", away)
+    monkeypatch.setattr(BaseXCom, "aget_one", away)
     monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
     assert Task(emulator, deferrable=True, webhook_url=URL).attempt()["status"] == "completed"
 
@@ -143,6 +144,58 @@ def test_a_lost_answer_is_made_good_by_the_delivery(
     assert result["status"] == "completed"
     assert paid(emulator) == 1
     assert task.record["phase"] == "collected"
+
+
+@pytest.mark.parametrize("deferrable", WAITS)
+def test_a_run_in_doubt_that_is_delivered_as_failed_is_not_submitted_again_by_the_same_try(
+    emulator: Emulator, airflow: Airflow, deferrable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    emulator.control.add_fault("run_fails", times=1)
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    task = Task(emulator, deferrable=deferrable, webhook_url=URL)
+    thread = soon(emulator, lambda: airflow.deliver(emulator, task, status="failed"))
+    with pytest.raises(api.RunFailedError):
+        task.attempt()
+    thread.join()
+    assert len(posted_bodies(emulator)) == 1
+    assert task.attempt()["status"] == "completed", "a retry submits anew, as after any failed run"
+
+
+@pytest.mark.parametrize("deferrable", WAITS)
+def test_what_is_not_waited_for_gives_its_receipt_after_a_lost_answer_too(
+    emulator: Emulator, airflow: Airflow, deferrable: bool
+) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    task = Task(emulator, deferrable=deferrable, webhook_url=URL, wait_for_completion=False)
+    thread = soon(emulator, lambda: airflow.deliver(emulator, task))
+    assert set(task.attempt()) == {"run_id", "grid_id", "status"}
+    thread.join()
+    assert task.pushed["delivery"]["key"] == addressed(emulator).key
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example.com/bitscale", f"{URL.partition('?')[0]}_2"])
+def test_a_receiver_of_the_users_own_gets_no_token_and_nothing_is_awaited(
+    emulator: Emulator, url: str
+) -> None:
+    task = Task(emulator, wait_for_completion=False, webhook_url=url)
+    task.attempt()
+    assert posted_bodies(emulator)[0]["webhook_url"] == url
+    assert task.record["delivery_key"] is None
+
+
+@pytest.mark.parametrize("delivery", ["{'key': 'k'}", {"key": "k"}, 7])
+def test_a_sensor_refuses_what_no_task_has_pushed(emulator: Emulator, delivery: Any) -> None:
+    emulator.control.add_fault("run_never_ends")
+    receipt = Task(emulator, wait_for_completion=False).attempt()
+
+    def make() -> RunCompletedSensor:
+        return RunCompletedSensor(
+            task_id="s", grid_id="grid_001", run_id=receipt["run_id"], delivery=delivery, deferrable=True
+        )
+
+    with pytest.raises(api.InvalidRequestError, match="must be what the submitting task pushed"):
+        TaskRun(make).attempt()
 
 
 @pytest.mark.parametrize("deferrable", WAITS)
@@ -216,7 +269,7 @@ def test_without_a_secret_there_is_no_token_and_nothing_is_awaited(
     task.attempt()
     [body] = posted_bodies(emulator)
     assert body["webhook_url"] == URL
-    assert "delivery" not in task.pushed
+    assert task.pushed["delivery"] == {}
     assert task.record["delivery_key"] is None
 
 

@@ -55,6 +55,15 @@ def test_submit_then_collect(run_dag: RunDag, emulator: Emulator) -> None:
     assert len(posted_bodies(emulator)) == 1
 
 
+def test_submit_with_webhook(run_dag: RunDag, emulator: Emulator) -> None:
+    dag = run_dag(EXAMPLES, "bitscale_submit_with_webhook")
+    assert dag.states["leads"] == "success"
+    urls = [body["webhook_url"] for body in posted_bodies(emulator)]
+    assert len(urls) == len(set(urls)) == 8, "a token for each"
+    assert all(url.startswith("https://airflow.example.com/bitscale/webhooks/bitscale_d") for url in urls)
+    assert not any(run["polls"] for run in emulator.control.state()["runs"])
+
+
 def test_credits_gate(run_dag: RunDag, emulator: Emulator) -> None:
     dag = run_dag(EXAMPLES, "bitscale_credits_gate")
     assert dag.states == {"enough_credits": "success", "enrich": "success"}

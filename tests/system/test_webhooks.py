@@ -34,7 +34,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def bitscale(port: int) -> Iterator[Emulator]:
-    with Emulator(webhook_target=f"http://127.0.0.1:{port}", webhook_backoff=0.5) as emulator:
+    with Emulator(webhook_target=f"http://127.0.0.1:{port}", webhook_backoff=2.0) as emulator:
         yield emulator
 
 
@@ -106,12 +106,11 @@ def test_what_is_not_to_be_believed_is_refused(
     assert deliver(airflow, run, **headers) == status
 
 
-@pytest.mark.parametrize(
-    "path", ["/bitscale/webhooks/another", "/bitscale/webhooks/", "/bitscale/webhooks/docs"]
-)
-def test_strangers_find_nothing(airflow: LocalAirflow, path: str) -> None:
-    assert deliver(airflow, a_run("run_1"), path) == 404
-    assert requests.get(airflow.url + path, timeout=15).status_code in (404, 405)
+@pytest.mark.parametrize("name", ["another", "docs", "openapi.json"])
+def test_strangers_learn_nothing(airflow: LocalAirflow, name: str) -> None:
+    path = f"/bitscale/webhooks/{name}"
+    assert deliver(airflow, a_run("run_1"), path) == 401, "as if it were signed wrong"
+    assert requests.get(airflow.url + path, timeout=15).status_code == 405
 
 
 def test_deliveries_start_a_dag_once_for_each_run(airflow: LocalAirflow) -> None:
@@ -126,10 +125,21 @@ def test_deliveries_start_a_dag_once_for_each_run(airflow: LocalAirflow) -> None
         "both runs collected",
         timeout=60,
     )
-    assert collected(airflow)["run_2"] == {"c": 2}
+    assert json.loads(collected(airflow)["run_2"]) == {"c": 2}
+
+
+def test_many_deliveries_at_once_are_all_collected_each_by_one_event(airflow: LocalAirflow) -> None:
+    # With what a page may have and a database may not take.
+    runs = [a_run(f"run_of_many_{number}", outputs={"c": f"{number} \0 \ud800"}) for number in range(30)]
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(lambda run: deliver(airflow, run), runs)) == {202}
+    wanted = {run["run_id"] for run in runs}
+    wait_until(lambda: collected(airflow).keys() >= wanted, "all of them collected", timeout=90)
+    found = collected(airflow)
+    assert [json.loads(found[run["run_id"]]) for run in runs] == [run["outputs"] for run in runs]
     events = airflow.call("GET", "/assets/events", params={"limit": 100})["asset_events"]
-    runs = [event["extra"]["bitscale_delivery"]["run_id"] for event in events]
-    assert sorted(runs) == sorted(set(runs))
+    delivered = [json.loads(event["extra"]["bitscale_delivery"])["run_id"] for event in events]
+    assert len(delivered) == len(set(delivered))
 
 
 def test_a_run_that_nobody_waits_for_is_collected_by_event_without_a_poll(
@@ -181,6 +191,7 @@ def test_a_delivery_is_repeated_until_the_api_server_is_back(
     wait_until(lambda: bitscale.control.state()["deliveries"], "the first attempt", timeout=10)
     airflow.start("api-server")
     wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
+    assert len(bitscale.control.state()["deliveries"][0]["attempts"]) > 1
 
 
 def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bitscale: Emulator) -> None:

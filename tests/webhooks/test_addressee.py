@@ -8,10 +8,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, Addressee, read_token, with_token
+from airflow_provider_bitscale.webhooks.addressee import (
+    TOKEN_PARAMETER,
+    Addressee,
+    leads_to_receiver,
+    new_key,
+    read_token,
+    with_token,
+)
 
 SECRET = "a secret of nobody"
-HOME = Addressee("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, "bitscale_delivery_1")
+KEY = "bitscale_delivery_0123456789abcdef"
+HOME = Addressee("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KEY)
 URL = "https://airflow.example.com/bitscale/webhooks/c"
 
 
@@ -30,10 +38,9 @@ def test_what_is_written_is_read_back(addressee: Addressee) -> None:
 
 
 def test_the_rest_of_the_url_stays() -> None:
-    url = urlsplit(with_token("https://h.example.com:8443/p%20q?a=1&b=%26#f", HOME, SECRET))
-    assert (url.scheme, url.netloc, url.path, url.fragment) == ("https", "h.example.com:8443", "/p%20q", "f")
-    assert parse_qs(url.query)["a"] == ["1"]
-    assert parse_qs(url.query)["b"] == ["&"]
+    plain = "https://h.example.com:8443/p%20q?flag&sig=a%20b&e="
+    assert with_token(f"{plain}#f", HOME, SECRET).startswith(f"{plain}&{TOKEN_PARAMETER}=")
+    assert with_token(f"{plain}#f", HOME, SECRET).endswith("#f")
 
 
 def flipped(token: str, position: int) -> str:
@@ -54,3 +61,28 @@ def test_what_is_no_token_is_none(token: str | None) -> None:
 
 def test_a_token_of_another_secret_is_none() -> None:
     assert read_token(token_in(with_token(URL, HOME, "another secret")), SECRET) is None
+
+
+@pytest.mark.parametrize("key", ["return_value", "bitscale_run", "bitscale_delivery_", f"{KEY}0"])
+def test_whoever_can_sign_cannot_write_under_any_name(key: str) -> None:
+    assert read_token(token_in(with_token(URL, replace(HOME, key=key), SECRET)), SECRET) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "leads"),
+    [
+        (URL, True),
+        (f"{URL}/", True),
+        (f"{URL}?a=b", True),
+        ("https://h.example.com/prefix/bitscale/webhooks/c", True),
+        (f"{URL}2", False),
+        ("https://airflow.example.com/c", False),
+        ("https://airflow.example.com/?x=/bitscale/webhooks/c", False),
+    ],
+)
+def test_which_urls_lead_to_the_receiver(url: str, leads: bool) -> None:
+    assert leads_to_receiver(url, "c") is leads
+
+
+def test_keys_differ() -> None:
+    assert new_key() != new_key()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +16,12 @@ def event(extra: dict[str, Any] | None) -> Any:
     return SimpleNamespace(extra=extra)
 
 
+def of_nothing(what: Any) -> Any:
+    return event({DELIVERY: what})
+
+
 def delivered(run_id: str, **fields: Any) -> Any:
-    return event({DELIVERY: {**WEBHOOK_RUN, "run_id": run_id, **fields}})
+    return event({DELIVERY: json.dumps({**WEBHOOK_RUN, "run_id": run_id, **fields})})
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
@@ -35,7 +40,13 @@ def test_there_is_no_asset_of_anything_else(grid_id: str, status: str) -> None:
 
 def test_deliveries_come_in_order_each_run_once_and_other_events_are_passed_over() -> None:
     events = {
-        "completed": [delivered("run_1"), event(None), event({"from_rest_api": True}), delivered("run_2")],
+        "completed": [
+            delivered("run_1"),
+            event(None),
+            event({"from_rest_api": True}),
+            *map(of_nothing, ({}, 7, "", "{}", "[]", '{"status": "completed"}')),
+            delivered("run_2"),
+        ],
         "failed": [delivered("run_3", status="failed", error="no such company"), delivered("run_1")],
     }
     deliveries = deliveries_from({"triggering_asset_events": events})

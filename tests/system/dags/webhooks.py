@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from airflow.sdk import DAG, Context, task
@@ -40,9 +41,9 @@ with DAG("senses", schedule=None, catchup=False):
 with DAG("collects", schedule=bitscale_run_asset("grid_001"), catchup=False):
 
     @task
-    def collect(**context: Any) -> dict[str, dict[str, Any]]:
-        """The outputs of the runs that were delivered, by run id."""
+    def collect(**context: Any) -> dict[str, str]:
+        """The outputs of the runs that were delivered, by run id; as text, which every database takes."""
         deliveries = deliveries_from(cast("Context", context))
-        return {each.run_id: dict(each.run.outputs or {}) for each in deliveries}
+        return {each.run_id: json.dumps(each.run.outputs) for each in deliveries}
 
     collect()
