@@ -52,15 +52,6 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str | None:
-    """For `LocalAirflow(database_url=...)`: the test runs on SQLite and, where present, on PostgreSQL."""
-    if request.param == "sqlite":
-        return None
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
-
-
 @pytest.fixture
 def celery(postgres: Postgres) -> Iterator[dict[str, str]]:
     """`start_airflow(..., **celery)`: tasks run under the Celery workers named in `components`.

@@ -84,12 +84,10 @@ def dags_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_a_killed_worker_a_restart_and_a_clear(
-    start_airflow: StartAirflow, dags_folder: Path, database_url: str | None
-) -> None:
+def test_a_run_a_killed_worker_a_restart_and_a_clear(start_airflow: StartAirflow, dags_folder: Path) -> None:
     (dags_folder / "harness.py").write_text(DAG)
     environment = {"AIRFLOW_CONN_FS_DEFAULT": "fs://"}
-    airflow = start_airflow(dags_folder, database_url=database_url, env=environment)
+    airflow = start_airflow(dags_folder, env=environment)
     airflow.wait_for_dags({"harness"})
     run_id = airflow.trigger("harness", {"numbers": [20, 22]})
 

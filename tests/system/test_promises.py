@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import polls
 from tests.support.local_airflow import LocalAirflow
@@ -20,9 +19,11 @@ DAGS = Path(__file__).parent / "dags"
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
-@pytest.fixture(scope="module", params=API_CONTRACTS)
-def bitscale(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    with Emulator(contract=request.param, run_seconds=(1.0, 2.0)) as emulator:
+# Under one contract: that both keep these promises is shown without an Airflow, and in one by the demo and
+# by the kill sweep.
+@pytest.fixture(scope="module")
+def bitscale() -> Iterator[Emulator]:
+    with Emulator(run_seconds=(1.0, 2.0)) as emulator:
         yield emulator
 
 
@@ -106,8 +107,6 @@ def test_a_retry_with_changed_inputs_submits_anew(airflow: LocalAirflow, bitscal
     assert names == ["Edsger 1", "Edsger 2"]
 
 
-# Under one contract only: that both bear each of these answers is shown without an Airflow, and faster.
-@pytest.mark.parametrize("bitscale", [V1_1_0], indirect=True, scope="module")
 def test_a_minute_of_useless_polls_neither_fails_the_task_nor_makes_it_spin(
     airflow: LocalAirflow, bitscale: Emulator
 ) -> None:
@@ -155,8 +154,7 @@ def test_every_example_runs(airflow: LocalAirflow, bitscale: Emulator) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
     assert all(row["Enriched Email"] for row in rows)
-    # What a run costs is told by the documented contract only.
-    assert all(bool(row["Credits"]) == (bitscale.contract == V1_1_0) for row in rows)
+    assert all(row["Credits"] for row in rows)
     assert rows[-1]["Full Name"] == "{{ ds }} Smith"
     link = airflow.call(
         "GET", f"/dags/bitscale_one_row/dagRuns/{runs['bitscale_one_row']}/taskInstances/enrich/links"

@@ -6,47 +6,40 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from airflow_provider_bitscale.emulator import Emulator
 from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
 from tests.support.processes import wait_until
 from tests.system.conftest import StartAirflow
 
 DAGS = Path(__file__).parent / "dags"
 
 
-# Both contracts, both databases; not each with each, nor many runs twice: that shows nothing more.
-@pytest.mark.parametrize(
-    ("contract", "database_url", "rows"),
-    [("v1.1.0", "postgresql", 100), ("workspace-key", "sqlite", 15)],
-    indirect=["database_url"],
-)
-def test_deferred_runs_survive_a_killed_triggerer(
-    start_airflow: StartAirflow, database_url: str | None, contract: str, rows: int
+def test_a_hundred_deferred_runs_survive_a_killed_triggerer(
+    start_airflow: StartAirflow, postgres: Postgres
 ) -> None:
-    with Emulator(contract=contract) as bitscale:
+    with Emulator() as bitscale:
         bitscale.control.add_fault("run_never_ends")
         airflow = start_airflow(
             DAGS,
-            database_url=database_url,
-            env={"AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(), "MANY_ROWS": str(rows)},
+            database_url=postgres.new_database(),
+            env={"AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json()},
         )
         airflow.wait_for_dags({"many_rows", "never_ends"})
         many = airflow.trigger("many_rows")
         never = airflow.trigger("never_ends", {"name": "Sisyphus"})
-        wait_until(lambda: len(_deferred(airflow, many)) == rows, "all tasks deferred", timeout=200)
+        wait_until(lambda: len(_deferred(airflow, many)) == 100, "all tasks deferred", timeout=200)
 
         airflow.restart("triggerer", kill=True)
 
         polls = _polls(bitscale)
-        wait_until(lambda: _polls(bitscale) >= polls + rows, "polls by the new triggerer", timeout=60)
-        assert len(_deferred(airflow, many)) == rows
+        wait_until(lambda: _polls(bitscale) >= polls + 100, "polls by the new triggerer", timeout=60)
+        assert len(_deferred(airflow, many)) == 100
         for run in bitscale.control.state()["runs"]:
             if "Sisyphus" not in run["inputs"].values():
                 bitscale.control.finish_run(run["run_id"])
         assert airflow.wait_for_run("many_rows", many, timeout=200) == "success"
-        assert bitscale.control.state()["runs_paid"] == rows + 1
+        assert bitscale.control.state()["runs_paid"] == 101
 
         assert airflow.wait_for_run("never_ends", never, timeout=120) == "failed"
         log = airflow.task_log("never_ends", never, "enrich")
