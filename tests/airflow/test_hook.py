@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 from airflow_provider_bitscale import api, exceptions
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from tests.airflow.conftest import posted_bodies
@@ -142,15 +143,14 @@ def test_an_error_is_caught_by_every_name_it_has(
 
 
 def test_every_error_of_the_api_has_an_airflow_twin() -> None:
-    for name in api.__all__:
-        if name.endswith("Error") and name != "BitScaleError":
-            twin = getattr(exceptions, name)
-            assert issubclass(twin, getattr(api, name))
-            assert issubclass(twin, AirflowException)
-            error = exceptions.as_airflow(getattr(api, name)("text", status=1, code="C", retry_after=2.0))
-            assert type(error) is twin
-            assert (str(error), error.retry_after) == ("1 C: text", 2.0)
-            assert exceptions.as_airflow(error) is error
+    for name, kind in errors.KINDS.items():
+        twin = getattr(exceptions, name)
+        assert issubclass(twin, kind)
+        assert issubclass(twin, AirflowException)
+        error = exceptions.as_airflow(kind("text", status=1, code="C", retry_after=2.0))
+        assert type(error) is twin
+        assert (str(error), error.retry_after) == ("1 C: text", 2.0)
+        assert exceptions.as_airflow(error) is error
 
 
 @BOTH
