@@ -69,7 +69,7 @@ def test_a_worker_that_dies_amid_its_chunks_costs_no_row_a_second_run(
         unknown = {row["name"] for row in rows if row[STATUS] == UNKNOWN}
         assert {row["name"] for row in rows if row[STATUS] == SUCCEEDED} == CHUNK_OF.keys() - unknown
         assert paid.keys() | unknown == CHUNK_OF.keys()
-        assert sum(manifest["counts"][UNKNOWN] for manifest in manifests) == len(unknown) <= 30
+        assert sum(manifest["counts"][UNKNOWN] for manifest in manifests) == len(unknown) <= 60
         assert {CHUNK_OF[name] for name in unknown} <= doomed
 
         refused, requests = bitscale.control.state()["rate_limited"], len(bitscale.control.requests())

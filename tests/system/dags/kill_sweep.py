@@ -100,7 +100,7 @@ with DAG("kill_sweep_delivered", schedule=None, catchup=False, max_active_tasks=
         grid_id="grid_001",
         webhook_url="https://airflow.example.com/bitscale/webhooks/bitscale_default",
         deferrable=True,
-        timeout=40,
+        timeout=30,
         retries=2,
         retry_delay=timedelta(seconds=1),
     ).expand(inputs=[{"Full Name": "delivered", "Company": point} for point in IN_DOUBT])
