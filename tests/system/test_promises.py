@@ -1,4 +1,4 @@
-"""Promises that take a real Airflow to show: retries, Clear, an outage of half a minute, secrecy, the examples."""
+"""Promises that take a real Airflow to show: retries, Clear, a short outage, secrecy, the examples."""
 
 from __future__ import annotations
 
