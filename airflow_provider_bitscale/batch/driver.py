@@ -119,7 +119,7 @@ class Driver:
             happened=self._happened,
         )
         # How often a row was submitted without anybody knowing what became of it.
-        self._in_doubt: dict[int, int] = {}
+        self._doubtful_submissions: dict[int, int] = {}
         self._trouble = Trouble()
         self._trouble_seen_at = 0.0
         self._error: BaseException | None = None
@@ -227,12 +227,12 @@ class Driver:
         self._plan.accepted(row, time.monotonic())
 
     async def _not_submitted(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
-        submissions = self._in_doubt.get(row, 0) + 1
+        submissions = self._doubtful_submissions.get(row, 0) + 1
         may_pay_twice = self._request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
         then = after_failed_submission(error, may_pay_twice and not self._plan.stopped)
         if then is Then.SUBMIT_AGAIN:
             log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
-            self._in_doubt[row] = submissions
+            self._doubtful_submissions[row] = submissions
             self._shelf.tally.submitted += 1
             self._shelf.tally.untold += 1
             self._shelf.doubt(row)

@@ -258,16 +258,13 @@ class BitScaleHook(Connected, BaseHook):
         """
         return watch(self.run_poller(grid_id, decision.run_id), decision, first)
 
-    async def awatch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
-        """Async twin of :meth:`watch_run`."""
+    async def awatch_run(
+        self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait = NO_WAIT
+    ) -> Outcome:
+        """Async twin of :meth:`watch_run`, which a hint may hasten."""
+        hint = decision.hint if isinstance(decision, HintedRunDecision) else None
         return await self._awatch_rereading(
-            lambda client: client.run_poller(grid_id, decision.run_id), decision
-        )
-
-    async def awatch_hinted_run(self, grid_id: str, decision: HintedRunDecision, first: Wait) -> Outcome:
-        """Poll a run until the decision is an outcome: after the first wait, or as soon as the hint comes."""
-        return await self._awatch_rereading(
-            lambda client: client.run_poller(grid_id, decision.often.run_id), decision, first, decision.hint
+            lambda client: client.run_poller(grid_id, decision.run_id), decision, first, hint
         )
 
     async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:

@@ -214,7 +214,7 @@ class RunGridOperator(BaseOperator):
             ledger = ledger_of(context)
             record = ledger.read()
             if record is not None and record.phase == INTENT:
-                return self._take_delivered(context, ledger, record)
+                return self._take_delivered(context, ledger.delivered(record))
             if record is not None:
                 return self._collect(context, record, outcome)
             if outcome.kind == COMPLETED and outcome.data is not None:
@@ -335,13 +335,12 @@ class RunGridOperator(BaseOperator):
         self.log.warning("%s. Waiting for its delivery, which would tell", error)
         if defers(self.deferrable) and time.time() < record.deadline:
             self._defer(context, record)
-        while ledger.delivered(record) is None and time.time() < record.deadline:
+        while (delivered := ledger.delivered(record)) is None and time.time() < record.deadline:
             time.sleep(_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY)
-        return self._take_delivered(context, ledger, record)
+        return self._take_delivered(context, delivered)
 
-    def _take_delivered(self, context: Context, ledger: Ledger, record: Record) -> dict[str, Any]:
-        """Go on with the run that a delivery has told."""
-        delivered = ledger.delivered(record)
+    def _take_delivered(self, context: Context, delivered: Record | None) -> dict[str, Any]:
+        """Go on with the run that a delivery has told, if one came."""
         if delivered is None:
             raise errors.AmbiguousSubmitError(
                 "no delivery came that would tell whether a run was started: it may have been paid for, or "

@@ -145,6 +145,11 @@ class HintedRunDecision:
     often: RunDecision
     hint: asyncio.Event
 
+    @property
+    def run_id(self) -> str:
+        """Of the run."""
+        return self.often.run_id
+
     def after(self, seen: Run | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
         """Decide what follows a look at the run."""
         return (self.often if self.hint.is_set() else self.seldom).after(seen, now, jitter)
@@ -209,7 +214,7 @@ async def watch_async(
     while isinstance(step, Wait):
         if hint is None:
             await asyncio.sleep(step.seconds)
-        elif await _hinted(hint, step.seconds):
+        elif await happens(hint, step.seconds):
             hint = None
         try:
             seen: T | BitScaleError = await look()
@@ -219,14 +224,18 @@ async def watch_async(
     return step
 
 
-async def _hinted(hint: asyncio.Event, seconds: float) -> bool:
-    """Wait for the hint, for so many seconds at most; whether it has come."""
-    waiting = asyncio.ensure_future(hint.wait())
+async def happens(event: asyncio.Event, seconds: float, unless: asyncio.Future[Any] | None = None) -> bool:
+    """Wait for an event, for so many seconds at most; whether it has happened.
+
+    :param unless: what else ends the waiting.
+    """
+    happening = asyncio.ensure_future(event.wait())
+    awaited = [happening] if unless is None else [happening, unless]
     try:
-        await asyncio.wait([waiting], timeout=seconds)
+        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        waiting.cancel()
-    return hint.is_set()
+        happening.cancel()
+    return event.is_set()
 
 
 class _Progress(Generic[T]):

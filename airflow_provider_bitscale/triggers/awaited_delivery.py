@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from airflow.sdk.bases.xcom import BaseXCom
 
+from airflow_provider_bitscale.runs.polling import happens
+
 # A look into Airflow, not a request to BitScale; less often where many listen in one triggerer.
 LISTEN_SECONDS = 1.0
 _LISTENERS_A_SECOND = 100
@@ -52,12 +54,7 @@ class AwaitedDelivery:
         :param deadline: in Unix seconds.
         :param unless: what else ends the waiting.
         """
-        arriving = asyncio.ensure_future(self.arrived.wait())
-        awaited = [arriving] if unless is None else [arriving, unless]
-        await asyncio.wait(
-            awaited, timeout=max(0.0, deadline - time.time()), return_when=asyncio.FIRST_COMPLETED
-        )
-        arriving.cancel()
+        await happens(self.arrived, max(0.0, deadline - time.time()), unless)
         return self.payload
 
     async def _listen(self) -> None:

@@ -110,7 +110,7 @@ class RunCompletedTrigger(BaseTrigger):
         hint = asyncio.Event() if self.trust_webhook else awaited.arrived
         first = Wait(max(0.0, min(seldom.poll_interval, self.deadline - time.time())))
         watching = asyncio.ensure_future(
-            hook.awatch_hinted_run(self.grid_id, HintedRunDecision(seldom, often, hint), first)
+            hook.awatch_run(self.grid_id, HintedRunDecision(seldom, often, hint), first)
         )
         try:
             if self.trust_webhook:
