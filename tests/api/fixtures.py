@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_bitscale.api import pacing
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import Caller, Opener, config_for, opener
@@ -15,7 +16,7 @@ __all__ = ["client", "contract", "each_contract", "emulator", "emulators", "open
 
 @pytest.fixture(scope="session")
 def emulators() -> Iterator[dict[str, Emulator]]:
-    """An emulator of each contract. A test that is answered 429 starts its own: the pace is remembered."""
+    """An emulator of each contract."""
     fast = (0.05, 0.1)
     with (
         Emulator(run_seconds=fast) as documented,
@@ -41,6 +42,8 @@ def each_contract(request: pytest.FixtureRequest) -> str:
 def emulator(emulators: dict[str, Emulator], contract: str) -> Emulator:
     """A fast emulator of the contract, in its start state."""
     emulators[contract].control.reset()
+    # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
+    pacing._pacers.clear()
     return emulators[contract]
 
 

@@ -13,7 +13,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import exceptions
-from airflow_provider_bitscale.api import pacing
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.api_workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -24,8 +23,6 @@ from tests.scenarios.hooks import connect
 
 @pytest.fixture(autouse=True)
 def _connected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
-    pacing._pacers.clear()
     connect(monkeypatch, emulator)
 
 
