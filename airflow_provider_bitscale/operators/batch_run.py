@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import AirflowException
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.driver import BatchRequest, Driver
+from airflow_provider_bitscale.batch.driver import Driver
 from airflow_provider_bitscale.batch.journal import (
     Head,
     Journal,
@@ -36,6 +36,7 @@ from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
+from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.statuses import STATUSES
 from airflow_provider_bitscale.batch.tally import Tally
@@ -186,11 +187,7 @@ class BatchRun:
         async def drive() -> None:
             async with operator.hook.batch_connection(connections) as connection:
                 driver = Driver(
-                    request,
-                    connection,
-                    plan,
-                    shelf,
-                    Recorder(journal),
+                    RunningBatch(request, connection, plan, shelf, Recorder(journal)),
                     connections=connections,
                     report=Reporter(self._store, tally),
                 )

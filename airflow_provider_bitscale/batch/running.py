@@ -1,0 +1,148 @@
+"""What the parts of a running batch share: its state, and the ways in which it and its rows end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.batch.feeder import Feeder
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.shelf import Shelf
+from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.models import RunRecipe
+
+
+class Connection(Protocol):
+    """The client of the batch, made anew when the key has been rotated."""
+
+    @property
+    def client(self) -> AsyncClient:
+        """The client to use now."""
+
+    async def renew(self, refused: AsyncClient, left_at: float) -> bool:
+        """Make the client anew, if the connection has another key by now; whether it has."""
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What is asked for each row.
+
+    :param output_columns: ids; None for all.
+    :param timeout: seconds from its submission until a run is given up.
+    :param deadline: Unix seconds at which the batch is given up; infinite for never.
+    :param max_failed: rows that may fail.
+    :param found: the outputs of a completed run, by output name.
+    """
+
+    grid_id: str
+    mode: str
+    output_columns: list[str] | None
+    recipe: RunRecipe | None
+    timeout: float
+    deadline: float
+    max_failed: int
+    resubmit_ambiguous: bool
+    found: Callable[[Run], dict[str, Any]]
+
+
+class RunningBatch:
+    """One try of a batch, while it runs."""
+
+    def __init__(
+        self,
+        request: BatchRequest,
+        connection: Connection,
+        plan: Planner,
+        shelf: Shelf,
+        recorder: Recorder,
+    ) -> None:
+        self.request = request
+        self.connection = connection
+        self.plan = plan
+        self.shelf = shelf
+        self.recorder = recorder
+        self.under_way: set[asyncio.Task[None]] = set()
+        self.happened = asyncio.Event()
+        self.feeder = Feeder(
+            plan,
+            shelf,
+            recorder,
+            finished=lambda number: self.start(self._put_away(number)),
+            happened=self.happened,
+        )
+        self.error: BaseException | None = None
+        self.aborted = False
+
+    def submitted_at(self, row: int) -> float:
+        """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
+        return time.time() - self.plan.age(row, time.monotonic())
+
+    def settled(self, run: Run, run_id: str | None) -> Settled:
+        """What a run that has ended makes of its row."""
+        credits = run.credits.consumed if run.credits else None
+        if run.status is RunStatus.COMPLETED:
+            return Settled(SUCCEEDED, run_id, credits, outputs=self.request.found(run))
+        return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
+
+    def end(self, row: int, run: Run, settled: Settled) -> None:
+        """The row's run has ended."""
+        credits = None if settled.is_untold else settled.credits or 0
+        took = None
+        if run.completed_at is not None:
+            # BitScale's times have whole seconds only.
+            took = run.completed_at.timestamp() + 1.0 - self.submitted_at(row)
+        self.plan.ended(row, time.monotonic(), credits, took)
+        self.settle(row, settled)
+
+    def settle(self, row: int, settled: Settled) -> None:
+        """What has become of a row is known, and its segment is put away with its last one."""
+        finished = self.shelf.settle(row, settled)
+        if finished is not None:
+            self.start(self._put_away(finished))
+
+    def stop(self, reason: str) -> None:
+        """Submit no more; what is in flight is collected."""
+        self.shelf.tally.stop(reason)
+        self.feeder.stop()
+
+    def give_up_submitting(self, error: BaseException) -> None:
+        """Something is wrong: submit no more, collect what is in flight, then raise."""
+        self.error = self.error or error
+        self.feeder.stop()
+
+    def abort(self, error: BaseException) -> None:
+        """Nothing can be asked any more."""
+        self.give_up_submitting(error)
+        self.aborted = True
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let this go on beside everything else."""
+        task = asyncio.create_task(work)
+        self.under_way.add(task)
+        task.add_done_callback(self.ended)
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """Something that went on beside everything else has ended."""
+        self.under_way.discard(task)
+        self.happened.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.abort(error)
+
+    async def something(self, seconds: float) -> None:
+        """Wait until something has happened, for so many seconds at most."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.happened.wait(), seconds)
+        self.happened.clear()
+
+    async def _put_away(self, number: int) -> None:
+        await self.shelf.put_away(number)
+        self.recorder.changed()

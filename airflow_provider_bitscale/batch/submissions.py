@@ -1,0 +1,106 @@
+"""Submits rows, and does what follows from the answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, BitScaleError
+from airflow_provider_bitscale.batch.decisions import Then, Trouble, after_failed_submission, stopped_by
+from airflow_provider_bitscale.batch.running import RunningBatch
+from airflow_provider_bitscale.batch.statuses import FAILED, UNKNOWN, Settled
+from airflow_provider_bitscale.runs.result import unended_run_id
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+
+# A row whose submission is in doubt is submitted so often, where the user prefers that.
+MAX_SUBMISSIONS = 3
+
+log = logging.getLogger(__name__)
+
+
+class Submissions:
+    """All submissions of one batch."""
+
+    def __init__(self, batch: RunningBatch) -> None:
+        self._batch = batch
+        # How often a row was submitted without anybody knowing what became of it.
+        self._doubtful: dict[int, int] = {}
+        self._trouble = Trouble()
+        self._trouble_seen_at = 0.0
+
+    async def submit(self, row: int, client: AsyncClient) -> None:
+        """Submit a row, with a slot that has been taken."""
+        batch = self._batch
+        request = batch.request
+        try:
+            run = await client.send_now(
+                lambda contract: contract.run_grid(
+                    request.grid_id,
+                    batch.shelf.inputs(row),
+                    mode=request.mode,
+                    output_columns=request.output_columns,
+                    recipe=request.recipe,
+                    timeout=request.timeout if request.mode == "sync" else None,
+                )
+            )
+            run_id = run.run_id if request.mode == "async" else unended_run_id(run, request.grid_id)
+            if run_id is None and not run.status.is_terminal:
+                raise AmbiguousSubmitError("the answer names no run")
+        except BitScaleError as error:
+            await self._failed(row, error, client)
+            return
+        batch.shelf.tally.submitted += 1
+        self._trouble = Trouble()
+        if run_id is None:
+            settled = batch.settled(run, run.run_id)
+            batch.recorder.answered(*batch.shelf.place(row), settled)
+            batch.end(row, run, settled)
+            return
+        batch.shelf.accepted(row, run_id)
+        batch.recorder.changed()
+        batch.plan.accepted(row, time.monotonic())
+
+    async def _failed(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
+        batch = self._batch
+        plan, tally = batch.plan, batch.shelf.tally
+        submissions = self._doubtful.get(row, 0) + 1
+        may_pay_twice = batch.request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
+        then = after_failed_submission(error, may_pay_twice and not plan.stopped)
+        if then is Then.SUBMIT_AGAIN:
+            log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
+            self._doubtful[row] = submissions
+            tally.submitted += 1
+            tally.untold += 1
+            batch.shelf.doubt(row)
+            plan.submit_again(row)
+        elif then is Then.PARK:
+            tally.submitted += 1
+            plan.given_up(row)
+            batch.settle(row, Settled(UNKNOWN, error=str(error)))
+        elif then is Then.FAIL:
+            settled = Settled(FAILED, error=str(error))
+            batch.recorder.answered(*batch.shelf.place(row), settled)
+            plan.refused(row)
+            batch.settle(row, settled)
+        else:
+            await self._not_processed(row, error, client, then)
+
+    async def _not_processed(self, row: int, error: BitScaleError, client: AsyncClient, then: Then) -> None:
+        batch = self._batch
+        now = time.monotonic()
+        # Requests that were under way together meet the same trouble, which counts once.
+        if error.left_at >= self._trouble_seen_at:
+            self._trouble, self._trouble_seen_at = self._trouble.after_failure(now), now
+        batch.plan.put_back(row, now + max(self._trouble.pause, error.retry_after or 0.0))
+        if then is Then.STOP:
+            batch.shelf.tally.refusal = error
+            batch.stop(stopped_by(error))
+        elif then is Then.ABORT or self._trouble.lasts(now):
+            batch.give_up_submitting(error)
+        elif then is Then.RENEW and not await batch.connection.renew(client, error.left_at):
+            batch.abort(error)
+        elif batch.plan.stopped:
+            batch.feeder.stop()
