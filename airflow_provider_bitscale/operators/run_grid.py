@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.submitted_run import SubmittedRun
 from airflow_provider_bitscale.operators.task_state import (
     addressee_of,
     generation_of,
@@ -30,24 +29,20 @@ from airflow_provider_bitscale.runs.ledger import (
     Ambiguous,
     Attach,
     Intent,
-    Ledger,
     Record,
     next_step,
 )
 from airflow_provider_bitscale.runs.options import option_problems, seconds
-from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, Outcome, RunDecision, look_once
+from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, Outcome
 from airflow_provider_bitscale.runs.request import RunRequest
-from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
-from airflow_provider_bitscale.webhooks.addressee import leads_to_receiver, new_key, with_token
+from airflow_provider_bitscale.runs.result import completed_run, run_result
+from airflow_provider_bitscale.webhooks.addressee import new_key
+from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-
-# Of the XCom that a sensor takes.
-DELIVERY_KEY = "delivery"
-_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY = 1.0
 
 
 class RunGridOperator(BaseOperator):
@@ -142,7 +137,7 @@ class RunGridOperator(BaseOperator):
         self.key_outputs_by = key_outputs_by
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
-        self._run_in_flight: str | None = None
+        self._run: SubmittedRun | None = None
         _refuse(
             self._request.problems(rendered=False)
             + option_problems(
@@ -186,23 +181,19 @@ class RunGridOperator(BaseOperator):
                 resubmit_ambiguous=self.on_ambiguous_submit == "resubmit",
             )
             if isinstance(step, Ambiguous):
-                return self._await_delivery(
-                    context,
-                    errors.AmbiguousSubmitError(
-                        "an earlier try was lost between its request and the answer: a run may have been "
-                        f"started and paid for, or not. {WAY_OUT}"
-                    ),
+                doubt = errors.AmbiguousSubmitError(
+                    "an earlier try was lost between its request and the answer: a run may have been started "
+                    f"and paid for, or not. {WAY_OUT}"
                 )
+                return self._submitted(context, step.record).await_delivery(doubt)
             if isinstance(step, Attach):
                 return self._attach(context, step.record)
-            if step.instead_of is not None:
+            if (earlier := step.instead_of) is not None:
                 self.log.warning(
                     "An earlier try %s; submitting anew, since %s",
-                    f"paid for run {step.instead_of.run_id}"
-                    if step.instead_of.run_id
-                    else "may have paid for a run",
+                    f"paid for run {earlier.run_id}" if earlier.run_id else "may have paid for a run",
                     "the inputs, the grid or the workspace have changed"
-                    if step.instead_of.fingerprint != fingerprint
+                    if earlier.fingerprint != fingerprint
                     else "on_ambiguous_submit is 'resubmit'",
                 )
             return self._submit(context, fingerprint)
@@ -211,16 +202,20 @@ class RunGridOperator(BaseOperator):
         """The trigger has an outcome: collect it."""
         with airflow_errors():
             outcome = Outcome.from_event(event)
-            ledger = ledger_of(context)
-            record = ledger.read()
-            if record is not None and record.phase == INTENT:
-                return self._take_delivered(context, ledger.delivered(record))
+            record = ledger_of(context).read()
             if record is not None:
-                return self._collect(context, record, outcome)
+                submitted = self._submitted(context, record)
+                return submitted.take_delivered() if record.phase == INTENT else submitted.collect(outcome)
             if outcome.kind == COMPLETED and outcome.data is not None:
                 self.log.warning("The record of the run is gone; its outputs are keyed by column id")
                 run = completed_run(outcome, self.grid_id, outcome.data["run_id"])
-                return self._result(run, None)
+                return run_result(
+                    run,
+                    grid_id=self.grid_id,
+                    run_id=run.run_id,
+                    column_names={},
+                    miss_values=self.miss_values,
+                )
             # Without a record, a retry would submit and pay again.
             raise errors.AmbiguousSubmitError(
                 f"the record of the run is gone from the task's state store; it was last seen {outcome.kind}"
@@ -228,14 +223,14 @@ class RunGridOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Say what goes on: BitScale has no way to cancel a run."""
-        if self._run_in_flight:
+        if self._run is not None and self._run.in_flight:
             self.log.warning(
                 "Killed. BitScale cannot cancel a run: %s goes on and is paid for. A retry goes on with it.",
-                self._run_in_flight,
+                self._run.in_flight,
             )
 
     def _submit(self, context: Context, fingerprint: str) -> dict[str, Any]:
-        """Check everything, write down the intent, POST, write down the id, wait."""
+        """Check everything, write down the intent, POST, go on with what was answered."""
         client = self.hook.client
         form = GridForm.ask(client, self.grid_id, self.output_columns, validate=self.validate_inputs)
         inputs = form.inputs_of(self.inputs)
@@ -244,32 +239,35 @@ class RunGridOperator(BaseOperator):
                 "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
             )
         self._check_credits()
-        ledger = ledger_of(context)
+        webhook_url, delivery_key = self.webhook_url, None
+        if receiver := ReceiverUrl.of(webhook_url, self.hook):
+            delivery_key = new_key()
+            webhook_url = receiver.addressed_to(addressee_of(context, delivery_key))
         record = Record(
             phase=INTENT,
             generation=generation_of(context),
             fingerprint=fingerprint,
             grid_id=self.grid_id,
             deadline=time.time() + self.timeout,
-            delivery_key=self._delivery_key(),
+            delivery_key=delivery_key,
             column_names=unique_names(form.grid) if self.key_outputs_by == "name" else {},
             input_columns=input_columns(form.grid),
         )
-        intent = Intent(ledger, record)
+        intent = Intent(ledger_of(context), record)
         try:
             run = client.run_grid(
                 self.grid_id,
                 inputs,
                 mode=self.mode,
                 output_columns=form.output_columns,
-                webhook_url=self._webhook_url_for(context, record),
+                webhook_url=webhook_url,
                 timeout=self.timeout if self.mode == "sync" else None,
                 recipe=form.recipe,
                 journal=intent,
             )
         except errors.AmbiguousSubmitError as error:
             if record.delivery_key is not None and self.on_ambiguous_submit != "resubmit":
-                return self._await_delivery(context, error)
+                return self._submitted(context, record).await_delivery(error)
             if self.on_ambiguous_submit == "resubmit":
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None
             error.message += f". {WAY_OUT}"
@@ -277,145 +275,26 @@ class RunGridOperator(BaseOperator):
         except errors.BitScaleError:
             intent.not_processed()
             raise
-        if run.run_id is None:
-            return self._collect_sync(ledger, record, run)
-        self.log.info("BitScale accepted run %s of grid %s", run.run_id, self.grid_id)
-        try:
-            record = ledger.submitted(record, run.run_id)
-        except Exception as problem:
-            raise errors.AmbiguousSubmitError(
-                f"BitScale accepted run {run.run_id} of grid {self.grid_id}, but its id could not be written "
-                f"to the task's state store ({problem}). A RunCompletedSensor can collect it."
-            ) from problem
-        return self._wait(context, record, run)
+        return self._submitted(context, record).take_answer(run)
 
     def _attach(self, context: Context, record: Record) -> dict[str, Any]:
         """Go on with a run that has been paid for."""
-        run_id = record.run_id
-        if run_id is None:
+        if record.run_id is None:
             self.log.info("An earlier try has the result of its synchronous run; returning that")
             return record.result or {}
-        self.log.info("Going on with run %s, which an earlier try submitted", run_id)
+        self.log.info("Going on with run %s, which an earlier try submitted", record.run_id)
         ledger = ledger_of(context)
         if record.deadline <= time.time():
             record = replace(record, deadline=time.time() + self.timeout)
             ledger.write(record)
-        seen = look_once(self.hook.run_poller(record.grid_id, run_id))
-        step = self._decision(record).after(seen, time.time(), 0.0)
+        submitted = self._submitted(context, record)
+        seen = submitted.look()
+        step = submitted.after(seen)
         if isinstance(step, Outcome) and step.kind == FAILED:
-            self.log.info("BitScale reports run %s as failed; submitting anew", run_id)
+            self.log.info("BitScale reports run %s as failed; submitting anew", record.run_id)
             ledger.forget()
             return self._submit(context, record.fingerprint)
-        return self._wait(context, record, seen)
-
-    def _wait(self, context: Context, record: Record, seen: Run | errors.BitScaleError) -> dict[str, Any]:
-        """Wait for a run, here or in the triggerer, unless what was seen of it is enough."""
-        self._run_in_flight = record.run_id
-        if not self.wait_for_completion:
-            status = seen.status.value if isinstance(seen, Run) else "unknown"
-            context["ti"].xcom_push(DELIVERY_KEY, self._delivery(context, record) or {})
-            return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
-        decision = self._decision(record)
-        step = decision.after(seen, time.time(), 0.0)
-        if isinstance(step, Outcome):
-            return self._collect(context, record, step)
-        if defers(self.deferrable):
-            self._defer(context, record)
-        return self._collect(context, record, self.hook.watch_run(record.grid_id, decision, step))
-
-    def _await_delivery(self, context: Context, error: errors.AmbiguousSubmitError) -> dict[str, Any]:
-        """Wait for the delivery that tells the run of a submission in doubt.
-
-        :raises AmbiguousSubmitError: none is expected, or none came in time.
-        """
-        ledger = ledger_of(context)
-        record = ledger.read()
-        if record is None or record.delivery_key is None:
-            raise error
-        self.log.warning("%s. Waiting for its delivery, which would tell", error)
-        if defers(self.deferrable) and time.time() < record.deadline:
-            self._defer(context, record)
-        while (delivered := ledger.delivered(record)) is None and time.time() < record.deadline:
-            time.sleep(_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY)
-        return self._take_delivered(context, delivered)
-
-    def _take_delivered(self, context: Context, delivered: Record | None) -> dict[str, Any]:
-        """Go on with the run that a delivery has told, if one came."""
-        if delivered is None:
-            raise errors.AmbiguousSubmitError(
-                "no delivery came that would tell whether a run was started: it may have been paid for, or "
-                f"not. {WAY_OUT}"
-            )
-        seen = look_once(self.hook.run_poller(delivered.grid_id, str(delivered.run_id)))
-        return self._wait(context, delivered, seen)
-
-    def _delivery_key(self) -> str | None:
-        """A name for the delivery that is expected, if one is."""
-        if self.webhook_url is None or self.hook.webhook_settings is None:
-            return None
-        return new_key() if leads_to_receiver(self.webhook_url, self.bitscale_conn_id) else None
-
-    def _webhook_url_for(self, context: Context, record: Record) -> str | None:
-        settings = self.hook.webhook_settings
-        if self.webhook_url is None or settings is None or record.delivery_key is None:
-            return self.webhook_url
-        return with_token(self.webhook_url, addressee_of(context, record.delivery_key), settings.secret)
-
-    def _delivery(self, context: Context, record: Record) -> dict[str, Any] | None:
-        """Where the run's delivery will be, for a trigger."""
-        return None if record.delivery_key is None else asdict(addressee_of(context, record.delivery_key))
-
-    def _defer(self, context: Context, record: Record) -> None:
-        from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-
-        trigger = RunCompletedTrigger(
-            bitscale_conn_id=self.bitscale_conn_id,
-            grid_id=record.grid_id,
-            run_id=record.run_id,
-            poll_interval=self.poll_interval,
-            deadline=record.deadline,
-            delivery=self._delivery(context, record),
-            trust_webhook=self.trust_webhook,
-        )
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop(record.deadline))
-
-    def _collect(self, context: Context, record: Record, outcome: Outcome) -> dict[str, Any]:
-        """Turn an outcome into the task's result, or its failure."""
-        try:
-            run = completed_run(outcome, record.grid_id, str(record.run_id))
-        except errors.RunFailedError:
-            ledger_of(context).forget()
-            raise
-        except errors.NotFoundError as error:
-            error.message += f". If BitScale has forgotten the run: {WAY_OUT}"
-            raise
-        self._run_in_flight = None
-        return self._result(run, record)
-
-    def _collect_sync(self, ledger: Ledger, record: Record, run: Run) -> dict[str, Any]:
-        """Take the answer of a synchronous run, which cannot be asked for again."""
-        try:
-            run = completed_sync_run(run, self.grid_id)
-        except errors.RunFailedError:
-            ledger.forget()
-            raise
-        result = self._result(run, record)
-        try:
-            ledger.submitted(record, None, result)
-        except Exception:
-            # The result is here and paid for; that a retry could not have it is no reason to lose it.
-            self.log.exception("The result could not be written to the task's state store")
-        return result
-
-    def _result(self, run: Run, record: Record | None) -> dict[str, Any]:
-        return run_result(
-            run,
-            grid_id=self.grid_id if record is None else record.grid_id,
-            run_id=run.run_id if record is None else record.run_id,
-            column_names={} if record is None else record.column_names,
-            input_columns=[] if record is None else record.input_columns,
-            miss_values=self.miss_values,
-        )
+        return submitted.wait(seen)
 
     def _check_credits(self) -> None:
         if self.min_credits is None:
@@ -428,8 +307,10 @@ class RunGridOperator(BaseOperator):
                 f"{remaining:,} credits are left, min_credits is {self.min_credits:,}; nothing was submitted"
             )
 
-    def _decision(self, record: Record) -> RunDecision:
-        return RunDecision(record.deadline, self.poll_interval, str(record.run_id))
+    def _submitted(self, context: Context, record: Record) -> SubmittedRun:
+        # Kept for on_kill.
+        self._run = SubmittedRun(self, context, record)
+        return self._run
 
     @property
     def _request(self) -> RunRequest:

@@ -160,6 +160,8 @@ class Attach:
 class Ambiguous:
     """An earlier try was lost between its POST and the answer; nobody can tell whether a run was started."""
 
+    record: Record
+
 
 def next_step(
     record: Record | None, *, fingerprint: str, generation: int, resubmit_ambiguous: bool
@@ -176,7 +178,7 @@ def next_step(
     if record.fingerprint != fingerprint:
         return Submit(instead_of=None if record.phase == COLLECTED else record)
     if record.phase == INTENT:
-        return Submit(instead_of=record) if resubmit_ambiguous else Ambiguous()
+        return Submit(instead_of=record) if resubmit_ambiguous else Ambiguous(record)
     if record.phase == COLLECTED and record.generation != generation:
         return Submit()
     return Attach(record)

@@ -69,7 +69,7 @@ def test_what_a_try_does(
 ) -> None:
     record = RECORDS[found]
     named = {
-        "ambiguous": Ambiguous(),
+        "ambiguous": Ambiguous(record),
         "attach": Attach(record),
         "submit": Submit(),
         "repeat": Submit(instead_of=record),
