@@ -21,9 +21,9 @@ from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port, wait_until
 from tests.system.dags.kill_sweep import IN_DOUBT
+from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_ids
 
 DAGS = Path(__file__).parent / "dags"
-PATH = "/bitscale/webhooks/bitscale_default"
 DAG_IDS = {"forgets", "awaits", "trusts", "senses", "collects", "kill_sweep_delivered"}
 
 
@@ -57,22 +57,6 @@ def airflow(
 @pytest.fixture(autouse=True)
 def _fresh(bitscale: Emulator) -> None:
     bitscale.control.reset()
-
-
-def deliver(airflow: LocalAirflow, run: dict[str, Any] | bytes, path: str = PATH, **headers: str) -> int:
-    """Deliver as BitScale does; the status of the answer."""
-    body = run if isinstance(run, bytes) else json.dumps(run).encode()
-    sent = {
-        "Content-Type": "application/json",
-        "X-BitScale-Run-Id": run["run_id"] if isinstance(run, dict) else "run_1",
-        "X-BitScale-Signature": sign(body, Emulator.webhook_secret),
-        **headers,
-    }
-    return requests.post(airflow.url + path, data=body, headers=sent, timeout=15).status_code
-
-
-def a_run(run_id: str, **fields: Any) -> dict[str, Any]:
-    return {"run_id": run_id, "grid_id": "grid_001", "status": "completed", "outputs": {"c": 1}, **fields}
 
 
 def collected(airflow: LocalAirflow) -> dict[str, Any]:
@@ -137,8 +121,7 @@ def test_many_deliveries_at_once_are_all_collected_each_by_one_event(airflow: Lo
     wait_until(lambda: collected(airflow).keys() >= wanted, "all of them collected", timeout=90)
     found = collected(airflow)
     assert [json.loads(found[run["run_id"]]) for run in runs] == [run["outputs"] for run in runs]
-    events = airflow.call("GET", "/assets/events", params={"limit": 100})["asset_events"]
-    delivered = [json.loads(event["extra"]["bitscale_delivery"])["run_id"] for event in events]
+    delivered = delivered_run_ids(airflow)
     assert len(delivered) == len(set(delivered))
 
 
@@ -212,7 +195,3 @@ def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bi
 
 def polls(bitscale: Emulator) -> int:
     return sum(run["polls"] for run in bitscale.control.state()["runs"])
-
-
-def acknowledged(bitscale: Emulator) -> list[dict[str, Any]]:
-    return [each for each in bitscale.control.state()["deliveries"] if each["acknowledged"]]

@@ -1,0 +1,135 @@
+"""Promises of the receiver when things go wrong for a while: no delivery is lost, none is told twice.
+
+BitScale makes four attempts, here one, two and four seconds apart, and waits ten seconds for each answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from cryptography.fernet import Fernet
+
+from airflow_provider_bitscale.api import Client
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import FULL_NAME
+from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
+from tests.api.clients import config_for
+from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
+from tests.support.processes import wait_until
+from tests.system.conftest import StartAirflow
+from tests.system.deliveries import PATH, a_run, acknowledged, deliver, delivered_run_ids
+
+DAGS = Path(__file__).parent / "dags"
+# Each test has a connection of its own, for what the receiver has read is remembered for a while.
+UNREAD = f"{RECEIVER_PATH}/unread"
+ENV = {
+    "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default,unread",
+    # Two API servers are to read the same connections.
+    "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
+}
+RECORDING_THREADS = 4
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres) -> str:
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="module")
+def airflow(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    home = tmp_path_factory.mktemp("receiver")
+    components = ("api-server", "dag-processor")
+    with LocalAirflow(home, DAGS, env=ENV, database_url=database, components=components) as running:
+        running.wait_for_dags({"collects"})
+        # It would wait for what is locked here.
+        running.stop("dag-processor")
+        for conn_id in ("bitscale_default", "unread"):
+            running.add_connection(
+                conn_id, {"conn_type": "bitscale", "extra": {"webhook_secret": Emulator.webhook_secret}}
+            )
+        yield running
+
+
+@pytest.fixture
+def bitscale(airflow: LocalAirflow) -> Iterator[Emulator]:
+    with Emulator(webhook_target=airflow.url) as emulator:
+        yield emulator
+
+
+@contextmanager
+def session(database: str) -> Iterator[sqlalchemy.Connection]:
+    """A transaction on Airflow's database, which ends with the block."""
+    engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        yield connection
+
+
+def submit(bitscale: Emulator, path: str) -> str:
+    """Have a run delivered to this path of the API server when it ends; its id."""
+    with Client(config_for(bitscale)) as client:
+        url = f"https://airflow.example.com{path}"
+        run = client.run_grid(bitscale.grid_id, {FULL_NAME: "Ada Lovelace"}, webhook_url=url)
+    assert run.run_id
+    return run.run_id
+
+
+def answers(bitscale: Emulator) -> list[int]:
+    """The statuses of the attempts to deliver the one run, so far."""
+    attempts = [attempt for each in bitscale.control.state()["deliveries"] for attempt in each["attempts"]]
+    return [attempt["status"] for attempt in attempts if "status" in attempt]
+
+
+def wait_for_answer(bitscale: Emulator, status: int) -> None:
+    wait_until(lambda: status in answers(bitscale), lambda: f"{status} in {answers(bitscale)}", timeout=60)
+
+
+def wait_for_the_event(airflow: LocalAirflow, bitscale: Emulator, run_id: str) -> None:
+    """Return once an attempt is acknowledged; then the run has been told once."""
+    wait_until(lambda: acknowledged(bitscale), lambda: f"a 2xx after {answers(bitscale)}", timeout=60)
+    assert delivered_run_ids(airflow).count(run_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("slow", "path"),
+    [
+        pytest.param("SELECT id FROM asset FOR UPDATE", PATH, id="to_record"),
+        pytest.param("LOCK TABLE connection IN ACCESS EXCLUSIVE MODE", UNREAD, id="to_tell_the_secret"),
+    ],
+)
+def test_what_a_slow_database_holds_up_is_told_in_time_and_recorded_once_by_a_retry(
+    airflow: LocalAirflow, bitscale: Emulator, database: str, slow: str, path: str
+) -> None:
+    runs = [a_run(f"run_of_a_burst_at{path}/{number}") for number in range(2 * RECORDING_THREADS)]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        with session(database) as locking:
+            locking.execute(sqlalchemy.text(slow))
+            run_id = submit(bitscale, path)
+            assert set(pool.map(lambda run: deliver(airflow, run, path), runs)) == {503}
+            wait_for_answer(bitscale, 503)
+        wait_for_the_event(airflow, bitscale, run_id)
+        # No thread is stuck: those that were held up have recorded theirs by themselves, or do so now.
+        assert set(pool.map(lambda run: deliver(airflow, run, path), runs)) <= {200, 202}
+    told = Counter(delivered_run_ids(airflow))
+    assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_the_same_delivery_to_two_api_servers_at_once_is_one_event(
+    airflow: LocalAirflow, start_airflow: StartAirflow, database: str
+) -> None:
+    other = start_airflow(DAGS, env=ENV, database_url=database, components=("api-server",))
+    runs = [a_run(f"run_at_two_servers_{number}") for number in range(20)]
+    copies = [(server, run) for run in runs for server in (airflow, other) * 2]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda copy: deliver(*copy), copies))
+    assert [sorted(statuses[at : at + 4]) for at in range(0, len(copies), 4)] == [[200] * 3 + [202]] * len(
+        runs
+    )
+    told = Counter(delivered_run_ids(airflow))
+    assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
