@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 # BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
 ANSWER_SECONDS = 8.0
-SETTINGS_SECONDS = 10.0
+# And it tries four times, seconds apart: a secret that changed, or could not be read, is read anew meanwhile.
+SETTINGS_SECONDS = 2.0
 _THREADS = 4
 _STATUS = {
     deliveries.TOO_LARGE: 413,

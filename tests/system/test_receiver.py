@@ -5,11 +5,13 @@ BitScale makes four attempts, here one, two and four seconds apart, and waits te
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -28,9 +30,10 @@ from tests.system.deliveries import PATH, a_run, acknowledged, deliver, delivere
 
 DAGS = Path(__file__).parent / "dags"
 # Each test has a connection of its own, for what the receiver has read is remembered for a while.
-UNREAD = f"{RECEIVER_PATH}/unread"
+OTHERS = ("unread", "unreadable", "rotated", "late")
+UNREAD, UNREADABLE, ROTATED, LATE = (f"{RECEIVER_PATH}/{conn_id}" for conn_id in OTHERS)
 ENV = {
-    "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default,unread",
+    "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": ",".join(("bitscale_default", *OTHERS)),
     # Two API servers are to read the same connections.
     "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
 }
@@ -50,10 +53,8 @@ def airflow(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         running.wait_for_dags({"collects"})
         # It would wait for what is locked here.
         running.stop("dag-processor")
-        for conn_id in ("bitscale_default", "unread"):
-            running.add_connection(
-                conn_id, {"conn_type": "bitscale", "extra": {"webhook_secret": Emulator.webhook_secret}}
-            )
+        for conn_id in ("bitscale_default", "unread", "unreadable"):
+            running.add_connection(conn_id, a_connection())
         yield running
 
 
@@ -61,6 +62,10 @@ def airflow(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def bitscale(airflow: LocalAirflow) -> Iterator[Emulator]:
     with Emulator(webhook_target=airflow.url) as emulator:
         yield emulator
+
+
+def a_connection(webhook_secret: str = Emulator.webhook_secret) -> dict[str, Any]:
+    return {"conn_type": "bitscale", "extra": {"webhook_secret": webhook_secret}}
 
 
 @contextmanager
@@ -120,6 +125,20 @@ def test_what_a_slow_database_holds_up_is_told_in_time_and_recorded_once_by_a_re
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
 
 
+def test_a_database_that_fails_for_a_moment_costs_no_delivery(
+    airflow: LocalAirflow, bitscale: Emulator, database: str
+) -> None:
+    with session(database) as failing:
+        failing.execute(sqlalchemy.text("ALTER TABLE connection RENAME TO unreadable"))
+    try:
+        run_id = submit(bitscale, UNREADABLE)
+        wait_for_answer(bitscale, 401)
+    finally:
+        with session(database) as mended:
+            mended.execute(sqlalchemy.text("ALTER TABLE unreadable RENAME TO connection"))
+    wait_for_the_event(airflow, bitscale, run_id)
+
+
 def test_the_same_delivery_to_two_api_servers_at_once_is_one_event(
     airflow: LocalAirflow, start_airflow: StartAirflow, database: str
 ) -> None:
@@ -133,3 +152,25 @@ def test_the_same_delivery_to_two_api_servers_at_once_is_one_event(
     )
     told = Counter(delivered_run_ids(airflow))
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_a_rotated_secret_is_in_force_without_a_restart_before_bitscale_gives_up(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    airflow.add_connection("rotated", a_connection("old"))
+    assert deliver(airflow, a_run("run_before"), ROTATED, secret="old") == 202
+    assert deliver(airflow, a_run("run_too_early"), ROTATED) == 401
+    rotated = a_connection()
+    change = {**rotated, "connection_id": "rotated", "extra": json.dumps(rotated["extra"])}
+    airflow.call("PATCH", "/connections/rotated", json=change)
+    wait_for_the_event(airflow, bitscale, submit(bitscale, ROTATED))
+    assert deliver(airflow, a_run("run_too_late"), ROTATED, secret="old") == 401
+
+
+def test_a_connection_that_is_made_late_is_served_without_a_restart_before_bitscale_gives_up(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    run_id = submit(bitscale, LATE)
+    wait_for_answer(bitscale, 401)
+    airflow.add_connection("late", a_connection())
+    wait_for_the_event(airflow, bitscale, run_id)
