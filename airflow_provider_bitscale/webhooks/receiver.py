@@ -62,8 +62,11 @@ class Receiver:
     def __init__(self) -> None:
         self._settings: dict[str, tuple[float, WebhookSettings | None]] = {}
         self._reading = asyncio.Lock()
-        # Of our own, so that a burst of deliveries leaves the API server's threads alone.
-        self._threads = ThreadPoolExecutor(_THREADS, "bitscale-webhooks")
+        # Of our own, so that a burst of deliveries leaves the API server's threads alone; and apart, so that
+        # bodies that anybody may have sent do not pile up behind a database that is slow.
+        self._readers = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-reader")
+        self._checkers = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-checker")
+        self._recorders = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-recorder")
 
     def app(self) -> Starlette:
         """The app to mount; without pages that would tell of it."""
@@ -92,13 +95,13 @@ class Receiver:
         loop = asyncio.get_running_loop()
         try:
             delivery = await loop.run_in_executor(
-                self._threads, parse_delivery, dict(request.headers), body, settings
+                self._checkers, parse_delivery, dict(request.headers), body, settings
             )
         except DeliveryRefusedError as refused:
             log.warning("A delivery for connection %s was refused: %s", conn_id, refused)
             return _refused(_STATUS.get(str(refused.code), 401))
         addressee = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
-        outcome = await loop.run_in_executor(self._threads, record, delivery, addressee)
+        outcome = await loop.run_in_executor(self._recorders, record, delivery, addressee)
         log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
         return JSONResponse({"outcome": outcome}, 200 if outcome == DUPLICATE else 202)
 
@@ -107,7 +110,7 @@ class Receiver:
             until, settings = self._settings.get(conn_id, (0.0, None))
             if time.monotonic() >= until:
                 settings = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, _read_settings, conn_id
+                    self._readers, _read_settings, conn_id
                 )
                 self._settings[conn_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
             return settings

@@ -125,6 +125,19 @@ def test_what_a_slow_database_holds_up_is_told_in_time_and_recorded_once_by_a_re
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
 
 
+def test_a_stranger_is_refused_even_while_every_recording_thread_is_held_up(
+    airflow: LocalAirflow, database: str
+) -> None:
+    with ThreadPoolExecutor(RECORDING_THREADS) as pool, session(database) as locking:
+        locking.execute(sqlalchemy.text("SELECT id FROM asset FOR UPDATE"))
+        for number in range(RECORDING_THREADS):
+            pool.submit(deliver, airflow, a_run(f"run_held_up_{number}"))
+        held_up = sqlalchemy.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        wait_until(lambda: locking.scalar(held_up) == RECORDING_THREADS, "all threads held up", timeout=30)
+        # Else bodies that nobody has signed would pile up for as long as the database is slow.
+        assert deliver(airflow, a_run("run_of_a_stranger"), secret="made up") == 401
+
+
 def test_a_database_that_fails_for_a_moment_costs_no_delivery(
     airflow: LocalAirflow, bitscale: Emulator, database: str
 ) -> None:
