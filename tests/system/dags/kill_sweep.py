@@ -44,7 +44,7 @@ PAID_WAITING_HERE = (
 )
 PAID_DEFERRED = (
     "execute return ledger.write 2",
-    "execute call run_grid._defer 1",
+    "execute call submitted_run._defer 1",
     "execute_complete call run_grid.execute_complete 1",
     "execute_complete return run_grid.execute_complete 1",
 )
