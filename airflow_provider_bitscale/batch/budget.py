@@ -74,6 +74,11 @@ class Budget:
         self._sum_of_squares += credits * credits
         self._highest = max(self._highest, credits)
 
+    def recover(self) -> None:
+        """A run that was given up is under way after all."""
+        self.in_flight += 1
+        self._untold -= 1
+
     def _reserve(self, runs: int) -> float:
         """Credits that so many runs may cost."""
         mean = self._sum / self._seen

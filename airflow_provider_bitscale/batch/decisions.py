@@ -28,6 +28,7 @@ class Then(Enum):
     PUT_BACK = "no run was started, and the row may be submitted again"
     RENEW = "no run was started; the key may have been rotated"
     PARK = "nobody can tell whether a run was started"
+    AWAIT = "nobody can tell yet whether a run was started, but a delivery would"
     SUBMIT_AGAIN = "nobody can tell whether a run was started, and the user would rather pay twice"
     FAIL = "the row is refused, and no run was started"
     STOP = "no run was started, and none will be, but what is in flight can be collected"
@@ -66,15 +67,18 @@ _STOPPED_BY: dict[type[BitScaleError], str] = {
 }
 
 
-def after_failed_submission(error: BitScaleError, may_pay_twice: bool) -> Then:
+def after_failed_submission(error: BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool) -> Then:
     """Decide, after an attempt that is not repeated by itself.
 
     :param may_pay_twice: whether the row may be submitted again in doubt.
+    :param expects_deliveries: whether the end of a run that was started would be delivered.
     """
     if provably_not_processed(error):
         return Then.PUT_BACK
     if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
-        return Then.SUBMIT_AGAIN if may_pay_twice else Then.PARK
+        if may_pay_twice:
+            return Then.SUBMIT_AGAIN
+        return Then.AWAIT if expects_deliveries else Then.PARK
     if isinstance(error, AuthenticationError):
         return Then.RENEW
     if isinstance(error, tuple(_STOPPED_BY)):

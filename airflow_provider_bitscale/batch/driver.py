@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_provider_bitscale.batch.deliveries import Deliveries
 from airflow_provider_bitscale.batch.looks import look
 from airflow_provider_bitscale.batch.planner import Done, Rest, Submit
 from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES
 from airflow_provider_bitscale.batch.running import RunningBatch
+from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
 from airflow_provider_bitscale.batch.submissions import Submissions
+from airflow_provider_bitscale.webhooks.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
@@ -22,6 +25,7 @@ REPORT_SECONDS = 5.0
 LAST_LOOKS_SECONDS = 60.0
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
 LAST_ANSWERS_SECONDS = 30.0
+NOT_TOLD = "no delivery came that would tell whether a run was started: it may have been paid for, or not"
 # So often, at least, it is seen whether time is up.
 _AT_MOST_SECONDS = 1.0
 
@@ -31,11 +35,20 @@ class Driver:
 
     :param connections: requests that may be under way at once.
     :param report: told how the batch goes, every few seconds, in a thread.
+    :param mailbox: where deliveries come; None where none are expected.
     """
 
-    def __init__(self, batch: RunningBatch, *, connections: int, report: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        batch: RunningBatch,
+        *,
+        connections: int,
+        report: Callable[[Progress], None],
+        mailbox: Mailbox | None = None,
+    ) -> None:
         self._batch = batch
-        self._submissions = Submissions(batch)
+        self._deliveries = Deliveries(batch, mailbox)
+        self._submissions = Submissions(batch, self._deliveries)
         self._connections = connections
         self._report = report
         self._in_last_looks = False
@@ -55,8 +68,14 @@ class Driver:
         """
         batch = self._batch
         await batch.feeder.take_over()
+        await self._deliveries.collect()
+        if batch.request.resubmit_ambiguous:
+            batch.feeder.submit_doubtful()
         recording = asyncio.create_task(batch.recorder.run())
-        helpers = [asyncio.create_task(each) for each in (self._feed(), self._report_often())]
+        helpers = [
+            asyncio.create_task(each)
+            for each in (self._feed(), self._deliveries.listen(), self._report_often())
+        ]
         for helper in (recording, *helpers):
             helper.add_done_callback(batch.ended)
         try:
@@ -107,6 +126,8 @@ class Driver:
             batch.stop("max_failed_rows")
         if batch.recorder.problem is not None and not batch.plan.stopped:
             batch.give_up_submitting(batch.recorder.problem)
+        for row in batch.plan.forlorn(now):
+            batch.settle(row, Settled(UNKNOWN, error=NOT_TOLD))
         overdue = time.time() - batch.request.deadline
         if overdue >= 0 and not self._in_last_looks:
             self._in_last_looks = True
@@ -164,7 +185,7 @@ class Driver:
             credits_spent=tally.credits,
             credits_expected=batch.plan.expected_credits,
             requests_per_second=batch.plan.requests.per_second(time.monotonic()),
-            requests_left=batch.plan.requests_left(1 if batch.request.mode == "sync" else 2),
+            requests_left=batch.plan.requests_left(0 if batch.request.results_come else 1),
             limit_per_second=batch.connection.client.requests_per_second,
             stopped_by=tally.stopped_by,
         )

@@ -57,6 +57,14 @@ class Feeder:
         while self._shelf.has_left_overs and (opened := await self._shelf.open_next()) is not None:
             self._left_over += self._take_in(opened)
 
+    def submit_doubtful(self) -> None:
+        """Submit again what an earlier try may have submitted, and no delivery has told of."""
+        rows = self._plan.submit_doubtful()
+        for row in rows:
+            self._shelf.doubt(row)
+        self._shelf.tally.untold += len(rows)
+        self._left_over += rows
+
     async def feed(self) -> None:
         """Announce rows as they are needed, until there are no more, or the planner is stopped."""
         await self._announce(self._left_over)
@@ -78,6 +86,8 @@ class Feeder:
         self._plan.skip(opened.skipped)
         for row in opened.running:
             self._plan.resume(row, now)
+        for row in opened.in_doubt:
+            self._plan.resume_doubt(row, now)
         if opened.finished is not None:
             self._finished(opened.finished)
         self._happened.set()

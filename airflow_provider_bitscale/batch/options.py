@@ -17,6 +17,7 @@ def batch_option_problems(
     *,
     sources: Mapping[str, Any],
     inputs: Any,
+    trust_webhook: Any,
     row_key: Any,
     max_credits: Any,
     max_failed_rows: Any,
@@ -34,7 +35,7 @@ def batch_option_problems(
     :param sources: where the rows come from, by argument; exactly one is to be given.
     :param rendered: False while a template may stand for ``max_credits``.
     """
-    problems = option_problems(timeout=timeout, miss_values=miss_values)
+    problems = option_problems(timeout=timeout, trust_webhook=trust_webhook, miss_values=miss_values)
     given = [name for name, value in sources.items() if value is not None]
     if len(given) != 1:
         problems.append(

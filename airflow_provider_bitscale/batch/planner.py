@@ -8,20 +8,24 @@ their time.
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.durations import EAGER, FIRST_LOOK, PATIENT, Durations
+from airflow_provider_bitscale.batch.durations import Durations
 from airflow_provider_bitscale.batch.rate import Rate
+from airflow_provider_bitscale.batch.watch import Watch
 
 # Before more are started, this many runs show whether they come to anything; then as many again for each.
 FIRST_IN_FLIGHT = 250
 IN_FLIGHT_PER_ENDED = 2
 # Below so many examples, nobody knows how long a long run is.
 KNOWN = 20
+# A row in doubt is waited for for so many times the length of the longest run, and so many seconds at least:
+# a delivery that fails is repeated.
+_PATIENCE = 3.0
+_LEAST_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -53,47 +57,45 @@ class Done:
 Step: TypeAlias = "Submit | Look | Rest | Done"
 
 
-@dataclass
-class _Watched:
-    """A run in flight; times in seconds of the planner's clock."""
-
-    submitted_at: float
-    # Whether that is when it was submitted, or when this try took it over.
-    exact: bool
-    not_ended_at: float = 0.0
-    look_from: float = 0.0
-    looking: bool = False
-
-
 class Planner:
     """Decides one step at a time; rows are known by number. Time is passed in, in seconds.
 
     :param rows: how many rows may still be submitted.
     :param budget: asked before each submission.
     :param max_in_flight: runs that may be under way at once; None for no such limit.
-    :param timeout: the age at which a run is looked at in any case.
+    :param timeout: the age at which a run is looked at in any case, and a row in doubt given up.
+    :param expects_deliveries: whether ends are delivered: then looks are rare until that has happened.
     """
 
     def __init__(
-        self, rows: int, budget: Budget, max_in_flight: int | None = None, timeout: float = float("inf")
+        self,
+        rows: int,
+        budget: Budget,
+        max_in_flight: int | None = None,
+        timeout: float = float("inf"),
+        *,
+        expects_deliveries: bool = False,
     ) -> None:
         self.rows_left = rows
         self.stopped = False
         self.settled = 0
-        self.durations = Durations()
         self.requests = Rate()
         self._budget = budget
         self._max_in_flight = max_in_flight
         self._timeout = timeout
-        self._hurry = False
         self._submit_from = 0.0
+        self._hurry = False
+        self._longest_run: float | None = None
         self._ready: deque[int] = deque()
         self._posting: dict[int, float] = {}
-        self._watched: dict[int, _Watched] = {}
-        # Runs by the time from which an eager look is due, and those past it by the time of a patient one.
-        # A run is in one of them, or is looked at.
-        self._early: list[tuple[float, int]] = []
-        self._late: list[tuple[float, int]] = []
+        self._watch = Watch(timeout, expects_deliveries=expects_deliveries)
+        # Rows of which a delivery may tell that a run was started, by the time since when it is waited for.
+        self._in_doubt: dict[int, float] = {}
+
+    @property
+    def durations(self) -> Durations:
+        """How long runs take."""
+        return self._watch.durations
 
     @property
     def ready(self) -> int:
@@ -103,7 +105,7 @@ class Planner:
     @property
     def in_flight(self) -> int:
         """Runs under way, and submissions on their way."""
-        return len(self._posting) + len(self._watched)
+        return len(self._posting) + len(self._watch)
 
     @property
     def expected_credits(self) -> float | None:
@@ -112,8 +114,24 @@ class Planner:
 
     def age(self, row: int, now: float) -> float:
         """Seconds since the row's run was submitted, or taken over from an earlier try."""
-        run = self._watched.get(row)
-        return now - (self._posting.get(row, now) if run is None else run.submitted_at)
+        submitted_at = self._watch.submitted_at(row)
+        return now - (self._posting.get(row, now) if submitted_at is None else submitted_at)
+
+    def is_posting(self, row: int) -> bool:
+        """Whether a submission of this row is on its way."""
+        return row in self._posting
+
+    def is_in_doubt(self, row: int) -> bool:
+        """Whether it is waited for the row's delivery, which would tell that a run was started."""
+        return row in self._in_doubt
+
+    def is_watched(self, row: int) -> bool:
+        """Whether the row's run is known, and has not ended as far as is known."""
+        return row in self._watch
+
+    def is_looked_at(self, row: int) -> bool:
+        """Whether a look at the row's run is on its way."""
+        return self._watch.is_looked_at(row)
 
     def add(self, rows: list[int]) -> None:
         """These rows may be submitted: their intent is written down."""
@@ -123,7 +141,13 @@ class Planner:
         """The run of this row was submitted by an earlier try."""
         self.rows_left -= 1
         self._budget.reserve()
-        self._watch(row, _Watched(now, exact=False), now)
+        self._watch.add(row, now, exact=False)
+
+    def resume_doubt(self, row: int, now: float) -> None:
+        """A run of this row may have been submitted by an earlier try, and its delivery would tell."""
+        self.rows_left -= 1
+        self._budget.reserve()
+        self._await(row, now)
 
     def skip(self, rows: int) -> None:
         """So many rows will not be submitted: they are settled already, or given up."""
@@ -139,37 +163,35 @@ class Planner:
         self._ready.clear()
         return taken_back
 
-    def requests_left(self, per_row: int) -> int:
-        """Requests that are needed at least.
+    def requests_left(self, looks_per_run: int) -> int:
+        """Requests that are needed, if all goes well.
 
-        :param per_row: one if a submission is answered with the result, two if its run is to be looked at.
+        :param looks_per_run: one, or none where most results come by themselves.
         """
         to_submit = 0 if self.stopped else self.rows_left
-        return per_row * to_submit + (per_row - 1) * len(self._posting) + len(self._watched)
+        return to_submit + looks_per_run * (to_submit + len(self._posting)) + len(self._watch)
 
     def leave(self) -> list[int]:
-        """Look at no more runs; those that are looked at now are not among them.
+        """Look at no more runs.
 
-        :return: the rows whose runs are left as they are.
+        :return: rows whose runs are left as they are.
         """
-        left = [row for row, run in self._watched.items() if not run.looking]
+        left = self._watch.resting()
         for row in left:
             self.given_up(row)
-        self._early, self._late = [], []
         return left
 
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look."""
         self._hurry = True
-        self._early = [(now, row) for row, run in self._watched.items() if not run.looking]
-        self._late = []
+        self._watch.hurry(now)
 
     def next(self, now: float) -> Step:
         """What to do now. Nothing is noted until :meth:`begin`."""
-        if not self.in_flight and (self.stopped or not self.rows_left):
+        if not self.in_flight and not self._in_doubt and (self.stopped or not self.rows_left):
             return Done()
         submits = self._may_submit(now)
-        look = self._due_look(now, eager=not submits)
+        look = self._watch.next_look(now, eager=not submits)
         if submits and (look is None or self._rows_go_first(now)):
             return Submit(self._ready[0])
         if look is not None:
@@ -183,19 +205,17 @@ class Planner:
     def begin(self, step: Submit | Look, now: float) -> None:
         """The request of this step leaves."""
         self.requests.count(now)
-        if isinstance(step, Submit):
-            self._ready.popleft()
-            self.rows_left -= 1
-            self._posting[step.row] = now
-            self._budget.reserve()
+        if isinstance(step, Look):
+            self._watch.begin_look(step.row)
             return
-        # It is the one that :meth:`next` found first. While it is looked at it waits for no other look.
-        heapq.heappop(self._late)
-        self._watched[step.row].looking = True
+        self._ready.popleft()
+        self.rows_left -= 1
+        self._posting[step.row] = now
+        self._budget.reserve()
 
     def accepted(self, row: int, now: float) -> None:
         """The submission was answered with a run that goes on."""
-        self._watch(row, _Watched(self._posting.pop(row, now), exact=True), now)
+        self._watch.add(row, self._posting.pop(row, now), exact=True)
 
     def put_back(self, row: int, submit_from: float = 0.0) -> None:
         """The submission provably was not processed: the row may be submitted again.
@@ -221,19 +241,54 @@ class Planner:
         self._budget.release()
         self.settled += 1
 
+    def doubt(self, row: int, now: float) -> None:
+        """Nobody knows what became of the submission, and a delivery would tell."""
+        del self._posting[row]
+        self._await(row, now)
+
+    def doubt_ended(self, row: int, now: float) -> None:
+        """A delivery told that a run of this row was started."""
+        self._budget.recover()
+        self._watch.add(row, self._in_doubt.pop(row), exact=False)
+
+    def submit_doubtful(self) -> list[int]:
+        """The user would rather pay twice than wait for rows in doubt.
+
+        :return: these rows, which are to be added again.
+        """
+        rows = list(self._in_doubt)
+        self._in_doubt.clear()
+        self.rows_left += len(rows)
+        return rows
+
+    def forlorn(self, now: float) -> list[int]:
+        """The rows in doubt of which nobody will tell any more; they are settled.
+
+        Waiting for them costs nothing while anything else is under way. After that, it is for as long as a
+        run may take, as far as that is known.
+        """
+        patience = self._timeout
+        if not self.in_flight and not self._may_submit(now):
+            if self._hurry:
+                patience = 0.0
+            elif self._longest_run is not None:
+                patience = min(patience, max(_LEAST_PATIENCE, _PATIENCE * self._longest_run))
+        rows = [row for row, since in self._in_doubt.items() if now - since >= patience]
+        for row in rows:
+            del self._in_doubt[row]
+            self.settled += 1
+        return rows
+
+    def hint(self, row: int) -> None:
+        """The end of this row's run has been delivered: it is looked at next."""
+        self._watch.hint(row)
+
     def not_ended(self, row: int, now: float, not_before: float = 0.0) -> None:
         """A look found the run under way, or found nothing out.
 
         :param not_before: seconds to leave it alone for.
         """
-        run = self._watched[row]
-        run.looking = False
-        run.look_from = now + not_before
-        if not not_before:
-            run.not_ended_at = now - run.submitted_at
-            if run.exact:
-                self.durations.not_ended(run.not_ended_at)
-        self._watch(row, run, now)
+        self._watch.not_ended(row, now, not_before)
 
     def ended(self, row: int, now: float, credits: float | None, took: float | None = None) -> None:
         """The run has ended, or is given up.
@@ -241,23 +296,19 @@ class Planner:
         :param credits: what it cost, None where that is not known.
         :param took: seconds from its submission to its end as BitScale tells them.
         """
-        run = self._watched.pop(row, None)
-        if run is not None and run.exact:
-            self.durations.ended(run.not_ended_at, now - run.submitted_at, took)
+        self._watch.ended(row, now, took)
+        if took is not None:
+            self._longest_run = max(took, self._longest_run or 0.0)
         self._posting.pop(row, None)
         self._budget.settle(credits)
         self.settled += 1
 
     def given_up(self, row: int) -> None:
         """Nobody knows what became of the run, nor what it cost; no more will be asked."""
-        self._watched.pop(row, None)
+        self._watch.drop(row)
         self._posting.pop(row, None)
         self._budget.settle(None)
         self.settled += 1
-
-    def _watch(self, row: int, run: _Watched, now: float) -> None:
-        self._watched[row] = run
-        heapq.heappush(self._early, (self._due(run, EAGER), row))
 
     def _may_submit(self, now: float) -> bool:
         if not self._ready or self.stopped or now < self._submit_from:
@@ -269,40 +320,19 @@ class Planner:
             return False
         return self.in_flight < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * self.settled
 
+    def _await(self, row: int, now: float) -> None:
+        # Nobody knows what it has cost; and a few that were lost must not hold up all others.
+        self._budget.settle(None)
+        self._in_doubt[row] = now
+
     def _rows_go_first(self, now: float) -> bool:
         """Whether all that is left could be looked at within the length of a long run."""
         if len(self.durations) < KNOWN:
             return False
         return self.rows_left + self.in_flight <= self.requests.per_second(now) * self.durations.long_run
 
-    def _due(self, run: _Watched, impatience: float) -> float:
-        if self._hurry:
-            return run.look_from
-        if not run.exact:
-            # An earlier try's run: it has probably ended, so the first look is at once.
-            look = FIRST_LOOK + 1.5 * run.not_ended_at if run.not_ended_at else 0.0
-        else:
-            look = self.durations.next_look(run.not_ended_at, impatience)
-        return max(run.look_from, run.submitted_at + min(look, self._timeout))
-
-    def _due_look(self, now: float, *, eager: bool) -> int | None:
-        """The run to look at now, if there is one; the one that is overdue most."""
-        while self._early and self._early[0][0] <= now:
-            _, row = heapq.heappop(self._early)
-            run = self._watched[row]
-            if (due := self._due(run, EAGER)) > now:
-                heapq.heappush(self._early, (due, row))
-            else:
-                heapq.heappush(self._late, (self._due(run, PATIENT), row))
-        while self._late and (eager or self._late[0][0] <= now):
-            row = self._late[0][1]
-            if eager or (due := self._due(self._watched[row], PATIENT)) <= now:
-                return row
-            heapq.heapreplace(self._late, (due, row))
-        return None
-
     def _until_next(self, now: float, *, eager: bool) -> float | None:
-        times = [heap[0][0] for heap in ((self._early,) if eager else (self._early, self._late)) if heap]
+        times = [] if (look_at := self._watch.next_look_at(eager=eager)) is None else [look_at]
         if self._ready and self._submit_from > now:
             times.append(self._submit_from)
         return max(0.0, min(times) - now) if times else None

@@ -41,6 +41,9 @@ class BatchRequest:
     :param deadline: Unix seconds at which the batch is given up; infinite for never.
     :param max_failed: rows that may fail.
     :param found: the outputs of a completed run, by output name.
+    :param webhook_url: where the run of a row is to be delivered; None for nowhere.
+    :param expects_deliveries: whether deliveries come to this batch.
+    :param trust_webhook: take a delivery for the result, rather than look once more.
     """
 
     grid_id: str
@@ -52,6 +55,14 @@ class BatchRequest:
     max_failed: int
     resubmit_ambiguous: bool
     found: Callable[[Run], dict[str, Any]]
+    webhook_url: Callable[[int], str | None]
+    expects_deliveries: bool
+    trust_webhook: bool
+
+    @property
+    def results_come(self) -> bool:
+        """Whether results come by themselves, without a look at each run."""
+        return self.mode == "sync" or (self.expects_deliveries and self.trust_webhook)
 
 
 class RunningBatch:
@@ -96,11 +107,7 @@ class RunningBatch:
     def end(self, row: int, run: Run, settled: Settled) -> None:
         """The row's run has ended."""
         credits = None if settled.is_untold else settled.credits or 0
-        took = None
-        if run.completed_at is not None:
-            # BitScale's times have whole seconds only.
-            took = run.completed_at.timestamp() + 1.0 - self.submitted_at(row)
-        self.plan.ended(row, time.monotonic(), credits, took)
+        self.plan.ended(row, time.monotonic(), credits, self._length(row, run))
         self.settle(row, settled)
 
     def settle(self, row: int, settled: Settled) -> None:
@@ -142,6 +149,16 @@ class RunningBatch:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.happened.wait(), seconds)
         self.happened.clear()
+
+    def _length(self, row: int, run: Run) -> float | None:
+        """Seconds from its submission to its end, as BitScale tells them: in whole seconds."""
+        if run.completed_at is None:
+            return None
+        began = self.submitted_at(row)
+        if run.started_at is not None:
+            # An earlier try has submitted what this one has only taken over.
+            began = min(began, run.started_at.timestamp())
+        return run.completed_at.timestamp() + 1.0 - began
 
     async def _put_away(self, number: int) -> None:
         await self.shelf.put_away(number)

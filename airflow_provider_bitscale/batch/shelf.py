@@ -26,12 +26,14 @@ class Opened:
     """The rows of a segment that has been opened.
 
     :param running: rows whose run an earlier try submitted.
+    :param in_doubt: rows of which an earlier try may have submitted a run, and a delivery would tell.
     :param skipped: how many are duplicates, and settled by being opened.
     :param finished: the segment's number, if that was all of them.
     """
 
     to_submit: list[int] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
+    in_doubt: list[int] = field(default_factory=list)
     skipped: int = 0
     finished: int | None = None
 
@@ -43,6 +45,7 @@ class Shelf:
     :param segments: of the input, in order; read in a thread, as it may block.
     :param parts: where finished segments are written, by the same thread.
     :param records: what earlier tries left, by number of the segment.
+    :param expects_deliveries: whether a delivery would tell of a row in doubt that a run was started.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Shelf:
         records: dict[int, SegmentRecord | Summary],
         *,
         resubmit_ambiguous: bool,
+        expects_deliveries: bool = False,
     ) -> None:
         self.rows = rows
         self.tally = Tally()
@@ -64,6 +68,7 @@ class Shelf:
         self._journal = journal
         self._records = records
         self._resubmit_ambiguous = resubmit_ambiguous
+        self._expects_deliveries = expects_deliveries
         self._open: dict[int, OpenSegment] = {}
         self._in_doubt: set[int] = set()
         self._files = ThreadPoolExecutor(1, "bitscale-files")
@@ -76,7 +81,7 @@ class Shelf:
                 for position in range(len(record.entries)):
                     if (settled := self._left_as(record, position)) is not None:
                         self.tally.add(settled)
-                    elif record.entries[position] == INTENT:
+                    elif record.entries[position] == INTENT and not expects_deliveries:
                         # It is to be submitted again, and may have been paid for before.
                         self.tally.untold += 1
 
@@ -179,7 +184,8 @@ class Shelf:
     def _left_as(self, record: SegmentRecord, position: int) -> Settled | None:
         """What has become of a row by the end of the earlier try; None if more is to become of it."""
         settled = record.results.get(position)
-        if settled is None and record.entries[position] == INTENT and not self._resubmit_ambiguous:
+        parks = not self._resubmit_ambiguous and not self._expects_deliveries
+        if settled is None and record.entries[position] == INTENT and parks:
             return Settled(UNKNOWN, error=_IN_DOUBT)
         return settled
 
@@ -200,6 +206,8 @@ class Shelf:
                 kept.settle(position, settled)
             elif record.entries[position]:
                 opened.running.append(row.index)
+            elif record.entries[position] == INTENT and self._expects_deliveries:
+                opened.in_doubt.append(row.index)
             else:
                 opened.to_submit.append(row.index)
                 if record.entries[position] == INTENT:

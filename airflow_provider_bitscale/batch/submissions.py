@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, BitScaleError
 from airflow_provider_bitscale.batch.decisions import Then, Trouble, after_failed_submission, stopped_by
+from airflow_provider_bitscale.batch.deliveries import Deliveries
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import FAILED, UNKNOWN, Settled
 from airflow_provider_bitscale.runs.result import unended_run_id
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 class Submissions:
     """All submissions of one batch."""
 
-    def __init__(self, batch: RunningBatch) -> None:
+    def __init__(self, batch: RunningBatch, deliveries: Deliveries) -> None:
         self._batch = batch
+        self._deliveries = deliveries
         # How often a row was submitted without anybody knowing what became of it.
         self._doubtful: dict[int, int] = {}
         self._trouble = Trouble()
@@ -42,6 +44,7 @@ class Submissions:
                     batch.shelf.inputs(row),
                     mode=request.mode,
                     output_columns=request.output_columns,
+                    webhook_url=request.webhook_url(row),
                     recipe=request.recipe,
                     timeout=request.timeout if request.mode == "sync" else None,
                 )
@@ -62,13 +65,21 @@ class Submissions:
         batch.shelf.accepted(row, run_id)
         batch.recorder.changed()
         batch.plan.accepted(row, time.monotonic())
+        self._deliveries.answered(row)
 
     async def _failed(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
         batch = self._batch
         plan, tally = batch.plan, batch.shelf.tally
         submissions = self._doubtful.get(row, 0) + 1
         may_pay_twice = batch.request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
-        then = after_failed_submission(error, may_pay_twice and not plan.stopped)
+        then = after_failed_submission(
+            error,
+            may_pay_twice=may_pay_twice and not plan.stopped,
+            expects_deliveries=batch.request.expects_deliveries,
+        )
+        if self._deliveries.is_told(row):
+            # Whatever the answer says: a run was started, by this submission or an earlier one.
+            then = Then.AWAIT
         if then is Then.SUBMIT_AGAIN:
             log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
             self._doubtful[row] = submissions
@@ -76,6 +87,11 @@ class Submissions:
             tally.untold += 1
             batch.shelf.doubt(row)
             plan.submit_again(row)
+        elif then is Then.AWAIT:
+            log.warning("Row %d is in doubt until its delivery comes: %s", row + 1, error)
+            tally.submitted += 1
+            plan.doubt(row, time.monotonic())
+            self._deliveries.answered(row)
         elif then is Then.PARK:
             tally.submitted += 1
             plan.given_up(row)

@@ -41,10 +41,12 @@ from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.statuses import STATUSES
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.operators.batch_report import Reporter
-from airflow_provider_bitscale.operators.task_state import generation_of, store_of
+from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of, store_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.result import found_values
+from airflow_provider_bitscale.webhooks.mailbox import Mailbox, mailbox_key
+from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -76,9 +78,11 @@ class BatchRun:
         self, operator: RunGridBatchOperator, context: Context, source: Source, started: float
     ) -> None:
         self._operator = operator
+        self._context = context
         self._started = started
         self._store = store_of(context)
         hook = operator.hook
+        self._receiver = ReceiverUrl.of(operator.webhook_url, hook)
         if operator.max_credits is not None and not hook.client.contract.tells_run_credits:
             raise errors.UnsupportedError(
                 f"the API contract {hook.client.contract.name} does not tell what runs cost: max_credits "
@@ -136,6 +140,7 @@ class BatchRun:
             journal,
             records,
             resubmit_ambiguous=operator.resubmit_ambiguous,
+            expects_deliveries=self._receiver is not None,
         )
         self.tally = tally = shelf.tally
         try:
@@ -171,7 +176,13 @@ class BatchRun:
             connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
         cap = None if operator.max_credits is None else float(operator.max_credits)
         budget = Budget(cap, tally.credits, tally.untold)
-        plan = Planner(self._survey.rows - tally.settled, budget, max_in_flight, operator.timeout)
+        plan = Planner(
+            self._survey.rows - tally.settled,
+            budget,
+            max_in_flight,
+            operator.timeout,
+            expects_deliveries=self._receiver is not None,
+        )
         request = BatchRequest(
             grid_id=operator.grid_id,
             mode=operator.mode,
@@ -182,7 +193,12 @@ class BatchRun:
             max_failed=allowed_failures(operator.max_failed_rows, self._survey.rows) or 0,
             resubmit_ambiguous=operator.resubmit_ambiguous,
             found=self._found(),
+            webhook_url=self._webhook_url,
+            expects_deliveries=self._receiver is not None,
+            trust_webhook=operator.trust_webhook,
         )
+        key = mailbox_key(self._head.batch_id)
+        mailbox = None if self._receiver is None else Mailbox(self._store, key)
 
         async def drive() -> None:
             async with operator.hook.batch_connection(connections) as connection:
@@ -190,6 +206,7 @@ class BatchRun:
                     RunningBatch(request, connection, plan, shelf, Recorder(journal)),
                     connections=connections,
                     report=Reporter(self._store, tally),
+                    mailbox=mailbox,
                 )
                 self._driving = asyncio.get_running_loop(), driver
                 if not self._cancelled:
@@ -213,6 +230,12 @@ class BatchRun:
             except BaseException:
                 self.cancel()
                 raise
+
+    def _webhook_url(self, row: int) -> str | None:
+        if self._receiver is None:
+            return self._operator.webhook_url
+        key = mailbox_key(self._head.batch_id)
+        return self._receiver.addressed_to(addressee_of(self._context, key), row)
 
     def _found(self) -> Callable[[Run], dict[str, Any]]:
         """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""

@@ -31,8 +31,9 @@ class RunGridBatchOperator(BaseOperator):
 
     No row is paid for twice: what is about to be submitted and each run's id are kept in the task's state
     store, and a retry goes on from there. Rows that an earlier try lost between request and answer end as
-    ``unknown``. All rows are checked before the first is paid for. The worker is held until the end; chunks
-    of a larger table can be mapped over several workers, which share the rate limit.
+    ``unknown``, unless a delivery tells of them. All rows are checked before the first is paid for. The
+    worker is held until the end; chunks of a larger table can be mapped over several workers, which share the
+    rate limit.
 
     A batch that stops at a cap (``max_credits``, or BitScale's own) succeeds: rows it left out are counted as
     ``not_submitted``, and ``retry_failed_from`` runs them another day.
@@ -50,6 +51,11 @@ class RunGridBatchOperator(BaseOperator):
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param row_key: field or fields that tell rows apart; later rows with the same are ``duplicate``.
     :param mode: ``async``, or ``sync``: one request a row, but a row that is lost with the worker is unknown.
+    :param webhook_url: public https URL where BitScale shall deliver each finished run; async only. If it is
+        that of Airflow's receiver for this connection, deliveries are awaited: runs are looked at when theirs
+        has come, and only seldom before; and a row that was lost between request and answer is settled by its
+        delivery. (templated)
+    :param trust_webhook: take a delivery for the result, rather than look once more: one request a row.
     :param max_credits: submit only as long as the credits spent, by this and earlier tries, and expected
         for what is in flight stay below. (templated)
     :param max_failed_rows: rows that may fail, as a number or like ``"10%"``; with more, the task fails.
@@ -77,6 +83,7 @@ class RunGridBatchOperator(BaseOperator):
         "retry_failed_from",
         "output_path",
         "output_columns",
+        "webhook_url",
         "max_credits",
         "bitscale_conn_id",
     )
@@ -96,6 +103,8 @@ class RunGridBatchOperator(BaseOperator):
         output_columns: list[str] | None = None,
         row_key: str | list[str] | None = None,
         mode: str = "async",
+        webhook_url: str | None = None,
+        trust_webhook: bool = False,
         max_credits: float | None = None,
         max_failed_rows: int | str = 0,
         max_in_flight: int | None = None,
@@ -118,6 +127,8 @@ class RunGridBatchOperator(BaseOperator):
         self.output_columns = output_columns
         self.row_key = row_key
         self.mode = mode
+        self.webhook_url = webhook_url
+        self.trust_webhook = trust_webhook
         self.max_credits = max_credits
         self.max_failed_rows = max_failed_rows
         self.max_in_flight = max_in_flight
@@ -144,7 +155,7 @@ class RunGridBatchOperator(BaseOperator):
     @property
     def request(self) -> RunRequest:
         """What all rows have in common."""
-        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, None)
+        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, self.webhook_url)
 
     @property
     def resubmit_ambiguous(self) -> bool:
@@ -216,6 +227,7 @@ class RunGridBatchOperator(BaseOperator):
                 "retry_failed_from": self.retry_failed_from,
             },
             inputs=self.inputs,
+            trust_webhook=self.trust_webhook,
             row_key=self.row_key,
             max_credits=self.max_credits,
             max_failed_rows=self.max_failed_rows,

@@ -28,6 +28,9 @@ FAILED = "failed"
 TIMED_OUT = "timed_out"
 REFUSED = "refused"
 
+# Between looks while a delivery is expected: one that never comes costs no more than that.
+SELDOM_SECONDS = 60.0
+
 T = TypeVar("T")
 Seen_contra = TypeVar("Seen_contra", contravariant=True)
 

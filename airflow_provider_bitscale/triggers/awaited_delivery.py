@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class AwaitedDelivery:
-    """A delivery that may come, as the API server leaves it for the task: see :mod:`webhooks.recording`.
+    """A delivery that may come, as the API server leaves it for the task: see :mod:`webhooks.waiting_tasks`.
 
     :param addressee: the fields of :class:`~airflow_provider_bitscale.webhooks.addressee.Addressee`.
     """

@@ -15,6 +15,7 @@ from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import (
     REFUSED,
+    SELDOM_SECONDS,
     TIMED_OUT,
     HintedRunDecision,
     Outcome,
@@ -23,9 +24,6 @@ from airflow_provider_bitscale.runs.polling import (
 )
 from airflow_provider_bitscale.triggers.awaited_delivery import LISTEN_SECONDS, AwaitedDelivery
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
-
-# Between polls while a delivery is expected: one that never comes costs no more than that.
-SELDOM_SECONDS = 60.0
 
 
 class RunCompletedTrigger(BaseTrigger):

@@ -19,13 +19,15 @@ TOKEN_PARAMETER = "bitscale_token"  # noqa: S105 - the name of a parameter
 _SIGNED_BYTES = 16
 # Whoever can sign is not to write under any other name.
 _KEY = re.compile(r"bitscale_delivery_[0-9a-f]{16}")
+_MAILBOX_KEY = re.compile(r"bitscale_mailbox_\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
 class Addressee:
     """A task instance, and which of its submissions is meant.
 
-    :param key: of the submission, made anew for each: the name under which the task finds the delivery.
+    :param key: the name under which the task finds the delivery: of the submission, made anew for each; or
+        of the mailbox of a batch.
     """
 
     dag_id: str
@@ -33,6 +35,17 @@ class Addressee:
     task_id: str
     map_index: int
     key: str
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """What a token names.
+
+    :param row: of the batch that the task runs; None if it runs no batch.
+    """
+
+    addressee: Addressee
+    row: int | None = None
 
 
 def new_key() -> str:
@@ -45,17 +58,17 @@ def leads_to_receiver(webhook_url: str, bitscale_conn_id: str) -> bool:
     return urlsplit(webhook_url).path.rstrip("/").endswith(f"{RECEIVER_PATH}/{bitscale_conn_id}")
 
 
-def with_token(webhook_url: str, addressee: Addressee, secret: str) -> str:
-    """A URL with the addressee in its query."""
+def with_token(webhook_url: str, recipient: Recipient, secret: str) -> str:
+    """A URL with the recipient in its query."""
     url = urlsplit(webhook_url)
-    written = json.dumps(astuple(addressee), separators=(",", ":")).encode()
+    written = json.dumps([*astuple(recipient.addressee), recipient.row], separators=(",", ":")).encode()
     token = _text(_signature(written, secret) + written)
     query = urlencode({TOKEN_PARAMETER: token})
     return urlunsplit(url._replace(query=f"{url.query}&{query}" if url.query else query))
 
 
-def read_token(token: str | None, secret: str) -> Addressee | None:
-    """The addressee, or None where there is none, or one that somebody else wrote."""
+def read_token(token: str | None, secret: str) -> Recipient | None:
+    """The recipient, or None where there is none, or one that somebody else wrote."""
     if not token or not token.isascii():
         return None
     try:
@@ -63,10 +76,16 @@ def read_token(token: str | None, secret: str) -> Addressee | None:
         signature, written = data[:_SIGNED_BYTES], data[_SIGNED_BYTES:]
         if not hmac.compare_digest(signature, _signature(written, secret)):
             return None
-        addressee = Addressee(*json.loads(written))
-        return addressee if _KEY.fullmatch(addressee.key) else None
+        *names, row = json.loads(written)
+        addressee = Addressee(*names)
+        pattern = _KEY if row is None else _MAILBOX_KEY
+        return Recipient(addressee, row) if pattern.fullmatch(addressee.key) and _is_row(row) else None
     except (ValueError, TypeError):
         return None
+
+
+def _is_row(row: object) -> bool:
+    return row is None or (type(row) is int and row >= 0)
 
 
 def _signature(written: bytes, secret: str) -> bytes:

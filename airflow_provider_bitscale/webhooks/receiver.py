@@ -30,16 +30,22 @@ from airflow_provider_bitscale.api.deliveries import (
 )
 from airflow_provider_bitscale.hooks.connection import webhook_settings_from_fields
 from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
-from airflow_provider_bitscale.webhooks.recording import DUPLICATE, record
+from airflow_provider_bitscale.webhooks.asset_events import ACCEPTED, DUPLICATE, tell_dags
+from airflow_provider_bitscale.webhooks.grouping import Grouped
+from airflow_provider_bitscale.webhooks.waiting_tasks import tell_tasks
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from airflow_provider_bitscale.api.deliveries import Delivery
+    from airflow_provider_bitscale.webhooks.addressee import Recipient
 
 # BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
 ANSWER_SECONDS = 8.0
 # And it tries four times, seconds apart: a secret that changed, or could not be read, is read anew meanwhile.
 SETTINGS_SECONDS = 2.0
 _THREADS = 4
+MOST_AT_ONCE = 100
 _STATUS = {
     deliveries.TOO_LARGE: 413,
     deliveries.NOT_JSON: 400,
@@ -64,9 +70,12 @@ class Receiver:
         self._reading = asyncio.Lock()
         # Of our own, so that a burst of deliveries leaves the API server's threads alone; and apart, so that
         # bodies that anybody may have sent do not pile up behind a database that is slow.
-        self._readers = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-reader")
+        self._reader = ThreadPoolExecutor(1, "bitscale-webhooks-reader")
         self._checkers = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-checker")
-        self._recorders = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-recorder")
+        # What comes at once is kept at once: a batch may end in a hundred deliveries a second. Tasks wait for
+        # theirs, and events take Airflow longer.
+        self._tell_tasks = Grouped(tell_tasks, MOST_AT_ONCE, "bitscale-webhooks-tasks")
+        self._tell_dags = Grouped(tell_dags, MOST_AT_ONCE, "bitscale-webhooks-dags")
 
     def app(self) -> Starlette:
         """The app to mount; without pages that would tell of it."""
@@ -100,17 +109,28 @@ class Receiver:
         except DeliveryRefusedError as refused:
             log.warning("A delivery for connection %s was refused: %s", conn_id, refused)
             return _refused(_STATUS.get(str(refused.code), 401))
-        addressee = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
-        outcome = await loop.run_in_executor(self._recorders, record, delivery, addressee)
+        recipient = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
+        outcome = await self._record(delivery, recipient)
         log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
         return JSONResponse({"outcome": outcome}, 200 if outcome == DUPLICATE else 202)
+
+    async def _record(self, delivery: Delivery, recipient: Recipient | None) -> str:
+        """Make it an asset event, once for each run, and tell the task instance it is for.
+
+        :return: ``accepted``; ``duplicate``: it was, before; ``no_subscribers``: no DAG is scheduled on it,
+            and no task instance waits for it. Then nothing is kept.
+        """
+        is_told, outcome = await asyncio.gather(
+            self._tell_tasks((delivery, recipient)), self._tell_dags(delivery)
+        )
+        return ACCEPTED if is_told else outcome
 
     async def _settings_of(self, conn_id: str) -> WebhookSettings | None:
         async with self._reading:
             until, settings = self._settings.get(conn_id, (0.0, None))
             if time.monotonic() >= until:
                 settings = await asyncio.get_running_loop().run_in_executor(
-                    self._readers, _read_settings, conn_id
+                    self._reader, _read_settings, conn_id
                 )
                 self._settings[conn_id] = (time.monotonic() + SETTINGS_SECONDS, settings)
             return settings

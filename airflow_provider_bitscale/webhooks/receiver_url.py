@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.webhooks.addressee import Addressee, leads_to_receiver, with_token
+from airflow_provider_bitscale.webhooks.addressee import Addressee, Recipient, leads_to_receiver, with_token
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -35,6 +35,9 @@ class ReceiverUrl:
             return None
         return cls(webhook_url, settings.secret)
 
-    def addressed_to(self, addressee: Addressee) -> str:
-        """The URL to give BitScale with one submission."""
-        return with_token(self.url, addressee, self.secret)
+    def addressed_to(self, addressee: Addressee, row: int | None = None) -> str:
+        """The URL to give BitScale with one submission.
+
+        :param row: of the batch that the task runs, if it runs one.
+        """
+        return with_token(self.url, Recipient(addressee, row), self.secret)

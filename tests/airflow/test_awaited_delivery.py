@@ -61,9 +61,9 @@ def addressed(emulator: Emulator, number: int = -1) -> Addressee:
     """Whom the token in a submission names."""
     query = parse_qs(urlsplit(posted_bodies(emulator)[number]["webhook_url"]).query)
     assert query["team"] == ["data"]
-    addressee = read_token(query[TOKEN_PARAMETER][0], emulator.webhook_secret)
-    assert addressee is not None
-    return addressee
+    recipient = read_token(query[TOKEN_PARAMETER][0], emulator.webhook_secret)
+    assert recipient is not None
+    return recipient.addressee
 
 
 def soon(emulator: Emulator, what: Callable[[], Any]) -> threading.Thread:

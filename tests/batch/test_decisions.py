@@ -40,9 +40,16 @@ OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError}
 
 @pytest.mark.parametrize(("error", "then"), AFTER, ids=lambda each: type(each).__name__)
 def test_what_follows(error: errors.BitScaleError, then: Then) -> None:
-    assert after_failed_submission(error, may_pay_twice=False) is then
-    again = Then.SUBMIT_AGAIN if then is Then.PARK else then
-    assert after_failed_submission(error, may_pay_twice=True) is again
+    def follows(**options: bool) -> Then:
+        return after_failed_submission(
+            error, **{"may_pay_twice": False, "expects_deliveries": False, **options}
+        )
+
+    in_doubt = then is Then.PARK
+    assert follows() is then
+    assert follows(may_pay_twice=True) is (Then.SUBMIT_AGAIN if in_doubt else then)
+    assert follows(expects_deliveries=True) is (Then.AWAIT if in_doubt else then)
+    assert follows(may_pay_twice=True, expects_deliveries=True) is (Then.SUBMIT_AGAIN if in_doubt else then)
 
 
 def test_the_table_has_every_error() -> None:

@@ -11,6 +11,7 @@ from airflow_provider_bitscale.batch.options import MAX_SEGMENT_SIZE, allowed_fa
 BATCH: dict[str, Any] = {
     "sources": {"rows": [], "rows_path": None, "retry_failed_from": None},
     "inputs": None,
+    "trust_webhook": False,
     "row_key": None,
     "rendered": True,
     "on_ambiguous_submit": "park",

@@ -292,10 +292,10 @@ def test_runs_that_are_left_as_they_are_are_not_looked_at_any_more() -> None:
 def test_how_many_requests_are_left() -> None:
     plan = a_planner(10, in_flight=3)
     take(plan, Submit(3))
-    assert plan.requests_left(2) == 3 + 1 + 2 * 6
-    assert plan.requests_left(1) == 3 + 6
+    assert plan.requests_left(1) == 3 + 1 + 2 * 6
+    assert plan.requests_left(0) == 3 + 6
     plan.stop()
-    assert plan.requests_left(2) == 4
+    assert plan.requests_left(1) == 4
 
 
 @pytest.mark.parametrize(("rows", "kind"), [(100, Submit), (1000, Look)])

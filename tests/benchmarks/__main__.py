@@ -19,6 +19,7 @@ from tests.benchmarks.imports import imports
 from tests.benchmarks.latency import latency
 from tests.benchmarks.loop import stalls_and_memory
 from tests.benchmarks.pacing import pacing
+from tests.benchmarks.webhooks import webhooks
 
 BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "bare": beside_bare_loop,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "latency": latency,
     "pacing": pacing,
     "batch": batch,
+    "webhooks": webhooks,
 }
 
 

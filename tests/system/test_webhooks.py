@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +14,12 @@ from typing import Any
 
 import pytest
 import requests
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
-from airflow_provider_bitscale.triggers.run_completed import SELDOM_SECONDS
+from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port, wait_until
@@ -24,7 +27,10 @@ from tests.system.dags.kill_sweep import IN_DOUBT
 from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_ids
 
 DAGS = Path(__file__).parent / "dags"
-DAG_IDS = {"forgets", "awaits", "trusts", "senses", "collects", "kill_sweep_delivered"}
+DAG_IDS = {
+    "forgets", "awaits", "trusts", "senses", "collects", "kill_sweep_delivered", "batch_trusts",
+    "batch_is_killed",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,7 @@ def airflow(
         "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default",
     }
     home = tmp_path_factory.mktemp("webhooks")
+    env["BATCH_OUTPUT"] = str(home / "output")
     url = postgres.new_database()
     with LocalAirflow(home, DAGS, env=env, port=port, database_url=url) as running:
         running.wait_for_dags(DAG_IDS)
@@ -191,6 +198,40 @@ def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bi
     # Collected by the second try; the others never arrived, and nobody can tell that.
     assert ended == {point: ("success" if paid[point] else "failed", 2) for point in IN_DOUBT}
     assert len(paid) >= 3
+
+
+def test_a_trusting_batch_needs_one_request_for_each_row(airflow: LocalAirflow, bitscale: Emulator) -> None:
+    run_id = airflow.trigger("batch_trusts")
+    assert airflow.wait_for_run("batch_trusts", run_id, timeout=200) == "success"
+    manifest = airflow.xcom("batch_trusts", run_id, "enrich")
+    assert manifest["counts"]["succeeded"] == 1000
+    assert all(row["Size"] for row in rows_of(manifest))
+    assert len(bitscale.control.requests()) / 1000 <= 1.02
+
+
+def test_a_batch_that_is_killed_settles_every_row_that_was_paid_for(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    # The answers to what has arrived are on their way when the process dies.
+    bitscale.control.add_fault("latency", on="run_grid", seconds=1.0)
+    run_id = airflow.trigger("batch_is_killed")
+    wait_until(lambda: len(bitscale.control.state()["runs"]) >= 60, "some runs", timeout=90)
+    [task] = airflow.task_instances("batch_is_killed", run_id)
+    os.kill(task["pid"], signal.SIGKILL)
+    assert airflow.wait_for_run("batch_is_killed", run_id, timeout=120) == "success"
+    paid = Counter(value for run in bitscale.control.state()["runs"] for value in run["inputs"].values())
+    assert set(paid.values()) == {1}
+    manifest = airflow.xcom("batch_is_killed", run_id, "enrich")
+    settled: dict[str, set[str]] = {"succeeded": set(), "unknown": set()}
+    for row in rows_of(manifest):
+        settled[row["_status"]].add(row["name"])
+    assert settled["succeeded"] == paid.keys()
+    assert len(settled["unknown"]) == 400 - len(paid)
+
+
+def rows_of(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = [ObjectStoragePath(part).read_text() for part in manifest["parts"]]
+    return [json.loads(line) for part in parts for line in part.splitlines()]
 
 
 def polls(bitscale: Emulator) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,16 +12,23 @@ import pytest
 from airflow_provider_bitscale.webhooks.addressee import (
     TOKEN_PARAMETER,
     Addressee,
+    Recipient,
     leads_to_receiver,
     new_key,
     read_token,
     with_token,
 )
+from airflow_provider_bitscale.webhooks.mailbox import mailbox_key
 
 SECRET = "a secret of nobody"
 KEY = "bitscale_delivery_0123456789abcdef"
+MAILBOX = mailbox_key("20260101T000000Z-0123ab")
 HOME = Addressee("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KEY)
 URL = "https://airflow.example.com/bitscale/webhooks/c"
+
+
+def written_and_read(addressee: Addressee, row: Any = None) -> Recipient | None:
+    return read_token(token_in(with_token(URL, Recipient(addressee, row), SECRET)), SECRET)
 
 
 def token_in(url: str) -> str:
@@ -30,17 +38,25 @@ def token_in(url: str) -> str:
 
 @pytest.mark.parametrize(
     "addressee",
-    [HOME, replace(HOME, map_index=-1), replace(HOME, dag_id="ä dag", run_id="a/b?c&d=e#f")],
+    [
+        HOME,
+        replace(HOME, map_index=-1),
+        replace(HOME, dag_id="ä dag", run_id="a/b?c&d=e#f"),
+    ],
     ids=str,
 )
 def test_what_is_written_is_read_back(addressee: Addressee) -> None:
-    assert read_token(token_in(with_token(URL, addressee, SECRET)), SECRET) == addressee
+    assert written_and_read(addressee) == Recipient(addressee)
+
+
+def test_a_row_of_a_batch_is_read_back() -> None:
+    assert written_and_read(replace(HOME, key=MAILBOX), 17) == Recipient(replace(HOME, key=MAILBOX), 17)
 
 
 def test_the_rest_of_the_url_stays() -> None:
     plain = "https://h.example.com:8443/p%20q?flag&sig=a%20b&e="
-    assert with_token(f"{plain}#f", HOME, SECRET).startswith(f"{plain}&{TOKEN_PARAMETER}=")
-    assert with_token(f"{plain}#f", HOME, SECRET).endswith("#f")
+    assert with_token(f"{plain}#f", Recipient(HOME), SECRET).startswith(f"{plain}&{TOKEN_PARAMETER}=")
+    assert with_token(f"{plain}#f", Recipient(HOME), SECRET).endswith("#f")
 
 
 def flipped(token: str, position: int) -> str:
@@ -51,7 +67,7 @@ def flipped(token: str, position: int) -> str:
 
 @pytest.mark.parametrize("position", [0, 15, 16, 20, -1])
 def test_a_token_that_somebody_changed_is_none(position: int) -> None:
-    assert read_token(flipped(token_in(with_token(URL, HOME, SECRET)), position), SECRET) is None
+    assert read_token(flipped(token_in(with_token(URL, Recipient(HOME), SECRET)), position), SECRET) is None
 
 
 @pytest.mark.parametrize("token", [None, "", "a", "ä", "AAAA", "A" * 5_000, "!!!!", "null"])
@@ -60,12 +76,19 @@ def test_what_is_no_token_is_none(token: str | None) -> None:
 
 
 def test_a_token_of_another_secret_is_none() -> None:
-    assert read_token(token_in(with_token(URL, HOME, "another secret")), SECRET) is None
+    assert read_token(token_in(with_token(URL, Recipient(HOME), "another secret")), SECRET) is None
 
 
-@pytest.mark.parametrize("key", ["return_value", "bitscale_run", "bitscale_delivery_", f"{KEY}0"])
-def test_whoever_can_sign_cannot_write_under_any_name(key: str) -> None:
-    assert read_token(token_in(with_token(URL, replace(HOME, key=key), SECRET)), SECRET) is None
+@pytest.mark.parametrize(
+    ("key", "row"),
+    [
+        *((key, None) for key in ("return_value", "bitscale_run", "bitscale_delivery_", f"{KEY}0", MAILBOX)),
+        *((key, 0) for key in (KEY, "bitscale_mailbox_", f"{MAILBOX}_00000", "bitscale_batch")),
+        *((MAILBOX, row) for row in (-1, True, 0.5, "0", [0])),
+    ],
+)
+def test_whoever_can_sign_cannot_write_under_any_name(key: str, row: Any) -> None:
+    assert written_and_read(replace(HOME, key=key), row) is None
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_provider_bitscale.webhooks.addressee import read_token
+from airflow_provider_bitscale.webhooks.addressee import Recipient, read_token
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
-from tests.webhooks.test_addressee import HOME, SECRET, URL, token_in
+from tests.webhooks.test_addressee import HOME, MAILBOX, SECRET, URL, token_in
 
 
 def test_each_submission_has_a_url_of_its_own() -> None:
     receiver = ReceiverUrl(URL, SECRET)
-    another = replace(HOME, key="bitscale_delivery_fedcba9876543210")
-    urls = [receiver.addressed_to(addressee) for addressee in (HOME, another)]
-    assert [read_token(token_in(url), SECRET) for url in urls] == [HOME, another]
+    mailbox = replace(HOME, key=MAILBOX)
+    urls = [receiver.addressed_to(HOME), receiver.addressed_to(mailbox, 3)]
+    assert [read_token(token_in(url), SECRET) for url in urls] == [Recipient(HOME), Recipient(mailbox, 3)]
 
 
 def test_the_secret_is_not_shown() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import DAG, Context, task
 
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from airflow_provider_bitscale.webhooks.assets import bitscale_run_asset, deliveries_from
 
@@ -37,6 +40,28 @@ with DAG("senses", schedule=None, catchup=False):
         deferrable=True,
         timeout=300,
     )
+
+BATCH: dict[str, Any] = {
+    # No DAG is scheduled on it: an event for each row would keep Airflow busy.
+    "grid_id": "grid_002",
+    "inputs": {"Domain": "name"},
+    "webhook_url": ROW["webhook_url"],
+    "output_path": os.environ.get("BATCH_OUTPUT"),
+    "retries": 1,
+    "retry_delay": timedelta(seconds=1),
+}
+
+LEADS = [{"name": f"Lead {number}"} for number in range(1000)]
+
+with DAG("batch_trusts", schedule=None, catchup=False):
+    RunGridBatchOperator(task_id="enrich", rows=LEADS, trust_webhook=True, **BATCH)
+
+with DAG("batch_confirms", schedule=None, catchup=False):
+    RunGridBatchOperator(task_id="enrich", rows=LEADS, **BATCH)
+
+# Rows that were announced, and whose request never left, are in doubt until `timeout`.
+with DAG("batch_is_killed", schedule=None, catchup=False):
+    RunGridBatchOperator(task_id="enrich", rows=LEADS[:400], timeout=20, trust_webhook=True, **BATCH)
 
 with DAG("collects", schedule=bitscale_run_asset("grid_001"), catchup=False):
 

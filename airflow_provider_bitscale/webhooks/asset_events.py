@@ -1,0 +1,108 @@
+"""Makes deliveries asset events, in Airflow's database. Runs in the API server alone.
+
+Airflow has no public way to do this within its process: that which is used of its models stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow._shared.timezones import timezone
+from airflow.assets.manager import asset_manager
+from airflow.models.asset import AssetDagRunQueue, AssetModel
+from airflow.models.asset_state_store import AssetStateStoreModel
+from sqlalchemy import insert, select, update
+
+from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name
+from airflow_provider_bitscale.webhooks.transaction import in_a_transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import CursorResult
+    from sqlalchemy.orm import Session
+
+    from airflow_provider_bitscale.api.deliveries import Delivery
+
+ACCEPTED = "accepted"
+DUPLICATE = "duplicate"
+NO_SUBSCRIBERS = "no_subscribers"
+
+log = logging.getLogger(__name__)
+
+
+def tell_dags(deliveries: Sequence[Delivery]) -> list[str]:
+    """Make each delivery an asset event, once for each run.
+
+    :return: for each ``accepted``; ``duplicate``: it was, before; ``no_subscribers``: no DAG is scheduled on
+        it, and nothing is kept.
+    :raises sqlalchemy.exc.SQLAlchemyError: the database does not take them, and has kept none.
+    """
+    outcomes, notifications = in_a_transaction(lambda session: _tell_dags(session, deliveries))
+    for notify in notifications:
+        try:
+            notify()
+        except Exception:
+            log.exception("An asset listener failed")
+    return outcomes
+
+
+def _tell_dags(
+    session: Session, deliveries: Sequence[Delivery]
+) -> tuple[list[str], list[Callable[[], None]]]:
+    notifications: list[Callable[[], None]] = []
+    names = [asset_name(delivery.grid_id, delivery.run.status.value) for delivery in deliveries]
+    scheduled_on = select(AssetModel.name).where(AssetModel.name.in_(set(names)), AssetModel.active.has())
+    active = set(session.scalars(scheduled_on))
+    if not active:
+        return [NO_SUBSCRIBERS] * len(names), notifications
+    # One after the other: the scheduler takes events by their time, and must not take a later one while an
+    # earlier one is not committed yet. All assets, for a DAG may be scheduled on several.
+    ours = select(AssetModel).where(AssetModel.name.startswith(ASSETS)).order_by(AssetModel.id)
+    locked = session.scalars(ours.with_for_update(key_share=True, of=AssetModel))
+    assets = {asset.name: asset for asset in locked if asset.name in active}
+    outcomes = [
+        _tell(session, delivery, assets[name], notifications) if name in assets else NO_SUBSCRIBERS
+        for delivery, name in zip(deliveries, names, strict=True)
+    ]
+    for asset in assets.values():
+        _queue_anew(session, asset.id)
+    return outcomes, notifications
+
+
+def _tell(
+    session: Session, delivery: Delivery, asset: AssetModel, notifications: list[Callable[[], None]]
+) -> str:
+    key = f"run_{delivery.run_id}"
+    if session.get(AssetStateStoreModel, (asset.id, key)) is not None:
+        return DUPLICATE
+    session.add(AssetStateStoreModel(asset_id=asset.id, key=key, value="true"))
+    # Of two copies that come at once, one fails here.
+    session.flush()
+    asset_manager.register_asset_change(
+        asset=asset,
+        # As ASCII text: not every database takes every character, nor every reader every object.
+        extra={DELIVERY: json.dumps(dict(delivery.payload))},
+        session=session,
+        source_is_api=True,
+        api_user_teams=set(),
+        callback_sink=notifications,
+    )
+    return ACCEPTED
+
+
+def _queue_anew(session: Session, asset_id: int) -> None:
+    """Let the DAG runs that are queued consume the latest event, too.
+
+    The scheduler makes a run of the events up to the moment at which the first of them was queued, and then
+    empties the queue: an event that came in between would wait until another one starts a run.
+    """
+    queued = select(AssetDagRunQueue.target_dag_id).where(AssetDagRunQueue.asset_id == asset_id)
+    for dag_id in session.scalars(queued).all():
+        this = {"asset_id": asset_id, "target_dag_id": dag_id}
+        now = timezone.utcnow()
+        moved = session.execute(update(AssetDagRunQueue).filter_by(**this).values(created_at=now))
+        if not cast("CursorResult[Any]", moved).rowcount:
+            # The scheduler was just making a run, without this event.
+            session.execute(insert(AssetDagRunQueue).values(**this, created_at=now))

@@ -1,0 +1,86 @@
+"""A receiver of deliveries over a socket, which leaves them where Airflow would: in a task's state store."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from airflow_provider_bitscale.api.deliveries import WebhookSettings, parse_delivery
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
+from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
+from tests.airflow.harness import MemoryStore
+
+URL = "https://airflow.example.com/bitscale/webhooks/bitscale_default"
+
+
+class ServersView:
+    """A store as the API server has it: there whatever becomes of the worker."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    def get(self, key: str) -> Any:
+        return json.loads(self._values[key]) if key in self._values else None
+
+    def set(self, key: str, value: Any) -> None:
+        self._values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        del self._values[key]
+
+
+class Receiver:
+    """Puts what is delivered into the mailbox that its token names; answers 503 while it is ``away``."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.away = False
+        self.received = 0
+        self._turn = threading.Lock()
+        self._settings = WebhookSettings(Emulator.webhook_secret)
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
+        """Take one delivery in; the status to answer with."""
+        if self.away:
+            return 503
+        delivery = parse_delivery(headers, body, self._settings)
+        [token] = parse_qs(urlsplit(path).query)[TOKEN_PARAMETER]
+        recipient = read_token(token, self._settings.secret)
+        assert recipient is not None
+        assert recipient.row is not None
+        with self._turn:
+            mailbox = Mailbox(ServersView(self.store.values), recipient.addressee.key)
+            mailbox.put([Mail(recipient.row, delivery.payload)])
+            self.received += 1
+        return 202
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[Receiver, str]]:
+    """A receiver, and where it listens."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(receiver.take(self.path, dict(self.headers), body))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield receiver, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

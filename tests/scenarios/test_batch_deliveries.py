@@ -1,0 +1,215 @@
+"""A batch is told the ends of its runs: fewer requests, and no row in doubt of which a delivery tells."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_provider_bitscale import api
+from airflow_provider_bitscale.batch import deliveries, planner, watch
+from airflow_provider_bitscale.emulator import Emulator
+from tests.api.clients import polls, posts
+from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
+from tests.scenarios.hooks import connect
+from tests.scenarios.receiver import URL, Receiver, receiving
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[tuple[Emulator, Receiver]]:
+    with (
+        receiving() as (receiver, target),
+        Emulator(run_seconds=(0.05, 0.4), webhook_target=target, webhook_backoff=0.2) as emulator,
+    ):
+        yield emulator, receiver
+
+
+@pytest.fixture
+def emulator(told: tuple[Emulator, Receiver], monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    emulator, _ = told
+    emulator.control.reset()
+    connect(monkeypatch, emulator)
+    monkeypatch.setattr(deliveries, "LISTEN_SECONDS", 0.1)
+    return emulator
+
+
+@pytest.fixture
+def receiver(told: tuple[Emulator, Receiver], emulator: Emulator) -> Receiver:
+    _, receiver = told
+    receiver.away, receiver.received = False, 0
+    return receiver
+
+
+class ToldBatch(Batch):
+    """A batch whose deliveries come."""
+
+    def __init__(self, receiver: Receiver, **arguments: Any) -> None:
+        super().__init__(**{"webhook_url": URL, **arguments})
+        receiver.store = self.store
+
+
+@pytest.mark.parametrize(("trust", "looks"), [(True, 0), (False, 1)])
+def test_each_row_costs_its_submission_and_a_look_unless_deliveries_are_trusted(
+    emulator: Emulator, receiver: Receiver, trust: bool, looks: int
+) -> None:
+    manifest = ToldBatch(receiver, rows=people(300), trust_webhook=trust).attempt()
+    assert statuses(manifest) == {"succeeded": 300}
+    assert [row["id"] for row in written(manifest)] == list(range(300))
+    assert all(row[EMAIL] for row in written(manifest))
+    assert manifest["credits"] == sum(run["credits_consumed"] for run in emulator.control.state()["runs"])
+    assert len(posts(emulator)) == 300
+    assert len(polls(emulator)) == looks * 300
+
+
+def test_a_run_that_failed_is_told_too(emulator: Emulator, receiver: Receiver) -> None:
+    emulator.control.add_fault("run_fails", message="no such company", times=2)
+    batch = ToldBatch(receiver, rows=people(20), trust_webhook=True, max_failed_rows=2)
+    manifest = batch.attempt()
+    assert statuses(manifest) == {"succeeded": 18, "failed": 2}
+    assert {row["_error"] for row in written(manifest)} == {None, "RUN_FAILED: no such company"}
+    assert polls(emulator) == []
+
+
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_delivery_may_come_before_the_answer(emulator: Emulator, receiver: Receiver, trust: bool) -> None:
+    emulator.control.add_fault("latency", seconds=1.5, on="run_grid")
+    manifest = ToldBatch(receiver, rows=people(10), trust_webhook=trust).attempt()
+    assert statuses(manifest) == {"succeeded": 10}
+    assert len(polls(emulator)) == (0 if trust else 10)
+
+
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize("late", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "fault", [{"kind": "lost_answer"}, {"kind": "server_error_after_work", "status": 502}]
+)
+def test_a_lost_answer_is_made_good_by_the_delivery(
+    emulator: Emulator, receiver: Receiver, fault: dict[str, Any], late: float, trust: bool
+) -> None:
+    emulator.control.add_fault(on="run_grid", times=5, **fault)
+    if late:
+        emulator.control.add_fault("latency", on="run_grid", times=5, seconds=late)
+    manifest = ToldBatch(receiver, rows=people(20), trust_webhook=trust).attempt()
+    assert statuses(manifest) == {"succeeded": 20}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+def test_a_request_that_was_lost_is_unknown_in_the_end(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "_LEAST_PATIENCE", 1.0)
+    emulator.control.add_fault("lost_request", on="run_grid", times=2)
+    # Rows in doubt hold up no others, and nobody knows what they cost.
+    batch = ToldBatch(receiver, rows=people(12), max_in_flight=1, max_credits=10_000)
+    manifest = batch.attempt()
+    assert statuses(manifest) == {"succeeded": 10, "unknown": 2}
+    assert "no delivery came" in next(row["_error"] for row in written(manifest) if row["_error"])
+    assert manifest["runs_without_credits"] == 2
+
+
+def test_deliveries_that_do_not_come_cost_latency_alone(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SELDOM_SECONDS", 1.0)
+    receiver.away = True
+    manifest = ToldBatch(receiver, rows=people(60), trust_webhook=True, max_in_flight=30).attempt()
+    assert statuses(manifest) == {"succeeded": 60}
+    assert manifest["seconds"] < 10
+
+
+@pytest.mark.parametrize("policy", ["park", "resubmit"])
+def test_a_killed_worker_leaves_no_paid_row_in_doubt(
+    emulator: Emulator, receiver: Receiver, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "_LEAST_PATIENCE", 1.0)
+    # The ids of the first runs are lost with the process.
+    batch = ToldBatch(receiver, rows=people(40), segment_size=20, on_ambiguous_submit=policy)
+    batch.crash(3, keeps_last=False)
+    in_doubt = batch.entries.count("")
+    paid = sum(names_paid(emulator).values())
+    assert in_doubt >= paid > 0
+    deadline = time.monotonic() + 10
+    while receiver.received < paid and time.monotonic() < deadline:
+        time.sleep(0.05)
+    manifest = batch.attempt()
+    assert set(names_paid(emulator).values()) == {1}
+    unknown = {row["Full Name"] for row in written(manifest) if row["_status"] == "unknown"}
+    assert unknown == {row["Full Name"] for row in people(40)} - names_paid(emulator).keys()
+    assert len(unknown) == (in_doubt - paid if policy == "park" else 0)
+
+
+def test_a_deadline_does_not_wait_for_rows_in_doubt(emulator: Emulator, receiver: Receiver) -> None:
+    emulator.control.add_fault("lost_request", on="run_grid", times=1)
+    started = time.monotonic()
+    manifest = ToldBatch(receiver, rows=people(5), deadline=3).attempt()
+    assert statuses(manifest) == {"succeeded": 4, "unknown": 1}
+    assert time.monotonic() - started < 20
+
+
+def test_a_budget_counts_rows_in_doubt_and_goes_on(emulator: Emulator, receiver: Receiver) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    emulator.control.add_fault("latency", on="run_grid", times=1, seconds=0.5)
+    manifest = ToldBatch(receiver, rows=people(30), max_credits=100, trust_webhook=True).attempt()
+    paid = sum(run["credits_consumed"] for run in emulator.control.state()["runs"])
+    assert manifest["credits"] == paid <= 100
+    assert statuses(manifest)["succeeded"] == sum(names_paid(emulator).values())
+
+
+@pytest.mark.parametrize("url", ["https://elsewhere.example.com/hook", URL + "_of_another"])
+def test_a_url_of_somebody_else_is_passed_on_and_nothing_is_awaited(
+    emulator: Emulator, receiver: Receiver, url: str
+) -> None:
+    receiver.away = True
+    manifest = ToldBatch(receiver, rows=people(5), webhook_url=url, trust_webhook=True).attempt()
+    assert statuses(manifest) == {"succeeded": 5}
+    assert {json.loads(post["body"])["webhook_url"] for post in posts(emulator)} == {url}
+    assert len(polls(emulator)) >= 5
+
+
+def test_each_submission_has_a_token_of_its_own(emulator: Emulator, receiver: Receiver) -> None:
+    ToldBatch(receiver, rows=people(30)).attempt()
+    urls = [json.loads(post["body"])["webhook_url"] for post in posts(emulator)]
+    assert len(set(urls)) == 30
+    assert all(url.startswith(f"{URL}?bitscale_token=") for url in urls)
+
+
+def test_read_pages_do_not_stay(emulator: Emulator, receiver: Receiver) -> None:
+    batch = ToldBatch(receiver, rows=people(300), trust_webhook=True)
+    batch.attempt()
+    pages = [key for key in batch.store.values if key.startswith("bitscale_mailbox")]
+    assert len(pages) <= 3, "the number of the last page, and what came with the last mail"
+
+
+def test_a_store_that_is_away_for_deliveries_costs_latency_alone(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SELDOM_SECONDS", 1.0)
+    batch = ToldBatch(receiver, rows=people(30))
+    get = batch.store.get
+
+    def get_no_mail(key: str, default: Any = None) -> Any:
+        if "mailbox" in key:
+            raise ConnectionError("the API server is away")
+        return get(key, default)
+
+    monkeypatch.setattr(batch.store, "get", get_no_mail)
+    assert statuses(batch.attempt()) == {"succeeded": 30}
+
+
+def test_todays_api_has_no_webhooks(emulators: dict[str, Emulator], monkeypatch: pytest.MonkeyPatch) -> None:
+    today = emulators["workspace-key"]
+    today.control.reset()
+    connect(monkeypatch, today, webhook_secret="a secret of nobody")
+    with pytest.raises(AirflowException) as caught:
+        Batch(rows=people(5), webhook_url=URL).attempt()
+    assert isinstance(caught.value, api.UnsupportedError)
+    assert posts(today) == []
+
+
+def test_synchronous_runs_have_no_webhooks() -> None:
+    with pytest.raises(api.InvalidRequestError, match="webhook_url"):
+        Batch(rows=[], webhook_url=URL, mode="sync").attempt()
