@@ -8,6 +8,8 @@ from math import sqrt
 _DEVIATIONS = 4.0
 # Of runs beyond as many as have been seen, each may be so many times as dear as the dearest.
 _SURPRISE = 10.0
+# As long as no cost is known, so many runs may be lost track of.
+_MOST_UNTOLD = 10
 
 
 class Budget:
@@ -26,7 +28,7 @@ class Budget:
         self.cap = cap
         self.spent = spent
         self.in_flight = 0
-        self._untold = untold
+        self._untold = self._inherited = untold
         self._seen = 0
         self._sum = 0.0
         self._sum_of_squares = 0.0
@@ -47,7 +49,8 @@ class Budget:
         if self.cap is None:
             return True
         if not self._highest:
-            return self.in_flight <= self._seen and self.spent < self.cap
+            untold_now = self._untold - self._inherited
+            return self.in_flight <= self._seen and self.spent < self.cap and untold_now < _MOST_UNTOLD
         unheard_of = max(0, self.in_flight + 1 - self._seen) * _SURPRISE * self._highest
         return self.spent + self._reserve(self.in_flight + self._untold + 1) + unheard_of <= self.cap
 
@@ -73,6 +76,11 @@ class Budget:
         self._sum += credits
         self._sum_of_squares += credits * credits
         self._highest = max(self._highest, credits)
+
+    def inherit(self) -> None:
+        """A run of an earlier try was paid for, or may have been, and nobody knows how dear it was."""
+        self._untold += 1
+        self._inherited += 1
 
     def recover(self) -> None:
         """A run that was given up is under way after all."""

@@ -67,12 +67,17 @@ _STOPPED_BY: dict[type[BitScaleError], str] = {
 }
 
 
-def after_failed_submission(error: BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool) -> Then:
+def after_failed_submission(
+    error: BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool, is_delivered: bool
+) -> Then:
     """Decide, after an attempt that is not repeated by itself.
 
     :param may_pay_twice: whether the row may be submitted again in doubt.
     :param expects_deliveries: whether the end of a run that was started would be delivered.
+    :param is_delivered: whether it has been: a run was started, by this submission or an earlier one.
     """
+    if is_delivered:
+        return Then.AWAIT
     if provably_not_processed(error):
         return Then.PUT_BACK
     if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):

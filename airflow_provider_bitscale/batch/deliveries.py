@@ -5,17 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.batch.running import RunningBatch
+from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS
 from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
-
-# A look into Airflow, not a request to BitScale.
-LISTEN_SECONDS = 1.0
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -29,46 +23,44 @@ class Deliveries:
     def __init__(self, batch: RunningBatch, mailbox: Mailbox | None) -> None:
         self._batch = batch
         self._mailbox = mailbox
-        # What came before the answer to its submission.
+        # What came before the answer to its submission, or to a look.
         self._early: dict[int, Mail] = {}
-        self._has_complained = False
 
     async def listen(self) -> None:
         """Take in what comes, until cancelled."""
+        has_complained = False
         while self._mailbox is not None:
-            await self.collect()
-            if self._mailbox.has_read_pages:
-                await self._batch.recorder.durable()
-                await self._ask(self._mailbox.drop_read_pages)
+            try:
+                await self.collect()
+                if self._mailbox.has_read_pages:
+                    await self._batch.recorder.durable()
+                    await asyncio.to_thread(self._mailbox.drop_read_pages)
+            except Exception as problem:
+                # The looks that go on beside this will see the ends of the runs.
+                if not has_complained:
+                    log.warning("Deliveries cannot be taken in: %s", problem, exc_info=True)
+                has_complained = True
             await asyncio.sleep(LISTEN_SECONDS)
 
     async def collect(self) -> None:
-        """Take in what has come."""
-        while self._mailbox is not None and (mails := await self._ask(self._mailbox.collect)):
+        """Take in what has come; raises what the store raises."""
+        while self._mailbox is not None and (mails := await asyncio.to_thread(self._mailbox.collect)):
             for mail in mails:
                 self._take_in(mail)
+        for row in [row for row in self._early if not self._batch.plan.is_posting(row)]:
+            self.answered(row)
 
-    def is_told(self, row: int) -> bool:
+    def came_early(self, row: int) -> bool:
         """Whether a delivery for this row came before the answer to its submission."""
         return row in self._early
 
     def answered(self, row: int) -> None:
-        """The submission of this row has been answered, or will not be: its delivery may have been faster."""
+        """A request about this row has been answered, or will not be: its delivery may have been faster."""
         if (mail := self._early.pop(row, None)) is not None:
             self._take_in(mail)
 
-    async def _ask(self, ask: Callable[[], T]) -> T | None:
-        try:
-            return await asyncio.to_thread(ask)
-        except Exception as problem:
-            # The looks that go on beside this will see the ends of the runs.
-            if not self._has_complained:
-                log.warning("Airflow could not be asked for deliveries: %s", problem)
-            self._has_complained = True
-            return None
-
     def _take_in(self, mail: Mail) -> None:
-        plan, row = self._batch.plan, mail.row
+        plan, shelf, row = self._batch.plan, self._batch.shelf, mail.row
         if plan.is_posting(row):
             self._note(mail)
             self._early[row] = mail
@@ -76,10 +68,15 @@ class Deliveries:
             self._note(mail)
             plan.doubt_ended(row, time.monotonic())
             self._tell(mail)
-        elif plan.is_watched(row) and self._batch.shelf.run_id(row) == mail.run_id:
+        elif plan.is_watched(row) and shelf.run_id(row) == mail.run_id:
             self._tell(mail)
         elif plan.is_watched(row):
             log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, mail.run_id)
+        elif shelf.may_be_paid(row) and shelf.is_to_be_submitted(row):
+            self._note(mail)
+            shelf.doubt_ended(row)
+            plan.withdraw(row, time.monotonic())
+            self._tell(mail)
         # All others are settled: a delivery is repeated where its acknowledgement is lost.
         self._batch.happened.set()
 
@@ -91,7 +88,11 @@ class Deliveries:
     def _tell(self, mail: Mail) -> None:
         batch = self._batch
         batch.plan.hint(mail.row)
-        # A look that is on its way will tell the same.
-        if batch.request.trust_webhook and not batch.plan.is_looked_at(mail.row):
+        if not batch.request.trust_webhook:
+            return
+        if batch.plan.is_looked_at(mail.row):
+            # The answer is likely to tell the same.
+            self._early[mail.row] = mail
+        else:
             run = parse_run(mail.payload)
-            batch.end(mail.row, run, batch.settled(run, mail.run_id))
+            batch.end(mail.row, run, batch.settled_by(run, mail.run_id))

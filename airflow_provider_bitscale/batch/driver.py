@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
 from airflow_provider_bitscale.batch.submissions import Submissions
+from airflow_provider_bitscale.runs.ledger import NOT_TOLD
 from airflow_provider_bitscale.webhooks.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ REPORT_SECONDS = 5.0
 LAST_LOOKS_SECONDS = 60.0
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
 LAST_ANSWERS_SECONDS = 30.0
-NOT_TOLD = "no delivery came that would tell whether a run was started: it may have been paid for, or not"
 # So often, at least, it is seen whether time is up.
 _AT_MOST_SECONDS = 1.0
 
@@ -68,6 +69,7 @@ class Driver:
         """
         batch = self._batch
         await batch.feeder.take_over()
+        # Before anything is submitted: it may have been paid for, and a delivery tells.
         await self._deliveries.collect()
         if batch.request.resubmit_ambiguous:
             batch.feeder.submit_doubtful()
@@ -77,7 +79,7 @@ class Driver:
             for each in (self._feed(), self._deliveries.listen(), self._report_often())
         ]
         for helper in (recording, *helpers):
-            helper.add_done_callback(batch.ended)
+            helper.add_done_callback(batch.work_ended)
         try:
             await self._drive()
         finally:
@@ -101,7 +103,7 @@ class Driver:
                 break
             if isinstance(step, Rest) or len(batch.under_way) >= self._connections:
                 seconds = step.seconds if isinstance(step, Rest) else None
-                await batch.something(_AT_MOST_SECONDS if seconds is None else min(seconds, _AT_MOST_SECONDS))
+                await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
             elif slot is None:
                 # By the time it comes, something else may be more useful.
                 client = batch.connection.client
@@ -126,7 +128,7 @@ class Driver:
             batch.stop("max_failed_rows")
         if batch.recorder.problem is not None and not batch.plan.stopped:
             batch.give_up_submitting(batch.recorder.problem)
-        for row in batch.plan.forlorn(now):
+        for row in batch.plan.give_up_doubtful(now):
             batch.settle(row, Settled(UNKNOWN, error=NOT_TOLD))
         overdue = time.time() - batch.request.deadline
         if overdue >= 0 and not self._in_last_looks:

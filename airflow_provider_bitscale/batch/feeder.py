@@ -59,10 +59,9 @@ class Feeder:
 
     def submit_doubtful(self) -> None:
         """Submit again what an earlier try may have submitted, and no delivery has told of."""
-        rows = self._plan.submit_doubtful()
+        rows = self._plan.take_doubtful()
         for row in rows:
             self._shelf.doubt(row)
-        self._shelf.tally.untold += len(rows)
         self._left_over += rows
 
     async def feed(self) -> None:
@@ -94,7 +93,8 @@ class Feeder:
         return opened.to_submit
 
     async def _announce(self, rows: list[int]) -> None:
-        rest = iter(rows)
+        # A delivery may tell of a row that was to be submitted again.
+        rest = filter(self._shelf.is_to_be_submitted, rows)
         while not self._plan.stopped:
             wanted = self._ahead - self._plan.ready
             if wanted <= 0:
@@ -111,6 +111,7 @@ class Feeder:
         except asyncio.CancelledError:
             self.take_back(group)
             raise
+        group = [row for row in group if self._shelf.is_to_be_submitted(row)]
         if self._plan.stopped:
             self.take_back(group)
         else:

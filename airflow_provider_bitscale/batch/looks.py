@@ -36,7 +36,7 @@ async def look(batch: RunningBatch, row: int, client: AsyncClient) -> None:
     step = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id).after(seen, time.time(), random.random())  # noqa: S311
     fate = after_look(seen, step, time_is_up=time.time() >= request.deadline)
     if fate is Fate.ENDED and isinstance(seen, Run):
-        batch.end(row, seen, batch.settled(seen, run_id))
+        batch.end(row, seen, batch.settled_by(seen, run_id))
     elif fate is Fate.NOT_ENDED and isinstance(step, Wait):
         plan.not_ended(row, time.monotonic(), 0.0 if isinstance(seen, Run) else step.seconds)
     elif fate is Fate.LEFT:

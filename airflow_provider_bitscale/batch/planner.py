@@ -146,8 +146,8 @@ class Planner:
     def resume_doubt(self, row: int, now: float) -> None:
         """A run of this row may have been submitted by an earlier try, and its delivery would tell."""
         self.rows_left -= 1
-        self._budget.reserve()
-        self._await(row, now)
+        self._budget.inherit()
+        self._in_doubt[row] = now
 
     def skip(self, rows: int) -> None:
         """So many rows will not be submitted: they are settled already, or given up."""
@@ -171,24 +171,20 @@ class Planner:
         to_submit = 0 if self.stopped else self.rows_left
         return to_submit + looks_per_run * (to_submit + len(self._posting)) + len(self._watch)
 
-    def leave(self) -> list[int]:
-        """Look at no more runs.
-
-        :return: rows whose runs are left as they are.
-        """
-        left = self._watch.resting()
-        for row in left:
+    def leave(self) -> None:
+        """Look at no more runs: they are left as they are."""
+        for row in self._watch.resting():
             self.given_up(row)
-        return left
 
     def hurry(self, now: float) -> None:
-        """Time is up: each run is due for a last look."""
+        """Time is up: each run is due for a last look, and no row in doubt is waited for."""
         self._hurry = True
         self._watch.hurry(now)
 
     def next(self, now: float) -> Step:
         """What to do now. Nothing is noted until :meth:`begin`."""
-        if not self.in_flight and not self._in_doubt and (self.stopped or not self.rows_left):
+        awaits_none = self._hurry or not self._in_doubt
+        if not self.in_flight and awaits_none and (self.stopped or not self.rows_left):
             return Done()
         submits = self._may_submit(now)
         look = self._watch.next_look(now, eager=not submits)
@@ -200,7 +196,8 @@ class Planner:
 
     def out_of_budget(self) -> bool:
         """Whether rows are left, and nothing is under way that could free credits for them."""
-        return not self.stopped and bool(self._ready) and not self.in_flight and not self._budget.allows()
+        under_way = self.in_flight or self._in_doubt
+        return not self.stopped and bool(self._ready) and not under_way and not self._budget.allows()
 
     def begin(self, step: Submit | Look, now: float) -> None:
         """The request of this step leaves."""
@@ -244,14 +241,24 @@ class Planner:
     def doubt(self, row: int, now: float) -> None:
         """Nobody knows what became of the submission, and a delivery would tell."""
         del self._posting[row]
-        self._await(row, now)
+        # Nobody knows what it has cost; and a few that were lost must not hold up all others.
+        self._budget.settle(None)
+        self._in_doubt[row] = now
 
     def doubt_ended(self, row: int, now: float) -> None:
         """A delivery told that a run of this row was started."""
         self._budget.recover()
         self._watch.add(row, self._in_doubt.pop(row), exact=False)
 
-    def submit_doubtful(self) -> list[int]:
+    def withdraw(self, row: int, now: float) -> None:
+        """A delivery told that a run of this row was started, which was to be submitted again."""
+        if row in self._ready:
+            self._ready.remove(row)
+        self.rows_left -= 1
+        self._budget.recover()
+        self._watch.add(row, now, exact=False)
+
+    def take_doubtful(self) -> list[int]:
         """The user would rather pay twice than wait for rows in doubt.
 
         :return: these rows, which are to be added again.
@@ -261,18 +268,15 @@ class Planner:
         self.rows_left += len(rows)
         return rows
 
-    def forlorn(self, now: float) -> list[int]:
-        """The rows in doubt of which nobody will tell any more; they are settled.
+    def give_up_doubtful(self, now: float) -> list[int]:
+        """Settle the rows in doubt of which nobody will tell any more.
 
-        Waiting for them costs nothing while anything else is under way. After that, it is for as long as a
-        run may take, as far as that is known.
+        Waiting for them costs nothing while anything else can go on. After that, it is for as long as a run
+        may take, as far as that is known.
         """
         patience = self._timeout
-        if not self.in_flight and not self._may_submit(now):
-            if self._hurry:
-                patience = 0.0
-            elif self._longest_run is not None:
-                patience = min(patience, max(_LEAST_PATIENCE, _PATIENCE * self._longest_run))
+        if self._only_doubt_is_left() and self._longest_run is not None:
+            patience = min(patience, max(_LEAST_PATIENCE, _PATIENCE * self._longest_run))
         rows = [row for row, since in self._in_doubt.items() if now - since >= patience]
         for row in rows:
             del self._in_doubt[row]
@@ -320,10 +324,10 @@ class Planner:
             return False
         return self.in_flight < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * self.settled
 
-    def _await(self, row: int, now: float) -> None:
-        # Nobody knows what it has cost; and a few that were lost must not hold up all others.
-        self._budget.settle(None)
-        self._in_doubt[row] = now
+    def _only_doubt_is_left(self) -> bool:
+        if self.in_flight:
+            return False
+        return self.stopped or not self.rows_left or (bool(self._ready) and not self._budget.allows())
 
     def _rows_go_first(self, now: float) -> bool:
         """Whether all that is left could be looked at within the length of a long run."""

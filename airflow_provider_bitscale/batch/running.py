@@ -40,8 +40,8 @@ class BatchRequest:
     :param timeout: seconds from its submission until a run is given up.
     :param deadline: Unix seconds at which the batch is given up; infinite for never.
     :param max_failed: rows that may fail.
-    :param found: the outputs of a completed run, by output name.
-    :param webhook_url: where the run of a row is to be delivered; None for nowhere.
+    :param outputs_of: the outputs of a completed run, by output name.
+    :param webhook_url_of: where the run of a row is to be delivered; None for nowhere.
     :param expects_deliveries: whether deliveries come to this batch.
     :param trust_webhook: take a delivery for the result, rather than look once more.
     """
@@ -54,8 +54,8 @@ class BatchRequest:
     deadline: float
     max_failed: int
     resubmit_ambiguous: bool
-    found: Callable[[Run], dict[str, Any]]
-    webhook_url: Callable[[int], str | None]
+    outputs_of: Callable[[Run], dict[str, Any]]
+    webhook_url_of: Callable[[int], str | None]
     expects_deliveries: bool
     trust_webhook: bool
 
@@ -97,11 +97,11 @@ class RunningBatch:
         """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
         return time.time() - self.plan.age(row, time.monotonic())
 
-    def settled(self, run: Run, run_id: str | None) -> Settled:
+    def settled_by(self, run: Run, run_id: str | None) -> Settled:
         """What a run that has ended makes of its row."""
         credits = run.credits.consumed if run.credits else None
         if run.status is RunStatus.COMPLETED:
-            return Settled(SUCCEEDED, run_id, credits, outputs=self.request.found(run))
+            return Settled(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))
         return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
 
     def end(self, row: int, run: Run, settled: Settled) -> None:
@@ -135,16 +135,16 @@ class RunningBatch:
         """Let this go on beside everything else."""
         task = asyncio.create_task(work)
         self.under_way.add(task)
-        task.add_done_callback(self.ended)
+        task.add_done_callback(self.work_ended)
 
-    def ended(self, task: asyncio.Task[None]) -> None:
+    def work_ended(self, task: asyncio.Task[None]) -> None:
         """Something that went on beside everything else has ended."""
         self.under_way.discard(task)
         self.happened.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self.abort(error)
 
-    async def something(self, seconds: float) -> None:
+    async def wait_for_change(self, seconds: float) -> None:
         """Wait until something has happened, for so many seconds at most."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.happened.wait(), seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Opened:
     """The rows of a segment that has been opened.
 
     :param running: rows whose run an earlier try submitted.
-    :param in_doubt: rows of which an earlier try may have submitted a run, and a delivery would tell.
+    :param in_doubt: rows of which an earlier try may have submitted a run, if they are not parked.
     :param skipped: how many are duplicates, and settled by being opened.
     :param finished: the segment's number, if that was all of them.
     """
@@ -45,7 +45,7 @@ class Shelf:
     :param segments: of the input, in order; read in a thread, as it may block.
     :param parts: where finished segments are written, by the same thread.
     :param records: what earlier tries left, by number of the segment.
-    :param expects_deliveries: whether a delivery would tell of a row in doubt that a run was started.
+    :param parks_doubtful: whether rows that an earlier try may have submitted are ``unknown``.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class Shelf:
         journal: Journal,
         records: dict[int, SegmentRecord | Summary],
         *,
-        resubmit_ambiguous: bool,
-        expects_deliveries: bool = False,
+        parks_doubtful: bool,
     ) -> None:
         self.rows = rows
         self.tally = Tally()
@@ -67,10 +66,10 @@ class Shelf:
         self._parts = parts
         self._journal = journal
         self._records = records
-        self._resubmit_ambiguous = resubmit_ambiguous
-        self._expects_deliveries = expects_deliveries
+        self._parks_doubtful = parks_doubtful
         self._open: dict[int, OpenSegment] = {}
-        self._in_doubt: set[int] = set()
+        # Rows to be submitted again, or that have been, and after how many submissions in doubt.
+        self._may_be_paid: Counter[int] = Counter()
         self._files = ThreadPoolExecutor(1, "bitscale-files")
         self._read: deque[Segment] = deque()
         for number, record in records.items():
@@ -81,9 +80,6 @@ class Shelf:
                 for position in range(len(record.entries)):
                     if (settled := self._left_as(record, position)) is not None:
                         self.tally.add(settled)
-                    elif record.entries[position] == INTENT and not expects_deliveries:
-                        # It is to be submitted again, and may have been paid for before.
-                        self.tally.untold += 1
 
     @property
     def has_left_overs(self) -> bool:
@@ -119,13 +115,26 @@ class Shelf:
     def retract(self, rows: Collection[int]) -> None:
         """These rows have not been submitted after all; but an earlier submission may be in doubt."""
         for row in rows:
-            if row not in self._in_doubt:
+            if row not in self._may_be_paid and self.is_to_be_submitted(row):
                 number, position = self.place(row)
                 self._journal.retract(number, [position])
 
     def doubt(self, row: int) -> None:
         """Nobody knows what became of a submission of this row, which is to be submitted again."""
-        self._in_doubt.add(row)
+        self._may_be_paid[row] += 1
+
+    def may_be_paid(self, row: int) -> bool:
+        """Whether this row is to be submitted again, or has been, after a submission in doubt."""
+        return row in self._may_be_paid
+
+    def doubt_ended(self, row: int) -> None:
+        """A delivery told that this submission had started a run: the row is not to be submitted again."""
+        del self._may_be_paid[row]
+
+    def is_to_be_submitted(self, row: int) -> bool:
+        """Whether no run of this row is known, nor what has become of it."""
+        number, position = self.place(row)
+        return number in self._open and not self._open[number].record.entries[position]
 
     def accepted(self, row: int, run_id: str) -> None:
         """BitScale accepted the row's run."""
@@ -137,6 +146,7 @@ class Shelf:
         segment = self._open[number]
         segment.settle(position, settled)
         self.tally.add(settled)
+        self.tally.untold += self._may_be_paid[row]
         return number if segment.is_settled else None
 
     async def put_away(self, number: int) -> None:
@@ -184,8 +194,7 @@ class Shelf:
     def _left_as(self, record: SegmentRecord, position: int) -> Settled | None:
         """What has become of a row by the end of the earlier try; None if more is to become of it."""
         settled = record.results.get(position)
-        parks = not self._resubmit_ambiguous and not self._expects_deliveries
-        if settled is None and record.entries[position] == INTENT and parks:
+        if settled is None and record.entries[position] == INTENT and self._parks_doubtful:
             return Settled(UNKNOWN, error=_IN_DOUBT)
         return settled
 
@@ -206,12 +215,10 @@ class Shelf:
                 kept.settle(position, settled)
             elif record.entries[position]:
                 opened.running.append(row.index)
-            elif record.entries[position] == INTENT and self._expects_deliveries:
+            elif record.entries[position] == INTENT:
                 opened.in_doubt.append(row.index)
             else:
                 opened.to_submit.append(row.index)
-                if record.entries[position] == INTENT:
-                    self.doubt(row.index)
         opened.finished = segment.number if kept.is_settled else None
         return opened
 

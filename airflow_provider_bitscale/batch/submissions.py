@@ -44,7 +44,7 @@ class Submissions:
                     batch.shelf.inputs(row),
                     mode=request.mode,
                     output_columns=request.output_columns,
-                    webhook_url=request.webhook_url(row),
+                    webhook_url=request.webhook_url_of(row),
                     recipe=request.recipe,
                     timeout=request.timeout if request.mode == "sync" else None,
                 )
@@ -58,7 +58,7 @@ class Submissions:
         batch.shelf.tally.submitted += 1
         self._trouble = Trouble()
         if run_id is None:
-            settled = batch.settled(run, run.run_id)
+            settled = batch.settled_by(run, run.run_id)
             batch.recorder.answered(*batch.shelf.place(row), settled)
             batch.end(row, run, settled)
             return
@@ -76,15 +76,12 @@ class Submissions:
             error,
             may_pay_twice=may_pay_twice and not plan.stopped,
             expects_deliveries=batch.request.expects_deliveries,
+            is_delivered=self._deliveries.came_early(row),
         )
-        if self._deliveries.is_told(row):
-            # Whatever the answer says: a run was started, by this submission or an earlier one.
-            then = Then.AWAIT
         if then is Then.SUBMIT_AGAIN:
             log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
             self._doubtful[row] = submissions
             tally.submitted += 1
-            tally.untold += 1
             batch.shelf.doubt(row)
             plan.submit_again(row)
         elif then is Then.AWAIT:

@@ -27,7 +27,7 @@ class _Watched:
     look_from: float = 0.0
     looking: bool = False
     # Whether its end has been delivered.
-    told: bool = False
+    delivered: bool = False
     # Grows whenever what is noted of the time of its next look does not hold any more.
     version: int = 0
 
@@ -44,12 +44,12 @@ class Watch:
         self._timeout = timeout
         self._expects_deliveries = expects_deliveries
         # Ends that were seen before they were delivered, one after another.
-        self._untold_ends = 0
+        self._undelivered_ends = 0
         self._hurry = False
         self._runs: dict[int, _Watched] = {}
         # Those that have ended for sure; those by the time from which an eager look is due; and those past
         # it, by the time of a patient one. Each entry is of a version of the run.
-        self._told: deque[tuple[int, int]] = deque()
+        self._delivered: deque[tuple[int, int]] = deque()
         self._early: list[_Entry] = []
         self._late: list[_Entry] = []
 
@@ -78,12 +78,12 @@ class Watch:
     def hint(self, row: int) -> None:
         """The end of this run has been delivered: it is looked at next, unless it is just looked at."""
         run = self._runs[row]
-        self._untold_ends = 0
-        if not run.told:
-            run.told = True
+        self._undelivered_ends = 0
+        if not run.delivered:
+            run.delivered = True
             if not run.looking:
                 run.version += 1
-                self._told.append((row, run.version))
+                self._delivered.append((row, run.version))
 
     def begin_look(self, row: int) -> None:
         """A look at the run leaves; until it is answered, no other does."""
@@ -113,7 +113,7 @@ class Watch:
         run = self._runs.pop(row, None)
         if run is None:
             return
-        self._untold_ends += not run.told
+        self._undelivered_ends += not run.delivered
         if run.exact:
             self.durations.ended(run.not_ended_at, now - run.submitted_at, took)
 
@@ -124,7 +124,7 @@ class Watch:
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look."""
         self._hurry = True
-        self._told.clear()
+        self._delivered.clear()
         self._early = [(now, row, self._runs[row].version) for row in self.resting()]
         self._late = []
 
@@ -133,11 +133,11 @@ class Watch:
         return [row for row, run in self._runs.items() if not run.looking]
 
     def next_look(self, now: float, *, eager: bool) -> int | None:
-        """The run to look at now, if there is one; of those whose end is not told, the one overdue most."""
-        while self._told:
-            if self._current(*self._told[0]):
-                return self._told[0][0]
-            self._told.popleft()
+        """The run to look at now, if there is one; first those that have ended, then the one overdue most."""
+        while self._delivered:
+            if self._current(*self._delivered[0]):
+                return self._delivered[0][0]
+            self._delivered.popleft()
         while self._early and self._early[0][0] <= now:
             _, row, version = heapq.heappop(self._early)
             if (run := self._current(row, version)) is None:
@@ -167,8 +167,8 @@ class Watch:
         run = self._runs.get(row)
         return run if run is not None and run.version == version else None
 
-    def _is_to_be_told(self, run: _Watched) -> bool:
-        return self._expects_deliveries and not run.told and self._untold_ends < FORGIVEN
+    def _is_to_be_delivered(self, run: _Watched) -> bool:
+        return self._expects_deliveries and not run.delivered and self._undelivered_ends < FORGIVEN
 
     def _due(self, run: _Watched, impatience: float) -> float:
         if self._hurry:
@@ -178,7 +178,7 @@ class Watch:
             look = FIRST_LOOK + 1.5 * run.not_ended_at if run.not_ended_at else 0.0
         else:
             look = self.durations.next_look(run.not_ended_at, impatience)
-        if self._is_to_be_told(run) and (run.exact or run.not_ended_at):
+        if self._is_to_be_delivered(run) and (run.exact or run.not_ended_at):
             # A run that takes as long as others may just be about to be told.
             look = max(look, run.not_ended_at + SELDOM_SECONDS, 2 * self.durations.long_run)
         return max(run.look_from, run.submitted_at + min(look, self._timeout))

@@ -45,7 +45,8 @@ from airflow_provider_bitscale.operators.task_state import addressee_of, generat
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.result import found_values
-from airflow_provider_bitscale.webhooks.mailbox import Mailbox, mailbox_key
+from airflow_provider_bitscale.webhooks.addressee import mailbox_key
+from airflow_provider_bitscale.webhooks.mailbox import Mailbox
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 
 if TYPE_CHECKING:
@@ -83,10 +84,15 @@ class BatchRun:
         self._store = store_of(context)
         hook = operator.hook
         self._receiver = ReceiverUrl.of(operator.webhook_url, hook)
-        if operator.max_credits is not None and not hook.client.contract.tells_run_credits:
+        contract = hook.client.contract
+        if operator.max_credits is not None and not contract.tells_run_credits:
             raise errors.UnsupportedError(
-                f"the API contract {hook.client.contract.name} does not tell what runs cost: max_credits "
-                "cannot be kept, leave it out"
+                f"the API contract {contract.name} does not tell what runs cost: max_credits cannot be kept, "
+                "leave it out"
+            )
+        if operator.webhook_url is not None and not contract.delivers_runs:
+            raise errors.UnsupportedError(
+                f"the API contract {contract.name} delivers no runs: leave webhook_url out"
             )
         self._form = GridForm.ask(hook.client, operator.grid_id, operator.output_columns, validate=True)
         row_form = RowForm(self._form, operator.inputs, operator.row_key, source.text)
@@ -139,8 +145,7 @@ class BatchRun:
             output or memory,
             journal,
             records,
-            resubmit_ambiguous=operator.resubmit_ambiguous,
-            expects_deliveries=self._receiver is not None,
+            parks_doubtful=self._receiver is None and not operator.resubmit_ambiguous,
         )
         self.tally = tally = shelf.tally
         try:
@@ -192,13 +197,12 @@ class BatchRun:
             deadline=float("inf") if operator.deadline is None else self._started + operator.deadline,
             max_failed=allowed_failures(operator.max_failed_rows, self._survey.rows) or 0,
             resubmit_ambiguous=operator.resubmit_ambiguous,
-            found=self._found(),
-            webhook_url=self._webhook_url,
+            outputs_of=self._outputs_of(),
+            webhook_url_of=self._webhook_url_of,
             expects_deliveries=self._receiver is not None,
             trust_webhook=operator.trust_webhook,
         )
-        key = mailbox_key(self._head.batch_id)
-        mailbox = None if self._receiver is None else Mailbox(self._store, key)
+        mailbox = None if self._receiver is None else Mailbox(self._store, self._mailbox_key)
 
         async def drive() -> None:
             async with operator.hook.batch_connection(connections) as connection:
@@ -231,23 +235,26 @@ class BatchRun:
                 self.cancel()
                 raise
 
-    def _webhook_url(self, row: int) -> str | None:
+    def _webhook_url_of(self, row: int) -> str | None:
         if self._receiver is None:
             return self._operator.webhook_url
-        key = mailbox_key(self._head.batch_id)
-        return self._receiver.addressed_to(addressee_of(self._context, key), row)
+        return self._receiver.addressed_to(addressee_of(self._context, self._mailbox_key), row)
 
-    def _found(self) -> Callable[[Run], dict[str, Any]]:
+    @property
+    def _mailbox_key(self) -> str:
+        return mailbox_key(self._head.batch_id)
+
+    def _outputs_of(self) -> Callable[[Run], dict[str, Any]]:
         """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""
         names = unique_names(self._form.grid)
         inputs = frozenset(input_columns(self._form.grid))
         miss_values = self._operator.miss_values
 
-        def found(run: Run) -> dict[str, Any]:
+        def outputs_of(run: Run) -> dict[str, Any]:
             values = found_values(run, miss_values)
             return {names.get(key, key): value for key, value in values.items() if key not in inputs}
 
-        return found
+        return outputs_of
 
     def _checked_output(self) -> Output | None:
         head = self._head

@@ -60,10 +60,11 @@ class RunGridOperator(BaseOperator):
     :param mode: ``async``, or ``sync``: BitScale answers when the run has ended, and the worker waits for it.
         A sync run that is answered as running is waited for like any other.
     :param webhook_url: public https URL where BitScale shall deliver the finished run; async only. If it is
-        that of Airflow's receiver for this connection, a token is added to its query, and the delivery is
-        awaited: polls are rare until it comes, and where the answer to a submission is lost, it tells the
-        run. (templated)
-    :param trust_webhook: take a delivery for the result, rather than poll once more.
+        that of Airflow's receiver for this connection, a token is added to its query. Where the wait is
+        deferred, the delivery is awaited: polls are rare until it comes. Deferred or not, where the answer to
+        a submission is lost, it tells the run. (templated)
+    :param trust_webhook: where the wait is deferred, take a delivery for the result, rather than poll once
+        more.
     :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for.
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
@@ -266,10 +267,10 @@ class RunGridOperator(BaseOperator):
                 journal=intent,
             )
         except errors.AmbiguousSubmitError as error:
-            if record.delivery_key is not None and self.on_ambiguous_submit != "resubmit":
-                return self._submitted(context, record).await_delivery(error)
             if self.on_ambiguous_submit == "resubmit":
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None
+            if record.delivery_key is not None:
+                return self._submitted(context, record).await_delivery(error)
             error.message += f". {WAY_OUT}"
             raise
         except errors.BitScaleError:

@@ -10,8 +10,8 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.deferral import backstop, defers
 from airflow_provider_bitscale.operators.task_state import addressee_of, ledger_of
-from airflow_provider_bitscale.runs.ledger import WAY_OUT, Record
-from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, look_once
+from airflow_provider_bitscale.runs.ledger import NOT_TOLD, WAY_OUT, Record
+from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, Outcome, RunDecision, Wait, look_once
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
 # Of the XCom that a sensor takes.
-DELIVERY_KEY = "delivery"
-_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY = 1.0
+DELIVERY_XCOM = "delivery"
 
 
 class SubmittedRun:
@@ -68,7 +67,7 @@ class SubmittedRun:
         self.in_flight = record.run_id
         if not operator.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
-            self._context["ti"].xcom_push(DELIVERY_KEY, self._delivery or {})
+            self._context["ti"].xcom_push(DELIVERY_XCOM, self._delivery or {})
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         step = self.after(seen)
         if isinstance(step, Outcome):
@@ -96,12 +95,9 @@ class SubmittedRun:
         :raises AmbiguousSubmitError: none has come.
         """
         while (delivered := self._ledger.delivered(self._record)) is None and time.time() < until:
-            time.sleep(_SECONDS_BETWEEN_LOOKS_FOR_A_DELIVERY)
+            time.sleep(LISTEN_SECONDS)
         if delivered is None:
-            raise errors.AmbiguousSubmitError(
-                "no delivery came that would tell whether a run was started: it may have been paid for, or "
-                f"not. {WAY_OUT}"
-            )
+            raise errors.AmbiguousSubmitError(f"{NOT_TOLD}. {WAY_OUT}")
         self._record = delivered
         return self.wait(self.look())
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
 
 KEY = "bitscale_run"
+NOT_TOLD = "no delivery came that would tell whether a run was started: it may have been paid for, or not"
 WAY_OUT = (
     "Look for the row in BitScale. To submit it again, delete the key "
     f"{KEY!r} from the task's state store and clear the task."

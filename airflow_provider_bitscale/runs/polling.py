@@ -28,8 +28,10 @@ FAILED = "failed"
 TIMED_OUT = "timed_out"
 REFUSED = "refused"
 
-# Between looks while a delivery is expected: one that never comes costs no more than that.
+# Between looks at a run while its delivery is expected: one that never comes costs no more than that.
 SELDOM_SECONDS = 60.0
+# Between looks for a delivery: into Airflow, no requests to BitScale.
+LISTEN_SECONDS = 1.0
 
 T = TypeVar("T")
 Seen_contra = TypeVar("Seen_contra", contravariant=True)

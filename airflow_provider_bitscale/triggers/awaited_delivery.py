@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 
 from airflow.sdk.bases.xcom import BaseXCom
 
-from airflow_provider_bitscale.runs.polling import happens
+from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, happens
 
-# A look into Airflow, not a request to BitScale; less often where many listen in one triggerer.
-LISTEN_SECONDS = 1.0
+# Less often where many listen in one triggerer.
 _LISTENERS_A_SECOND = 100
 
 log = logging.getLogger(__name__)

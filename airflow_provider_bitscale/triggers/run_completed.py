@@ -14,6 +14,7 @@ from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import (
+    LISTEN_SECONDS,
     REFUSED,
     SELDOM_SECONDS,
     TIMED_OUT,
@@ -22,7 +23,7 @@ from airflow_provider_bitscale.runs.polling import (
     RunDecision,
     Wait,
 )
-from airflow_provider_bitscale.triggers.awaited_delivery import LISTEN_SECONDS, AwaitedDelivery
+from airflow_provider_bitscale.triggers.awaited_delivery import AwaitedDelivery
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 
 

@@ -24,10 +24,9 @@ _MAILBOX_KEY = re.compile(r"bitscale_mailbox_\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 @dataclass(frozen=True)
 class Addressee:
-    """A task instance, and which of its submissions is meant.
+    """A task instance, and where in what is kept for it the delivery is.
 
-    :param key: the name under which the task finds the delivery: of the submission, made anew for each; or
-        of the mailbox of a batch.
+    :param key: of the submission, made anew for each; or of the mailbox of a batch.
     """
 
     dag_id: str
@@ -38,8 +37,8 @@ class Addressee:
 
 
 @dataclass(frozen=True)
-class Recipient:
-    """What a token names.
+class Claims:
+    """What a token says: whom the delivery is for.
 
     :param row: of the batch that the task runs; None if it runs no batch.
     """
@@ -53,22 +52,27 @@ def new_key() -> str:
     return f"bitscale_delivery_{secrets.token_hex(8)}"
 
 
+def mailbox_key(batch_id: str) -> str:
+    """The key of the mailbox of a batch."""
+    return f"bitscale_mailbox_{batch_id}"
+
+
 def leads_to_receiver(webhook_url: str, bitscale_conn_id: str) -> bool:
-    """Whether a URL is that of Airflow's receiver for this connection, and not of somebody else's."""
+    """Whether the path of a URL is the receiver's for this connection; its host may be any proxy's."""
     return urlsplit(webhook_url).path.rstrip("/").endswith(f"{RECEIVER_PATH}/{bitscale_conn_id}")
 
 
-def with_token(webhook_url: str, recipient: Recipient, secret: str) -> str:
-    """A URL with the recipient in its query."""
+def with_token(webhook_url: str, claims: Claims, secret: str) -> str:
+    """A URL with the claims in its query."""
     url = urlsplit(webhook_url)
-    written = json.dumps([*astuple(recipient.addressee), recipient.row], separators=(",", ":")).encode()
+    written = json.dumps([*astuple(claims.addressee), claims.row], separators=(",", ":")).encode()
     token = _text(_signature(written, secret) + written)
     query = urlencode({TOKEN_PARAMETER: token})
     return urlunsplit(url._replace(query=f"{url.query}&{query}" if url.query else query))
 
 
-def read_token(token: str | None, secret: str) -> Recipient | None:
-    """The recipient, or None where there is none, or one that somebody else wrote."""
+def read_token(token: str | None, secret: str) -> Claims | None:
+    """The claims, or None where there is none, or one that somebody else wrote."""
     if not token or not token.isascii():
         return None
     try:
@@ -79,7 +83,7 @@ def read_token(token: str | None, secret: str) -> Recipient | None:
         *names, row = json.loads(written)
         addressee = Addressee(*names)
         pattern = _KEY if row is None else _MAILBOX_KEY
-        return Recipient(addressee, row) if pattern.fullmatch(addressee.key) and _is_row(row) else None
+        return Claims(addressee, row) if pattern.fullmatch(addressee.key) and _is_row(row) else None
     except (ValueError, TypeError):
         return None
 

@@ -14,11 +14,11 @@ R = TypeVar("R")
 class Grouped(Generic[T, R]):
     """Calls a function with groups of items, in a thread of its own, one group after the other.
 
-    :param work: returns a result for each item of a group.
+    :param work: returns a result for each item of a group, or the error that the item is to be answered with.
     :param most: items in a group.
     """
 
-    def __init__(self, work: Callable[[Sequence[T]], Sequence[R]], most: int, name: str) -> None:
+    def __init__(self, work: Callable[[Sequence[T]], Sequence[R | Exception]], most: int, name: str) -> None:
         self._work = work
         self._most = most
         self._thread = ThreadPoolExecutor(1, name)
@@ -45,12 +45,17 @@ class Grouped(Generic[T, R]):
     async def _work_on(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         items = [item for item, _ in group]
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._work, items)
+            loop = asyncio.get_running_loop()
+            outcomes = await loop.run_in_executor(self._thread, self._work, items)
         except Exception as error:
             for _, result in group:
                 if not result.done():
                     result.set_exception(error)
             return
-        for (_, result), value in zip(group, results, strict=True):
-            if not result.done():
-                result.set_result(value)
+        for (_, result), outcome in zip(group, outcomes, strict=True):
+            if result.done():
+                continue
+            if isinstance(outcome, Exception):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)

@@ -33,11 +33,6 @@ class Mail:
         return str(self.payload["run_id"])
 
 
-def mailbox_key(batch_id: str) -> str:
-    """The key of the mailbox of a batch."""
-    return f"bitscale_mailbox_{batch_id}"
-
-
 class Mailbox:
     """The mailbox of one batch.
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from airflow_provider_bitscale.api.deliveries import Delivery
-    from airflow_provider_bitscale.webhooks.addressee import Recipient
+    from airflow_provider_bitscale.webhooks.addressee import Claims
 
 # BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
 ANSWER_SECONDS = 8.0
@@ -109,19 +109,19 @@ class Receiver:
         except DeliveryRefusedError as refused:
             log.warning("A delivery for connection %s was refused: %s", conn_id, refused)
             return _refused(_STATUS.get(str(refused.code), 401))
-        recipient = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
-        outcome = await self._record(delivery, recipient)
+        claims = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
+        outcome = await self._record(delivery, claims)
         log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
         return JSONResponse({"outcome": outcome}, 200 if outcome == DUPLICATE else 202)
 
-    async def _record(self, delivery: Delivery, recipient: Recipient | None) -> str:
+    async def _record(self, delivery: Delivery, claims: Claims | None) -> str:
         """Make it an asset event, once for each run, and tell the task instance it is for.
 
-        :return: ``accepted``; ``duplicate``: it was, before; ``no_subscribers``: no DAG is scheduled on it,
-            and no task instance waits for it. Then nothing is kept.
+        :return: ``accepted``: it was told to one or the other; ``duplicate``: an event was made of it before;
+            ``no_subscribers``: there is neither a DAG nor a task instance, and nothing is kept.
         """
         is_told, outcome = await asyncio.gather(
-            self._tell_tasks((delivery, recipient)), self._tell_dags(delivery)
+            self._tell_tasks((delivery, claims)), self._tell_dags(delivery)
         )
         return ACCEPTED if is_told else outcome
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.webhooks.addressee import Addressee, Recipient, leads_to_receiver, with_token
+from airflow_provider_bitscale.webhooks.addressee import Addressee, Claims, leads_to_receiver, with_token
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,14 @@ class ReceiverUrl:
         :param hook: of the connection that the runs are submitted with.
         :raises ConfigurationError: the connection's settings of webhooks are wrong.
         """
-        if webhook_url is None:
+        if webhook_url is None or not leads_to_receiver(webhook_url, hook.bitscale_conn_id):
             return None
-        settings = hook.webhook_settings
-        if settings is None or not leads_to_receiver(webhook_url, hook.bitscale_conn_id):
+        if (settings := hook.webhook_settings) is None:
+            log.warning(
+                "webhook_url leads to Airflow's receiver, but connection %s has no webhook_secret: "
+                "deliveries are refused, and none is awaited",
+                hook.bitscale_conn_id,
+            )
             return None
         return cls(webhook_url, settings.secret)
 
@@ -40,4 +48,4 @@ class ReceiverUrl:
 
         :param row: of the batch that the task runs, if it runs one.
         """
-        return with_token(self.url, Recipient(addressee, row), self.secret)
+        return with_token(self.url, Claims(addressee, row), self.secret)

@@ -13,6 +13,8 @@ from sqlalchemy.exc import IntegrityError
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+LOCK_SECONDS = 3
+
 T = TypeVar("T")
 
 
@@ -30,7 +32,11 @@ def in_a_transaction(work: Callable[[Session], T]) -> T:
 
 def _once(work: Callable[[Session], T]) -> T:
     with create_session(scoped=False) as session:
-        if get_dialect_name(session) == "sqlite":
+        dialect = get_dialect_name(session)
+        if dialect == "sqlite":
             # It has no locks of rows, and would let two read the same before either writes.
             session.execute(text("BEGIN IMMEDIATE"))
+        elif dialect == "postgresql":
+            # Whoever holds what this waits for must not hold up all deliveries.
+            session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         return work(session)

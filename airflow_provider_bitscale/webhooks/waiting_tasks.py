@@ -17,6 +17,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.state import get_state_backend
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
 from airflow_provider_bitscale.webhooks.transaction import in_a_transaction
@@ -25,32 +26,35 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from airflow_provider_bitscale.api.deliveries import Delivery
-    from airflow_provider_bitscale.webhooks.addressee import Addressee, Recipient
+    from airflow_provider_bitscale.webhooks.addressee import Addressee, Claims
 
-Received: TypeAlias = "tuple[Delivery, Recipient | None]"
+Received: TypeAlias = "tuple[Delivery, Claims | None]"
 
 
-def tell_tasks(deliveries: Sequence[Received]) -> list[bool]:
+def tell_tasks(deliveries: Sequence[Received]) -> list[bool | SQLAlchemyError]:
     """Leave each delivery where the task instance looks for it that submitted the run.
 
-    :return: for each whether there is such a task instance.
-    :raises sqlalchemy.exc.SQLAlchemyError: the database does not take them; some may be kept.
+    :return: for each whether there is such a task instance, or why the database did not take it.
     """
-    told = [False] * len(deliveries)
+    told: list[bool | SQLAlchemyError] = [False] * len(deliveries)
     groups: dict[Addressee, dict[int, int | None]] = defaultdict(dict)
-    for place, (_, recipient) in enumerate(deliveries):
-        if recipient is not None:
-            groups[recipient.addressee][place] = recipient.row
+    for place, (_, claims) in enumerate(deliveries):
+        if claims is not None:
+            groups[claims.addressee][place] = claims.row
     for addressee, rows in groups.items():
         # A transaction for each: what is locked for one is not held while another waits.
         group = [(deliveries[place][0], row) for place, row in rows.items()]
-        is_told = in_a_transaction(partial(_tell_task, addressee=addressee, group=group))
+        try:
+            outcome: bool | SQLAlchemyError = in_a_transaction(partial(_tell_task, addressee, group))
+        except SQLAlchemyError as error:
+            # Others wait for theirs.
+            outcome = error
         for place in rows:
-            told[place] = is_told
+            told[place] = outcome
     return told
 
 
-def _tell_task(session: Session, addressee: Addressee, group: Sequence[tuple[Delivery, int | None]]) -> bool:
+def _tell_task(addressee: Addressee, group: Sequence[tuple[Delivery, int | None]], session: Session) -> bool:
     scope = TaskScope(addressee.dag_id, addressee.run_id, addressee.task_id, addressee.map_index)
     # Whoever writes for the same task instance comes after this one.
     exists = select(TaskInstance.id).filter_by(**asdict(scope)).with_for_update(key_share=True)

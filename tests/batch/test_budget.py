@@ -45,6 +45,19 @@ def test_while_no_cost_is_known_one_run_goes_ahead(
     assert submitted_at_once(budget) == allowed
 
 
+def test_while_no_cost_is_known_few_runs_are_lost_track_of() -> None:
+    inherited = 7
+    budget = Budget(1000, 0, inherited)
+    budget.inherit()
+    for untold in range(20):
+        assert budget.allows() is (untold < 10)
+        budget.reserve()
+        budget.settle(None)
+    budget.recover()
+    budget.settle(5)
+    assert budget.allows()
+
+
 def test_runs_of_an_earlier_try_are_waited_for_while_no_cost_is_known() -> None:
     budget = Budget(1000)
     for _ in range(3):

@@ -41,12 +41,12 @@ OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError}
 @pytest.mark.parametrize(("error", "then"), AFTER, ids=lambda each: type(each).__name__)
 def test_what_follows(error: errors.BitScaleError, then: Then) -> None:
     def follows(**options: bool) -> Then:
-        return after_failed_submission(
-            error, **{"may_pay_twice": False, "expects_deliveries": False, **options}
-        )
+        no = dict.fromkeys(("may_pay_twice", "expects_deliveries", "is_delivered"), False)
+        return after_failed_submission(error, **{**no, **options})
 
     in_doubt = then is Then.PARK
     assert follows() is then
+    assert follows(is_delivered=True, may_pay_twice=True) is Then.AWAIT
     assert follows(may_pay_twice=True) is (Then.SUBMIT_AGAIN if in_doubt else then)
     assert follows(expects_deliveries=True) is (Then.AWAIT if in_doubt else then)
     assert follows(may_pay_twice=True, expects_deliveries=True) is (Then.SUBMIT_AGAIN if in_doubt else then)

@@ -62,7 +62,7 @@ def test_rows_that_are_just_being_announced_are_taken_back(
     store, plan = JsonStore(), Planner(9, Budget(None))
     journal = Journal(store, "b1")
     rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(9))
-    shelf = Shelf(9, 9, iter([Segment(0, rows)]), RowsInMemory(), journal, {}, resubmit_ambiguous=False)
+    shelf = Shelf(9, 9, iter([Segment(0, rows)]), RowsInMemory(), journal, {}, parks_doubtful=True)
 
     async def run() -> None:
         recorder = Recorder(journal)

@@ -14,13 +14,15 @@ from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Submit
 from tests.batch.simulation import lognormal_with_stragglers, simulate
 
 
+@pytest.mark.parametrize("deliveries", [False, True])
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int) -> None:
+def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, deliveries: bool) -> None:
     """Answers of all kinds, in any order, with a stop or a deadline somewhere in half of the batches."""
     rng = random.Random(seed)
     rows, resumed, most, cap = 300, 40, rng.choice((None, 7, 60)), rng.choice((None, 150.0))
     budget = Budget(cap)
-    plan = Planner(rows, budget, most, timeout=rng.choice((math.inf, 20.0)))
+    timeout = rng.choice((math.inf, 20.0))
+    plan = Planner(rows, budget, most, timeout, expects_deliveries=deliveries)
     events = {rng.randrange(50, 600): rng.choice(("stop", "hurry"))} if seed % 2 else {}
     submitted: set[int] = set()
     ended: Counter[int] = Counter()
@@ -29,6 +31,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int) 
     watched = set(range(resumed))
     waiting = list(range(resumed, rows))
     ready: set[int] = set()
+    doubtful: set[int] = set()
     for row in watched:
         plan.resume(row, 0.0)
     now, steps = 0.0, 0
@@ -48,7 +51,22 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int) 
             group, waiting = waiting[:10], waiting[10:]
             plan.add(group)
             ready |= set(group)
-        if isinstance(step, Submit) and rng.random() < 0.8:
+        for row in plan.give_up_doubtful(now):
+            doubtful.remove(row)
+            ended[row] += 1
+        if deliveries and (watched or doubtful) and rng.random() < 0.1:
+            row = rng.choice(sorted(watched | doubtful))
+            if row in doubtful:
+                plan.doubt_ended(row, now)
+                doubtful.remove(row)
+                watched.add(row)
+            plan.hint(row)
+            if rng.random() < 0.5:
+                # It is trusted.
+                plan.ended(row, now, 1.0, 1.5)
+                watched.remove(row)
+                ended[row] += 1
+        elif isinstance(step, Submit) and rng.random() < 0.8:
             assert step.row in ready
             assert step.row not in posting | watched | looking
             assert not plan.stopped
@@ -67,15 +85,17 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int) 
             row = rng.choice(sorted(posting | looking))
             posted = row in posting
             (posting if posted else looking).discard(row)
-            kind = rng.choice(
-                ("on", "on", "end", "up", "back", "again") if posted else ("on", "end", "end", "up")
-            )
+            after_post = ("on", "on", "end", "doubt" if deliveries else "up", "back", "again")
+            kind = rng.choice(after_post if posted else ("on", "end", "end", "up"))
             if kind == "end":
                 plan.ended(row, now, rng.choice((1.0, 1.0, None)) if cap is None else 1.0, 1.5)
                 ended[row] += 1
             elif kind == "up" and (posted or rng.random() < 0.1):
                 plan.given_up(row)
                 ended[row] += 1
+            elif kind == "doubt":
+                plan.doubt(row, now)
+                doubtful.add(row)
             elif kind == "back" and not plan.stopped:
                 plan.put_back(row, now + rng.choice((0.0, 3.0)))
                 submitted.discard(row)

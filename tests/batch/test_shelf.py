@@ -57,7 +57,7 @@ class Batch:
                 tuple(Row(row, {"n": row}, {"c-n": row}, row in self.duplicates) for row in rows),
             )
 
-    def shelf(self, *, resubmit: bool = False, segments: Iterator[Segment] | None = None) -> Shelf:
+    def shelf(self, *, parks: bool = True, segments: Iterator[Segment] | None = None) -> Shelf:
         """The shelf of a new try."""
         self.journal = Journal(self.store, "b1")
         found = {number: self.journal.read(number) for number in range(-(-self.rows // SIZE))}
@@ -69,7 +69,7 @@ class Batch:
             self.parts,
             self.journal,
             records,
-            resubmit_ambiguous=resubmit,
+            parks_doubtful=parks,
         )
 
     def save(self) -> None:
@@ -137,29 +137,29 @@ def leave_behind(batch: Batch) -> None:
     batch.save()
 
 
-@pytest.mark.parametrize("resubmit", [False, True])
-def test_a_retry_goes_on_where_an_earlier_try_was_lost(resubmit: bool) -> None:
+@pytest.mark.parametrize("parks", [False, True])
+def test_a_retry_goes_on_where_an_earlier_try_was_lost(parks: bool) -> None:
     batch = Batch(9)
     leave_behind(batch)
-    shelf = batch.shelf(resubmit=resubmit)
+    shelf = batch.shelf(parks=parks)
     opened = asyncio.run(open_all(shelf))
     shelf.close()
     assert opened == [
-        Opened(to_submit=[4] if resubmit else [], running=[3]),
+        Opened(running=[3], in_doubt=[] if parks else [4]),
         Opened(to_submit=[6, 7, 8]),
     ]
     assert shelf.run_id(3) == "run_3"
-    assert shelf.tally.counts == {SUCCEEDED: 3, UNKNOWN: 1 if resubmit else 2}
-    assert shelf.settle(3, FOUND) == (None if resubmit else 1)
+    assert shelf.tally.counts == {SUCCEEDED: 3, UNKNOWN: 2 if parks else 1}
+    assert shelf.settle(3, FOUND) == (1 if parks else None)
 
 
-@pytest.mark.parametrize("resubmit", [False, True])
-def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(resubmit: bool) -> None:
+@pytest.mark.parametrize("parks", [False, True])
+def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(parks: bool) -> None:
     batch = Batch(9)
     leave_behind(batch)
-    shelf = batch.shelf(resubmit=resubmit)
+    shelf = batch.shelf(parks=parks)
     before = (shelf.tally.credits, shelf.tally.untold, shelf.tally.settled)
-    assert before == (15, 2, 5 if not resubmit else 4)
+    assert before == ((15, 2, 5) if parks else (15, 1, 4))
     assert shelf.tally.parts == {0: "part 0"}
     asyncio.run(open_all(shelf))
     shelf.close()
@@ -182,19 +182,41 @@ def test_a_row_that_was_taken_back_is_submitted_by_a_retry() -> None:
 
 def test_a_row_in_doubt_stays_so_when_it_is_taken_back() -> None:
     batch = Batch(3)
-    first = batch.shelf(resubmit=True)
+    first = batch.shelf(parks=False)
     asyncio.run(open_all(first))
     first.announce([0, 1, 2])
     first.doubt(1)
     first.retract([0, 1])
     first.close()
     batch.save()
-    second = batch.shelf(resubmit=True)
-    assert asyncio.run(open_all(second)) == [Opened(to_submit=[0, 1, 2])]
+    second = batch.shelf(parks=False)
+    assert asyncio.run(open_all(second)) == [Opened(to_submit=[0], in_doubt=[1, 2])]
+    for row in (1, 2):
+        second.doubt(row)
     second.retract([0, 1, 2])
     second.put_away_the_rest("why")
     second.close()
     assert [status for status, _ in batch.parts.written[0]] == [NOT_SUBMITTED, UNKNOWN, UNKNOWN]
+
+
+def test_a_row_of_which_a_delivery_tells_is_submitted_no_more() -> None:
+    batch = Batch(3)
+    shelf = batch.shelf(parks=False)
+    asyncio.run(open_all(shelf))
+    shelf.announce([0, 1, 2])
+    for row in (0, 1):
+        shelf.doubt(row)
+    shelf.accepted(1, "run_1")
+    shelf.doubt_ended(1)
+    assert [shelf.is_to_be_submitted(row) for row in (0, 1, 2, 99)] == [True, False, True, False]
+    assert [shelf.may_be_paid(row) for row in (0, 1, 2)] == [True, False, False]
+    shelf.retract([0, 1, 2])
+    shelf.close()
+    batch.save()
+    assert batch.journal.read(0) == SegmentRecord([INTENT, "run_1", None])
+    for row in (0, 1, 2):
+        shelf.settle(row, FOUND)
+    assert shelf.tally.untold == 1, "that which nobody has told of"
 
 
 def test_what_is_left_is_put_away_as_it_stands() -> None:

@@ -142,12 +142,41 @@ def test_a_killed_worker_leaves_no_paid_row_in_doubt(
     assert len(unknown) == (in_doubt - paid if policy == "park" else 0)
 
 
-def test_a_deadline_does_not_wait_for_rows_in_doubt(emulator: Emulator, receiver: Receiver) -> None:
+def test_a_row_to_be_submitted_again_is_not_once_its_delivery_has_come(
+    emulator: Emulator, receiver: Receiver
+) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=2)
+    # One run after the other: those to be submitted again come last.
+    batch = ToldBatch(receiver, rows=people(8), max_in_flight=1, on_ambiguous_submit="resubmit")
+    manifest = batch.attempt()
+    assert statuses(manifest) == {"succeeded": 8}
+    assert set(names_paid(emulator).values()) == {1}
+    assert manifest["runs_without_credits"] == 0
+
+
+def test_a_row_that_was_paid_for_twice_is_named(
+    emulator: Emulator, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    manifest = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit").attempt()
+    assert statuses(manifest) == {"succeeded": 1}
+    assert sum(names_paid(emulator).values()) == 2
+    assert "Row 1 is submitted again, and may be paid for twice" in caplog.text
+
+
+def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "_LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=1)
+    batch = ToldBatch(receiver, rows=people(5), deadline=0.8)
     started = time.monotonic()
-    manifest = ToldBatch(receiver, rows=people(5), deadline=3).attempt()
-    assert statuses(manifest) == {"succeeded": 4, "unknown": 1}
+    with pytest.raises(api.RunTimedOutError, match="1 rows were left"):
+        batch.attempt()
     assert time.monotonic() - started < 20
+    batch.arguments["deadline"] = None
+    assert statuses(batch.attempt()) == {"succeeded": 4, "unknown": 1}
+    assert len(posts(emulator)) == 5
 
 
 def test_a_budget_counts_rows_in_doubt_and_goes_on(emulator: Emulator, receiver: Receiver) -> None:
@@ -170,7 +199,17 @@ def test_a_url_of_somebody_else_is_passed_on_and_nothing_is_awaited(
     assert len(polls(emulator)) >= 5
 
 
-def test_each_submission_has_a_token_of_its_own(emulator: Emulator, receiver: Receiver) -> None:
+def test_without_a_secret_nothing_is_awaited_and_the_log_says_so(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connect(monkeypatch, emulator, webhook_secret="")
+    receiver.away = True
+    assert statuses(ToldBatch(receiver, rows=people(5)).attempt()) == {"succeeded": 5}
+    assert {json.loads(post["body"])["webhook_url"] for post in posts(emulator)} == {URL}
+    assert "has no webhook_secret" in caplog.text
+
+
+def test_each_row_has_a_token_of_its_own(emulator: Emulator, receiver: Receiver) -> None:
     ToldBatch(receiver, rows=people(30)).attempt()
     urls = [json.loads(post["body"])["webhook_url"] for post in posts(emulator)]
     assert len(set(urls)) == 30
@@ -192,11 +231,26 @@ def test_a_store_that_is_away_for_deliveries_costs_latency_alone(
     get = batch.store.get
 
     def get_no_mail(key: str, default: Any = None) -> Any:
-        if "mailbox" in key:
+        if "mailbox" in key and posts(emulator):
             raise ConnectionError("the API server is away")
         return get(key, default)
 
     monkeypatch.setattr(batch.store, "get", get_no_mail)
+    assert statuses(batch.attempt()) == {"succeeded": 30}
+
+
+def test_nothing_is_submitted_before_the_deliveries_of_an_earlier_try_are_known(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = ToldBatch(receiver, rows=people(30), on_ambiguous_submit="resubmit")
+    batch.crash(3, keeps_last=False)
+    before = len(posts(emulator))
+    with monkeypatch.context() as away:
+        get = batch.store.get
+        away.setattr(batch.store, "get", lambda key, default=None: 1 / 0 if "mailbox" in key else get(key))
+        with pytest.raises(ZeroDivisionError):
+            batch.attempt()
+    assert len(posts(emulator)) == before
     assert statuses(batch.attempt()) == {"succeeded": 30}
 
 

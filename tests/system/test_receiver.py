@@ -20,7 +20,13 @@ from cryptography.fernet import Fernet
 from airflow_provider_bitscale.api import Client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
+from airflow_provider_bitscale.webhooks.addressee import (
+    RECEIVER_PATH,
+    Addressee,
+    Claims,
+    new_key,
+    with_token,
+)
 from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
@@ -50,7 +56,7 @@ def airflow(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("receiver")
     components = ("api-server", "dag-processor")
     with LocalAirflow(home, DAGS, env=ENV, database_url=database, components=components) as running:
-        running.wait_for_dags({"collects"})
+        running.wait_for_dags({"collects", "awaits"})
         # It would wait for what is locked here.
         running.stop("dag-processor")
         for conn_id in ("bitscale_default", "unread", "unreadable"):
@@ -123,6 +129,20 @@ def test_what_a_slow_database_holds_up_is_told_in_time_and_recorded_once_by_a_re
         assert set(pool.map(lambda run: deliver(airflow, run, path), runs)) <= {200, 202}
     told = Counter(delivered_run_ids(airflow))
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_a_task_instance_that_is_locked_holds_up_no_other(airflow: LocalAirflow, database: str) -> None:
+    names = ("held up", "free")
+    run_ids = [airflow.trigger("awaits", {"name": name}) for name in names]
+    addressees = [Addressee("awaits", run_id, "enrich", -1, new_key()) for run_id in run_ids]
+    paths = [with_token(PATH, Claims(addressee), Emulator.webhook_secret) for addressee in addressees]
+    runs = [a_run(f"run_of_a_task_that_is_{name}", grid_id="grid_of_nobody") for name in names]
+    with ThreadPoolExecutor(2) as pool, session(database) as locking:
+        held = sqlalchemy.text("SELECT id FROM task_instance WHERE run_id = :run_id FOR UPDATE")
+        locking.execute(held, {"run_id": run_ids[0]})
+        answers = list(pool.map(lambda place: deliver(airflow, runs[place], paths[place]), range(2)))
+        assert answers == [503, 202]
+    assert deliver(airflow, runs[0], paths[0]) == 202
 
 
 def test_a_stranger_is_refused_even_while_recording_is_held_up(airflow: LocalAirflow, database: str) -> None:

@@ -12,13 +12,13 @@ import pytest
 from airflow_provider_bitscale.webhooks.addressee import (
     TOKEN_PARAMETER,
     Addressee,
-    Recipient,
+    Claims,
     leads_to_receiver,
+    mailbox_key,
     new_key,
     read_token,
     with_token,
 )
-from airflow_provider_bitscale.webhooks.mailbox import mailbox_key
 
 SECRET = "a secret of nobody"
 KEY = "bitscale_delivery_0123456789abcdef"
@@ -27,8 +27,8 @@ HOME = Addressee("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KE
 URL = "https://airflow.example.com/bitscale/webhooks/c"
 
 
-def written_and_read(addressee: Addressee, row: Any = None) -> Recipient | None:
-    return read_token(token_in(with_token(URL, Recipient(addressee, row), SECRET)), SECRET)
+def written_and_read(addressee: Addressee, row: Any = None) -> Claims | None:
+    return read_token(token_in(with_token(URL, Claims(addressee, row), SECRET)), SECRET)
 
 
 def token_in(url: str) -> str:
@@ -46,17 +46,17 @@ def token_in(url: str) -> str:
     ids=str,
 )
 def test_what_is_written_is_read_back(addressee: Addressee) -> None:
-    assert written_and_read(addressee) == Recipient(addressee)
+    assert written_and_read(addressee) == Claims(addressee)
 
 
 def test_a_row_of_a_batch_is_read_back() -> None:
-    assert written_and_read(replace(HOME, key=MAILBOX), 17) == Recipient(replace(HOME, key=MAILBOX), 17)
+    assert written_and_read(replace(HOME, key=MAILBOX), 17) == Claims(replace(HOME, key=MAILBOX), 17)
 
 
 def test_the_rest_of_the_url_stays() -> None:
     plain = "https://h.example.com:8443/p%20q?flag&sig=a%20b&e="
-    assert with_token(f"{plain}#f", Recipient(HOME), SECRET).startswith(f"{plain}&{TOKEN_PARAMETER}=")
-    assert with_token(f"{plain}#f", Recipient(HOME), SECRET).endswith("#f")
+    assert with_token(f"{plain}#f", Claims(HOME), SECRET).startswith(f"{plain}&{TOKEN_PARAMETER}=")
+    assert with_token(f"{plain}#f", Claims(HOME), SECRET).endswith("#f")
 
 
 def flipped(token: str, position: int) -> str:
@@ -67,7 +67,7 @@ def flipped(token: str, position: int) -> str:
 
 @pytest.mark.parametrize("position", [0, 15, 16, 20, -1])
 def test_a_token_that_somebody_changed_is_none(position: int) -> None:
-    assert read_token(flipped(token_in(with_token(URL, Recipient(HOME), SECRET)), position), SECRET) is None
+    assert read_token(flipped(token_in(with_token(URL, Claims(HOME), SECRET)), position), SECRET) is None
 
 
 @pytest.mark.parametrize("token", [None, "", "a", "ä", "AAAA", "A" * 5_000, "!!!!", "null"])
@@ -76,7 +76,7 @@ def test_what_is_no_token_is_none(token: str | None) -> None:
 
 
 def test_a_token_of_another_secret_is_none() -> None:
-    assert read_token(token_in(with_token(URL, Recipient(HOME), "another secret")), SECRET) is None
+    assert read_token(token_in(with_token(URL, Claims(HOME), "another secret")), SECRET) is None
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,18 @@ from airflow_provider_bitscale.webhooks.grouping import Grouped
 
 
 class Slow:
-    """Doubles numbers once it is let; keeps the groups. A group with a zero in it fails."""
+    """Doubles numbers once it is let; keeps the groups. A group with a zero in it fails, and so does a 7."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
         self.let = threading.Event()
 
-    def __call__(self, numbers: Sequence[int]) -> list[int]:
+    def __call__(self, numbers: Sequence[int]) -> list[int | Exception]:
         self.groups.append(list(numbers))
         assert self.let.wait(10)
         if 0 in numbers:
             raise ZeroDivisionError
-        return [2 * number for number in numbers]
+        return [ValueError("7") if number == 7 else 2 * number for number in numbers]
 
 
 async def gathered(slow: Slow, *numbers: int) -> list[int | BaseException]:
@@ -49,6 +49,13 @@ def test_a_group_that_fails_fails_no_other() -> None:
     assert results[0] == 2
     assert [type(result) for result in results[1:4]] == [ZeroDivisionError] * 3
     assert results[4] == 10
+
+
+def test_an_item_that_fails_fails_no_other() -> None:
+    results = asyncio.run(gathered(Slow(), 1, 2, 7, 4))
+    assert results[:2] == [2, 4]
+    assert isinstance(results[2], ValueError)
+    assert results[3] == 8
 
 
 def test_who_has_given_up_is_left_out() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.webhooks.mailbox import PAGE_SIZE, Mail, Mailbox, mailbox_key
+from airflow_provider_bitscale.webhooks.addressee import mailbox_key
+from airflow_provider_bitscale.webhooks.mailbox import PAGE_SIZE, Mail, Mailbox
 
 KEY = mailbox_key("20260101T000000Z-0123ab")
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
-from airflow_provider_bitscale.webhooks.addressee import Recipient, read_token
+import pytest
+
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.webhooks.addressee import Claims, read_token
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 from tests.webhooks.test_addressee import HOME, MAILBOX, SECRET, URL, token_in
 
@@ -13,7 +17,35 @@ def test_each_submission_has_a_url_of_its_own() -> None:
     receiver = ReceiverUrl(URL, SECRET)
     mailbox = replace(HOME, key=MAILBOX)
     urls = [receiver.addressed_to(HOME), receiver.addressed_to(mailbox, 3)]
-    assert [read_token(token_in(url), SECRET) for url in urls] == [Recipient(HOME), Recipient(mailbox, 3)]
+    assert [read_token(token_in(url), SECRET) for url in urls] == [Claims(HOME), Claims(mailbox, 3)]
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "comes_back", "is_warned_of"),
+    [
+        (None, SECRET, False, False),
+        (URL, SECRET, True, False),
+        (f"{URL}?team=data", SECRET, True, False),
+        ("https://elsewhere.example.com/hook", SECRET, False, False),
+        (f"{URL}_of_another", SECRET, False, False),
+        (URL, "", False, True),
+        ("https://elsewhere.example.com/hook", "", False, False),
+    ],
+)
+def test_what_comes_back_to_airflow(
+    url: str | None,
+    secret: str,
+    comes_back: bool,
+    is_warned_of: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    extra = {"workspace_id": "w", "webhook_secret": secret}
+    connection = {"conn_type": "bitscale", "password": "sk-x", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(connection))
+    receiver = ReceiverUrl.of(url, BitScaleHook("c"))
+    assert receiver == (ReceiverUrl(str(url), SECRET) if comes_back else None)
+    assert ("no webhook_secret" in caplog.text) is is_warned_of
 
 
 def test_the_secret_is_not_shown() -> None:

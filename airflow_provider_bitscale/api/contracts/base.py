@@ -41,6 +41,8 @@ class Contract(ABC):
     """Whether inputs are named by a run recipe, without which no run may be submitted."""
     tells_run_credits: ClassVar[bool]
     """Whether a run that has ended says what it cost."""
+    delivers_runs: ClassVar[bool]
+    """Whether a run that has ended is delivered to a webhook."""
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config

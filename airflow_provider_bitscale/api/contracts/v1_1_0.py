@@ -27,6 +27,7 @@ class DocumentedContract(Contract):
     assumed_per_second: ClassVar[float | None] = None
     needs_recipe: ClassVar[bool] = False
     tells_run_credits: ClassVar[bool] = True
+    delivers_runs: ClassVar[bool] = True
 
     def get_current_user(self) -> Call[User]:
         """Endpoint 1, Get Current User."""

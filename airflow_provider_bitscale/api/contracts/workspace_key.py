@@ -37,6 +37,7 @@ class WorkspaceKeyContract(Contract):
     assumed_per_second: ClassVar[float | None] = 5.0
     needs_recipe: ClassVar[bool] = True
     tells_run_credits: ClassVar[bool] = False
+    delivers_runs: ClassVar[bool] = False
 
     def get_current_user(self) -> Call[User]:
         """Not in this contract."""
