@@ -34,13 +34,15 @@ class Grouped(Generic[T, R]):
         return await result
 
     async def _work_off(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            # Whoever has given up is answered already, and will come again.
-            group = [(item, result) for item, result in group if not result.done()]
-            if group:
-                await self._work_on(group)
-        self._working = None
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                # Whoever has given up is answered already, and will come again.
+                group = [(item, result) for item, result in group if not result.done()]
+                if group:
+                    await self._work_on(group)
+        finally:
+            self._working = None
 
     async def _work_on(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         items = [item for item, _ in group]
