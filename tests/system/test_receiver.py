@@ -91,10 +91,15 @@ def submit(bitscale: Emulator, path: str) -> str:
     return run.run_id
 
 
+def attempts(bitscale: Emulator, **wanted: Any) -> list[dict[str, Any]]:
+    """The attempts to deliver the one run, so far, that came to this."""
+    made = [attempt for each in bitscale.control.state()["deliveries"] for attempt in each["attempts"]]
+    return [attempt for attempt in made if wanted.items() <= attempt.items()]
+
+
 def answers(bitscale: Emulator) -> list[int]:
     """The statuses of the attempts to deliver the one run, so far."""
-    attempts = [attempt for each in bitscale.control.state()["deliveries"] for attempt in each["attempts"]]
-    return [attempt["status"] for attempt in attempts if "status" in attempt]
+    return [attempt["status"] for attempt in attempts(bitscale) if "status" in attempt]
 
 
 def wait_for_answer(bitscale: Emulator, status: int) -> None:
@@ -129,6 +134,17 @@ def test_what_a_slow_database_holds_up_is_told_in_time_and_recorded_once_by_a_re
         assert set(pool.map(lambda run: deliver(airflow, run, path), runs)) <= {200, 202}
     told = Counter(delivered_run_ids(airflow))
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_a_delivery_that_bitscale_gave_up_waiting_for_is_recorded_once(
+    airflow: LocalAirflow, database: str
+) -> None:
+    with Emulator(webhook_target=airflow.url, webhook_timeout=1.0) as impatient:
+        with session(database) as locking:
+            locking.execute(sqlalchemy.text("SELECT id FROM asset FOR UPDATE"))
+            run_id = submit(impatient, PATH)
+            wait_until(lambda: attempts(impatient, error="timeout"), "an attempt that times out", timeout=30)
+        wait_for_the_event(airflow, impatient, run_id)
 
 
 def test_a_task_instance_that_is_locked_holds_up_no_other(airflow: LocalAirflow, database: str) -> None:
