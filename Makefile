@@ -46,8 +46,8 @@ test-lowest: ## all but the system tests, on the lowest versions that pyproject.
 	@lowest=$$(mktemp -d) && trap 'rm -rf "$$lowest"' EXIT \
 	&& $(PYTHON) -m venv "$$lowest" && "$$lowest/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable . \
-	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout psutil \
-	&& "$$lowest/bin/python" -m pytest -m "not system" --ignore tests/system --ignore tests/benchmarks
+	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout pytest-xdist psutil \
+	&& "$$lowest/bin/python" -m pytest -m "not system" --numprocesses 4 --dist worksteal --ignore tests/system --ignore tests/benchmarks
 
 bench: $(VENV)/ready-bench ## measure this provider beside its peers
 	@$(BIN)/python -m tests.benchmarks
