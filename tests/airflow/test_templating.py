@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -55,10 +57,22 @@ def _indexes(task_id: str) -> range | list[int]:
     return range(len(SENT[task_id])) if task_id == "mapped" else [-1]
 
 
+def end_the_run(emulator: Emulator, seconds: float) -> None:
+    """End the one run, so many seconds after its submission."""
+    until = time.monotonic() + 60
+    while not (runs := emulator.control.state()["runs"]) and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(seconds)
+    emulator.control.finish_run(runs[0]["run_id"])
+
+
 def test_a_retry_collects_the_run_that_an_earlier_try_paid_for(run_dag: RunDag, emulator: Emulator) -> None:
-    # The first try runs out of its half second; the run ends by itself a little later.
-    emulator.control.add_fault("status", on="get_run", status=503, for_seconds=0.9)
+    # The first try runs out of its half second; the run ends a little later.
+    emulator.control.add_fault("run_never_ends", times=1)
+    thread = threading.Thread(target=end_the_run, args=(emulator, 0.8))
+    thread.start()
     dag = run_dag(FIXTURE_DAGS, "retries")
+    thread.join()
     assert dag.xcom("outputs") == ["Jane Doe"]
     assert [ti.try_number for ti in dag.run.get_task_instances(state=None) if ti.task_id == "enrich"] == [2]
     assert len(posted_bodies(emulator)) == 1

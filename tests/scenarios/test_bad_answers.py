@@ -54,8 +54,8 @@ def test_the_wait_neither_fails_nor_spins_and_then_completes(
     call: HookCaller, emulator: Emulator, fault: dict[str, Any]
 ) -> None:
     run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
-    emulator.control.add_fault(**fault, on="get_run", for_seconds=BAD_FOR)
     started = time.monotonic()
+    emulator.control.add_fault(**fault, on="get_run", for_seconds=BAD_FOR)
     run = call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=30)
     took = time.monotonic() - started
     assert (run.run_id, run.status) == (run_id, RunStatus.COMPLETED)
