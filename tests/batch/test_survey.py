@@ -1,0 +1,186 @@
+"""All rows of an input: cut into segments, told apart, and what speaks against any of them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import InvalidRequestError
+from airflow_provider_bitscale.batch.rows import Row, RowForm, Segment, segments, survey
+from airflow_provider_bitscale.batch.sources import FileSource, ListSource
+from tests.batch.stores import folder_in, write
+from tests.batch.test_rows import FORM, JANE
+
+
+def leads(*names: str) -> ListSource:
+    return ListSource([{"Full Name": name, "n": number} for number, name in enumerate(names)])
+
+
+@pytest.mark.parametrize(
+    ("names", "size", "cut"),
+    [
+        ("", 2, []),
+        ("a", 2, ["a"]),
+        ("ab", 2, ["ab"]),
+        ("abcde", 2, ["ab", "cd", "e"]),
+        ("abc", 1, ["a", "b", "c"]),
+        ("abc", 1000, ["abc"]),
+    ],
+)
+def test_rows_are_cut_into_segments(names: str, size: int, cut: list[str]) -> None:
+    source, form = leads(*names), RowForm(FORM, None, None, False)
+    found = survey(source, form, size)
+    assert (found.rows, len(found.digests)) == (len(names), len(cut))
+    expected = [
+        Segment(
+            number,
+            tuple(
+                Row(index := number * size + offset, {"Full Name": name, "n": index}, {"c-name": name}, False)
+                for offset, name in enumerate(part)
+            ),
+        )
+        for number, part in enumerate(cut)
+    ]
+    assert list(segments(source, form, size, found)) == expected
+
+
+def test_a_duplicate_is_found_across_segments_in_each_pass() -> None:
+    source, form = leads("a", "b", "a", "c", "a"), RowForm(FORM, None, "Full Name", False)
+    found = survey(source, form, 2)
+    assert found.duplicates == 2
+    for _ in range(2):
+        rows = [row for segment in segments(source, form, 2, found) for row in segment.rows]
+        assert [row.index for row in rows if row.duplicate] == [2, 4]
+
+
+def test_the_fingerprint_is_of_the_fields() -> None:
+    form = RowForm(FORM, None, None, False)
+    same = [
+        survey(ListSource([{"Full Name": "a", "n": 1}]), form, 2),
+        survey(ListSource([{"n": 1, "Full Name": "a"}]), form, 2),
+    ]
+    assert same[0] == same[1]
+    other: list[list[dict[str, Any]]] = [
+        [],
+        [{"Full Name": "a", "n": "1"}],
+        [{"Full Name": "a", "n": 1}] * 2,
+        [{"Full Name": "a", "n": 1}] * 3,
+        [{"Full Name": "a", "n": 1, "note": None}],
+    ]
+    prints = {survey(ListSource(rows), form, 2).fingerprint for rows in other}
+    assert len(prints | {same[0].fingerprint}) == len(other) + 1
+
+
+CHANGED: dict[str, tuple[str, int]] = {
+    "a value": ("abcx", 1),
+    "the order": ("abdc", 1),
+    "the first": ("xbcd", 0),
+    "one less": ("abc", 1),
+    "a segment less": ("ab", 1),
+    "all gone": ("", 0),
+    "one more": ("abcde", 2),
+    "one in between": ("abxcd", 1),
+}
+
+
+@pytest.mark.parametrize(("names", "unchanged"), CHANGED.values(), ids=CHANGED.keys())
+def test_input_that_changes_is_noticed(names: str, unchanged: int) -> None:
+    form = RowForm(FORM, None, None, False)
+    found = survey(ListSource([{"Full Name": name} for name in "abcd"]), form, 2)
+    given = segments(ListSource([{"Full Name": name} for name in names]), form, 2, found)
+    for number in range(unchanged):
+        assert next(given).number == number
+    with pytest.raises(InvalidRequestError, match="the input has changed while it was read"):
+        next(given)
+
+
+def test_a_row_that_breaks_later_is_noticed() -> None:
+    form = RowForm(FORM, None, None, False)
+    found = survey(leads("a"), form, 2)
+    broken: list[Any] = [{"Full Name": "a", "n": 0}, "b"]
+    later: list[list[Any]] = [["b"], [{"Full Name": "", "n": 0}], broken[1:]]
+    for rows in later:
+        with pytest.raises(InvalidRequestError, match="the input has changed"):
+            next(segments(ListSource(rows), form, 2, found))
+
+
+def test_all_rows_that_cannot_be_run_are_reported_together() -> None:
+    rows: list[Any] = [
+        JANE,
+        {"Full Name": ""},
+        "Jane",
+        {**JANE, "Employees": "many"},
+        {**JANE, "note": {1, 2}},
+        {"name": "Jane"},
+        {**JANE, "note": float("nan")},
+    ]
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(ListSource(rows), RowForm(FORM, None, None, False), 3)
+    assert caught.value.message.startswith(
+        "6 of 7 rows cannot be run: row 2: the required input 'Full Name' is missing; "
+        "row 3: it must be an object of fields, not str; "
+        "row 4: column 'Employees' takes a number, not 'many'; "
+        "row 5: it is not JSON: Object of type set is not JSON serializable; "
+        "row 6: none of its fields is an input: 'name'; "
+        "row 7: it is not JSON: Out of range float values are not JSON compliant"
+    )
+
+
+@pytest.mark.parametrize(("bad", "more"), [(20, ""), (21, "; and 1 more"), (500, "; and 480 more")])
+def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tmp_path: Path) -> None:
+    lines = "".join(f"Jane {n},x\n" if n < bad else f"Jane {n},1\n" for n in range(600))
+    path = write(folder_in("file", tmp_path) / "a.csv", f"Full Name,Employees\n{lines}".encode())
+    source = FileSource(path)
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(source, RowForm(FORM, None, None, source.text), 100)
+    message = caught.value.message
+    assert message.startswith(
+        f"{bad} of 600 rows cannot be run: line 2: column 'Employees' takes a number, not 'x'; "
+    )
+    assert message.count("line ") == 20
+    assert message.endswith(f"line 21: column 'Employees' takes a number, not 'x'{more}")
+
+
+def test_a_long_problem_is_cut_short() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(ListSource([{**JANE, "Website": "x" * 10_000}]), RowForm(FORM, None, None, False), 3)
+    assert 300 < len(caught.value.message) < 400
+    assert caught.value.message.endswith("x…")
+
+
+def test_a_row_without_a_field_of_the_key_is_reported() -> None:
+    with pytest.raises(
+        InvalidRequestError, match=r"1 of 2 rows cannot be run: row 2: it has no field 'b', 'c', which"
+    ):
+        survey(
+            ListSource([{**JANE, "b": 1, "c": 2}, JANE]),
+            RowForm(FORM, None, ["Full Name", "b", "c"], False),
+            3,
+        )
+
+
+def test_a_mapped_field_that_no_row_has_is_reported() -> None:
+    form = RowForm(FORM, {"Full Name": "name", "Company": "firm"}, None, False)
+    rows = [{"name": "Jane"}, {"name": "Ada", "firm": "Engines"}]
+    assert survey(ListSource(rows), form, 3).rows == 2
+    with pytest.raises(InvalidRequestError, match=r"^inputs: no row has the field 'firm'$"):
+        survey(ListSource(rows[:1]), form, 3)
+    assert survey(ListSource([]), form, 3).rows == 0
+
+
+def test_a_large_file_is_surveyed_and_cut_without_being_all_in_memory(tmp_path: Path) -> None:
+    lines = (f"Jane {number},{'x' * 4000}\n" for number in range(3_000))
+    path = write(folder_in("file", tmp_path) / "a.csv", ("Full Name,note\n" + "".join(lines)).encode())
+    source = FileSource(path)
+    form = RowForm(FORM, None, "Full Name", source.text)
+    tracemalloc.start()
+    try:
+        found = survey(source, form, 100)
+        assert sum(len(segment.rows) for segment in segments(source, form, 100, found)) == 3_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 4
