@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.budget import Budget
+from airflow_provider_bitscale.batch.doubts import Doubts
 from airflow_provider_bitscale.batch.durations import Durations
 from airflow_provider_bitscale.batch.rate import Rate
 from airflow_provider_bitscale.batch.watch import Watch
@@ -22,10 +23,6 @@ FIRST_IN_FLIGHT = 250
 IN_FLIGHT_PER_ENDED = 2
 # Below so many examples, nobody knows how long a long run is.
 KNOWN = 20
-# A row in doubt is waited for for so many times the length of the longest run, and so many seconds at least:
-# a delivery that fails is repeated.
-_PATIENCE = 3.0
-_LEAST_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -82,15 +79,12 @@ class Planner:
         self.requests = Rate()
         self._budget = budget
         self._max_in_flight = max_in_flight
-        self._timeout = timeout
         self._submit_from = 0.0
         self._hurry = False
-        self._longest_run: float | None = None
         self._ready: deque[int] = deque()
         self._posting: dict[int, float] = {}
         self._watch = Watch(timeout, expects_deliveries=expects_deliveries)
-        # Rows of which a delivery may tell that a run was started, by the time since when it is waited for.
-        self._in_doubt: dict[int, float] = {}
+        self._doubts = Doubts(timeout)
 
     @property
     def durations(self) -> Durations:
@@ -123,7 +117,7 @@ class Planner:
 
     def is_in_doubt(self, row: int) -> bool:
         """Whether it is waited for the row's delivery, which would tell that a run was started."""
-        return row in self._in_doubt
+        return row in self._doubts
 
     def is_watched(self, row: int) -> bool:
         """Whether the row's run is known, and has not ended as far as is known."""
@@ -147,7 +141,7 @@ class Planner:
         """A run of this row may have been submitted by an earlier try, and its delivery would tell."""
         self.rows_left -= 1
         self._budget.inherit()
-        self._in_doubt[row] = now
+        self._doubts.add(row, now)
 
     def skip(self, rows: int) -> None:
         """So many rows will not be submitted: they are settled already, or given up."""
@@ -183,7 +177,7 @@ class Planner:
 
     def next(self, now: float) -> Step:
         """What to do now. Nothing is noted until :meth:`begin`."""
-        awaits_none = self._hurry or not self._in_doubt
+        awaits_none = self._hurry or not self._doubts
         if not self.in_flight and awaits_none and (self.stopped or not self.rows_left):
             return Done()
         submits = self._may_submit(now)
@@ -196,7 +190,7 @@ class Planner:
 
     def out_of_budget(self) -> bool:
         """Whether rows are left, and nothing is under way that could free credits for them."""
-        under_way = self.in_flight or self._in_doubt
+        under_way = self.in_flight or self._doubts
         return not self.stopped and bool(self._ready) and not under_way and not self._budget.allows()
 
     def begin(self, step: Submit | Look, now: float) -> None:
@@ -243,12 +237,12 @@ class Planner:
         del self._posting[row]
         # Nobody knows what it has cost; and a few that were lost must not hold up all others.
         self._budget.settle(None)
-        self._in_doubt[row] = now
+        self._doubts.add(row, now)
 
     def doubt_ended(self, row: int, now: float) -> None:
         """A delivery told that a run of this row was started."""
         self._budget.recover()
-        self._watch.add(row, self._in_doubt.pop(row), exact=False)
+        self._watch.add(row, self._doubts.end(row), exact=False)
 
     def withdraw(self, row: int, now: float) -> None:
         """A delivery told that a run of this row was started, which was to be submitted again."""
@@ -263,24 +257,14 @@ class Planner:
 
         :return: these rows, which are to be added again.
         """
-        rows = list(self._in_doubt)
-        self._in_doubt.clear()
+        rows = self._doubts.end_all()
         self.rows_left += len(rows)
         return rows
 
     def give_up_doubtful(self, now: float) -> list[int]:
-        """Settle the rows in doubt of which nobody will tell any more.
-
-        Waiting for them costs nothing while anything else can go on. After that, it is for as long as a run
-        may take, as far as that is known.
-        """
-        patience = self._timeout
-        if self._only_doubt_is_left() and self._longest_run is not None:
-            patience = min(patience, max(_LEAST_PATIENCE, _PATIENCE * self._longest_run))
-        rows = [row for row, since in self._in_doubt.items() if now - since >= patience]
-        for row in rows:
-            del self._in_doubt[row]
-            self.settled += 1
+        """Settle the rows in doubt of which nobody will tell any more."""
+        rows = self._doubts.give_up(now, only_they_are_left=self._only_doubts_are_left())
+        self.settled += len(rows)
         return rows
 
     def hint(self, row: int) -> None:
@@ -302,7 +286,7 @@ class Planner:
         """
         self._watch.ended(row, now, took)
         if took is not None:
-            self._longest_run = max(took, self._longest_run or 0.0)
+            self._doubts.ran(took)
         self._posting.pop(row, None)
         self._budget.settle(credits)
         self.settled += 1
@@ -324,7 +308,7 @@ class Planner:
             return False
         return self.in_flight < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * self.settled
 
-    def _only_doubt_is_left(self) -> bool:
+    def _only_doubts_are_left(self) -> bool:
         if self.in_flight:
             return False
         return self.stopped or not self.rows_left or (bool(self._ready) and not self._budget.allows())

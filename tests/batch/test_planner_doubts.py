@@ -7,9 +7,8 @@ import math
 import pytest
 
 from airflow_provider_bitscale.batch.budget import Budget
+from airflow_provider_bitscale.batch.doubts import LEAST_PATIENCE, PATIENCE
 from airflow_provider_bitscale.batch.planner import (
-    _LEAST_PATIENCE,
-    _PATIENCE,
     Done,
     Look,
     Planner,
@@ -50,7 +49,7 @@ def given_up_after(plan: Planner) -> float:
 
 @pytest.mark.parametrize(
     ("took", "seconds"),
-    [(None, TIMEOUT), (1.0, _LEAST_PATIENCE), (300.0, 300.0 * _PATIENCE), (TIMEOUT, TIMEOUT)],
+    [(None, TIMEOUT), (1.0, LEAST_PATIENCE), (300.0, 300.0 * PATIENCE), (TIMEOUT, TIMEOUT)],
 )
 def test_once_nothing_else_is_under_way_it_is_waited_for_as_long_as_a_run_may_take(
     took: float | None, seconds: float
@@ -92,7 +91,7 @@ def test_a_pause_of_the_submissions_is_not_the_end(stopped: bool) -> None:
     plan.put_back(1, NOW + TIMEOUT)
     if stopped:
         plan.stop()
-    assert given_up_after(plan) == (_LEAST_PATIENCE if stopped else TIMEOUT)
+    assert given_up_after(plan) == (LEAST_PATIENCE if stopped else TIMEOUT)
 
 
 def test_a_row_that_was_to_be_submitted_again_is_withdrawn() -> None:
@@ -138,7 +137,7 @@ def test_what_it_may_cost_is_reserved_and_settled_by_its_delivery() -> None:
 def test_a_budget_that_it_uses_up_stops_the_batch_once_it_is_given_up() -> None:
     plan, _ = a_planner(9, took=1.0, cap=45)
     assert not plan.out_of_budget(), "its delivery tells the cost"
-    assert given_up_after(plan) == _LEAST_PATIENCE
+    assert given_up_after(plan) == LEAST_PATIENCE
     assert plan.out_of_budget()
 
 

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import deliveries, planner, watch
+from airflow_provider_bitscale.batch import deliveries, doubts, watch
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import polls, posts
 from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
@@ -101,7 +101,7 @@ def test_a_lost_answer_is_made_good_by_the_delivery(
 def test_a_request_that_was_lost_is_unknown_in_the_end(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "_LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=2)
     # Rows in doubt hold up no others, and nobody knows what they cost.
     batch = ToldBatch(receiver, rows=people(12), max_in_flight=1, max_credits=10_000)
@@ -125,7 +125,7 @@ def test_deliveries_that_do_not_come_cost_latency_alone(
 def test_a_killed_worker_leaves_no_paid_row_in_doubt(
     emulator: Emulator, receiver: Receiver, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "_LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
     # The ids of the first runs are lost with the process.
     batch = ToldBatch(receiver, rows=people(40), segment_size=20, on_ambiguous_submit=policy)
     batch.crash(3, keeps_last=False)
@@ -167,7 +167,7 @@ def test_a_row_that_was_paid_for_twice_is_named(
 def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "_LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=1)
     batch = ToldBatch(receiver, rows=people(5), deadline=0.8)
     started = time.monotonic()
