@@ -80,7 +80,6 @@ class Planner:
         self._budget = budget
         self._max_in_flight = max_in_flight
         self._submit_from = 0.0
-        self._hurry = False
         self._ready: deque[int] = deque()
         self._posting: dict[int, float] = {}
         self._watch = Watch(timeout, expects_deliveries=expects_deliveries)
@@ -172,12 +171,11 @@ class Planner:
 
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look, and no row in doubt is waited for."""
-        self._hurry = True
         self._watch.hurry(now)
 
     def next(self, now: float) -> Step:
         """What to do now. Nothing is noted until :meth:`begin`."""
-        awaits_none = self._hurry or not self._doubts
+        awaits_none = self._watch.hurried or not self._doubts
         if not self.in_flight and awaits_none and (self.stopped or not self.rows_left):
             return Done()
         submits = self._may_submit(now)

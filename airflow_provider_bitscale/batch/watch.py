@@ -45,7 +45,7 @@ class Watch:
         self._expects_deliveries = expects_deliveries
         # Ends that were seen before they were delivered, one after another.
         self._undelivered_ends = 0
-        self._hurry = False
+        self.hurried = False
         self._runs: dict[int, _Watched] = {}
         # Those that have ended for sure; those by the time from which an eager look is due; and those past
         # it, by the time of a patient one. Each entry is of a version of the run.
@@ -123,7 +123,7 @@ class Watch:
 
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look."""
-        self._hurry = True
+        self.hurried = True
         self._delivered.clear()
         self._early = [(now, row, self._runs[row].version) for row in self.resting()]
         self._late = []
@@ -171,7 +171,7 @@ class Watch:
         return self._expects_deliveries and not run.delivered and self._undelivered_ends < FORGIVEN
 
     def _due(self, run: _Watched, impatience: float) -> float:
-        if self._hurry:
+        if self.hurried:
             return run.look_from
         if not run.exact:
             # An earlier try's run: it has probably ended, so the first look is at once.

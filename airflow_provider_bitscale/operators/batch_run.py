@@ -177,6 +177,7 @@ class BatchRun:
         operator, tally = self._operator, shelf.tally
         connections = MAX_CONNECTIONS
         max_in_flight = operator.max_in_flight
+        expects_deliveries = self._receiver is not None
         if operator.mode == "sync":
             connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
         cap = None if operator.max_credits is None else float(operator.max_credits)
@@ -186,7 +187,7 @@ class BatchRun:
             budget,
             max_in_flight,
             operator.timeout,
-            expects_deliveries=self._receiver is not None,
+            expects_deliveries=expects_deliveries,
         )
         request = BatchRequest(
             grid_id=operator.grid_id,
@@ -199,10 +200,10 @@ class BatchRun:
             resubmit_ambiguous=operator.resubmit_ambiguous,
             outputs_of=self._outputs_of(),
             webhook_url_of=self._webhook_url_of,
-            expects_deliveries=self._receiver is not None,
+            expects_deliveries=expects_deliveries,
             trust_webhook=operator.trust_webhook,
         )
-        mailbox = None if self._receiver is None else Mailbox(self._store, self._mailbox_key)
+        mailbox = Mailbox(self._store, self._mailbox_key) if expects_deliveries else None
 
         async def drive() -> None:
             async with operator.hook.batch_connection(connections) as connection:
