@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -11,6 +13,9 @@ import requests
 from tests.support.processes import wait_until
 
 FINISHED = ("success", "failed")
+
+# Seconds before a call that left nothing behind is made again.
+_PAUSES = (1.0, 2.0, 4.0, 8.0)
 
 # What every message of a task's log repeats, beside the fields shown first.
 _LOG_ROUTINE = {
@@ -42,6 +47,11 @@ class AirflowApi:
             answer = self._http.post(f"{self.url}/auth/token", json=self.login._asdict(), timeout=30)
             self._http.headers["Authorization"] = f"Bearer {_checked(answer).json()['access_token']}"
         answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=30, **kwargs)
+        for pause in _PAUSES:
+            if not _was_rolled_back(answer):
+                break
+            time.sleep(pause)
+            answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=30, **kwargs)
         return _checked(answer).json() if answer.content else None
 
     def health(self) -> dict[str, Any]:
@@ -167,6 +177,15 @@ def _checked(answer: requests.Response) -> requests.Response:
             f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:2000]}"
         )
     return answer
+
+
+def _was_rolled_back(answer: requests.Response) -> bool:
+    """Whether the call left nothing behind, because Airflow could not write it down.
+
+    With SQLite its API server writes the audit log on the event loop, where it may wait for a transaction
+    that another call can commit on the event loop alone: both stand still until the driver gives up.
+    """
+    return answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and "Database error" in answer.text
 
 
 def _log_line(entry: str | dict[str, Any]) -> str:
