@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow._shared.timezones import timezone
 from airflow.assets.manager import asset_manager
 from airflow.models.asset import AssetDagRunQueue, AssetModel
 from airflow.models.asset_state_store import AssetStateStoreModel
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name
 from airflow_provider_bitscale.webhooks.transaction import in_a_transaction
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
 NO_SUBSCRIBERS = "no_subscribers"
+TOO_OLD = "too_old"
+
+# For so long after its end it is known of a run that it has been told.
+REMEMBERED = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +39,8 @@ log = logging.getLogger(__name__)
 def tell_dags(deliveries: Sequence[Delivery]) -> list[str]:
     """Make each delivery an asset event, once for each run.
 
-    :return: for each ``accepted``; ``duplicate``: it was, before; ``no_subscribers``: no DAG is scheduled on
-        it, and nothing is kept.
+    :return: for each ``accepted``; ``duplicate``: it was, before; ``too_old``: it may have been;
+        ``no_subscribers``: no DAG is scheduled on it, and nothing is kept.
     :raises sqlalchemy.exc.SQLAlchemyError: the database does not take them, and has kept none.
     """
     outcomes, notifications = in_a_transaction(lambda session: _tell_dags(session, deliveries))
@@ -62,24 +66,64 @@ def _tell_dags(
     ours = select(AssetModel).where(AssetModel.name.startswith(ASSETS)).order_by(AssetModel.id)
     locked = session.scalars(ours.with_for_update(key_share=True, of=AssetModel))
     assets = {asset.name: asset for asset in locked if asset.name in active}
-    outcomes = [
-        _tell(session, delivery, assets[name], notifications) if name in assets else NO_SUBSCRIBERS
-        for delivery, name in zip(deliveries, names, strict=True)
-    ]
+    told = _Told(session, [asset.id for asset in assets.values()], deliveries)
+
+    def tell(delivery: Delivery, asset: AssetModel | None) -> str:
+        if asset is None:
+            return NO_SUBSCRIBERS
+        outcome = told.note(delivery, asset.id)
+        if outcome == ACCEPTED:
+            _tell(session, delivery, asset, notifications)
+        return outcome
+
+    outcomes = [tell(delivery, assets.get(name)) for delivery, name in zip(deliveries, names, strict=True)]
     for asset in assets.values():
         _queue_anew(session, asset.id)
     return outcomes, notifications
 
 
+class _Told:
+    """The runs that these assets have told of, as marks in their state stores.
+
+    A mark begins with the day on which the run ended, by which old ones are found.
+    """
+
+    def __init__(self, session: Session, asset_ids: Sequence[int], deliveries: Iterable[Delivery]) -> None:
+        self._session = session
+        self._oldest = datetime.now(timezone.utc) - REMEMBERED
+        marks = select(AssetStateStoreModel.asset_id, AssetStateStoreModel.key).where(
+            AssetStateStoreModel.asset_id.in_(asset_ids),
+            AssetStateStoreModel.key.in_({_mark(delivery) for delivery in deliveries}),
+        )
+        self._marks = {(asset_id, mark) for asset_id, mark in session.execute(marks)}
+        forgotten = delete(AssetStateStoreModel).where(
+            AssetStateStoreModel.asset_id.in_(asset_ids),
+            AssetStateStoreModel.key.between("run_0", f"run_{self._oldest:%Y%m%d}"),
+        )
+        session.execute(forgotten)
+
+    def note(self, delivery: Delivery, asset_id: int) -> str:
+        """Note that this asset tells of the run now, unless it has, or may have."""
+        ended = delivery.run.completed_at
+        if ended is not None and ended < self._oldest:
+            return TOO_OLD
+        mark = _mark(delivery)
+        if (asset_id, mark) in self._marks:
+            return DUPLICATE
+        self._marks.add((asset_id, mark))
+        self._session.add(AssetStateStoreModel(asset_id=asset_id, key=mark, value="true"))
+        return ACCEPTED
+
+
+def _mark(delivery: Delivery) -> str:
+    ended = delivery.run.completed_at
+    day = "undated" if ended is None else f"{ended.astimezone(timezone.utc):%Y%m%d}"
+    return f"run_{day}_{delivery.run_id}"
+
+
 def _tell(
     session: Session, delivery: Delivery, asset: AssetModel, notifications: list[Callable[[], None]]
-) -> str:
-    key = f"run_{delivery.run_id}"
-    if session.get(AssetStateStoreModel, (asset.id, key)) is not None:
-        return DUPLICATE
-    session.add(AssetStateStoreModel(asset_id=asset.id, key=key, value="true"))
-    # Of two copies that come at once, one fails here.
-    session.flush()
+) -> None:
     asset_manager.register_asset_change(
         asset=asset,
         # As ASCII text: not every database takes every character, nor every reader every object.
@@ -89,7 +133,6 @@ def _tell(
         api_user_teams=set(),
         callback_sink=notifications,
     )
-    return ACCEPTED
 
 
 def _queue_anew(session: Session, asset_id: int) -> None:
@@ -101,7 +144,7 @@ def _queue_anew(session: Session, asset_id: int) -> None:
     queued = select(AssetDagRunQueue.target_dag_id).where(AssetDagRunQueue.asset_id == asset_id)
     for dag_id in session.scalars(queued).all():
         this = {"asset_id": asset_id, "target_dag_id": dag_id}
-        now = timezone.utcnow()
+        now = datetime.now(timezone.utc)
         moved = session.execute(update(AssetDagRunQueue).filter_by(**this).values(created_at=now))
         if not cast("CursorResult[Any]", moved).rowcount:
             # The scheduler was just making a run, without this event.

@@ -30,7 +30,7 @@ from airflow_provider_bitscale.api.deliveries import (
 )
 from airflow_provider_bitscale.hooks.connection import webhook_settings_from_fields
 from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
-from airflow_provider_bitscale.webhooks.asset_events import ACCEPTED, DUPLICATE, tell_dags
+from airflow_provider_bitscale.webhooks.asset_events import ACCEPTED, DUPLICATE, TOO_OLD, tell_dags
 from airflow_provider_bitscale.webhooks.grouping import Grouped
 from airflow_provider_bitscale.webhooks.waiting_tasks import tell_tasks
 
@@ -112,13 +112,14 @@ class Receiver:
         claims = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret)
         outcome = await self._record(delivery, claims)
         log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
-        return JSONResponse({"outcome": outcome}, 200 if outcome == DUPLICATE else 202)
+        return JSONResponse({"outcome": outcome}, 200 if outcome in (DUPLICATE, TOO_OLD) else 202)
 
     async def _record(self, delivery: Delivery, claims: Claims | None) -> str:
         """Make it an asset event, once for each run, and tell the task instance it is for.
 
         :return: ``accepted``: it was told to one or the other; ``duplicate``: an event was made of it before;
-            ``no_subscribers``: there is neither a DAG nor a task instance, and nothing is kept.
+            ``too_old``: one may have been; ``no_subscribers``: there is neither a DAG nor a task instance,
+            and nothing is kept.
         """
         is_told, outcome = await asyncio.gather(
             self._tell_tasks((delivery, claims)), self._tell_dags(delivery)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,37 @@ def test_the_same_delivery_to_two_api_servers_at_once_is_one_event(
     )
     told = Counter(delivered_run_ids(airflow))
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_an_event_is_remembered_for_thirty_days_in_which_it_is_made_once(
+    airflow: LocalAirflow, database: str
+) -> None:
+    now = datetime.now(timezone.utc)
+    ended = {
+        name: a_run(f"run_{name}", completed_at=(now - timedelta(days=days)).isoformat())
+        for name, days in {"ended_today": 0, "ended_29_days_ago": 29, "ended_31_days_ago": 31}.items()
+    }
+    old, own = f"run_{now - timedelta(days=31):%Y%m%d}_old", "runs_of_somebody_else"
+    with session(database) as filling:
+        [asset_id] = filling.scalars(
+            sqlalchemy.text("SELECT id FROM asset WHERE name = 'bitscale/grid_001/completed'")
+        )
+        for key in (old, own):
+            filling.execute(
+                sqlalchemy.text("INSERT INTO asset_state_store VALUES (:asset_id, :key, 'true', now())"),
+                {"asset_id": asset_id, "key": key},
+            )
+
+    assert [deliver(airflow, run) for run in ended.values()] == [202, 202, 200]
+    assert [deliver(airflow, run) for run in ended.values()] == [200, 200, 200]
+
+    told = Counter(delivered_run_ids(airflow))
+    assert [told[run["run_id"]] for run in ended.values()] == [1, 1, 0]
+    with session(database) as reading:
+        keys = set(reading.scalars(sqlalchemy.text("SELECT key FROM asset_state_store")))
+    assert own in keys
+    assert old not in keys
+    assert any(key.endswith("_ended_29_days_ago") for key in keys)
 
 
 def test_a_rotated_secret_is_in_force_without_a_restart_before_bitscale_gives_up(
