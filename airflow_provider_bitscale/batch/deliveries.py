@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 
+from airflow_provider_bitscale.api.models import RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS
@@ -70,8 +71,14 @@ class Deliveries:
             self._tell(mail)
         elif plan.is_watched(row) and shelf.run_id(row) == mail.run_id:
             self._tell(mail)
+        elif plan.is_looked_at(row):
+            self._early[row] = mail
         elif plan.is_watched(row):
             log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, mail.run_id)
+            if parse_run(mail.payload).status is RunStatus.COMPLETED:
+                # The other one may fail yet.
+                self._note(mail)
+                self._tell(mail)
         elif shelf.may_be_paid(row) and shelf.is_to_be_submitted(row):
             self._note(mail)
             shelf.doubt_ended(row)

@@ -164,6 +164,22 @@ def test_a_row_that_was_paid_for_twice_is_named(
     assert "Row 1 is submitted again, and may be paid for twice" in caplog.text
 
 
+@pytest.mark.parametrize("trust", [True, False])
+def test_of_a_row_that_was_paid_for_twice_the_run_counts_that_completes_first(
+    emulator: Emulator, receiver: Receiver, trust: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    emulator.control.add_fault("run_never_ends", after=1)
+    batch = ToldBatch(
+        receiver, rows=people(1), on_ambiguous_submit="resubmit", trust_webhook=trust, deadline=10
+    )
+    [row] = written(batch.attempt())
+    first, second = emulator.control.state()["runs"]
+    assert (row["_status"], row["_run_id"]) == ("succeeded", first["run_id"])
+    assert f"run {first['run_id']} has ended, too" in caplog.text
+    assert second["status"] == "running"
+
+
 def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
