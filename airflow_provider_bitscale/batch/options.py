@@ -25,6 +25,7 @@ def batch_option_problems(
     timeout: Any,
     deadline: Any,
     segment_size: Any,
+    output_path: Any,
     output_format: Any,
     miss_values: Any,
     on_ambiguous_submit: Any,
@@ -53,6 +54,8 @@ def batch_option_problems(
         problems.append(f"on_ambiguous_submit must be park or resubmit, not {on_ambiguous_submit!r}")
     if output_format not in FORMATS:
         problems.append(f"output_format must be {' or '.join(FORMATS)}, not {output_format!r}")
+    elif output_format != FORMATS[0] and output_path is None:
+        problems.append(f"output_format is {output_format!r}, but there is no output_path to write to")
     if allowed_failures(max_failed_rows, 100) is None:
         problems.append(f'max_failed_rows must be a whole number or like "10%", not {max_failed_rows!r}')
     if max_in_flight is not None and not _is_whole(max_in_flight, 1):

@@ -14,11 +14,11 @@ from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.models import Column, ColumnType
+from airflow_provider_bitscale.batch.row_problems import RowProblems
 from airflow_provider_bitscale.batch.sources import Record, Source
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import InputNames
 
-MAX_PROBLEM_LENGTH = 300
 # Sets of fields that are remembered. A table's rows have the same; JSON lines may leave out what is null.
 _MAX_READINGS = 256
 
@@ -150,11 +150,11 @@ def survey(source: Source, row_form: RowForm, segment_size: int, max_problems: i
     """Go through all rows once, before anything is paid for.
 
     :param segment_size: rows in a segment.
-    :param max_problems: rows with problems that the error names; it counts them all.
+    :param max_problems: different problems of rows that the error tells; it counts all rows.
     :raises InvalidRequestError: naming every row that cannot be run, or a field that is mapped and in no row.
     """
-    rows = duplicates = broken = 0
-    problems: list[str] = []
+    rows = duplicates = 0
+    problems = RowProblems(max_problems)
     digests: list[str] = []
     seen: set[bytes] = set()
     never_seen = set(row_form.mapped_fields)
@@ -166,18 +166,15 @@ def survey(source: Source, row_form: RowForm, segment_size: int, max_problems: i
                 canonical.append(_canonical(fields))
                 row = _row(rows, fields, row_form, seen)
             except InvalidRequestError as problem:
-                broken += 1
-                if len(problems) < max_problems:
-                    problems.append(f"{place}: {_shortened(problem.message)}")
+                problems.add(place, problem.message)
             else:
                 duplicates += row.duplicate
                 if never_seen:
                     never_seen.difference_update(fields)
             rows += 1
         digests.append(_digest(canonical))
-    if broken:
-        more = [f"and {broken - len(problems)} more"] if broken > len(problems) else []
-        raise InvalidRequestError(f"{broken} of {rows} rows cannot be run: {'; '.join([*problems, *more])}")
+    if problems.rows:
+        raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
     if rows and never_seen:
         raise InvalidRequestError(f"inputs: no row has the field {', '.join(map(repr, sorted(never_seen)))}")
     return Survey(rows, duplicates, tuple(digests), _digest(digest.encode() for digest in digests))
@@ -249,10 +246,6 @@ def _canonical(value: Any) -> bytes:
         return _ENCODER.encode(value).encode()
     except (TypeError, ValueError, RecursionError) as problem:
         raise InvalidRequestError(f"it is not JSON: {problem}") from None
-
-
-def _shortened(problem: str) -> str:
-    return problem if len(problem) <= MAX_PROBLEM_LENGTH else problem[:MAX_PROBLEM_LENGTH] + "…"
 
 
 def _conversion(column: Column | None) -> Callable[[Any], Any]:

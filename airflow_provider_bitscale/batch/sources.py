@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from gzip import BadGzipFile
 from typing import Any, NoReturn, Protocol, TypeAlias
 
@@ -53,6 +53,8 @@ class ListSource:
 class FileSource:
     """Rows of a file: CSV with a header, or JSON lines; UTF-8. Either may be gzipped.
 
+    A ``.json`` file may also be one array of objects, which is held in memory.
+
     :param path: ends with one of ``SUFFIXES``, and ``.gz`` perhaps.
     :raises InvalidRequestError: it ends otherwise.
     """
@@ -68,10 +70,13 @@ class FileSource:
             )
         self._path = path
         self.text = name.removesuffix(".gz").endswith(".csv")
+        self._may_be_array = name.removesuffix(".gz").endswith(".json")
 
     def read(self) -> Iterator[Record]:
-        """Places are ``line 1`` and so on; a row of several lines stands where it begins."""
-        records = _csv_records if self.text else _json_records
+        """Places are ``line 1`` and so on; a row of several lines stands where it begins.
+
+        In an array of JSON they are ``row 1`` and so on.
+        """
         try:
             # What is not UTF-8 is let through, to be reported with its line.
             with self._path.open(
@@ -81,12 +86,16 @@ class FileSource:
                 newline="",
                 compression=self._compression,
             ) as lines:
-                yield from records(iter(lines))
+                yield from (
+                    _csv_records(iter(lines))
+                    if self.text
+                    else _json_records(iter(lines), may_be_array=self._may_be_array)
+                )
         except (FileNotFoundError, IsADirectoryError):
             raise InvalidRequestError(f"there is no file {self._path}") from None
         except (BadGzipFile, EOFError, zlib.error) as problem:
             raise InvalidRequestError(f"{self._path} is not a whole gzip file: {problem}") from None
-        except _BadHeader as problem:
+        except _Unreadable as problem:
             raise InvalidRequestError(f"{self._path}: {problem}") from None
 
 
@@ -122,8 +131,8 @@ class UnfinishedRows:
         }
 
 
-class _BadHeader(Exception):
-    pass
+class _Unreadable(Exception):
+    """Not one row can be read."""
 
 
 def _csv_records(lines: Iterator[str]) -> Iterator[Record]:
@@ -152,7 +161,7 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
     try:
         header = next(reader, None)
     except csv.Error as problem:
-        raise _BadHeader(f"line 1, the header: it is not CSV: {problem}") from None
+        raise _Unreadable(f"line 1, the header: it is not CSV: {problem}") from None
     if header is None:
         return []
     problems = [f"its cell {number} is empty" for number, name in enumerate(header, 1) if not name.strip()]
@@ -161,22 +170,33 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
     ]
     if any(map(_NOT_UTF_8, header)):
         problems.append("it is not UTF-8")
+    if len(header) == 1 and (other := _OTHER_SEPARATORS.search(header[0])):
+        problems.append(f"cells are separated by commas, and it has {other[0]!r} alone")
     if problems or not header:
-        raise _BadHeader(f"line 1, the header: {', '.join(problems) or 'it is empty'}")
+        raise _Unreadable(f"line 1, the header: {', '.join(problems) or 'it is empty'}")
     return header
 
 
-def _json_records(lines: Iterable[str]) -> Iterator[Record]:
+def _json_records(lines: Iterator[str], *, may_be_array: bool) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
-        if not line.isspace():
-            yield f"line {number}", _json_fields(line)
+        if line.isspace():
+            continue
+        if may_be_array and line.lstrip().startswith("["):
+            rows = _decoded(line + "".join(lines))
+            if isinstance(rows, InvalidRequestError):
+                raise _Unreadable(f"it is an array, but {rows.message}")
+            yield from ListSource(rows).read()
+            return
+        may_be_array = False
+        yield f"line {number}", _fields_of(_decoded(line))
 
 
-def _json_fields(line: str) -> dict[str, Any] | InvalidRequestError:
-    if _NOT_UTF_8(line):
+def _decoded(text: str) -> Any:
+    """The value, or what is wrong with it."""
+    if _NOT_UTF_8(text):
         return _not_utf_8()
     try:
-        return _fields_of(_DECODER.decode(line))
+        return _DECODER.decode(text)
     except json.JSONDecodeError as problem:
         return InvalidRequestError(f"it is not JSON: {problem.msg} at character {problem.pos + 1}")
     except (ValueError, RecursionError) as problem:
@@ -184,6 +204,8 @@ def _json_fields(line: str) -> dict[str, Any] | InvalidRequestError:
 
 
 def _fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
+    if isinstance(row, InvalidRequestError):
+        return row
     if not isinstance(row, dict):
         return InvalidRequestError(f"it must be an object of fields, not {type(row).__name__}")
     for name in row:
@@ -201,5 +223,6 @@ def _not_utf_8() -> InvalidRequestError:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_OTHER_SEPARATORS = re.compile("[;\t|]")
 # Bytes that could not be decoded, as "surrogateescape" lets them through.
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]").search

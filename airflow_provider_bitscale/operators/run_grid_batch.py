@@ -235,6 +235,7 @@ class RunGridBatchOperator(BaseOperator):
             timeout=self.timeout,
             deadline=self.deadline,
             segment_size=self.segment_size,
+            output_path=self.output_path,
             output_format=self.output_format,
             miss_values=self.miss_values,
             on_ambiguous_submit=self.on_ambiguous_submit,

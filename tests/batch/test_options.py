@@ -22,11 +22,13 @@ BATCH: dict[str, Any] = {
     "max_in_flight": None,
     "deadline": None,
     "segment_size": 500,
+    "output_path": None,
     "output_format": "jsonl",
 }
 FINE_BATCH: list[dict[str, Any]] = [
     {},
-    {"sources": {"rows": None, "rows_path": "a.csv", "retry_failed_from": None}, "output_format": "csv"},
+    {"sources": {"rows": None, "rows_path": "a.csv", "retry_failed_from": None}},
+    {"output_path": "file:///enriched", "output_format": "csv"},
     {"max_failed_rows": "10%", "max_in_flight": 1, "segment_size": 1, "deadline": 0.5},
     {"max_credits": 0, "segment_size": MAX_SEGMENT_SIZE, "on_ambiguous_submit": "resubmit"},
     {"max_credits": "1200.5"},
@@ -56,6 +58,10 @@ WRONG_BATCH: list[tuple[dict[str, Any], str]] = [
     ({"deadline": -1}, "deadline must be a number of seconds above 0, not -1"),
     ({"deadline": float("inf")}, "deadline must be a number of seconds above 0, not inf"),
     ({"miss_values": "none"}, "miss_values must be a list of texts, not 'none'"),
+    (
+        {"output_path": None, "output_format": "csv"},
+        "output_format is 'csv', but there is no output_path to write to",
+    ),
     ({"output_format": "parquet"}, "output_format must be jsonl or csv, not 'parquet'"),
     ({"max_failed_rows": -1}, 'max_failed_rows must be a whole number or like "10%", not -1'),
     ({"max_failed_rows": "10"}, "max_failed_rows must be a whole number or like \"10%\", not '10'"),

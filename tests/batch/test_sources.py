@@ -86,6 +86,17 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
         [("line 1", {"a": 1}), ("line 3", {"a": 2})],
     ),
     "blank lines of JSON": ("a.json", b'\xef\xbb\xbf\n{"a": 1}\n  \n', [("line 2", {"a": 1})]),
+    "an array of JSON": (
+        "a.json",
+        b'\n[\n  {"name": "Jane",\n   "company": "Acme"},\n  7\n]\n',
+        [("row 1", JANE), ("row 2", "it must be an object of fields, not int")],
+    ),
+    "an empty array of JSON": ("a.json", b"[]", []),
+    "an array in the second line": (
+        "a.json",
+        b'{"a": 1}\n[{"a": 2}]\n',
+        [("line 1", {"a": 1}), ("line 2", "it must be an object of fields, not list")],
+    ),
     "no objects": (
         "a.jsonl",
         b'[1]\n"a"\nnull\n',
@@ -137,6 +148,18 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "no header": ("a.csv", b"\nname\n", "line 1, the header: it is empty"),
     "a broken header": ("a.csv", b'"name"x,b\n', "line 1, the header: it is not CSV"),
     "UTF-16": ("a.csv", "name,b\nJane,c\n".encode("utf-16"), "line 1, the header: "),
+    "semicolons": (
+        "a.csv",
+        b"name;company\nJane;Acme\n",
+        "line 1, the header: cells are separated by commas, and it has ';' alone",
+    ),
+    "tabs": ("a.csv", b"name\tcompany\n", r"separated by commas, and it has '\\t' alone"),
+    "half an array": (
+        "a.json",
+        b'[{"a": 1},\n{"a": 2}',
+        "a.json: it is an array, but it is not JSON: Expecting",
+    ),
+    "an array of Latin-1": ("a.json", b'["\xe9"]', "a.json: it is an array, but it is not UTF-8"),
     "not gzip": ("a.csv.gz", b"name\nJane\n", "a.csv.gz is not a whole gzip file"),
     "half of it": ("a.csv.gz", gzip.compress(b"name\nJane\n")[:-12], "a.csv.gz is not a whole gzip file"),
 }

@@ -129,19 +129,33 @@ def test_all_rows_that_cannot_be_run_are_reported_together() -> None:
     )
 
 
-@pytest.mark.parametrize(("bad", "more"), [(20, ""), (21, "; and 1 more"), (500, "; and 480 more")])
+@pytest.mark.parametrize(("bad", "more"), [(1, ""), (20, ""), (21, "; and 1 more"), (500, "; and 480 more")])
 def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tmp_path: Path) -> None:
-    lines = "".join(f"Jane {n},x\n" if n < bad else f"Jane {n},1\n" for n in range(600))
+    lines = "".join(f"Jane {n},{f'x{n}' if n < bad else 1}\n" for n in range(600))
     path = write(folder_in("file", tmp_path) / "a.csv", f"Full Name,Employees\n{lines}".encode())
     source = FileSource(path)
     with pytest.raises(InvalidRequestError) as caught:
         survey(source, RowForm(FORM, None, None, source.text), 100)
     message = caught.value.message
     assert message.startswith(
-        f"{bad} of 600 rows cannot be run: line 2: column 'Employees' takes a number, not 'x'; "
+        f"{bad} of 600 rows cannot be run: line 2: column 'Employees' takes a number, not 'x0'"
     )
-    assert message.count("line ") == 20
-    assert message.endswith(f"line 21: column 'Employees' takes a number, not 'x'{more}")
+    assert message.count("line ") == min(bad, 20)
+    assert message.endswith(
+        f"line {1 + min(bad, 20)}: column 'Employees' takes a number, not 'x{min(bad, 20) - 1}'{more}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [(1, "row 1"), (3, "row 1, row 2, row 3"), (1_500, "row 1, row 2, row 3 and 1,497 more")],
+)
+def test_a_problem_that_rows_share_is_told_once(rows: int, named: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(ListSource([JANE] * rows), RowForm(FORM, None, "email", False), 100)
+    assert caught.value.message == (
+        f"{rows:,} of {rows:,} rows cannot be run: {named}: it has no field 'email', which row_key names"
+    )
 
 
 def test_a_long_problem_is_cut_short() -> None:
