@@ -141,26 +141,21 @@ class AsyncClient:
         """A function that asks for a workspace, one attempt each time."""
         return self._poller(self.contract.get_workspace(workspace_id))
 
-    async def take_slot(self, seconds: float) -> bool:
-        """Wait until the rate limit allows a request, for a caller who decides only then which one.
+    def take_slot(self) -> float:
+        """Take the slot of one request, if the rate limit allows one now; the request is :meth:`send_now`.
 
-        The request is :meth:`send_now`, or :meth:`give_back_slot`.
+        For a caller who decides only now which request is best, and stands in no line.
 
-        :param seconds: to wait at most.
-        :return: whether it allows one.
+        :return: 0 if a slot was taken; else seconds after which there may be one.
         """
-        return await self._pacer.wait_async(self._queue, seconds=seconds)
-
-    def give_back_slot(self) -> None:
-        """No request leaves."""
-        self._pacer.failed()
+        return self._pacer.take()
 
     async def send_now(self, prepare: Callable[[Contract], Call[T]]) -> T:
         """Send a call for which a slot was taken: one attempt, and no waiting."""
         try:
             request = self._request(prepare(self.contract))
         except BaseException:
-            self.give_back_slot()
+            self._pacer.failed()
             raise
         return await self._send(request, patient=False, has_slot=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import random
 import threading
 import time
@@ -37,28 +36,31 @@ class Pacer:
         :raises RateLimitedError: the limit allows no request soon, and the caller is not patient.
         """
         with self._queue:
-            while delay := self._take():
+            while delay := self.take():
                 time.sleep(_bearable(delay, patient))
 
-    async def wait_async(
-        self, queue: asyncio.Lock, *, patient: bool = True, seconds: float = math.inf
-    ) -> bool:
+    async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
         """Wait until a request may leave, and count it as sent; see :meth:`wait`.
 
         :param queue: the waiting line of this event loop, first come, first served.
-        :param seconds: to wait at most, for whoever stands in no line.
-        :return: whether a request may leave.
         """
-        if not queue.locked() and not self._take():
-            return True
-        until = time.monotonic() + seconds
+        if not queue.locked() and not self.take():
+            return
         async with queue:
-            while delay := self._take():
-                left = until - time.monotonic()
-                if left <= 0:
-                    return False
-                await asyncio.sleep(min(_bearable(delay, patient), left))
-        return True
+            while delay := self.take():
+                await asyncio.sleep(_bearable(delay, patient))
+
+    def take(self) -> float:
+        """Count a request as sent, if one may leave now.
+
+        :return: 0 if it may; else seconds after which one may, as far as is known.
+        """
+        now = time.time()
+        with self._state_lock:
+            delay = self.limit.delay(now)
+            if delay <= 0:
+                self.limit.sent(now)
+            return delay
 
     def limit_to(self, requests_per_minute: float | None, assumed_per_second: float | None) -> None:
         """Set the ceiling of one's own and the rate a contract assumes; the last connection read decides."""
@@ -83,14 +85,6 @@ class Pacer:
         """A request that was sent got none; see :meth:`answered`."""
         with self._state_lock:
             self.limit.failed(counted=counted)
-
-    def _take(self) -> float:
-        now = time.time()
-        with self._state_lock:
-            delay = self.limit.delay(now)
-            if delay <= 0:
-                self.limit.sent(now)
-            return delay
 
 
 _pacers: dict[tuple[str, bytes], Pacer] = {}

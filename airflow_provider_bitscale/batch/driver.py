@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.batch.deliveries import Deliveries
 from airflow_provider_bitscale.batch.looks import look
@@ -18,9 +17,6 @@ from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
 from airflow_provider_bitscale.batch.submissions import Submissions
 from airflow_provider_bitscale.runs.ledger import NOT_TOLD
 from airflow_provider_bitscale.webhooks.mailbox import Mailbox
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.async_client import AsyncClient
 
 REPORT_SECONDS = 5.0
 # How long last looks may take after the deadline.
@@ -94,7 +90,6 @@ class Driver:
 
     async def _drive(self) -> None:
         batch = self._batch
-        slot: AsyncClient | None = None
         while not batch.aborted:
             now = time.monotonic()
             self._keep_within_limits(now)
@@ -104,20 +99,16 @@ class Driver:
             if isinstance(step, Rest) or len(batch.under_way) >= self._connections:
                 seconds = step.seconds if isinstance(step, Rest) else None
                 await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
-            elif slot is None:
-                # By the time it comes, something else may be more useful.
-                client = batch.connection.client
-                slot = client if await client.take_slot(_AT_MOST_SECONDS) else None
+            elif delay := (client := batch.connection.client).take_slot():
+                # After that, something else may be more useful.
+                await asyncio.sleep(min(_AT_MOST_SECONDS, delay))
             else:
                 batch.plan.begin(step, now)
                 batch.start(
-                    self._submissions.submit(step.row, slot)
+                    self._submissions.submit(step.row, client)
                     if isinstance(step, Submit)
-                    else look(batch, step.row, slot)
+                    else look(batch, step.row, client)
                 )
-                slot = None
-        if slot is not None:
-            slot.give_back_slot()
 
     def _keep_within_limits(self, now: float) -> None:
         batch = self._batch

@@ -188,8 +188,9 @@ class Planner:
 
     def out_of_budget(self) -> bool:
         """Whether rows are left, and nothing is under way that could free credits for them."""
-        under_way = self.in_flight or self._doubts
-        return not self.stopped and bool(self._ready) and not under_way and not self._budget.allows()
+        if self.stopped or not self._ready or self._budget.allows():
+            return False
+        return not self.in_flight and not self._doubts
 
     def begin(self, step: Submit | Look, now: float) -> None:
         """The request of this step leaves."""
@@ -261,6 +262,8 @@ class Planner:
 
     def give_up_doubtful(self, now: float) -> list[int]:
         """Settle the rows in doubt of which nobody will tell any more."""
+        if not self._doubts:
+            return []
         rows = self._doubts.give_up(now, only_they_are_left=self._only_doubts_are_left())
         self.settled += len(rows)
         return rows
