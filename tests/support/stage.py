@@ -15,6 +15,7 @@ from types import FrameType
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from tests.support.local_airflow import LocalAirflow
+from tests.support.processes import free_port
 
 DAG_ID = "bitscale_enrich_csv"
 DAG_POOL = "bitscale"
@@ -47,10 +48,18 @@ def stage(*, contract: str, run_seconds: tuple[float, float], port: int | None =
     with tempfile.TemporaryDirectory(prefix="bitscale-demo-") as folder:
         output = Path(folder) / "output"
         output.mkdir()
-        env = {"BITSCALE_EXAMPLE_OUTPUT": str(output)}
+        env = {
+            "BITSCALE_EXAMPLE_OUTPUT": str(output),
+            "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": CONN_ID,
+        }
+        port = port or free_port()
         with (
             Emulator(
-                contract=contract, seed=7, run_seconds=run_seconds, rate_limit=_RATE_LIMITS.get(contract)
+                contract=contract,
+                seed=7,
+                run_seconds=run_seconds,
+                rate_limit=_RATE_LIMITS.get(contract),
+                webhook_target=f"http://127.0.0.1:{port}",
             ) as emulator,
             LocalAirflow(Path(folder) / "airflow", EXAMPLE_DAGS, env=env, port=port) as airflow,
         ):

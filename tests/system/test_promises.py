@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 
 import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.api.clients import polls
 from tests.support.local_airflow import LocalAirflow
-from tests.support.processes import wait_until
+from tests.support.processes import free_port, wait_until
 
 DAGS = Path(__file__).parent / "dags"
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
@@ -22,8 +27,13 @@ EXAMPLES = Path(__file__).parents[2] / "example_dags"
 # Under one contract: that both keep these promises is shown without an Airflow, and in one by the demo and
 # by the kill sweep.
 @pytest.fixture(scope="module")
-def bitscale() -> Iterator[Emulator]:
-    with Emulator(run_seconds=(1.0, 2.0)) as emulator:
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def bitscale(port: int) -> Iterator[Emulator]:
+    with Emulator(run_seconds=(1.0, 2.0), webhook_target=f"http://127.0.0.1:{port}") as emulator:
         yield emulator
 
 
@@ -33,7 +43,18 @@ def _fresh(bitscale: Emulator) -> None:
 
 
 @pytest.fixture(scope="module")
-def airflow(bitscale: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+def metrics() -> Iterator[socket]:
+    """Where a StatsD server would listen."""
+    with socket(AF_INET, SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.setblocking(False)
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    bitscale: Emulator, port: int, metrics: socket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalAirflow]:
     folder = tmp_path_factory.mktemp("promises")
     dags = folder / "dags"
     dags.mkdir()
@@ -41,9 +62,13 @@ def airflow(bitscale: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (dags / "examples").symlink_to(EXAMPLES)
     env = {
         "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
+        "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default",
         "BITSCALE_EXAMPLE_OUTPUT": str(folder),
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_PORT": str(metrics.getsockname()[1]),
+        "AIRFLOW__METRICS__METRICS_ALLOW_LIST": r"bitscale\.batch",
     }
-    with LocalAirflow(folder / "airflow", dags, env=env) as running:
+    with LocalAirflow(folder / "airflow", dags, env=env, port=port) as running:
         running.add_pool("bitscale", 4)
         running.wait_for_dags({"one_row_deferred", "bitscale_enrich_csv"})
         yield running
@@ -107,6 +132,72 @@ def test_a_retry_with_changed_inputs_submits_anew(airflow: LocalAirflow, bitscal
     assert names == ["Edsger 1", "Edsger 2"]
 
 
+def test_a_batch_at_its_execution_timeout_leaves_what_was_paid_for_to_a_retry(
+    airflow: LocalAirflow, bitscale: Emulator, metrics: socket
+) -> None:
+    bitscale.control.add_fault("run_never_ends")
+    run_id = airflow.trigger("batch_out_of_time")
+    airflow.wait_for_task("batch_out_of_time", run_id, "enrich", "up_for_retry", timeout=60)
+    assert "AirflowTaskTimeout" in airflow.task_log("batch_out_of_time", run_id, "enrich", 1)
+
+    collect_what_goes_on(airflow, bitscale, "batch_out_of_time", run_id)
+
+    sent = datagrams(metrics)
+    counted = [re.match(r"airflow\.bitscale\.batch\.rows_succeeded:(\d+)\|c", each) for each in sent]
+    assert sum(int(each[1]) for each in counted if each) == 40
+    assert any(re.match(r"airflow\.bitscale\.batch\.in_flight:0\|g", each) for each in sent), sent
+
+
+def test_a_batch_that_is_failed_by_hand_submits_no_more_and_goes_on_when_cleared(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    bitscale.control.add_fault("run_never_ends")
+    run_id = airflow.trigger("batch_failed_by_hand")
+    wait_until(lambda: paid(bitscale) == 10, "as many runs as there may be", timeout=60)
+    path = f"/dags/batch_failed_by_hand/dagRuns/{run_id}/taskInstances/enrich"
+    airflow.call("PATCH", path, json={"new_state": "failed"})
+    wait_until(
+        lambda: "Killed. " in airflow.task_log("batch_failed_by_hand", run_id, "enrich"),
+        lambda: f"on_kill in {airflow.task_log('batch_failed_by_hand', run_id, 'enrich')}",
+        timeout=60,
+    )
+    assert airflow.wait_for_run("batch_failed_by_hand", run_id) == "failed"
+    finish_runs(bitscale)
+    wait_until(lambda: not airflow.task_process_ids(), "the end of the task's process", timeout=60)
+    assert paid(bitscale) == 10
+
+    airflow.clear("batch_failed_by_hand", run_id)
+
+    collect_what_goes_on(airflow, bitscale, "batch_failed_by_hand", run_id)
+
+
+def finish_runs(bitscale: Emulator) -> None:
+    for run in bitscale.control.state()["runs"]:
+        if run["status"] == "running":
+            bitscale.control.finish_run(run["run_id"])
+
+
+def collect_what_goes_on(airflow: LocalAirflow, bitscale: Emulator, dag_id: str, run_id: str) -> None:
+    """Let the ten runs that are under way end: then the batch ends, too, and has paid for each row once."""
+    assert paid(bitscale) == 10
+    bitscale.control.clear_faults()
+    finish_runs(bitscale)
+    assert airflow.wait_for_run(dag_id, run_id) == "success"
+    assert airflow.xcom(dag_id, run_id, "enrich")["counts"]["succeeded"] == 40
+    names = Counter(run["inputs"][FULL_NAME] for run in bitscale.control.state()["runs"])
+    assert len(names) == 40
+    assert set(names.values()) == {1}
+
+
+def datagrams(metrics: socket) -> list[str]:
+    """All that has come until now."""
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(metrics.recv(65_536).decode())
+    return found
+
+
 def test_half_a_minute_of_useless_polls_neither_fails_the_task_nor_makes_it_spin(
     airflow: LocalAirflow, bitscale: Emulator
 ) -> None:
@@ -133,8 +224,7 @@ def test_half_a_minute_of_useless_polls_neither_fails_the_task_nor_makes_it_spin
         assert 2 <= len(polls(bitscale)) - before <= 2 * (seconds / 0.9 + 1), kind
         assert [airflow.run_state(dag_id, run_id) for dag_id, run_id in runs.items()] == ["running"] * 2
     bitscale.control.clear_faults()
-    for run in bitscale.control.state()["runs"]:
-        bitscale.control.finish_run(run["run_id"])
+    finish_runs(bitscale)
 
     for dag_id, run_id in runs.items():
         assert airflow.wait_for_run(dag_id, run_id) == "success"
@@ -156,6 +246,9 @@ def test_every_example_runs(airflow: LocalAirflow, bitscale: Emulator) -> None:
     assert all(row["Enriched Email"] for row in rows)
     assert all(row["Credits"] for row in rows)
     assert rows[-1]["Full Name"] == "{{ ds }} Smith"
+    found = airflow.xcom("bitscale_enrich_with_webhook", runs["bitscale_enrich_with_webhook"], "emails")
+    assert len(found) == 8
+    assert all(found.values())
     link = airflow.call(
         "GET", f"/dags/bitscale_one_row/dagRuns/{runs['bitscale_one_row']}/taskInstances/enrich/links"
     )

@@ -1,9 +1,10 @@
-"""Four batches of rows, for workers of which one dies."""
+"""Batches of rows, for workers that die and tasks that are ended."""
 
 from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG
 
@@ -24,3 +25,22 @@ with DAG("batch", schedule=None, catchup=False):
         retries=2,
         retry_delay=timedelta(seconds=1),
     ).expand(rows=CHUNKS)
+
+STOPPED: dict[str, Any] = {
+    "grid_id": "grid_001",
+    "rows": CHUNKS[0][:40],
+    "inputs": {"Full Name": "name"},
+    "max_in_flight": 10,
+}
+
+with DAG("batch_out_of_time", schedule=None, catchup=False):
+    RunGridBatchOperator(
+        task_id="enrich",
+        execution_timeout=timedelta(seconds=10),
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+        **STOPPED,
+    )
+
+with DAG("batch_failed_by_hand", schedule=None, catchup=False):
+    RunGridBatchOperator(task_id="enrich", **STOPPED)
