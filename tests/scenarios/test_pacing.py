@@ -29,6 +29,7 @@ from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from tests.api.clients import Opener, config_for, jane, polls
+from tests.scenarios.batches import Batch, people, statuses
 from tests.scenarios.hooks import connect
 
 
@@ -89,6 +90,18 @@ def test_a_thousand_deferred_runs_share_sixty_requests_a_second(
             later - earlier for times in looks.values() for earlier, later in itertools.pairwise(times)
         )
         assert longest < 1.0 + 2 * waits / limit, "everybody had a turn"
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_a_batch_uses_the_limit_and_keeps_to_it(
+    contract: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with limited(contract, limit := 40, run_seconds=(0.1, 0.5)) as emulator:
+        connect(monkeypatch, emulator)
+        manifest = Batch(rows=people(200), mode=mode).attempt()
+        assert statuses(manifest) == {"succeeded": 200}
+        assert refused_after_the_first_window(emulator) == []
+        assert sum(busiest(emulator)) >= 0.8 * limit * len(busiest(emulator))
 
 
 def test_requests_leave_in_the_order_in_which_they_were_asked_for() -> None:
