@@ -1,4 +1,7 @@
-"""Starts when BitScale delivers finished runs of a grid, and writes what they found; no poll is needed."""
+"""Starts when BitScale delivers finished runs of a grid, and writes what they found; no poll is needed.
+
+Whoever submitted them: those of ``bitscale_enrich_with_webhook``, too. Runs that failed are another asset.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, cast
 
 from airflow.sdk import DAG, Context, task
 
+from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.webhooks.assets import bitscale_run_asset, deliveries_from
 
 OUTPUT = Path(os.environ.get("BITSCALE_EXAMPLE_OUTPUT", tempfile.gettempdir())) / "delivered.jsonl"
@@ -28,8 +32,11 @@ with DAG(
     def write(**context: Any) -> list[str]:
         """One line for each run; the ids of the runs."""
         deliveries = deliveries_from(cast("Context", context))
+        names = {column.id: column.name for column in BitScaleHook().get_grid("grid_001").columns}
         with OUTPUT.open("a") as file:
-            file.writelines(json.dumps(dict(each.payload)) + "\n" for each in deliveries)
+            for each in deliveries:
+                found = {names.get(key, key): value for key, value in (each.run.outputs or {}).items()}
+                file.write(json.dumps({"run_id": each.run_id, **found}) + "\n")
         return [each.run_id for each in deliveries]
 
     write()

@@ -23,9 +23,9 @@ with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc
 
     @task
     def parts(manifest: dict[str, Any]) -> list[str]:
-        """The files to load; only if all rows were run."""
-        if manifest["stopped_by"]:
-            raise ValueError(f"{manifest['counts']['not_submitted']} rows left out: {manifest['stopped_by']}")
+        """The files to load; only if it is known of all rows what has become of them."""
+        if manifest["stopped_by"] or manifest["counts"]["unknown"]:
+            raise ValueError(f"not all rows were run: {manifest['counts']}, {manifest['stopped_by']}")
         paths: list[str] = manifest["parts"]
         return paths
 

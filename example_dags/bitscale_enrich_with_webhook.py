@@ -1,7 +1,7 @@
 """Many rows in one task, and one request for each: BitScale delivers what the runs have found.
 
 The API server receives the deliveries of this connection (`[bitscale] webhook_connections`). Should one not
-come, the task asks for that run after a minute.
+come, the task asks for that run after a minute. With a workspace key there are none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ with DAG("bitscale_enrich_with_webhook", schedule=None, tags=["bitscale"], doc_m
         with LEADS.open(newline="") as file:
             return list(csv.DictReader(file))
 
-    @task
+    # Or each person would become an XCom.
+    @task(multiple_outputs=False)
     def emails(manifest: dict[str, Any]) -> dict[str, str | None]:
         """By name, what was found."""
         return {row["name"]: row.get("Enriched Email") for row in manifest["results"]}

@@ -2,6 +2,7 @@
 
 The API server receives the deliveries of this connection (`[bitscale] webhook_connections`), and starts
 ``bitscale_collect_deliveries``. Until then no worker, no triggerer and no poll is needed.
+Takes slots of the pool ``bitscale``. With a workspace key there are no deliveries.
 """
 
 from __future__ import annotations
@@ -32,4 +33,5 @@ with DAG("bitscale_submit_with_webhook", schedule=None, tags=["bitscale"], doc_m
         webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
         wait_for_completion=False,
         pool="bitscale",
+        retries=3,
     ).expand(inputs=leads())

@@ -97,9 +97,9 @@ class RowForm:
             raise InvalidRequestError(f"inputs: {'; '.join(problems)}")
 
     @property
-    def mapped_fields(self) -> frozenset[str]:
-        """Fields that the mapping names."""
-        return frozenset(() if self._mapping is None else self._mapping.values())
+    def named_fields(self) -> frozenset[str]:
+        """Fields that the mapping or the key names."""
+        return frozenset(self._key_fields).union(() if self._mapping is None else self._mapping.values())
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A row's values by the key that a run takes.
@@ -151,32 +151,34 @@ def survey(source: Source, row_form: RowForm, segment_size: int, max_problems: i
 
     :param segment_size: rows in a segment.
     :param max_problems: different problems of rows that the error tells; it counts all rows.
-    :raises InvalidRequestError: naming every row that cannot be run, or a field that is mapped and in no row.
+    :raises InvalidRequestError: naming every row that cannot be run, or fields that are named and in no row.
     """
-    rows = duplicates = 0
+    rows = readable = duplicates = 0
     problems = RowProblems(max_problems)
     digests: list[str] = []
     seen: set[bytes] = set()
-    never_seen = set(row_form.mapped_fields)
+    never_seen = set(row_form.named_fields)
     for segment in _cut(source, segment_size):
         canonical: list[bytes] = []
         for place, found in segment:
             try:
                 fields = _whole(found)
+                readable += 1
+                if never_seen:
+                    never_seen.difference_update(fields)
                 canonical.append(_canonical(fields))
                 row = _row(rows, fields, row_form, seen)
             except InvalidRequestError as problem:
                 problems.add(place, problem.message)
             else:
                 duplicates += row.duplicate
-                if never_seen:
-                    never_seen.difference_update(fields)
             rows += 1
         digests.append(_digest(canonical))
+    if readable and never_seen:
+        # One mistake, which may be what is wrong with every row.
+        raise InvalidRequestError(f"no row has the field {', '.join(map(repr, sorted(never_seen)))}")
     if problems.rows:
         raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
-    if rows and never_seen:
-        raise InvalidRequestError(f"inputs: no row has the field {', '.join(map(repr, sorted(never_seen)))}")
     return Survey(rows, duplicates, tuple(digests), _digest(digest.encode() for digest in digests))
 
 

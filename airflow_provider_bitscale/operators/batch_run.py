@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -15,7 +16,6 @@ from hashlib import sha256
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale.api import errors
@@ -38,9 +38,10 @@ from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.shelf import Shelf
-from airflow_provider_bitscale.batch.statuses import STATUSES
+from airflow_provider_bitscale.batch.statuses import STATUSES, UNKNOWN
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.operators.batch_report import Reporter
+from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of, store_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.models import Run
     from airflow_provider_bitscale.batch.sources import Source
     from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+
+log = logging.getLogger(__name__)
 
 MAX_ROWS_IN_XCOM = 1000
 # A synchronous run holds a connection for as long as it takes.
@@ -83,7 +86,7 @@ class BatchRun:
         self._started = started
         self._store = store_of(context)
         hook = operator.hook
-        self._receiver = ReceiverUrl.of(operator.webhook_url, hook)
+        self._receiver = ReceiverUrl.of(operator.webhook_url, hook, trust=operator.trust_webhook)
         contract = hook.client.contract
         if operator.max_credits is not None and not contract.tells_run_credits:
             raise errors.UnsupportedError(
@@ -110,6 +113,11 @@ class BatchRun:
         self.tally = Tally()
         self.rows_left = 0
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self._survey.rows
+
     def describe(self) -> str:
         """What is about to be done."""
         return (
@@ -121,10 +129,14 @@ class BatchRun:
     def summary(self, manifest: dict[str, Any]) -> str:
         """What has come of it."""
         counts = ", ".join(f"{count:,} {status}" for status, count in manifest["counts"].items() if count)
+        untold = manifest["runs_without_credits"]
+        credits = (
+            f"{manifest['credits']:,} credits{f', {untold:,} runs did not tell theirs' if untold else ''}"
+        )
         stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
         return (
             f"{manifest['rows']:,} rows in {manifest['seconds']:,.1f} s: {counts or 'none'}; "
-            f"{manifest['credits']:,} credits{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
+            f"{credits}{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
         )
 
     def run(self) -> dict[str, Any]:
@@ -162,6 +174,10 @@ class BatchRun:
         else:
             manifest["manifest_path"] = output.manifest_path
             output.write_manifest(manifest)
+        if unknown := manifest["counts"][UNKNOWN]:
+            log.warning(
+                "%d rows are unknown: they may have been paid for, and do not count as failed", unknown
+            )
         return manifest
 
     def cancel(self) -> None:
@@ -261,9 +277,7 @@ class BatchRun:
         head = self._head
         if head.output_path is None:
             return None
-        output = Output(
-            ObjectStoragePath(head.output_path), head.output_format, head.batch_id, self._output_names
-        )
+        output = Output(stored(head.output_path), head.output_format, head.batch_id, self._output_names)
         output.check()
         return output
 

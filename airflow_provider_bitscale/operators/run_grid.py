@@ -153,7 +153,9 @@ class RunGridOperator(BaseOperator):
                 miss_values=miss_values,
                 key_outputs_by=key_outputs_by,
                 on_ambiguous_submit=on_ambiguous_submit,
-            )
+            ),
+            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
+            of=f"task {self.task_id!r}: ",
         )
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
         self.on_success_callback = [*self.on_success_callback, remember_success]
@@ -241,7 +243,7 @@ class RunGridOperator(BaseOperator):
             )
         self._check_credits()
         webhook_url, delivery_key = self.webhook_url, None
-        if receiver := ReceiverUrl.of(webhook_url, self.hook):
+        if receiver := ReceiverUrl.of(webhook_url, self.hook, trust=self.trust_webhook):
             delivery_key = new_key()
             webhook_url = receiver.addressed_to(addressee_of(context, delivery_key))
         record = Record(
@@ -318,7 +320,7 @@ class RunGridOperator(BaseOperator):
         return RunRequest(self.grid_id, self.inputs, self.output_columns, self.mode, self.webhook_url)
 
 
-def _refuse(problems: list[str]) -> None:
+def _refuse(problems: list[str], *, of: str = "") -> None:
     if problems:
         with airflow_errors():
-            raise errors.InvalidRequestError("; ".join(problems))
+            raise errors.InvalidRequestError(of + "; ".join(problems))

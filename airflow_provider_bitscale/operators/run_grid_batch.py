@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.options import batch_option_problems
@@ -17,11 +18,12 @@ from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCC
 from airflow_provider_bitscale.exceptions import TooManyFailedRowsError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.batch_run import BatchRun, remember_batch
+from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.runs.options import seconds
 from airflow_provider_bitscale.runs.request import RunRequest
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 
@@ -170,7 +172,7 @@ class RunGridBatchOperator(BaseOperator):
             self._run = run = BatchRun(self, context, self._source(), started)
             if self._killed:
                 run.cancel()
-            self.log.info("%s", run.describe())
+            self.log.log(logging.INFO if run.rows else logging.WARNING, "%s", run.describe())
             manifest = run.run()
         self.log.info("%s", run.summary(manifest))
         with airflow_errors():
@@ -185,17 +187,11 @@ class RunGridBatchOperator(BaseOperator):
             self._run.cancel()
 
     def _source(self) -> Source:
-        try:
-            if self.rows_path is not None:
-                return FileSource(ObjectStoragePath(self.rows_path))
-            if self.retry_failed_from is not None:
-                statuses = [FAILED, NOT_SUBMITTED, *([UNKNOWN] if self.resubmit_ambiguous else [])]
-                return UnfinishedRows(ObjectStoragePath(self.retry_failed_from), statuses)
-        except (ValueError, ImportError) as problem:
-            # The store is one that nobody knows, or whose provider is not installed.
-            raise errors.InvalidRequestError(
-                f"{self.rows_path or self.retry_failed_from} cannot be read: {problem}"
-            ) from None
+        if self.rows_path is not None:
+            return FileSource(stored(self.rows_path))
+        if self.retry_failed_from is not None:
+            statuses = [FAILED, NOT_SUBMITTED, *([UNKNOWN] if self.resubmit_ambiguous else [])]
+            return UnfinishedRows(stored(self.retry_failed_from), statuses)
         return ListSource(self.rows or [])
 
     def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
@@ -242,5 +238,7 @@ class RunGridBatchOperator(BaseOperator):
             rendered=rendered,
         )
         if problems:
+            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
+            of = "" if rendered else f"task {self.task_id!r}: "
             with airflow_errors():
-                raise errors.InvalidRequestError("; ".join(problems))
+                raise errors.InvalidRequestError(of + "; ".join(problems))

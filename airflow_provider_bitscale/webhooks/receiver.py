@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 8.0
 # And it tries four times, seconds apart: a secret that changed, or could not be read, is read anew meanwhile.
 SETTINGS_SECONDS = 2.0
+# Strangers must not fill the log.
+QUIET_SECONDS = 60.0
 _THREADS = 4
 MOST_AT_ONCE = 100
 _STATUS = {
@@ -68,6 +70,7 @@ class Receiver:
     def __init__(self) -> None:
         self._settings: dict[str, tuple[float, WebhookSettings | None]] = {}
         self._reading = asyncio.Lock()
+        self._quiet_until: dict[str, float] = {}
         # Of our own, so that a burst of deliveries leaves the API server's threads alone; and apart, so that
         # bodies that anybody may have sent do not pile up behind a database that is slow.
         self._reader = ThreadPoolExecutor(1, "bitscale-webhooks-reader")
@@ -79,7 +82,8 @@ class Receiver:
 
     def app(self) -> Starlette:
         """The app to mount; without pages that would tell of it."""
-        return Starlette(routes=[Route("/{conn_id}", self.receive, methods=["POST"])])
+        paths = ("/{conn_id}", "/{conn_id}/")
+        return Starlette(routes=[Route(path, self.receive, methods=["POST"]) for path in paths])
 
     async def receive(self, request: Request) -> JSONResponse:
         """Verify a delivery, and record it before it is acknowledged."""
@@ -96,9 +100,15 @@ class Receiver:
             return _refused(503)
 
     async def _receive(self, request: Request, conn_id: str) -> JSONResponse:
-        settings = await self._settings_of(conn_id) if conn_id in served_connections() else None
-        if settings is None or settings.signature_header not in request.headers:
-            # Alike, whether there is such a connection or not.
+        # The answer is alike, whether there is such a connection or not; the log tells its reader.
+        if conn_id not in served_connections():
+            self._warn_of(conn_id, "[bitscale] webhook_connections does not list it")
+            return _refused(401)
+        settings = await self._settings_of(conn_id)
+        if settings is None:
+            return _refused(401)
+        if settings.signature_header not in request.headers:
+            self._warn_of(conn_id, f"there is no header {settings.signature_header}")
             return _refused(401)
         body = await _bounded_body(request)
         loop = asyncio.get_running_loop()
@@ -125,6 +135,13 @@ class Receiver:
             self._tell_tasks((delivery, claims)), self._tell_dags(delivery)
         )
         return ACCEPTED if is_told else outcome
+
+    def _warn_of(self, conn_id: str, why: str) -> None:
+        """Say why something was refused, which anybody may have sent: not in its words, and not often."""
+        now = time.monotonic()
+        if now >= self._quiet_until.get(why, 0.0):
+            self._quiet_until[why] = now + QUIET_SECONDS
+            log.warning("A delivery for connection %.60r was refused: %s", conn_id, why)
 
     async def _settings_of(self, conn_id: str) -> WebhookSettings | None:
         async with self._reading:

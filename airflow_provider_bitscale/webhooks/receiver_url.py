@@ -6,7 +6,13 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.webhooks.addressee import Addressee, Claims, leads_to_receiver, with_token
+from airflow_provider_bitscale.webhooks.addressee import (
+    RECEIVER_PATH,
+    Addressee,
+    Claims,
+    leads_to_receiver,
+    with_token,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -26,13 +32,22 @@ class ReceiverUrl:
     secret: str = field(repr=False)
 
     @classmethod
-    def of(cls, webhook_url: str | None, hook: BitScaleHook) -> ReceiverUrl | None:
+    def of(cls, webhook_url: str | None, hook: BitScaleHook, *, trust: bool = False) -> ReceiverUrl | None:
         """None where there is no URL, it is somebody else's, or the connection has no ``webhook_secret``.
 
         :param hook: of the connection that the runs are submitted with.
+        :param trust: whether deliveries are to be taken for results; where none is awaited, the log says so.
         :raises ConfigurationError: the connection's settings of webhooks are wrong.
         """
-        if webhook_url is None or not leads_to_receiver(webhook_url, hook.bitscale_conn_id):
+        if webhook_url is None:
+            return None
+        if not leads_to_receiver(webhook_url, hook.bitscale_conn_id):
+            if trust:
+                log.warning(
+                    "trust_webhook does nothing: webhook_url does not lead to %s/%s, and nothing is awaited",
+                    RECEIVER_PATH,
+                    hook.bitscale_conn_id,
+                )
             return None
         if (settings := hook.webhook_settings) is None:
             log.warning(

@@ -111,7 +111,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no list": ({"rows": "Jane"}, "rows must be a list of dicts, not str"),
     "an output that is none": ({"rows": people(1), "output_columns": ["Nonsense"]}, "Nonsense"),
     "a mapping to no input": ({"rows": people(1), "inputs": {"Nonsense": "id"}}, "Nonsense"),
-    "a key that is not in all rows": ({"rows": people(1), "row_key": "uid"}, "'uid', which row_key names"),
+    "a key that is in no row": ({"rows": people(1), "row_key": "uid"}, "no row has the field 'uid'"),
     "no manifest": ({"retry_failed_from": "file:///nowhere/manifest.json"}, "there is no file"),
 }
 
@@ -139,6 +139,16 @@ def test_rows_that_cannot_be_run_are_told_together(emulator: Emulator) -> None:
     assert batch.store.values == {}
 
 
+@ONE_CONTRACT
+@pytest.mark.parametrize("argument", ["rows_path", "retry_failed_from", "output_path"])
+def test_a_store_that_nobody_knows_is_refused(argument: str, emulator: Emulator) -> None:
+    rows = {"rows": people(1)} if argument == "output_path" else {}
+    batch = Batch(**{"output_path": None, **rows, argument: "nobodys://bucket/a.csv"})
+    with pytest.raises(api.InvalidRequestError, match=r"nobodys://bucket/a\.csv cannot be used"):
+        batch.attempt()
+    assert posted_bodies(emulator) == []
+
+
 WRONG: dict[str, Any] = {
     "mode": "fast",
     "max_failed_rows": "many",
@@ -156,7 +166,7 @@ WRONG: dict[str, Any] = {
 def test_all_wrong_options_are_named_at_once_when_the_dag_is_parsed() -> None:
     with pytest.raises(api.InvalidRequestError) as caught:
         RunGridBatchOperator(task_id="enrich", grid_id="grid_001", **WRONG)
-    for name in [*WRONG, "rows"]:
+    for name in [*WRONG, "rows", "task 'enrich': "]:
         assert name in str(caught.value)
 
 

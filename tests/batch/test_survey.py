@@ -152,9 +152,9 @@ def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tm
 )
 def test_a_problem_that_rows_share_is_told_once(rows: int, named: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([JANE] * rows), RowForm(FORM, None, "email", False), 100)
+        survey(ListSource([{"Full Name": ""}] * rows), RowForm(FORM, None, None, False), 100)
     assert caught.value.message == (
-        f"{rows:,} of {rows:,} rows cannot be run: {named}: it has no field 'email', which row_key names"
+        f"{rows:,} of {rows:,} rows cannot be run: {named}: the required input 'Full Name' is missing"
     )
 
 
@@ -176,12 +176,18 @@ def test_a_row_without_a_field_of_the_key_is_reported() -> None:
         )
 
 
-def test_a_mapped_field_that_no_row_has_is_reported() -> None:
+def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
     form = RowForm(FORM, {"Full Name": "name", "Company": "firm"}, None, False)
     rows = [{"name": "Jane"}, {"name": "Ada", "firm": "Engines"}]
     assert survey(ListSource(rows), form, 3).rows == 2
-    with pytest.raises(InvalidRequestError, match=r"^inputs: no row has the field 'firm'$"):
+    with pytest.raises(InvalidRequestError, match=r"^no row has the field 'firm'$"):
         survey(ListSource(rows[:1]), form, 3)
+    form = RowForm(FORM, {"Full Name": "nmae"}, "email", False)
+    with pytest.raises(InvalidRequestError, match=r"^no row has the field 'email', 'nmae'$"):
+        survey(ListSource(rows), form, 3)
+    unreadable: list[Any] = ["Jane", 7]
+    with pytest.raises(InvalidRequestError, match=r"^2 of 2 rows cannot be run: row 1: it must be an object"):
+        survey(ListSource(unreadable), form, 3)
     assert survey(ListSource([]), form, 3).rows == 0
 
 

@@ -168,7 +168,9 @@ def test_rows_that_were_refused_before_anything_was_paid_may_be_changed(
     ("kind", "mode"),
     [("lost_answer", "async"), ("server_error_after_work", "async"), ("half_json", "sync")],
 )
-def test_rows_whose_answer_was_lost_are_parked(kind: str, mode: str, emulator: Emulator) -> None:
+def test_rows_whose_answer_was_lost_are_parked(
+    kind: str, mode: str, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
     emulator.control.add_fault(kind, on="run_grid", times=3)
     manifest = Batch(rows=people(10), mode=mode).attempt()
     assert statuses(manifest) == {"succeeded": 7, "unknown": 3}
@@ -177,6 +179,7 @@ def test_rows_whose_answer_was_lost_are_parked(kind: str, mode: str, emulator: E
     for row in written(manifest):
         assert (row["_error"] is None) == (row["_status"] == "succeeded")
     assert manifest["runs_without_credits"] >= 3
+    assert "3 rows are unknown" in caplog.text
 
 
 @ONE_CONTRACT

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import sqlalchemy
 from cryptography.fernet import Fernet
 
@@ -200,6 +201,24 @@ def test_the_same_delivery_to_two_api_servers_at_once_is_one_event(
     )
     told = Counter(delivered_run_ids(airflow))
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_a_slash_at_the_end_of_the_url_makes_no_difference(airflow: LocalAirflow) -> None:
+    assert deliver(airflow, a_run("run_with_a_slash"), f"{PATH}/") == 202
+    assert deliver(airflow, a_run("run_with_a_slash")) == 200
+
+
+def test_why_something_was_refused_is_in_the_log_once_however_often_it_comes(airflow: LocalAirflow) -> None:
+    reasons = {
+        f"{RECEIVER_PATH}/nobodys": "webhook_connections does not list it",
+        PATH: "there is no header X-BitScale-Signature",
+    }
+    for path in reasons:
+        for _ in range(3):
+            answer = requests.post(airflow.url + path, data=b"{}", timeout=15)
+            assert (answer.status_code, answer.json()) == (401, {"outcome": "refused"})
+    log = airflow.logs("api-server")
+    assert [log.count(reason) for reason in reasons.values()] == [1, 1]
 
 
 def test_an_event_is_remembered_for_thirty_days_in_which_it_is_made_once(

@@ -48,6 +48,33 @@ def test_what_comes_back_to_airflow(
     assert ("no webhook_secret" in caplog.text) is is_warned_of
 
 
+@pytest.mark.parametrize(
+    ("trust", "url", "is_warned_of"),
+    [
+        (True, "https://elsewhere.example.com/hook", True),
+        (True, f"{URL}_of_another", True),
+        (False, "https://elsewhere.example.com/hook", False),
+        (True, f"{URL}/", False),
+        (True, None, False),
+    ],
+)
+def test_trust_in_deliveries_that_do_not_come_is_warned_of(
+    trust: bool,
+    url: str | None,
+    is_warned_of: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connection = {
+        "conn_type": "bitscale",
+        "password": "sk-x",
+        "extra": {"workspace_id": "w", "webhook_secret": SECRET},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(connection))
+    ReceiverUrl.of(url, BitScaleHook("c"), trust=trust)
+    assert ("trust_webhook does nothing" in caplog.text) is is_warned_of
+
+
 def test_the_secret_is_not_shown() -> None:
     receiver = ReceiverUrl(URL, SECRET)
     assert SECRET not in repr(receiver) + receiver.addressed_to(HOME)
