@@ -71,8 +71,6 @@ class Deliveries:
             self._tell(mail)
         elif plan.is_watched(row) and shelf.run_id(row) == mail.run_id:
             self._tell(mail)
-        elif plan.is_looked_at(row):
-            self._early[row] = mail
         elif plan.is_watched(row):
             log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, mail.run_id)
             if parse_run(mail.payload).status is RunStatus.COMPLETED:

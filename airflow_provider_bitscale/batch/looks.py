@@ -32,6 +32,10 @@ async def look(batch: RunningBatch, row: int, client: AsyncClient) -> None:
         )
     except BitScaleError as error:
         seen = error
+    if batch.shelf.run_id(row) != run_id:
+        # Meanwhile another run of this row was delivered, which counts now.
+        plan.not_ended(row, time.monotonic())
+        return
     give_up_at = min(batch.submitted_at(row) + request.timeout, request.deadline)
     step = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id).after(seen, time.time(), random.random())  # noqa: S311
     fate = after_look(seen, step, time_is_up=time.time() >= request.deadline)

@@ -108,7 +108,8 @@ class RowForm:
         """
         reading = self._reading(tuple(fields) if self._mapping is None else ())
         if not reading.cells:
-            raise InvalidRequestError(f"none of its fields is an input: {', '.join(map(repr, fields))}")
+            named = ", ".join(map(repr, fields))
+            raise InvalidRequestError(f"none of its fields is an input: {named}{_hint(fields)}")
         values = {name: read(fields.get(field)) for name, field, read in reading.cells}
         inputs, problems = reading.names.fill_in(values)
         if not problems and not any(str(value).strip() for value in inputs.values()):
@@ -176,7 +177,8 @@ def survey(source: Source, row_form: RowForm, segment_size: int, max_problems: i
         digests.append(_digest(canonical))
     if readable and never_seen:
         # One mistake, which may be what is wrong with every row.
-        raise InvalidRequestError(f"no row has the field {', '.join(map(repr, sorted(never_seen)))}")
+        named = ", ".join(map(repr, sorted(never_seen)))
+        raise InvalidRequestError(f"no row has the field {named}{_hint(fields)}")
     if problems.rows:
         raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
     return Survey(rows, duplicates, tuple(digests), _digest(digest.encode() for digest in digests))
@@ -201,6 +203,13 @@ def segments(source: Source, row_form: RowForm, segment_size: int, survey: Surve
         rows += len(found)
     if next(digests, None) is not None:
         raise _changed()
+
+
+def _hint(fields: Iterable[str]) -> str:
+    """What else may be wrong with rows that have but these fields."""
+    names = list(fields)
+    separator = _OTHER_SEPARATORS.search(names[0]) if len(names) == 1 else None
+    return f" (cells of CSV are separated by commas, not by {separator[0]!r})" if separator else ""
 
 
 def _cut(source: Source, segment_size: int) -> Iterator[list[Record]]:
@@ -276,6 +285,7 @@ def _boolean(cell: Any) -> Any:
     return _BOOLEANS.get((cell or "").strip().lower(), _text(cell))
 
 
+_OTHER_SEPARATORS = re.compile("[;\t|]")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _CONVERSIONS: dict[ColumnType, Callable[[Any], Any]] = {

@@ -170,8 +170,6 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
     ]
     if any(map(_NOT_UTF_8, header)):
         problems.append("it is not UTF-8")
-    if len(header) == 1 and (other := _OTHER_SEPARATORS.search(header[0])):
-        problems.append(f"cells are separated by commas, and it has {other[0]!r} alone")
     if problems or not header:
         raise _Unreadable(f"line 1, the header: {', '.join(problems) or 'it is empty'}")
     return header
@@ -223,6 +221,5 @@ def _not_utf_8() -> InvalidRequestError:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
-_OTHER_SEPARATORS = re.compile("[;\t|]")
 # Bytes that could not be decoded, as "surrogateescape" lets them through.
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]").search

@@ -73,7 +73,7 @@ class Watch:
 
     def is_looked_at(self, row: int) -> bool:
         """Whether a look at the run is under way."""
-        return row in self._runs and self._runs[row].looking
+        return self._runs[row].looking
 
     def hint(self, row: int) -> None:
         """The end of this run has been delivered: it is looked at next, unless it is just looked at."""

@@ -30,6 +30,7 @@ DUPLICATE = "duplicate"
 NO_SUBSCRIBERS = "no_subscribers"
 TOO_OLD = "too_old"
 
+_MARK = "bitscale_run_"
 # For so long after its end it is known of a run that it has been told.
 REMEMBERED = timedelta(days=30)
 
@@ -98,14 +99,16 @@ class _Told:
         self._marks = {(asset_id, mark) for asset_id, mark in session.execute(marks)}
         forgotten = delete(AssetStateStoreModel).where(
             AssetStateStoreModel.asset_id.in_(asset_ids),
-            AssetStateStoreModel.key.between("run_0", f"run_{self._oldest:%Y%m%d}"),
+            AssetStateStoreModel.key.between(f"{_MARK}0", f"{_MARK}{self._oldest:%Y%m%d}"),
         )
-        session.execute(forgotten)
+        # Else all that is deleted would be read, and there may be much of it.
+        session.execute(forgotten, execution_options={"synchronize_session": False})
 
     def note(self, delivery: Delivery, asset_id: int) -> str:
         """Note that this asset tells of the run now, unless it has, or may have."""
-        ended = delivery.run.completed_at
+        ended = _ended(delivery)
         if ended is not None and ended < self._oldest:
+            log.warning("Run %s ended too long ago to make an event of it", delivery.run_id)
             return TOO_OLD
         mark = _mark(delivery)
         if (asset_id, mark) in self._marks:
@@ -116,9 +119,18 @@ class _Told:
 
 
 def _mark(delivery: Delivery) -> str:
+    """The same for each repetition of a delivery, whose body stays the same."""
+    ended = _ended(delivery)
+    return f"{_MARK}{'undated' if ended is None else f'{ended:%Y%m%d}'}_{delivery.run_id}"
+
+
+def _ended(delivery: Delivery) -> datetime | None:
+    """When the run ended, in UTC; None if that is not told, or by a date that stands for none."""
     ended = delivery.run.completed_at
-    day = "undated" if ended is None else f"{ended.astimezone(timezone.utc):%Y%m%d}"
-    return f"run_{day}_{delivery.run_id}"
+    try:
+        return ended.astimezone(timezone.utc) if ended is not None and ended.year >= 2000 else None
+    except OverflowError:
+        return None
 
 
 def _tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,23 @@ def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
     with pytest.raises(InvalidRequestError, match=r"^2 of 2 rows cannot be run: row 1: it must be an object"):
         survey(ListSource(unreadable), form, 3)
     assert survey(ListSource([]), form, 3).rows == 0
+
+
+@pytest.mark.parametrize("mapping", [None, {"Full Name": "name"}])
+@pytest.mark.parametrize(
+    ("header", "separator"), [("name;company", "';'"), ("name\tcompany", r"'\\t'"), ("name", None)]
+)
+def test_other_separators_than_commas_are_guessed(
+    mapping: dict[str, str] | None, header: str, separator: str | None
+) -> None:
+    rows = ListSource([{header: "Jane"}])
+    form = RowForm(FORM, {"Full Name": "nmae"} if mapping and header == "name" else mapping, None, True)
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(rows, form, 3)
+    if separator is None:
+        assert "commas" not in caught.value.message
+    else:
+        assert re.search(rf"separated by commas, not by {separator}", caught.value.message)
 
 
 def test_a_large_file_is_surveyed_and_cut_without_being_all_in_memory(tmp_path: Path) -> None:

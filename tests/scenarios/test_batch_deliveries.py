@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.api.clients import polls, posts
 from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
 from tests.scenarios.hooks import connect
 from tests.scenarios.receiver import URL, Receiver, receiving
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,26 @@ def test_of_a_row_that_was_paid_for_twice_the_run_counts_that_completes_first(
     assert (row["_status"], row["_run_id"]) == ("succeeded", first["run_id"])
     assert f"run {first['run_id']} has ended, too" in caplog.text
     assert second["status"] == "running"
+
+
+def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
+    emulator: Emulator, receiver: Receiver
+) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    emulator.control.add_fault("run_never_ends", times=1)
+    emulator.control.add_fault("run_fails", after=1)
+    emulator.control.add_fault("latency", on="get_run", seconds=2.0, times=1)
+    batch = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit", deadline=30)
+    with ThreadPoolExecutor(1) as pool:
+        manifest = pool.submit(batch.attempt)
+        wait_until(
+            lambda: any(run["polls"] for run in emulator.control.state()["runs"]), "a look", timeout=20
+        )
+        first, second = emulator.control.state()["runs"]
+        emulator.control.finish_run(first["run_id"])
+        [row] = written(manifest.result())
+    assert (row["_status"], row["_run_id"]) == ("succeeded", first["run_id"])
+    assert second["status"] == "failed"
 
 
 def test_a_deadline_leaves_rows_in_doubt_to_a_retry(

@@ -135,9 +135,17 @@ def test_a_retry_with_changed_inputs_submits_anew(airflow: LocalAirflow, bitscal
 def test_a_batch_at_its_execution_timeout_leaves_what_was_paid_for_to_a_retry(
     airflow: LocalAirflow, bitscale: Emulator, metrics: socket
 ) -> None:
+    datagrams(metrics)
     bitscale.control.add_fault("run_never_ends")
     run_id = airflow.trigger("batch_out_of_time")
-    airflow.wait_for_task("batch_out_of_time", run_id, "enrich", "up_for_retry", timeout=60)
+    wait_until(
+        lambda: any(
+            task["state"] == "up_for_retry" or task["try_number"] > 1
+            for task in airflow.task_instances("batch_out_of_time", run_id)
+        ),
+        "the end of the first try",
+        timeout=60,
+    )
     assert "AirflowTaskTimeout" in airflow.task_log("batch_out_of_time", run_id, "enrich", 1)
 
     collect_what_goes_on(airflow, bitscale, "batch_out_of_time", run_id)

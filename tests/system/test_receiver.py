@@ -229,7 +229,8 @@ def test_an_event_is_remembered_for_thirty_days_in_which_it_is_made_once(
         name: a_run(f"run_{name}", completed_at=(now - timedelta(days=days)).isoformat())
         for name, days in {"ended_today": 0, "ended_29_days_ago": 29, "ended_31_days_ago": 31}.items()
     }
-    old, own = f"run_{now - timedelta(days=31):%Y%m%d}_old", "runs_of_somebody_else"
+    ended["ended_at_no_time"] = a_run("run_ended_at_no_time", completed_at="0001-01-01T00:00:00+14:00")
+    old, own = f"bitscale_run_{now - timedelta(days=31):%Y%m%d}_old", "run_20200101_of_somebody_else"
     with session(database) as filling:
         [asset_id] = filling.scalars(
             sqlalchemy.text("SELECT id FROM asset WHERE name = 'bitscale/grid_001/completed'")
@@ -240,11 +241,11 @@ def test_an_event_is_remembered_for_thirty_days_in_which_it_is_made_once(
                 {"asset_id": asset_id, "key": key},
             )
 
-    assert [deliver(airflow, run) for run in ended.values()] == [202, 202, 200]
-    assert [deliver(airflow, run) for run in ended.values()] == [200, 200, 200]
+    assert [deliver(airflow, run) for run in ended.values()] == [202, 202, 200, 202]
+    assert [deliver(airflow, run) for run in ended.values()] == [200] * 4
 
     told = Counter(delivered_run_ids(airflow))
-    assert [told[run["run_id"]] for run in ended.values()] == [1, 1, 0]
+    assert [told[run["run_id"]] for run in ended.values()] == [1, 1, 0, 1]
     with session(database) as reading:
         keys = set(reading.scalars(sqlalchemy.text("SELECT key FROM asset_state_store")))
     assert own in keys

@@ -37,7 +37,7 @@ with DAG("batch_out_of_time", schedule=None, catchup=False):
     RunGridBatchOperator(
         task_id="enrich",
         execution_timeout=timedelta(seconds=10),
-        retries=1,
+        retries=5,
         retry_delay=timedelta(seconds=1),
         **STOPPED,
     )
