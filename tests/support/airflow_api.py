@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from urllib.parse import quote
 import requests
 
 from tests.support.processes import wait_until
+
+log = logging.getLogger(__name__)
 
 FINISHED = ("success", "failed")
 
@@ -50,6 +53,7 @@ class AirflowApi:
         for pause in _PAUSES:
             if not _was_rolled_back(answer):
                 break
+            log.warning("Called again after %s s: %s %s: %s", pause, method, path, answer.text)
             time.sleep(pause)
             answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=30, **kwargs)
         return _checked(answer).json() if answer.content else None
