@@ -24,13 +24,13 @@ DAGS = Path(__file__).parent / "dags"
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
-# Under one contract: that both keep these promises is shown without an Airflow, and in one by the demo and
-# by the kill sweep.
 @pytest.fixture(scope="module")
 def port() -> int:
     return free_port()
 
 
+# Under one contract: that both keep these promises is shown without an Airflow, and in one by the demo and
+# by the kill sweep.
 @pytest.fixture(scope="module")
 def bitscale(port: int) -> Iterator[Emulator]:
     with Emulator(run_seconds=(1.0, 2.0), webhook_target=f"http://127.0.0.1:{port}") as emulator:
