@@ -34,7 +34,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what the API looks like (default %(default)s)",
     )
     parser.add_argument("--port", type=int, default=8765, help="0: any free port (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed and inputs, same answers")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="same seed and inputs, same answers and run ids (default: answers of seed 0, fresh run ids)",
+    )
     parser.add_argument("--credits", type=int, default=65_800, help="credits left in the demo workspace")
     parser.add_argument(
         "--run-seconds",

@@ -90,10 +90,9 @@ def run_grid(call: Call) -> Result:
 def get_run(call: Call) -> Result:
     """Endpoint 6, "Polling for Results"; a run is found under its own grid only."""
     grid = _grid(call)
-    run = call.world.runs.get(call.params["run_id"])
-    if run is None or run.grid_id != grid.id:
+    run = call.world.poll(call.params["run_id"], call.now, grid.id)
+    if run is None:
         raise ApiError(404, RUN_NOT_FOUND, f"grid {grid.id} has no run {call.params['run_id']}")
-    run.polls += 1
     return poll_answer(run, call.now)
 
 

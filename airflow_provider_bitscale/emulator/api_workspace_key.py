@@ -158,10 +158,9 @@ def run_grid(call: Call) -> Result:
 def get_run(call: Call) -> Result:
     """Answer a poll."""
     _require_key(call)
-    run = call.world.runs.get(call.params["run_id"])
+    run = call.world.poll(call.params["run_id"], call.now)
     if run is None:
         raise ApiError(404, RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
-    run.polls += 1
     return {**_outcome(call.world, run, call.now), "grid_id": run.grid_id}
 
 

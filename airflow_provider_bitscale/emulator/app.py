@@ -11,9 +11,12 @@ must be cut on purpose, and a poll should cost little.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from airflow_provider_bitscale.emulator import replies
@@ -21,7 +24,7 @@ from airflow_provider_bitscale.emulator.contracts import CONTRACTS
 from airflow_provider_bitscale.emulator.control_api import CONTROL_PATH, control_app
 from airflow_provider_bitscale.emulator.endings import Endings
 from airflow_provider_bitscale.emulator.errors import ApiError
-from airflow_provider_bitscale.emulator.faults import FaultBook, Stage, Strikes
+from airflow_provider_bitscale.emulator.faults import FaultBook, Stage
 from airflow_provider_bitscale.emulator.rate_limit import RateLimiter
 from airflow_provider_bitscale.emulator.replies import Headers, Reply
 from airflow_provider_bitscale.emulator.routing import Call, Endpoint, find_endpoint
@@ -60,18 +63,21 @@ class EmulatorApp:
 
     def _begin(self) -> None:
         settings = self._settings
+        seed = settings.seed or 0
+        # An id from before a reset, or from another process, must not name a run of this world.
+        id_seed = secrets.randbits(64) if settings.seed is None else settings.seed
         self.world = World(
-            seed=settings.seed,
+            seed=seed,
             credits=settings.credits,
             run_seconds=settings.run_seconds,
             slow_runs=settings.slow_runs,
             run_limit=settings.run_limit,
             grids=(*GRIDS, *extra_grids(settings.extra_grids)),
-            run_id=self._contract.run_id,
+            run_id=partial(self._contract.run_id, id_seed),
             miss_rate=settings.miss_rate,
             blank_misses=self._contract.blank_misses,
         )
-        self.faults = FaultBook(settings.seed, tuple(endpoint.name for endpoint in self._contract.endpoints))
+        self.faults = FaultBook(seed, tuple(endpoint.name for endpoint in self._contract.endpoints))
         self.wire: deque[Exchange] = new_wire()
         self.rate_limited = 0
         self._limiter = None if settings.rate_limit is None else RateLimiter(*settings.rate_limit)
@@ -168,14 +174,16 @@ class EmulatorApp:
                 now=exchange.at,
                 fate=lambda: self._draw_fate(exchange),
             )
-            reply = await self._work(endpoint, call, strikes, receive)
+            reply = await self._work(endpoint, call, exchange, receive)
         if reply is not None and fault is not None and fault.stage is Stage.AFTER:
             reply = replies.after_work(fault, reply)
         if strikes.latency > 0 and not await _while_connected(receive, asyncio.sleep(strikes.latency, True)):
             return None
         return reply
 
-    async def _work(self, endpoint: Endpoint, call: Call, strikes: Strikes, receive: Receive) -> Reply | None:
+    async def _work(
+        self, endpoint: Endpoint, call: Call, exchange: Exchange, receive: Receive
+    ) -> Reply | None:
         try:
             result = endpoint.handle(call)
         except ApiError as error:
@@ -183,7 +191,9 @@ class EmulatorApp:
         document = await self._accepted(result, receive) if isinstance(result, Run) else result
         if document is None:
             return None
-        bent = replies.bend_fields(document, strikes.fields, self._contract.null_until_true)
+        faults = self.faults.strike_answer(endpoint.name, document.get("status"), exchange.at)
+        exchange.faults = (*exchange.faults, *(fault.kind for fault in faults))
+        bent = replies.bend_fields(document, faults, self._contract.null_until_true)
         return replies.json_reply(200, bent)
 
     async def _accepted(self, run: Run, receive: Receive) -> dict[str, Any] | None:
@@ -207,13 +217,19 @@ class EmulatorApp:
             return True
 
     def _draw_fate(self, exchange: Exchange) -> Fate:
-        fault = self.faults.strike_run(exchange.at)
-        if fault is None:
-            return Fate()
-        exchange.faults = (*exchange.faults, fault.kind)
-        if fault.kind == "run_never_ends":
-            return Fate(endless=True)
-        return Fate(failure=fault.fields.get("message") or _DEFAULT_FAILURE)
+        fate = Fate()
+        for fault in self.faults.strike_run(exchange.at):
+            exchange.faults = (*exchange.faults, fault.kind)
+            told = fault.fields
+            if fault.kind == "read_lag":
+                fate = replace(
+                    fate, unseen_seconds=told.get("seconds", 0.0), unseen_polls=told.get("polls", 0)
+                )
+            elif fault.kind == "run_never_ends":
+                fate = replace(fate, endless=True)
+            else:
+                fate = replace(fate, failure=told.get("message") or _DEFAULT_FAILURE)
+        return fate
 
     def _note(self, exchange: Exchange, status: int) -> None:
         exchange.status = status

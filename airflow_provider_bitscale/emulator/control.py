@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -39,8 +40,9 @@ class EmulatorControl:
         """Inject a fault.
 
         Fields of all kinds: ``on`` (endpoint name of the contract, None: any), ``times`` (how often, None:
-        for ever), ``after`` (matching requests to spare first), ``probability`` and ``for_seconds`` (from
-        now).
+        for ever), ``after`` (how many that match to spare first), ``probability`` and ``for_seconds`` (from
+        now). Kinds that change fields count successful answers, kinds on runs count accepted runs, all others
+        count requests.
 
         - ``latency``: answer ``seconds`` later; the work is done at once.
         - ``status``: answer ``status`` without the work; ``code`` and ``message``, or a whole ``body``;
@@ -57,6 +59,13 @@ class EmulatorControl:
         - ``null_fields``: null wherever a client can do without, and for what has no value yet.
         - ``unknown_status``: polls answer the status ``value``.
         - ``hostile_poll_url``: the receipt of a run carries the poll_url ``url``.
+        - ``reshape``: change the top level of an answer, in this order: ``set`` fields to any JSON (also NaN,
+          half surrogates, integers of any size); turn ``outputs`` into a list of cells that name their column
+          under ``cells``; ``drop`` fields; ``rename`` them (``{"run_id": "run.id"}``: a dot nests); ``wrap``
+          it all in a field; answer a list of one (``as_list=True``). With ``when``, only answers of that
+          status.
+        - ``read_lag``: polls of an accepted run answer 404 RUN_NOT_FOUND for ``seconds`` from its acceptance
+          and the first ``polls`` times; the run goes on.
         - ``run_fails``: accepted runs end failed, with ``message``.
         - ``run_never_ends``: accepted runs stay running until ``finish_run``.
         """
@@ -67,7 +76,10 @@ class EmulatorControl:
         self._ask("DELETE", "/faults")
 
     def reset(self) -> None:
-        """Return to the start state: same seed, no runs, no faults, nothing recorded."""
+        """Return to the start state: no runs, no faults, nothing recorded.
+
+        Answers stay the same; run ids only where the emulator was given a seed.
+        """
         self._ask("POST", "/reset")
 
     def set_credits(self, remaining: int, workspace_id: str | None = None) -> None:
@@ -82,7 +94,9 @@ class EmulatorControl:
         with requests.Session() as session:
             # A proxy configured in the environment has no business between a test and its emulator.
             session.trust_env = False
-            answer = session.request(method, self._url + path, json=body, timeout=_TIMEOUT_SECONDS)
+            # Not json=body: requests refuses NaN and infinities, which a fault may have to carry.
+            data = None if body is None else json.dumps(body)
+            answer = session.request(method, self._url + path, data=data, timeout=_TIMEOUT_SECONDS)
         if answer.status_code in {400, 404}:
             raise ValueError(answer.json()["error"]["message"])
         answer.raise_for_status()

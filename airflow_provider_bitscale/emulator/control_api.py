@@ -14,12 +14,13 @@ told in the API's error shape, as 400 or 404.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_bitscale.emulator.errors import INVALID_REQUEST, NOT_FOUND, error_body
@@ -38,7 +39,7 @@ def control_app(emulator: EmulatorApp) -> Starlette:
 
     async def state(_request: Request) -> Response:
         now = emulator.clock()
-        return JSONResponse(
+        return _json(
             {
                 **emulator.world.snapshot(now),
                 "deliveries": emulator.webhooks.deliveries,
@@ -47,7 +48,7 @@ def control_app(emulator: EmulatorApp) -> Starlette:
         )
 
     async def requests(_request: Request) -> Response:
-        return JSONResponse([exchange.document() for exchange in emulator.wire])
+        return _json([exchange.document() for exchange in emulator.wire])
 
     async def add_fault(request: Request) -> Response:
         fields = await _fields(request)
@@ -55,15 +56,15 @@ def control_app(emulator: EmulatorApp) -> Starlette:
         if not isinstance(kind, str):
             raise ValueError("a fault needs a kind")
         emulator.faults.add(kind, fields, emulator.clock())
-        return JSONResponse({}, status_code=201)
+        return _json({}, status_code=201)
 
     async def clear_faults(_request: Request) -> Response:
         emulator.faults.clear()
-        return JSONResponse({})
+        return _json({})
 
     async def reset(_request: Request) -> Response:
         await emulator.reset()
-        return JSONResponse({})
+        return _json({})
 
     async def set_credits(request: Request) -> Response:
         fields = await _fields(request)
@@ -74,7 +75,7 @@ def control_app(emulator: EmulatorApp) -> Starlette:
         if workspace_id not in emulator.world.workspaces:
             raise KeyError(f"there is no workspace {workspace_id}")
         emulator.world.set_credits(workspace_id, remaining)
-        return JSONResponse({})
+        return _json({})
 
     async def finish_run(request: Request) -> Response:
         fields = await _fields(request)
@@ -83,7 +84,7 @@ def control_app(emulator: EmulatorApp) -> Starlette:
             raise KeyError(f"there is no run {run_id}")
         emulator.world.finish(run_id, fields.get("status", "completed"), emulator.clock())
         emulator.endings.wake(run_id)
-        return JSONResponse({})
+        return _json({})
 
     return Starlette(
         routes=[
@@ -96,6 +97,11 @@ def control_app(emulator: EmulatorApp) -> Starlette:
             Route("/_emulator/runs/{run_id}/finish", _told(finish_run), methods=["POST"]),
         ]
     )
+
+
+def _json(document: Any, status_code: int = 200) -> Response:
+    # Not starlette's: it refuses the NaN and the half surrogates that inputs and faults may hold.
+    return Response(json.dumps(document), status_code, media_type="application/json")
 
 
 async def _fields(request: Request) -> dict[str, Any]:
@@ -112,8 +118,8 @@ def _told(handler: _Handler) -> _Handler:
         try:
             return await handler(request)
         except ValueError as error:
-            return JSONResponse(error_body(INVALID_REQUEST, str(error)), status_code=400)
+            return _json(error_body(INVALID_REQUEST, str(error)), status_code=400)
         except KeyError as error:
-            return JSONResponse(error_body(NOT_FOUND, error.args[0]), status_code=404)
+            return _json(error_body(NOT_FOUND, error.args[0]), status_code=404)
 
     return told

@@ -1,8 +1,8 @@
 """Which injected faults strike a request. Pure: the time is passed in, chance is drawn from the seed.
 
 Every kind has a stage. Latencies add up and changes to the answer's fields combine, but of the faults that
-replace the answer at most one strikes a request, the one added first. A fault on runs waits for an accepted
-run, not for a request.
+replace the answer at most one strikes a request, the one added first. A fault on fields waits for a
+successful answer, a fault on runs for an accepted run: at most one decides its end, at most one hides it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Stage(Enum):
     INSTEAD = "instead of the work"
     AFTER = "after the work"
     FIELDS = "in the answer's fields"
-    RUN = "on the accepted run"
+    RUN = "on the end of the accepted run"
+    LAG = "on polls of the accepted run"
 
 
 class Check(NamedTuple):
@@ -45,8 +46,12 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_headers(value: Any) -> bool:
+def _is_text_map(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_text(item) for pair in value.items() for item in pair)
+
+
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_status(value: Any) -> bool:
@@ -73,6 +78,7 @@ class _Kind:
     stage: Stage
     fields: Mapping[str, Check] = field(default_factory=dict)
     only_on: str | None = None
+    needs_one_of: tuple[str, ...] = ()
 
 
 _KINDS: dict[str, _Kind] = {
@@ -84,7 +90,7 @@ _KINDS: dict[str, _Kind] = {
             "code": _TEXT,
             "message": _TEXT,
             "body": _TEXT,
-            "headers": Check("null or an object of strings", _or_none(_is_headers)),
+            "headers": Check("null or an object of strings", _or_none(_is_text_map)),
         },
     ),
     "lost_request": _Kind(Stage.INSTEAD),
@@ -116,6 +122,28 @@ _KINDS: dict[str, _Kind] = {
     "null_fields": _Kind(Stage.FIELDS),
     "unknown_status": _Kind(Stage.FIELDS, {"value": _REQUIRED_TEXT}, only_on="get_run"),
     "hostile_poll_url": _Kind(Stage.FIELDS, {"url": _REQUIRED_TEXT}, only_on="run_grid"),
+    "reshape": _Kind(
+        Stage.FIELDS,
+        {
+            "when": _TEXT,
+            "set": Check("an object", lambda value: isinstance(value, dict)),
+            "cells": _TEXT,
+            "drop": Check("a list of strings", _is_text_list),
+            "rename": Check("an object of strings", _is_text_map),
+            "wrap": _TEXT,
+            "as_list": Check("true or false", lambda value: isinstance(value, bool)),
+        },
+        needs_one_of=("set", "cells", "drop", "rename", "wrap", "as_list"),
+    ),
+    "read_lag": _Kind(
+        Stage.LAG,
+        {
+            "seconds": Check("a number of seconds >= 0", _is_number),
+            "polls": Check("a whole number >= 0", _is_count),
+        },
+        only_on="run_grid",
+        needs_one_of=("seconds", "polls"),
+    ),
     "run_fails": _Kind(Stage.RUN, {"message": _TEXT}, only_on="run_grid"),
     "run_never_ends": _Kind(Stage.RUN, only_on="run_grid"),
 }
@@ -141,15 +169,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Strikes:
-    """The faults of one request: ``latency`` seconds, at most one ``answer`` fault, changes to ``fields``."""
+    """The faults of one request: ``latency`` seconds and at most one ``answer`` fault."""
 
     latency: float = 0.0
     answer: Fault | None = None
-    fields: tuple[Fault, ...] = ()
     names: tuple[str, ...] = ()
 
 
 _NONE = Strikes()
+_ON_REQUESTS = {Stage.LATENCY, Stage.INSTEAD, Stage.AFTER}
+_ON_RUNS = {Stage.RUN, Stage.LAG}
 
 
 class FaultBook:
@@ -175,6 +204,8 @@ class FaultBook:
         for name, check in spec.fields.items():
             if check.required and name not in fields:
                 raise ValueError(f"fault {kind} needs the field {name!r}: {check.wanted}")
+        if spec.needs_one_of and not any(name in fields for name in spec.needs_one_of):
+            raise ValueError(f"fault {kind} needs at least one of {', '.join(spec.needs_one_of)}")
         on = fields.get("on")
         if spec.only_on is not None and on not in {None, spec.only_on}:
             raise ValueError(f"field 'on' of fault {kind} can only be {spec.only_on}")
@@ -202,37 +233,44 @@ class FaultBook:
             return _NONE
         latency = 0.0
         answer: Fault | None = None
-        fields: list[Fault] = []
         names: list[str] = []
-        for fault in self._due(endpoint, now):
-            if answer is not None and _replaces_answer(fault):
+        for fault in self._due(_ON_REQUESTS, endpoint, now):
+            if answer is not None and fault.stage is not Stage.LATENCY:
                 continue
             if not self._spend(fault):
                 continue
             names.append(fault.kind)
             if fault.stage is Stage.LATENCY:
                 latency += fault.fields["seconds"]
-            elif fault.stage is Stage.FIELDS:
-                fields.append(fault)
             else:
                 answer = fault
-        return Strikes(latency, answer, tuple(fields), tuple(names))
+        return Strikes(latency, answer, tuple(names))
 
-    def strike_run(self, now: float) -> Fault | None:
-        """Return the fault that strikes the run being accepted at ``now``, if any; the first added wins."""
-        for fault in self._due("run_grid", now, on_runs=True):
-            if self._spend(fault):
-                return fault
-        return None
+    def strike_answer(self, endpoint: str, status: str | None, now: float) -> tuple[Fault, ...]:
+        """Return what changes the fields of a successful answer of ``endpoint`` that tells ``status``."""
+        due = self._due({Stage.FIELDS}, endpoint, now, status)
+        return tuple(fault for fault in due if self._spend(fault))
 
-    def _due(self, endpoint: str | None, now: float, *, on_runs: bool = False) -> list[Fault]:
+    def strike_run(self, now: float) -> tuple[Fault, ...]:
+        """Return what strikes the run being accepted at ``now``: of each stage the fault added first."""
+        struck: dict[Stage, Fault] = {}
+        for fault in self._due(_ON_RUNS, "run_grid", now):
+            if fault.stage not in struck and self._spend(fault):
+                struck[fault.stage] = fault
+        return tuple(struck.values())
+
+    def _due(
+        self, stages: Collection[Stage], endpoint: str | None, now: float, status: str | None = None
+    ) -> list[Fault]:
         self._faults = [fault for fault in self._faults if not fault.spent(now)]
         due = []
         for fault in self._faults:
-            if (fault.stage is Stage.RUN) is not on_runs or fault.on not in {None, endpoint}:
+            if fault.stage not in stages or fault.on not in {None, endpoint}:
                 continue
-            # Skips count every matching request, also one that an earlier fault strikes: "after 2" means
-            # the third request whatever happens to the first two.
+            if fault.fields.get("when") not in {None, status}:
+                continue
+            # Skips count everything that matches, also what an earlier fault strikes: "after 2" means the
+            # third request whatever happens to the first two.
             if fault.skips_left > 0:
                 fault.skips_left -= 1
             else:
@@ -246,7 +284,3 @@ class FaultBook:
         if fault.times_left is not None:
             fault.times_left -= 1
         return True
-
-
-def _replaces_answer(fault: Fault) -> bool:
-    return fault.stage in {Stage.INSTEAD, Stage.AFTER}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
@@ -65,7 +65,11 @@ def instead_of_work(fault: Fault, now: float) -> Reply | None:
         return _with_retry_after(too_many_requests(), fields.get("retry_after"), now)
     status = fields["status"]
     if fields.get("body") is not None:
-        reply = Reply(status, fields["body"].encode(), (("Content-Type", "text/html; charset=utf-8"),))
+        reply = Reply(
+            status,
+            fields["body"].encode("utf-8", "surrogatepass"),
+            (("Content-Type", "text/html; charset=utf-8"),),
+        )
     else:
         message = fields.get("message")
         reply = error_reply(
@@ -100,13 +104,18 @@ def bend_fields(
     document: dict[str, Any],
     faults: Sequence[Fault],
     null_until_true: Sequence[str],
-) -> dict[str, Any]:
-    """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields.
+) -> Any:
+    """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields, in order.
 
     ``null_until_true`` are the fields that ``null_fields`` adds to a run's answer where it lacks them.
+    An answer that has become a list has no fields left to change.
     """
     for fault in faults:
-        if fault.kind == "unknown_status":
+        if isinstance(document, list):
+            break
+        if fault.kind == "reshape":
+            document = _reshaped(document, fault.fields)
+        elif fault.kind == "unknown_status":
             # A state the client does not know yet says nothing about results.
             kept = {name: value for name, value in document.items() if name in _KEPT_UNDER_AN_UNKNOWN_STATUS}
             document = {**kept, "status": fault.fields["value"]}
@@ -120,6 +129,39 @@ def bend_fields(
             if "status" in document:
                 document = {**dict.fromkeys(null_until_true), **document}
     return document
+
+
+def _reshaped(document: dict[str, Any], fields: Mapping[str, Any]) -> Any:
+    dropped = fields.get("drop", ())
+    renamed = fields.get("rename", {})
+    reshaped: dict[str, Any] = {}
+    for name, value in {**document, **fields.get("set", {})}.items():
+        if name in dropped:
+            continue
+        if name == "outputs" and fields.get("cells") is not None and isinstance(value, dict):
+            value = [_cell(fields["cells"], column_id, output) for column_id, output in value.items()]
+        _put(reshaped, renamed.get(name, name), value)
+    if fields.get("wrap") is not None:
+        within: dict[str, Any] = {}
+        _put(within, fields["wrap"], reshaped)
+        reshaped = within
+    return [reshaped] if fields.get("as_list") else reshaped
+
+
+def _cell(name: str, column_id: str, output: Any) -> dict[str, Any]:
+    # Under workspace-key an output is an object already, with its value and the name of its column.
+    return {name: column_id, **(output if isinstance(output, dict) else {"value": output})}
+
+
+def _put(document: dict[str, Any], path: str, value: Any) -> None:
+    """Put ``value`` into ``document``; each dot in ``path`` is an object within the one before."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        inner = document.get(parent)
+        # A copy, since outputs belong to the run.
+        document[parent] = dict(inner) if isinstance(inner, dict) else {}
+        document = document[parent]
+    document[name] = value
 
 
 def _with_retry_after(reply: Reply, retry_after: float | str | None, now: float) -> Reply:

@@ -26,7 +26,8 @@ class Emulator:
 
     Parameters:
         port: where to listen; 0 takes any free port.
-        seed: same seed and same inputs give the same answers, costs and durations.
+        seed: same seed, same inputs and same order of runs give the same answers, costs, durations and run
+            ids. None: those of seed 0, but run ids that no other process and no reset hands out again.
         credits: credits remaining in the demo workspace at the start.
         run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs near
             their geometric mean (uniform where the lowest is 0).
@@ -62,7 +63,7 @@ class Emulator:
         self,
         *,
         port: int = 0,
-        seed: int = 0,
+        seed: int | None = None,
         credits: int = 65_800,
         run_seconds: tuple[float, float] = (0.2, 0.5),
         slow_runs: tuple[float, float] = (0.0, 0.0),

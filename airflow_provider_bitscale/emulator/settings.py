@@ -18,7 +18,7 @@ class Settings:
     """
 
     port: int = 0
-    seed: int = 0
+    seed: int | None = None
     credits: int = 65_800
     run_seconds: tuple[float, float] = (0.2, 0.5)
     slow_runs: tuple[float, float] = (0.0, 0.0)

@@ -41,10 +41,15 @@ _COST_SPREAD = 9
 
 @dataclass(frozen=True)
 class Fate:
-    """How a run shall end: as seeded (the default), failed with a message, or not at all."""
+    """How a run shall end: as seeded (the default), failed with a message, or not at all.
+
+    Polls do not find it for ``unseen_seconds`` from its acceptance and ``unseen_polls`` times.
+    """
 
     failure: str | None = None
     endless: bool = False
+    unseen_seconds: float = 0.0
+    unseen_polls: int = 0
 
 
 @dataclass
@@ -85,6 +90,8 @@ class Run:
     starts_at: float
     ends_at: float | None
     failure: str | None
+    seen_from: float
+    unseen_polls: int
     polls: int = 0
     refunded: bool = field(default=False, repr=False)
 
@@ -125,8 +132,8 @@ class World:
 
     ``run_seconds`` bounds a run's duration in seconds, but for ``slow_runs``, the share of runs that take
     so many seconds; ``run_limit`` is the plan's quota of runs.
-    ``run_id`` names the run of an ordinal. ``miss_rate`` is the share of enrichments that find nothing;
-    with ``blank_misses``, those whose inputs are all blank find nothing either.
+    ``run_id`` turns an ordinal into an id. ``miss_rate`` is the share of enrichments that find nothing; with
+    ``blank_misses``, those whose inputs are all blank find nothing either.
     """
 
     def __init__(
@@ -138,7 +145,7 @@ class World:
         slow_runs: tuple[float, float] = (0.0, 0.0),
         run_limit: int | None,
         grids: Iterable[Grid] = GRIDS,
-        run_id: Callable[[int, int], str],
+        run_id: Callable[[int], str],
         miss_rate: float = 0.0,
         blank_misses: bool = False,
     ) -> None:
@@ -196,7 +203,7 @@ class World:
         ordinal = len(self.runs)
         seconds = self._draw_seconds(grid.id, row, ordinal)
         run = Run(
-            run_id=self._run_id(self.seed, ordinal),
+            run_id=self._run_id(ordinal),
             grid_id=grid.id,
             workspace_id=grid.workspace_id,
             request=request,
@@ -207,11 +214,21 @@ class World:
             starts_at=now + seconds * _QUEUED_SHARE,
             ends_at=None if fate.endless else now + seconds,
             failure=fate.failure,
+            seen_from=now + fate.unseen_seconds,
+            unseen_polls=fate.unseen_polls,
         )
         self.runs[run.run_id] = run
         self.runs_of_grid[grid.id] += 1
         self._note_refund(run)
         return run
+
+    def poll(self, run_id: str, now: float, grid_id: str | None = None) -> Run | None:
+        """Count a poll and return its run; None: not found yet, or no such run of the grid (None: of any)."""
+        run = self.runs.get(run_id)
+        if run is None or grid_id not in {None, run.grid_id}:
+            return None
+        run.polls += 1
+        return None if now < run.seen_from or run.polls <= run.unseen_polls else run
 
     def finish(self, run_id: str, status: str, now: float) -> Run:
         """End a run at ``now`` as ``completed`` or ``failed``.

@@ -11,7 +11,7 @@ import requests
 
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY, ENRICHED_EMAIL, FULL_NAME
-from tests.emulator.conftest import JANE, Client, error_code
+from tests.emulator.conftest import JANE, Client, KeyClient, error_code
 
 
 def wait_until_over(client: Client, run_id: str) -> dict[str, Any]:
@@ -170,3 +170,31 @@ def test_a_sync_run_goes_on_when_its_client_leaves(client: Client, emulator: Emu
     emulator.control.reset()
     state = emulator.control.state()
     assert (state["runs"], state["credits"]["ws_abc123"]["remaining"]) == ([], 65_800)
+
+
+@pytest.mark.parametrize("contract", ["v1.1.0", "workspace-key"])
+def test_run_ids_are_never_handed_out_again_unless_a_seed_is_asked_for(contract: str) -> None:
+    def ids(emulator: Emulator) -> list[str]:
+        client = KeyClient(emulator) if contract == "workspace-key" else Client(emulator)
+        return [client.submit(), client.submit()]
+
+    def lives(**settings: Any) -> list[list[str]]:
+        """The ids of two runs in a process, after its reset and in the process that follows it."""
+        found = []
+        for _ in range(2):
+            with Emulator(contract=contract, **settings) as emulator:
+                found.append(ids(emulator))
+                emulator.control.reset()
+                found.append(ids(emulator))
+        return found
+
+    assert len({run_id for life in lives() for run_id in life}) == 8
+    assert len({run_id for life in lives(seed=0) for run_id in life}) == 2
+
+
+def test_a_restart_changes_no_answer() -> None:
+    def answer() -> Any:
+        with Emulator(run_seconds=(0, 0)) as emulator:
+            return Client(emulator).run().json()
+
+    assert answer() == answer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,9 +31,9 @@ def world(**settings: Any) -> World:
         "credits": 65_800,
         "run_seconds": (10.0, 10.0),
         "run_limit": None,
-        "run_id": CONTRACT.run_id,
     }
-    return World(**{**defaults, **settings})
+    seeded = {**defaults, **settings}
+    return World(run_id=partial(CONTRACT.run_id, seeded["seed"]), **seeded)
 
 
 def accept(
