@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from airflow.sdk import conf
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from airflow_provider_bitscale.runs.polling import EXECUTION_TIMED_OUT, TIMED_OUT, Outcome
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
 
 _BACKSTOP = timedelta(minutes=2)
 
@@ -17,6 +25,49 @@ def defers(deferrable: bool | None) -> bool:
     return deferrable
 
 
-def backstop(deadline: float) -> timedelta:
-    """Airflow's own timeout of a deferral: after the trigger's deadline, for a triggerer that is gone."""
-    return timedelta(seconds=max(0.0, deadline - time.time())) + _BACKSTOP
+@dataclass(frozen=True)
+class Bounds:
+    """When a deferred wait ends: Airflow itself does not apply ``execution_timeout`` to it.
+
+    :param deadline: of the wait, in Unix seconds.
+    :param give_up_at: when ``execution_timeout`` ends the try, in Unix seconds; None if the task has none.
+    """
+
+    deadline: float
+    give_up_at: float | None = None
+
+    @classmethod
+    def of(cls, task: BaseOperator, context: Context, deadline: float) -> Bounds:
+        """The bounds of a wait in this try of a task."""
+        if task.execution_timeout is None:
+            return cls(deadline)
+        # Airflow keeps the start of a try over its deferrals; a retry starts anew.
+        started = getattr(context["ti"], "start_date", None)
+        begin = time.time() if started is None else started.timestamp()
+        return cls(deadline, begin + task.execution_timeout.total_seconds())
+
+    @property
+    def end(self) -> float:
+        """Unix seconds after which one last poll decides."""
+        return self.deadline if self.give_up_at is None else min(self.deadline, self.give_up_at)
+
+    @property
+    def backstop(self) -> timedelta:
+        """Airflow's own timeout of the deferral: after the trigger's, for a triggerer that is gone."""
+        return timedelta(seconds=max(0.0, self.end - time.time())) + _BACKSTOP
+
+    def name_end(self, outcome: Outcome) -> Outcome:
+        """The outcome, told apart where it was not the deadline that ended the wait but the try's end."""
+        if outcome.kind == TIMED_OUT and self.give_up_at is not None and self.give_up_at <= self.deadline:
+            return replace(outcome, kind=EXECUTION_TIMED_OUT)
+        return outcome
+
+
+def raise_if_try_ended(outcome: Outcome, waited_for: str) -> None:
+    """End the try as Airflow ends one that takes too long in a worker.
+
+    :raises AirflowTaskTimeout: ``execution_timeout`` has ended the wait. A retry goes on with it.
+    """
+    if outcome.kind == EXECUTION_TIMED_OUT:
+        seen = outcome.error or (outcome.data or {}).get("status") or outcome.data or "nothing"
+        raise AirflowTaskTimeout(f"execution_timeout ended the wait for {waited_for}; last seen: {seen}")

@@ -69,7 +69,7 @@ class RunGridOperator(BaseOperator):
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param timeout: seconds from submission until waiting ends; the run may go on, and a retry waits for it
-        again.
+        again. Airflow's ``execution_timeout`` ends a try, deferred or not, and a retry goes on with its run.
     :param min_credits: do not submit unless the workspace has at least so many credits.
     :param validate_inputs: check the inputs against the grid's columns before anything is paid for. Without
         it, names are still resolved, and what is no name is taken for an id. Under workspace-key, what the
@@ -207,8 +207,7 @@ class RunGridOperator(BaseOperator):
             outcome = Outcome.from_event(event)
             record = ledger_of(context).read()
             if record is not None:
-                submitted = self._submitted(context, record)
-                return submitted.take_delivered() if record.phase == INTENT else submitted.collect(outcome)
+                return self._submitted(context, record).resume(outcome)
             if outcome.kind == COMPLETED and outcome.data is not None:
                 self.log.warning("The record of the run is gone; its outputs are keyed by column id")
                 run = completed_run(outcome, self.grid_id, outcome.data["run_id"])

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.deferral import backstop, defers
+from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.operators.task_state import addressee_of, ledger_of
-from airflow_provider_bitscale.runs.ledger import NOT_TOLD, WAY_OUT, Record
+from airflow_provider_bitscale.runs.ledger import INTENT, NOT_TOLD, WAY_OUT, Record
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, Outcome, RunDecision, Wait, look_once
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
 
@@ -32,7 +32,7 @@ class SubmittedRun:
         self._ledger = ledger_of(context)
         self._record = record
         # The id, while the run is waited for.
-        self.in_flight: str | None = None
+        self.in_flight = record.run_id
 
     def take_answer(self, answer: Run) -> dict[str, Any]:
         """Go on with what BitScale answered to the submission.
@@ -45,6 +45,7 @@ class SubmittedRun:
             return self._collect_sync(answer)
         self._operator.log.info("BitScale accepted run %s of grid %s", run_id, grid_id)
         try:
+            self.in_flight = run_id
             self._record = self._ledger.submitted(self._record, run_id)
         except Exception as problem:
             raise errors.AmbiguousSubmitError(
@@ -64,7 +65,6 @@ class SubmittedRun:
     def wait(self, seen: Run | errors.BitScaleError) -> dict[str, Any]:
         """Wait for the run, here or in the triggerer, unless what was seen of it is enough."""
         operator, record = self._operator, self._record
-        self.in_flight = record.run_id
         if not operator.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
             self._context["ti"].xcom_push(DELIVERY_XCOM, self._delivery or {})
@@ -75,6 +75,21 @@ class SubmittedRun:
         if defers(operator.deferrable):
             self._defer()
         return self.collect(operator.hook.watch_run(record.grid_id, self._decision, step))
+
+    def resume(self, outcome: Outcome) -> dict[str, Any]:
+        """Go on with what the trigger has seen.
+
+        :raises AirflowTaskTimeout: ``execution_timeout`` has ended the try.
+        """
+        record = self._record
+        if record.phase == INTENT:
+            if self._ledger.delivered(record) is None:
+                raise_if_try_ended(outcome, f"the delivery that would tell the run of grid {record.grid_id}")
+            return self.take_delivered()
+        raise_if_try_ended(
+            outcome, f"run {record.run_id} of grid {record.grid_id}, which goes on and is paid for"
+        )
+        return self.collect(outcome)
 
     def await_delivery(self, doubt: errors.AmbiguousSubmitError) -> dict[str, Any]:
         """Wait for the delivery that tells the run of a submission in doubt, and go on with that.
@@ -99,6 +114,7 @@ class SubmittedRun:
         if delivered is None:
             raise errors.AmbiguousSubmitError(f"{NOT_TOLD}. {WAY_OUT}")
         self._record = delivered
+        self.in_flight = delivered.run_id
         return self.wait(self.look())
 
     def collect(self, outcome: Outcome) -> dict[str, Any]:
@@ -143,16 +159,18 @@ class SubmittedRun:
         from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 
         operator, record = self._operator, self._record
+        bounds = Bounds.of(operator, self._context, record.deadline)
         trigger = RunCompletedTrigger(
             bitscale_conn_id=operator.bitscale_conn_id,
             grid_id=record.grid_id,
             run_id=record.run_id,
             poll_interval=operator.poll_interval,
-            deadline=record.deadline,
+            deadline=bounds.end,
+            give_up_at=bounds.give_up_at,
             delivery=self._delivery,
             trust_webhook=operator.trust_webhook,
         )
-        operator.defer(trigger=trigger, method_name="execute_complete", timeout=backstop(record.deadline))
+        operator.defer(trigger=trigger, method_name="execute_complete", timeout=bounds.backstop)
 
     @property
     def _delivery(self) -> dict[str, Any] | None:

@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 COMPLETED = "completed"
 FAILED = "failed"
 TIMED_OUT = "timed_out"
+EXECUTION_TIMED_OUT = "execution_timed_out"
 REFUSED = "refused"
+
+_KINDS_OF_OUTCOME = (COMPLETED, FAILED, TIMED_OUT, EXECUTION_TIMED_OUT, REFUSED)
 
 # Between looks at a run while its delivery is expected: one that never comes costs no more than that.
 SELDOM_SECONDS = 60.0
@@ -52,7 +55,8 @@ class Outcome:
     """The waiting is over.
 
     :param kind: ``completed``; ``failed``: BitScale says so; ``timed_out``: not finished at the deadline,
-        which is not a failure; ``refused``: BitScale will not tell (a wrong key, an unknown run).
+        which is not a failure; ``execution_timed_out``: not finished when the task's ``execution_timeout``
+        ended the try; ``refused``: BitScale will not tell (a wrong key, an unknown run).
     :param data: what was seen last, as JSON; None if nothing was.
     :param error: the error behind ``timed_out`` (if looking failed) and ``refused``.
     """
@@ -72,7 +76,7 @@ class Outcome:
 
         :raises ValueError: it is not one of :meth:`to_event`.
         """
-        if not isinstance(event, dict) or event.get("outcome") not in (COMPLETED, FAILED, TIMED_OUT, REFUSED):
+        if not isinstance(event, dict) or event.get("outcome") not in _KINDS_OF_OUTCOME:
             raise ValueError(f"the trigger sent an event that is none of ours: {event!r}")
         error = event.get("error")
         if error is not None:

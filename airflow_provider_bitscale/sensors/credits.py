@@ -12,6 +12,7 @@ from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wai
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
 
 if TYPE_CHECKING:
+    from airflow_provider_bitscale.deferral import Bounds
     from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 
 
@@ -38,7 +39,7 @@ class CreditsSensor(OutcomeSensor):
         seen = look_once(self.hook.credits_poller(self.workspace_id))
         return CreditsDecision(deadline, self.poke_interval, self.min_credits).after(seen, time.time(), 0.0)
 
-    def trigger(self, deadline: float) -> CreditsTrigger:
+    def trigger(self, bounds: Bounds) -> CreditsTrigger:
         """The trigger that asks on."""
         from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 
@@ -47,7 +48,8 @@ class CreditsSensor(OutcomeSensor):
             workspace_id=self.workspace_id,
             min_credits=self.min_credits,
             poll_interval=self.poke_interval,
-            deadline=deadline,
+            deadline=bounds.end,
+            give_up_at=bounds.give_up_at,
         )
 
     def value(self, outcome: Outcome) -> dict[str, Any] | None:

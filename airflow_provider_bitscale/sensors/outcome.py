@@ -8,9 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
-from airflow_provider_bitscale.deferral import backstop, defers
+from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.exceptions import as_airflow
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
@@ -48,7 +53,7 @@ class OutcomeSensor(BaseSensorOperator):
         """Look once, and decide."""
 
     @abstractmethod
-    def trigger(self, deadline: float) -> BaseTrigger:
+    def trigger(self, bounds: Bounds) -> BaseTrigger:
         """The trigger that goes on looking."""
 
     @abstractmethod
@@ -59,13 +64,13 @@ class OutcomeSensor(BaseSensorOperator):
         """Wait, in the way chosen."""
         if not defers(self.deferrable):
             return super().execute(context)
-        deadline = time.time() + self.timeout
-        step = self.look(deadline)
+        bounds = Bounds.of(self, context, time.time() + self.timeout)
+        step = self.look(bounds.deadline)
         # Everything but success is left to the trigger, so that soft_fail has one place to act.
         if isinstance(step, Outcome) and step.kind == COMPLETED:
             return self._finish(step)
         return self.defer(
-            trigger=self.trigger(deadline), method_name="execute_complete", timeout=backstop(deadline)
+            trigger=self.trigger(bounds), method_name="execute_complete", timeout=bounds.backstop
         )
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
@@ -79,14 +84,17 @@ class OutcomeSensor(BaseSensorOperator):
 
     def _finish(self, outcome: Outcome) -> Any:
         try:
+            raise_if_try_ended(outcome, f"what {self.task_id!r} waits for")
             if outcome.kind == TIMED_OUT:
                 status = outcome.error or (outcome.data or {}).get("status") or outcome.data
                 raise AirflowSensorTimeout(f"Not there within {self.timeout:g} s; last seen: {status}")
             if outcome.kind == REFUSED and outcome.error is not None:
                 raise as_airflow(outcome.error)
             return self.value(outcome)
-        except AirflowException as error:
-            # Airflow skips for any failure after a deferral, but only for some while poking.
+        except (AirflowException, AirflowTaskTimeout) as error:
+            # Airflow skips for most failures after a deferral, but only for some while poking.
             if self.soft_fail:
                 raise AirflowSkipException("Skipping due to soft_fail is set to True.") from error
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise

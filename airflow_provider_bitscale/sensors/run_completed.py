@@ -18,6 +18,7 @@ from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
 from airflow_provider_bitscale.webhooks.addressee import Addressee
 
 if TYPE_CHECKING:
+    from airflow_provider_bitscale.deferral import Bounds
     from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 
 
@@ -77,7 +78,7 @@ class RunCompletedSensor(OutcomeSensor):
         seen = look_once(self.hook.run_poller(self.grid_id, self.run_id))
         return RunDecision(deadline, self.poke_interval, self.run_id).after(seen, time.time(), 0.0)
 
-    def trigger(self, deadline: float) -> RunCompletedTrigger:
+    def trigger(self, bounds: Bounds) -> RunCompletedTrigger:
         """The trigger that polls on."""
         from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 
@@ -86,7 +87,8 @@ class RunCompletedSensor(OutcomeSensor):
             grid_id=self.grid_id,
             run_id=self.run_id,
             poll_interval=self.poke_interval,
-            deadline=deadline,
+            deadline=bounds.end,
+            give_up_at=bounds.give_up_at,
             delivery=self._awaited(),
             trust_webhook=self.trust_webhook,
         )

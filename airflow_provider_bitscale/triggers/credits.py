@@ -9,6 +9,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.deferral import Bounds
 from airflow_provider_bitscale.runs.polling import REFUSED, CreditsDecision, Outcome
 from airflow_provider_bitscale.triggers.run_completed import first_pause
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
@@ -24,6 +25,8 @@ class CreditsTrigger(BaseTrigger):
     :param min_credits: credits to wait for.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides.
+    :param give_up_at: Unix seconds at which the waiting task's ``execution_timeout`` ends its try, None if it
+        has none; where the deadline is no earlier, the event says so.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class CreditsTrigger(BaseTrigger):
         min_credits: float,
         poll_interval: float,
         deadline: float,
+        give_up_at: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bitscale_conn_id = bitscale_conn_id
@@ -41,6 +45,7 @@ class CreditsTrigger(BaseTrigger):
         self.min_credits = min_credits
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.give_up_at = give_up_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path and arguments to build this trigger anew; JSON only, and no secret among them."""
@@ -52,6 +57,7 @@ class CreditsTrigger(BaseTrigger):
                 "min_credits": self.min_credits,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "give_up_at": self.give_up_at,
             },
         )
 
@@ -64,4 +70,5 @@ class CreditsTrigger(BaseTrigger):
             outcome = await hook.awatch_credits(self.workspace_id, decision)
         except BitScaleError as error:
             outcome = Outcome(REFUSED, error=error)
+        outcome = Bounds(self.deadline, self.give_up_at).name_end(outcome)
         yield TriggerEvent(outcome.to_event())

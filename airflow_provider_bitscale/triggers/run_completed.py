@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.deferral import Bounds
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import (
     LISTEN_SECONDS,
@@ -38,6 +39,8 @@ class RunCompletedTrigger(BaseTrigger):
     :param run_id: id of the run; None where only its delivery can tell.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides; a restart does not move it.
+    :param give_up_at: Unix seconds at which the waiting task's ``execution_timeout`` ends its try, None if it
+        has none; where the deadline is no earlier, the event says so.
     :param delivery: where the run's webhook delivery will be, as
         :class:`~airflow_provider_bitscale.operators.run_grid.RunGridOperator` pushes it; None if none is
         expected. Until it comes, polls are rare.
@@ -52,6 +55,7 @@ class RunCompletedTrigger(BaseTrigger):
         run_id: str | None,
         poll_interval: float,
         deadline: float,
+        give_up_at: float | None = None,
         delivery: dict[str, Any] | None = None,
         trust_webhook: bool = False,
     ) -> None:
@@ -61,6 +65,7 @@ class RunCompletedTrigger(BaseTrigger):
         self.run_id = run_id
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.give_up_at = give_up_at
         self.delivery = delivery
         self.trust_webhook = trust_webhook
 
@@ -74,6 +79,7 @@ class RunCompletedTrigger(BaseTrigger):
                 "run_id": self.run_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "give_up_at": self.give_up_at,
                 "delivery": self.delivery,
                 "trust_webhook": self.trust_webhook,
             },
@@ -94,6 +100,7 @@ class RunCompletedTrigger(BaseTrigger):
                     outcome = await self._await_delivery(hook, awaited)
         except BitScaleError as error:
             outcome = Outcome(REFUSED, error=error)
+        outcome = Bounds(self.deadline, self.give_up_at).name_end(outcome)
         yield TriggerEvent(outcome.to_event())
 
     async def _await_delivery(self, hook: BitScaleHook, awaited: AwaitedDelivery) -> Outcome:

@@ -93,6 +93,7 @@ class FakeTaskInstance:
 
     max_tries: int
     first_reschedule: datetime | None = None
+    start_date: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     pushed: dict[str, Any] = field(default_factory=dict)
     dag_id: str = "dag"
     run_id: str = "manual"

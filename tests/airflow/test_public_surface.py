@@ -76,15 +76,19 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
     "triggers.run_completed.RunCompletedTrigger": (
         {
             **dict.fromkeys(("bitscale_conn_id", "grid_id", "run_id", "poll_interval", "deadline"), REQUIRED),
+            "give_up_at": None,
             "delivery": None,
             "trust_webhook": False,
         },
         True,
     ),
     "triggers.credits.CreditsTrigger": (
-        dict.fromkeys(
-            ("bitscale_conn_id", "workspace_id", "min_credits", "poll_interval", "deadline"), REQUIRED
-        ),
+        {
+            **dict.fromkeys(
+                ("bitscale_conn_id", "workspace_id", "min_credits", "poll_interval", "deadline"), REQUIRED
+            ),
+            "give_up_at": None,
+        },
         True,
     ),
     "sensors.run_completed.RunCompletedSensor": (
@@ -211,7 +215,7 @@ def _untyped(method: Any) -> str:
 def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
     arguments = {
         "bitscale_conn_id": "c", "grid_id": "g", "run_id": "r", "workspace_id": None,
-        "min_credits": 5, "poll_interval": 2.5, "deadline": 1234567890.25,
+        "min_credits": 5, "poll_interval": 2.5, "deadline": 1234567890.25, "give_up_at": 1234567891.5,
         "delivery": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "key": "k"},
         "trust_webhook": True,
     }  # fmt: skip
