@@ -82,6 +82,14 @@ class TooManyFailedRowsError(errors.BitScaleError, AirflowFailException):
     """More rows of a batch failed than may fail. What was found is kept, and listed in its manifest."""
 
 
+class UnknownRowsError(errors.BitScaleError, AirflowException):
+    """Rows of a batch are unknown with a run id: a retry asks again, and does not pay again."""
+
+
+class IncompleteBatchError(errors.BitScaleError, AirflowFailException):
+    """Rows of a batch are missing, and no retry would find them. What was found is kept."""
+
+
 class ServerError(errors.ServerError, AirflowException):
     """BitScale answered with a 5xx."""
 

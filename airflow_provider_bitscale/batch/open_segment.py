@@ -27,6 +27,11 @@ class OpenSegment:
         """Whether all rows are."""
         return not self._left
 
+    @property
+    def is_collectable(self) -> bool:
+        """Whether rows are unknown whose runs can be asked for again."""
+        return any(settled.is_collectable for settled in self._all())
+
     def settle(self, position: int, settled: Settled) -> None:
         """What has become of a row."""
         if self._settled[position] is None:

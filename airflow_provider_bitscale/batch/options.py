@@ -9,6 +9,8 @@ from typing import Any
 from airflow_provider_bitscale.batch.output import FORMATS
 from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
 
+# Of fewer failures a share says little: they end no submitting, but count at the end.
+FEWEST_FAILURES_TO_STOP = 10
 # In rows: a segment's record in the task's state store has to stay below 64 KB.
 MAX_SEGMENT_SIZE = 1000
 
@@ -29,6 +31,7 @@ def batch_option_problems(
     output_format: Any,
     miss_values: Any,
     on_ambiguous_submit: Any,
+    fail_when_incomplete: Any,
     rendered: bool,
 ) -> list[str]:
     """What is wrong with the options of a batch, one sentence each; empty if nothing is.
@@ -36,7 +39,12 @@ def batch_option_problems(
     :param sources: where the rows come from, by argument; exactly one is to be given.
     :param rendered: False while a template may stand for ``max_credits``.
     """
-    problems = option_problems(timeout=timeout, trust_webhook=trust_webhook, miss_values=miss_values)
+    problems = option_problems(
+        timeout=timeout,
+        trust_webhook=trust_webhook,
+        miss_values=miss_values,
+        fail_when_incomplete=fail_when_incomplete,
+    )
     given = [name for name, value in sources.items() if value is not None]
     if len(given) != 1:
         problems.append(
@@ -80,6 +88,12 @@ def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:
     except ValueError:
         return None
     return int(rows * share / 100) if 0 <= share <= 100 else None
+
+
+def failures_to_go_on_with(max_failed_rows: Any, rows: int) -> int:
+    """How many of so many rows may fail while more are submitted: with a share, a few in any case."""
+    allowed = allowed_failures(max_failed_rows, rows) or 0
+    return max(allowed, FEWEST_FAILURES_TO_STOP - 1) if isinstance(max_failed_rows, str) else allowed
 
 
 def _is_whole(value: Any, least: int, most: float = math.inf) -> bool:

@@ -150,10 +150,13 @@ class Shelf:
         return number if segment.is_settled else None
 
     async def put_away(self, number: int) -> None:
-        """Write a segment of which all rows are settled."""
+        """Write a segment of which all rows are settled.
+
+        Its record stays as it is if a retry may still find something out.
+        """
         segment = self._open[number]
         part = await self._in_thread(self._parts.write_part, number, segment.output_rows())
-        if self._parts.durable:
+        if self._parts.durable and not segment.is_collectable:
             self._journal.finish(number, segment.summary(part))
         if part is not None:
             self.tally.parts[number] = part

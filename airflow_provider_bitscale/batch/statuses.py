@@ -34,3 +34,8 @@ class Settled:
     def is_untold(self) -> bool:
         """Whether a run was, or may have been, paid for, and nobody knows how much."""
         return self.credits is None and self.status in (SUCCEEDED, UNKNOWN)
+
+    @property
+    def is_collectable(self) -> bool:
+        """Whether the run is known, and can be asked for again at no cost."""
+        return self.status == UNKNOWN and self.run_id is not None

@@ -19,6 +19,7 @@ class Tally:
 
     :param counts: rows by status.
     :param credits: consumed, as far as is known.
+    :param collectable: rows that are unknown, and whose run id is known.
     :param submitted: submissions that were, or may have been, accepted in this try.
     :param refusal: BitScale's word that it will start no more runs.
     :param parts: paths by number of the segment.
@@ -29,6 +30,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     credits: float = 0
     untold: int = 0
+    collectable: int = 0
     submitted: int = 0
     refusal: BitScaleError | None = None
     first_failure: str | None = None
@@ -52,6 +54,7 @@ class Tally:
             self.first_failure = self.first_failure or settled.error
         self.credits += settled.credits or 0
         self.untold += settled.is_untold
+        self.collectable += settled.is_collectable
 
     def stop(self, reason: str) -> None:
         """No more rows are submitted."""

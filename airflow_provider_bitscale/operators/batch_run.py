@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,21 +30,20 @@ from airflow_provider_bitscale.batch.journal import (
     read_head,
     write_head,
 )
-from airflow_provider_bitscale.batch.options import allowed_failures
+from airflow_provider_bitscale.batch.options import allowed_failures, failures_to_go_on_with
 from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.shelf import Shelf
-from airflow_provider_bitscale.batch.statuses import STATUSES, UNKNOWN
 from airflow_provider_bitscale.batch.tally import Tally
+from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
 from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of, store_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
-from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
-from airflow_provider_bitscale.runs.result import found_values
+from airflow_provider_bitscale.runs.outputs import output_names, outputs_reader
 from airflow_provider_bitscale.webhooks.addressee import mailbox_key
 from airflow_provider_bitscale.webhooks.mailbox import Mailbox
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
@@ -53,8 +51,8 @@ from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_bitscale.api.models import Run
     from airflow_provider_bitscale.batch.sources import Source
+    from airflow_provider_bitscale.batch.verdict import Ending
     from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 
 log = logging.getLogger(__name__)
@@ -106,12 +104,11 @@ class BatchRun:
             )
         self._segments = segments(source, row_form, operator.segment_size, self._survey)
         self._head, self._goes_on = self._take_up(generation_of(context))
-        self._output_names = self._names_of_outputs()
+        self._output_names = output_names(self._form)
         self._output = self._checked_output()
         self._cancelled = False
         self._driving: tuple[asyncio.AbstractEventLoop, Driver] | None = None
         self.tally = Tally()
-        self.rows_left = 0
 
     @property
     def rows(self) -> int:
@@ -124,19 +121,6 @@ class BatchRun:
             f"{'Going on with' if self._goes_on else 'Running'} batch {self._head.batch_id}: "
             f"{self._survey.rows:,} rows, {self._survey.duplicates:,} of them duplicates, on grid "
             f"{self._form.grid.name or self._operator.grid_id}"
-        )
-
-    def summary(self, manifest: dict[str, Any]) -> str:
-        """What has come of it."""
-        counts = ", ".join(f"{count:,} {status}" for status, count in manifest["counts"].items() if count)
-        untold = manifest["runs_without_credits"]
-        credits = (
-            f"{manifest['credits']:,} credits{f', {untold:,} runs did not tell theirs' if untold else ''}"
-        )
-        stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
-        return (
-            f"{manifest['rows']:,} rows in {manifest['seconds']:,.1f} s: {counts or 'none'}; "
-            f"{credits}{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
         )
 
     def run(self) -> dict[str, Any]:
@@ -162,23 +146,26 @@ class BatchRun:
         self.tally = tally = shelf.tally
         try:
             self._drive(shelf, journal)
-            self.rows_left = shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
-            if tally.stopped_by == "deadline" and not self.rows_left:
+            rows_left = shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
+            if tally.stopped_by == "deadline" and not rows_left:
                 # The last looks found every run ended.
                 tally.stopped_by = None
         finally:
             shelf.close()
-        manifest = self._manifest()
+        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._output_names)
         if output is None:
             manifest["results"] = memory.rows
         else:
             manifest["manifest_path"] = output.manifest_path
             output.write_manifest(manifest)
-        if unknown := manifest["counts"][UNKNOWN]:
-            log.warning(
-                "%d rows are unknown: they may have been paid for, and do not count as failed", unknown
-            )
+        if self.ending.missing:
+            log.warning("%s", self.ending)
         return manifest
+
+    @property
+    def ending(self) -> Ending:
+        """What the last try has come to."""
+        return ending_of(self.tally, allowed_failures(self._operator.max_failed_rows, self._survey.rows) or 0)
 
     def cancel(self) -> None:
         """End early, or do not begin; from a signal handler. What is known is written down."""
@@ -212,9 +199,9 @@ class BatchRun:
             recipe=self._form.recipe,
             timeout=operator.timeout,
             deadline=float("inf") if operator.deadline is None else self._started + operator.deadline,
-            max_failed=allowed_failures(operator.max_failed_rows, self._survey.rows) or 0,
+            max_failed=failures_to_go_on_with(operator.max_failed_rows, self._survey.rows),
             resubmit_ambiguous=operator.resubmit_ambiguous,
-            outputs_of=self._outputs_of(),
+            outputs_of=outputs_reader(self._form, operator.miss_values),
             webhook_url_of=self._webhook_url_of,
             expects_deliveries=expects_deliveries,
             trust_webhook=operator.trust_webhook,
@@ -261,18 +248,6 @@ class BatchRun:
     def _mailbox_key(self) -> str:
         return mailbox_key(self._head.batch_id)
 
-    def _outputs_of(self) -> Callable[[Run], dict[str, Any]]:
-        """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""
-        names = unique_names(self._form.grid)
-        inputs = frozenset(input_columns(self._form.grid))
-        miss_values = self._operator.miss_values
-
-        def outputs_of(run: Run) -> dict[str, Any]:
-            values = found_values(run, miss_values)
-            return {names.get(key, key): value for key, value in values.items() if key not in inputs}
-
-        return outputs_of
-
     def _checked_output(self) -> Output | None:
         head = self._head
         if head.output_path is None:
@@ -280,14 +255,6 @@ class BatchRun:
         output = Output(stored(head.output_path), head.output_format, head.batch_id, self._output_names)
         output.check()
         return output
-
-    def _names_of_outputs(self) -> list[str]:
-        grid, recipe = self._form.grid, self._form.recipe
-        columns = {column.id: column.name for column in (recipe.output_columns if recipe else grid.columns)}
-        inputs = input_columns(grid)
-        wanted = self._form.output_columns or [each for each in columns if each not in inputs]
-        names = {**columns, **unique_names(grid)}
-        return [names.get(column_id, column_id) for column_id in wanted]
 
     def _take_up(self, generation: int) -> tuple[Head, bool]:
         """The batch to run, and whether it is that of an earlier try."""
@@ -317,26 +284,3 @@ class BatchRun:
             return {}
         found = ((number, journal.read(number)) for number in range(len(self._survey.digests)))
         return {number: record for number, record in found if record is not None}
-
-    def _manifest(self) -> dict[str, Any]:
-        tally, finished = self.tally, time.time()
-        return {
-            "batch_id": self._head.batch_id,
-            "grid_id": self._operator.grid_id,
-            "rows": self._survey.rows,
-            "counts": {status: tally.counts[status] for status in STATUSES},
-            "credits": tally.credits,
-            "runs_without_credits": tally.untold,
-            "stopped_by": tally.stopped_by,
-            "parts": [tally.parts[number] for number in sorted(tally.parts)],
-            "manifest_path": None,
-            "format": self._head.output_format,
-            "output_names": self._output_names,
-            "started_at": _iso(self._head.started_at),
-            "finished_at": _iso(finished),
-            "seconds": round(finished - self._head.started_at, 3),
-        }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")

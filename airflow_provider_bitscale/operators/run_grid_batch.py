@@ -14,9 +14,10 @@ from airflow.sdk import BaseOperator
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.options import batch_option_problems
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
-from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN
-from airflow_provider_bitscale.exceptions import TooManyFailedRowsError, airflow_errors
+from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, UNKNOWN
+from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
 from airflow_provider_bitscale.operators.batch_run import BatchRun, remember_batch
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.runs.options import seconds
@@ -37,8 +38,9 @@ class RunGridBatchOperator(BaseOperator):
     worker is held until the end; chunks of a larger table can be mapped over several workers, which share the
     rate limit.
 
-    A batch that stops at a cap (``max_credits``, or BitScale's own) succeeds: rows it left out are counted as
-    ``not_submitted``, and ``retry_failed_from`` runs them another day.
+    A batch that reaches ``max_credits`` succeeds, with a warning: rows it left out are counted as
+    ``not_submitted``, and ``retry_failed_from`` runs them another day. A task whose rows are missing for
+    another reason, or of which none succeeded, fails; what was found is kept.
 
     :param grid_id: id of the grid. (templated)
     :param rows: a list of dicts. (templated; what comes through XCom is data, and is not rendered again)
@@ -61,6 +63,10 @@ class RunGridBatchOperator(BaseOperator):
     :param max_credits: submit only as long as the credits spent, by this and earlier tries, and expected
         for what is in flight stay below. (templated)
     :param max_failed_rows: rows that may fail, as a number or like ``"10%"``; with more, the task fails.
+        Submitting stops as soon as a number is exceeded; a share, once ten rows have failed at least.
+    :param fail_when_incomplete: fail where rows are ``unknown``, or not submitted because credits or the
+        quota ran out. A retry asks again for rows whose run ids are known, at no cost; if there are none, the
+        task fails without retries. False to succeed, with a warning, as long as any row succeeded.
     :param max_in_flight: runs that may be under way at once; None for as many as is useful.
     :param timeout: seconds from its submission, or from when a retry takes it over, until a run is given up
         as ``unknown``.
@@ -108,7 +114,8 @@ class RunGridBatchOperator(BaseOperator):
         webhook_url: str | None = None,
         trust_webhook: bool = False,
         max_credits: float | None = None,
-        max_failed_rows: int | str = 0,
+        max_failed_rows: int | str = "10%",
+        fail_when_incomplete: bool = True,
         max_in_flight: int | None = None,
         timeout: float | timedelta = 3600,
         deadline: float | timedelta | None = None,
@@ -133,6 +140,7 @@ class RunGridBatchOperator(BaseOperator):
         self.trust_webhook = trust_webhook
         self.max_credits = max_credits
         self.max_failed_rows = max_failed_rows
+        self.fail_when_incomplete = fail_when_incomplete
         self.max_in_flight = max_in_flight
         self.timeout: float = seconds(timeout)
         self.deadline: float | None = seconds(deadline)
@@ -174,7 +182,7 @@ class RunGridBatchOperator(BaseOperator):
                 run.cancel()
             self.log.log(logging.INFO if run.rows else logging.WARNING, "%s", run.describe())
             manifest = run.run()
-        self.log.info("%s", run.summary(manifest))
+        self.log.info("%s", summary_of(manifest))
         with airflow_errors():
             self._judge(context, run, manifest)
         return manifest
@@ -196,24 +204,12 @@ class RunGridBatchOperator(BaseOperator):
 
     def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
         """Fail the task where its rows have not come to enough."""
-        stopped_by = manifest["stopped_by"]
-        if stopped_by in ("max_failed_rows", "deadline"):
+        ending = run.ending
+        verdict = ending.verdict(fail_when_incomplete=self.fail_when_incomplete)
+        if failure := failure_of(verdict, ending, run.tally, manifest):
             # What a failed task returns is lost.
             context["ti"].xcom_push(key="manifest", value=manifest)
-        if stopped_by == "max_failed_rows":
-            raise TooManyFailedRowsError(
-                f"{manifest['counts'][FAILED]:,} rows failed, max_failed_rows is {self.max_failed_rows}; "
-                f"the first: {run.tally.first_failure or 'see the parts'}. What was found is kept: "
-                f"{manifest['manifest_path'] or 'see the XCom manifest'}. To go on, raise max_failed_rows "
-                "and clear the task; to run the failed rows anew, use retry_failed_from."
-            )
-        if stopped_by == "deadline":
-            raise errors.RunTimedOutError(
-                f"{run.rows_left:,} rows were left at the deadline; a retry goes on with them"
-            )
-        refusal = run.tally.refusal
-        if refusal is not None and not run.tally.submitted and not manifest["counts"][SUCCEEDED]:
-            raise refusal
+            raise failure
 
     def _refuse(self, *, rendered: bool) -> None:
         problems = self.request.problems(rendered=rendered) + batch_option_problems(
@@ -235,6 +231,7 @@ class RunGridBatchOperator(BaseOperator):
             output_format=self.output_format,
             miss_values=self.miss_values,
             on_ambiguous_submit=self.on_ambiguous_submit,
+            fail_when_incomplete=self.fail_when_incomplete,
             rendered=rendered,
         )
         if problems:

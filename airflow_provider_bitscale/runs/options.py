@@ -10,7 +10,7 @@ _CHOICES = {
     "key_outputs_by": ("name", "id"),
     "on_ambiguous_submit": ("fail", "resubmit"),
 }
-_FLAGS = ("deferrable", "wait_for_completion", "validate_inputs", "trust_webhook")
+_FLAGS = ("fail_when_incomplete", "deferrable", "wait_for_completion", "validate_inputs", "trust_webhook")
 _DURATIONS = ("poll_interval", "timeout")
 
 

@@ -152,6 +152,7 @@ def test_a_store_that_nobody_knows_is_refused(argument: str, emulator: Emulator)
 WRONG: dict[str, Any] = {
     "mode": "fast",
     "max_failed_rows": "many",
+    "fail_when_incomplete": "no",
     "max_in_flight": 0,
     "timeout": -1,
     "deadline": 0,

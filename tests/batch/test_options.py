@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.options import MAX_SEGMENT_SIZE, allowed_failures, batch_option_problems
+from airflow_provider_bitscale.batch.options import (
+    MAX_SEGMENT_SIZE,
+    allowed_failures,
+    batch_option_problems,
+    failures_to_go_on_with,
+)
 
 BATCH: dict[str, Any] = {
     "sources": {"rows": [], "rows_path": None, "retry_failed_from": None},
@@ -15,6 +20,7 @@ BATCH: dict[str, Any] = {
     "row_key": None,
     "rendered": True,
     "on_ambiguous_submit": "park",
+    "fail_when_incomplete": True,
     "timeout": 3600,
     "miss_values": (),
     "max_credits": None,
@@ -54,6 +60,7 @@ WRONG_BATCH: list[tuple[dict[str, Any], str]] = [
     ({"row_key": [7]}, f"{ROW_KEY}[7]"),
     ({"row_key": 7}, f"{ROW_KEY}7"),
     ({"on_ambiguous_submit": "fail"}, "on_ambiguous_submit must be park or resubmit, not 'fail'"),
+    ({"fail_when_incomplete": "no"}, "fail_when_incomplete must be True or False, not 'no'"),
     ({"timeout": 0}, "timeout must be a number of seconds above 0, not 0"),
     ({"deadline": -1}, "deadline must be a number of seconds above 0, not -1"),
     ({"deadline": float("inf")}, "deadline must be a number of seconds above 0, not inf"),
@@ -116,3 +123,13 @@ def test_each_problem_of_a_batch_is_named(options: dict[str, Any], problem: str)
 )
 def test_how_many_rows_may_fail(max_failed_rows: Any, rows: int, allowed: int | None) -> None:
     assert allowed_failures(max_failed_rows, rows) == allowed
+
+
+@pytest.mark.parametrize(
+    ("max_failed_rows", "rows", "allowed"),
+    [(0, 100, 0), (3, 100, 3), ("10%", 5, 9), ("10%", 99, 9), ("10%", 100, 10), ("0%", 100, 9)],
+)
+def test_how_many_rows_may_fail_while_more_are_submitted(
+    max_failed_rows: Any, rows: int, allowed: int
+) -> None:
+    assert failures_to_go_on_with(max_failed_rows, rows) == allowed

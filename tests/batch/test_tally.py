@@ -84,11 +84,12 @@ def test_what_a_batch_comes_to() -> None:
     tally.add(Settled(FAILED, error="second"))
     assert tally.counts == {SUCCEEDED: 3, FAILED: 3, UNKNOWN: 2, NOT_SUBMITTED: 1, DUPLICATE: 1}
     assert (tally.failed, tally.settled, tally.credits, tally.untold) == (3, 10, 3.5, 3)
+    assert tally.collectable == 1
     assert tally.first_failure == "first"
 
 
 def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
-    fates = [settled for settled, _ in UNTOLD]
+    fates = [settled for settled, _ in UNTOLD if not settled.is_collectable]
     segment, one_by_one, at_once = a_segment(*[None] * len(fates)), Tally(), Tally()
     for position, settled in enumerate(fates):
         segment.settle(position, settled)

@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from airflow_provider_bitscale.exceptions import IncompleteBatchError
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from tests.airflow.harness import BatchStore, Crash, TaskRun
 
@@ -46,6 +47,13 @@ class Batch(TaskRun):
         with pytest.raises(Crash):
             self.attempt()
         self.store.last = None
+
+    def incomplete(self, kind: type[Exception] = IncompleteBatchError) -> dict[str, Any]:
+        """The manifest of one try that fails because rows are missing."""
+        with pytest.raises(kind):
+            self.attempt()
+        manifest: dict[str, Any] = self.pushed["manifest"]
+        return manifest
 
     @property
     def entries(self) -> list[str | None]:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.batch import driver
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import posts
+from tests.api.clients import polls, posts
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
 from tests.scenarios.hooks import connect
 
@@ -70,12 +70,17 @@ def test_a_cap_that_cannot_be_kept_is_refused_before_anything_is_asked(emulator:
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_without_credits_in_the_middle_the_rest_is_left_out(mode: str, emulator: Emulator) -> None:
     emulator.control.set_credits(150)
-    manifest = Batch(rows=people(60), mode=mode, segment_size=4, max_in_flight=5).attempt()
+    batch = Batch(rows=people(60), mode=mode, segment_size=4, max_in_flight=5)
+    manifest = batch.incomplete()
     assert manifest["stopped_by"] == "insufficient_credits"
     counts = statuses(manifest)
     assert counts["succeeded"] == len(emulator.control.state()["runs"]) >= 150 // DEAREST_RUN
     assert counts["not_submitted"] == 60 - counts["succeeded"]
     assert [row["id"] for row in written(manifest)] == list(range(60))
+    emulator.control.set_credits(10_000)
+    batch.clear()
+    assert statuses(batch.attempt()) == {"succeeded": 60}
+    assert set(names_paid(emulator).values()) == {1}
 
 
 @ONE_CONTRACT
@@ -106,7 +111,7 @@ def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
     collectable = sum(map(bool, batch.entries))
     emulator.control.set_credits(0)
     batch.arguments["deadline"] = None
-    manifest = batch.attempt()
+    manifest = batch.incomplete()
     assert manifest["stopped_by"] == "insufficient_credits"
     assert statuses(manifest) == {"succeeded": collectable, "not_submitted": 12 - collectable}
 
@@ -115,9 +120,12 @@ def test_at_the_quota_of_runs_the_rest_is_left_out(monkeypatch: pytest.MonkeyPat
     with Emulator(run_limit=13, run_seconds=(0.05, 0.1), contract=contract) as emulator:
         connect(monkeypatch, emulator)
         batch = Batch(rows=people(30), segment_size=6)
-        manifest = batch.attempt()
+        manifest = batch.incomplete()
         assert manifest["stopped_by"] == "run_limit_exceeded"
         assert statuses(manifest) == {"succeeded": 13, "not_submitted": 17}
+        batch.clear()
+        batch.arguments["fail_when_incomplete"] = False
+        assert statuses(batch.attempt()) == {"succeeded": 13, "not_submitted": 17}
         batch.clear()
         with pytest.raises(exceptions.RunLimitExceededError):
             batch.attempt()
@@ -140,12 +148,12 @@ def test_rows_fail_alone_up_to_a_limit(
             batch.attempt()
         assert isinstance(caught.value, AirflowFailException)
         manifest = batch.pushed["manifest"]
-        assert manifest["stopped_by"] == "max_failed_rows"
+        assert manifest["stopped_by"] == (None if isinstance(allowed, str) else "max_failed_rows")
         assert manifest["manifest_path"] in str(caught.value)
     counts = statuses(manifest)
     assert counts["failed"] == failing
     assert counts["succeeded"] + failing == len(posts(emulator)) == 30 - counts["not_submitted"]
-    assert not (ends_well and counts["not_submitted"])
+    assert not ((ends_well or isinstance(allowed, str)) and counts["not_submitted"])
     errors = [row["_error"] for row in written(manifest) if row["_status"] == "failed"]
     assert [error.endswith("no such person") for error in errors] == [True] * failing
 
@@ -237,12 +245,59 @@ def test_a_deadline_does_not_wait_for_a_pause_that_bitscale_asks_for(
     assert counts["not_submitted"] == 15
 
 
-def test_a_run_that_never_ends_is_given_up_alone(emulator: Emulator, tmp_path: Path) -> None:
+def test_a_run_that_never_ends_is_given_up_alone_and_a_retry_asks_again(
+    emulator: Emulator, tmp_path: Path
+) -> None:
     emulator.control.add_fault("run_never_ends", times=1)
-    manifest = Batch(rows=people(20), timeout=1.5, output_path=f"file://{tmp_path}").attempt()
+    batch = Batch(rows=people(20), timeout=1.5, segment_size=5, output_path=f"file://{tmp_path}")
+    with pytest.raises(exceptions.UnknownRowsError, match="1 unknown with a run id") as caught:
+        batch.attempt()
+    assert not isinstance(caught.value, AirflowFailException)
+    manifest = batch.pushed["manifest"]
     assert statuses(manifest) == {"succeeded": 19, "unknown": 1}
     [row] = [row for row in written(manifest) if row["_status"] == "unknown"]
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
     assert row["_run_id"] == stuck["run_id"]
     assert "running" in row["_error"].lower()
     assert manifest["runs_without_credits"] >= 1
+    emulator.control.finish_run(stuck["run_id"])
+    before = len(polls(emulator))
+    assert statuses(batch.attempt()) == {"succeeded": 20}
+    assert len(posts(emulator)) == 20
+    assert len(polls(emulator)) - before <= 6, "finished segments are not asked for again"
+
+
+@ONE_CONTRACT
+def test_runs_that_never_end_are_left_where_rows_may_be_missing(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.control.add_fault("run_never_ends", times=1)
+    batch = Batch(rows=people(5), timeout=1.5, fail_when_incomplete=False, output_path=f"file://{tmp_path}")
+    assert statuses(batch.attempt()) == {"succeeded": 4, "unknown": 1}
+    batch.clear()
+    assert statuses(batch.attempt()) == {"succeeded": 5}, "cleared after it had succeeded, it runs anew"
+
+
+@ONE_CONTRACT
+@pytest.mark.parametrize("fail_when_incomplete", [True, False])
+def test_a_batch_of_which_nothing_succeeded_fails(emulator: Emulator, fail_when_incomplete: bool) -> None:
+    emulator.control.add_fault("run_fails", message="no such person")
+    batch = Batch(rows=people(5), max_failed_rows="100%", fail_when_incomplete=fail_when_incomplete)
+    assert statuses(batch.incomplete()) == {"failed": 5}
+
+
+@ONE_CONTRACT
+def test_a_cap_on_credits_that_is_reached_is_a_success_with_a_warning(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = statuses(Batch(rows=people(25), max_credits=120).attempt())
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    left_out = counts["not_submitted"]
+    assert f"{left_out} of 25 rows are missing: {left_out} not submitted (max_credits)" in warnings
+
+
+@ONE_CONTRACT
+def test_a_share_of_failures_ends_the_paying_from_ten_on(emulator: Emulator) -> None:
+    emulator.control.add_fault("run_fails")
+    batch = Batch(rows=people(60), max_in_flight=1, max_failed_rows="0%")
+    with pytest.raises(exceptions.TooManyFailedRowsError):
+        batch.attempt()
+    assert statuses(batch.pushed["manifest"]) == {"failed": 10, "not_submitted": 50}

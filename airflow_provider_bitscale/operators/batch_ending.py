@@ -1,0 +1,101 @@
+"""The end of a try of a batch: its manifest, what the log says of it, and whether the task fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.batch.statuses import STATUSES
+from airflow_provider_bitscale.batch.verdict import Ending, Verdict
+from airflow_provider_bitscale.exceptions import (
+    IncompleteBatchError,
+    TooManyFailedRowsError,
+    UnknownRowsError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.batch.journal import Head
+    from airflow_provider_bitscale.batch.tally import Tally
+
+
+def manifest_of(
+    head: Head, grid_id: str, rows: int, tally: Tally, output_names: Sequence[str]
+) -> dict[str, Any]:
+    """The manifest, as the operator describes it, without its own path."""
+    finished = time.time()
+    return {
+        "batch_id": head.batch_id,
+        "grid_id": grid_id,
+        "rows": rows,
+        "counts": {status: tally.counts[status] for status in STATUSES},
+        "credits": tally.credits,
+        "runs_without_credits": tally.untold,
+        "stopped_by": tally.stopped_by,
+        "parts": [tally.parts[number] for number in sorted(tally.parts)],
+        "manifest_path": None,
+        "format": head.output_format,
+        "output_names": list(output_names),
+        "started_at": _iso(head.started_at),
+        "finished_at": _iso(finished),
+        "seconds": round(finished - head.started_at, 3),
+    }
+
+
+def summary_of(manifest: dict[str, Any]) -> str:
+    """What has come of the batch, as a line for the log."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in manifest["counts"].items() if count)
+    untold = manifest["runs_without_credits"]
+    credits = f"{manifest['credits']:,} credits{f', {untold:,} runs did not tell theirs' if untold else ''}"
+    stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
+    return (
+        f"{manifest['rows']:,} rows in {manifest['seconds']:,.1f} s: {counts or 'none'}; "
+        f"{credits}{stopped}; {manifest['manifest_path'] or 'rows are returned'}"
+    )
+
+
+def ending_of(tally: Tally, max_failed: int) -> Ending:
+    """What the verdict is about."""
+    return Ending(
+        counts=dict(tally.counts),
+        collectable=tally.collectable,
+        stopped_by=tally.stopped_by,
+        max_failed=max_failed,
+        refused=tally.refusal is not None and not tally.submitted,
+    )
+
+
+def failure_of(
+    verdict: Verdict, ending: Ending, tally: Tally, manifest: dict[str, Any]
+) -> errors.BitScaleError | None:
+    """The error that the task fails with; None if it succeeds."""
+    kept = f"What was found is kept: {manifest['manifest_path'] or 'see the XCom manifest'}."
+    why = f" ({tally.refusal})" if tally.refusal is not None else ""
+    if verdict is Verdict.TOO_MANY_FAILED:
+        return TooManyFailedRowsError(
+            f"{tally.failed:,} rows failed, and max_failed_rows allows {ending.max_failed:,} of "
+            f"{manifest['rows']:,}; the first: {tally.first_failure or 'see the parts'}. {kept} To go on, "
+            "raise max_failed_rows and clear the task; to run the failed rows again, use retry_failed_from."
+        )
+    if verdict is Verdict.OUT_OF_TIME:
+        left = ending.missing - tally.failed
+        return errors.RunTimedOutError(f"{left:,} rows were left at the deadline; a retry goes on with them")
+    if verdict is Verdict.ASK_AGAIN:
+        return UnknownRowsError(
+            f"{ending}. A retry, or clearing the task, asks for known runs again at no cost; "
+            f"collect_unknown_from=<manifest> does so in another task. {kept}"
+        )
+    if verdict is Verdict.REFUSED:
+        return tally.refusal
+    if verdict is Verdict.INCOMPLETE:
+        return IncompleteBatchError(
+            f"{ending}{why}. {kept} To run rows that failed or were not submitted, use retry_failed_from; to "
+            "let the task succeed without the missing rows, set fail_when_incomplete=False and clear it."
+        )
+    return None
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
