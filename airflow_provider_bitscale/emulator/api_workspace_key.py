@@ -6,9 +6,7 @@ written down in public; where nothing is, this is the worst a client must be rea
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -28,22 +26,28 @@ from airflow_provider_bitscale.emulator.errors import (
 from airflow_provider_bitscale.emulator.rate_limit import NOTHING
 from airflow_provider_bitscale.emulator.routing import Call, Endpoint, Result
 from airflow_provider_bitscale.emulator.seed import (
-    AI_ENRICHMENT,
-    RENEWAL_DATE,
     WORKSPACE_ID,
     WORKSPACE_KEY,
     Column,
     Grid,
 )
-from airflow_provider_bitscale.emulator.state import COMPLETED, FAILED, RUNNING, Run, World
+from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import SYNC, parse_labelled_run_request
+from airflow_provider_bitscale.emulator.workspace_key_answers import (
+    answer_run,
+    column_document,
+    curl,
+    grid_document,
+    grid_summary,
+    run_document,
+    runnable_columns,
+    workspace_document,
+)
 
 NAME = "workspace-key"
 
 _PAGE_SIZE = 20
 _LARGEST_PAGE = 100
-_OWNERS = 1
-_SEARCHES = {"limit": 1000, "used": 120, "remaining": 880}
 _WHOLE_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
 
 
@@ -52,30 +56,7 @@ def get_workspace(call: Call) -> Result:
     _require_key(call)
     workspace = call.world.workspaces[WORKSPACE_ID]
     credits = call.world.credits(WORKSPACE_ID, call.now)
-    return {
-        "id": workspace.id,
-        "name": workspace.name,
-        "plan": {
-            "name": workspace.plan,
-            "credits_included": workspace.credits_included,
-            "billing_interval": "monthly",
-            "next_billing_date": RENEWAL_DATE,
-            "price": 1999,
-        },
-        "credits": {
-            **credits,
-            "plan_credits": workspace.credits_included,
-            "rollover": 0,
-            "topup": credits["total"] - workspace.credits_included,
-        },
-        "people_company_searches": dict(_SEARCHES),
-        "members": {
-            "total": workspace.members,
-            "owners": _OWNERS,
-            "admins": workspace.admins,
-            "editors": workspace.members - workspace.admins - _OWNERS,
-        },
-    }
+    return workspace_document(workspace, credits)
 
 
 def list_grids(call: Call) -> Result:
@@ -92,7 +73,7 @@ def list_grids(call: Call) -> Result:
     ]
     shown = grids[(page - 1) * limit : page * limit]
     return {
-        "grids": [_summary(call.world, grid) for grid in shown],
+        "grids": [grid_summary(call.world, grid) for grid in shown],
         "total": len(grids),
         "page": page,
         "limit": limit,
@@ -102,30 +83,14 @@ def list_grids(call: Call) -> Result:
 def get_grid(call: Call) -> Result:
     """Answer with one grid: settings, all columns, sources."""
     grid = _grid(call)
-    source = {"id": grid.source_id, "name": "BitScale API", "schedule": None}
-    return {
-        "id": grid.id,
-        "name": grid.name,
-        "description": grid.description,
-        "row_count": _row_count(call.world, grid),
-        "settings": {
-            "auto_run": False,
-            "auto_dedupe": False,
-            "visibility": "workspace",
-            "dedupe_column_id": None,
-        },
-        "columns": [_column(column) for column in grid.columns],
-        "sources": [] if grid.source_id is None else [source],
-        "created_at": grid.created_at,
-        "updated_at": grid.updated_at,
-    }
+    return grid_document(call.world, grid)
 
 
 def get_run_recipe(call: Call) -> Result:
     """Answer with how to run a grid: the only way to learn the labels of its inputs."""
     grid = _runnable_grid(call)
     asked = parse_qs(call.query).get("output_columns")
-    wanted = _runnable(grid) if asked is None else _columns_named(grid, asked[0].split(","))
+    wanted = runnable_columns(grid) if asked is None else _columns_named(grid, asked[0].split(","))
     needed = {column.id for column in wanted if column.is_input}
     needed.update(*(column.dependencies for column in wanted))
     run_url = f"{call.base_url}/grids/{grid.id}/run"
@@ -143,8 +108,8 @@ def get_run_recipe(call: Call) -> Result:
         "method": "POST",
         "headers": headers,
         "request_body": body,
-        "output_columns": [_column(column) for column in wanted],
-        "curl": _curl(run_url, headers, body),
+        "output_columns": [column_document(column) for column in wanted],
+        "curl": curl(run_url, headers, body),
     }
 
 
@@ -161,7 +126,7 @@ def get_run(call: Call) -> Result:
     run = call.world.poll(call.params["run_id"], call.now)
     if run is None:
         raise ApiError(404, RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
-    return {**_outcome(call.world, run, call.now), "grid_id": run.grid_id}
+    return {**run_document(call.world, run, call.now), "grid_id": run.grid_id}
 
 
 def rotate_api_key(call: Call) -> Result:
@@ -176,18 +141,6 @@ def key_after(rotations: int, seed: int = 0) -> str:
     if rotations == 0:
         return WORKSPACE_KEY
     return f"sk-live-bitscale-emulator-rotated-{draw(seed, 'key', rotations):016x}"
-
-
-def answer_run(world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
-    """Answer the request that started a run: how it ended if that was waited for, else where to find it."""
-    if run.request.mode == SYNC and run.ended(now):
-        return _outcome(world, run, now)
-    return {
-        "mode": run.request.mode,
-        "status": RUNNING,
-        "request_id": run.run_id,
-        "poll_url": f"{base_url}/run/status/{run.run_id}",
-    }
 
 
 def request_id(seed: int, ordinal: int) -> str:
@@ -239,57 +192,6 @@ def _columns_named(grid: Grid, column_ids: Iterable[str]) -> list[Column]:
             raise ApiError(400, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column_id}")
         columns.append(grid.by_id[column_id])
     return columns
-
-
-def _runnable(grid: Grid) -> list[Column]:
-    return [column for column in grid.columns if column.answer is not None]
-
-
-def _row_count(world: World, grid: Grid) -> int:
-    return grid.row_count + world.runs_of_grid[grid.id]
-
-
-def _column(column: Column) -> dict[str, Any]:
-    shown_type = "text" if column.is_input else "enrichment" if column.type == AI_ENRICHMENT else column.type
-    return {"id": column.id, "name": column.name, "type": shown_type}
-
-
-def _summary(world: World, grid: Grid) -> dict[str, Any]:
-    return {
-        "id": grid.id,
-        "name": grid.name,
-        "description": grid.description,
-        "row_count": _row_count(world, grid),
-        "column_count": len(grid.columns),
-        "created_at": grid.created_at,
-        "updated_at": grid.updated_at,
-        "columns": [
-            {**_column(column), "dependencies": list(column.dependencies)} for column in _runnable(grid)
-        ],
-    }
-
-
-def _curl(url: str, headers: Mapping[str, str], body: object) -> str:
-    lines = [f"curl -X POST {shlex.quote(url)}"]
-    lines += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    lines.append(f"-d {shlex.quote(json.dumps(body))}")
-    return " \\\n  ".join(lines)
-
-
-def _outcome(world: World, run: Run, now: float) -> dict[str, Any]:
-    """Return what is to be told of a run at ``now``; it has no state before running."""
-    status = run.status(now) if run.ended(now) else RUNNING
-    document: dict[str, Any] = {"mode": run.request.mode, "status": status}
-    if status == FAILED:
-        document["message"] = run.failure
-    elif status == COMPLETED:
-        columns = world.grids[run.grid_id].by_id
-        document["outputs"] = {
-            column_id: {"value": "" if value is None else value, "name": columns[column_id].name}
-            for column_id, value in run.outputs.items()
-            if run.request.output_columns is not None or not columns[column_id].is_input
-        }
-    return document
 
 
 CONTRACT = Contract(
