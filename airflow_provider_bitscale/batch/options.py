@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.batch.output import FORMATS
 from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
 
@@ -75,6 +76,18 @@ def batch_option_problems(
     if max_credits is not None and (rendered or is_number(max_credits)) and not _is_amount(max_credits):
         problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
     return problems
+
+
+def unsupported_option(contract: Contract, *, max_credits: Any, webhook_url: Any) -> str | None:
+    """What is given that cannot be kept with this contract of the API; None if nothing is."""
+    if max_credits is not None and not contract.tells_run_credits:
+        return (
+            f"the API contract {contract.name} does not tell what runs cost: max_credits cannot be kept, "
+            "leave it out"
+        )
+    if webhook_url is not None and not contract.delivers_runs:
+        return f"the API contract {contract.name} delivers no runs: leave webhook_url out"
+    return None
 
 
 def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:

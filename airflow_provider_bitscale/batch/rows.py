@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.api.models import Column, ColumnType
+from airflow_provider_bitscale.batch.cells import reader_of
 from airflow_provider_bitscale.batch.row_problems import RowProblems
 from airflow_provider_bitscale.batch.sources import Record, Source
 from airflow_provider_bitscale.runs.grid_form import GridForm
@@ -68,6 +67,15 @@ class _Reading:
 
     names: InputNames
     cells: tuple[tuple[str, str, Callable[[Any], Any]], ...]
+
+
+class Form(Protocol):
+    """What is read of a row; see :class:`RowForm`."""
+
+    @property
+    def named_fields(self) -> frozenset[str]: ...
+    def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
+    def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
 
 
 class RowForm:
@@ -141,13 +149,13 @@ class RowForm:
         return _Reading(
             names,
             tuple(
-                (name, field, _conversion(names.columns.get(name)) if self._text else _as_it_is)
+                (name, field, reader_of(names.columns.get(name)) if self._text else _as_it_is)
                 for name, field in mapping.items()
             ),
         )
 
 
-def survey(source: Source, row_form: RowForm, segment_size: int, max_problems: int = 20) -> Survey:
+def survey(source: Source, row_form: Form, segment_size: int, max_problems: int = 20) -> Survey:
     """Go through all rows once, before anything is paid for.
 
     :param segment_size: rows in a segment.
@@ -184,7 +192,7 @@ def survey(source: Source, row_form: RowForm, segment_size: int, max_problems: i
     return Survey(rows, duplicates, tuple(digests), _digest(digest.encode() for digest in digests))
 
 
-def segments(source: Source, row_form: RowForm, segment_size: int, survey: Survey) -> Iterator[Segment]:
+def segments(source: Source, row_form: Form, segment_size: int, survey: Survey) -> Iterator[Segment]:
     """The rows again, to be run.
 
     :param segment_size: as for the survey.
@@ -218,7 +226,7 @@ def _cut(source: Source, segment_size: int) -> Iterator[list[Record]]:
         yield segment
 
 
-def _row(index: int, fields: dict[str, Any], row_form: RowForm, seen: set[bytes]) -> Row:
+def _row(index: int, fields: dict[str, Any], row_form: Form, seen: set[bytes]) -> Row:
     """:param seen: keys of earlier rows; that of this one is added."""
     inputs = row_form.inputs_of(fields)
     key = row_form.key_of(fields)
@@ -259,36 +267,8 @@ def _canonical(value: Any) -> bytes:
         raise InvalidRequestError(f"it is not JSON: {problem}") from None
 
 
-def _conversion(column: Column | None) -> Callable[[Any], Any]:
-    """How the text of a cell is read for this column."""
-    return _text if column is None else _CONVERSIONS.get(column.type, _text)
-
-
 def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _text(cell: Any) -> Any:
-    return cell or None
-
-
-def _number(cell: Any) -> Any:
-    text = (cell or "").strip()
-    if not _NUMBER.fullmatch(text):
-        return _text(cell)
-    with suppress(ValueError):
-        return int(text)
-    return float(text)
-
-
-def _boolean(cell: Any) -> Any:
-    return _BOOLEANS.get((cell or "").strip().lower(), _text(cell))
-
-
 _OTHER_SEPARATORS = re.compile("[;\t|]")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_CONVERSIONS: dict[ColumnType, Callable[[Any], Any]] = {
-    ColumnType.NUMBER: _number,
-    ColumnType.BOOLEAN: _boolean,
-}

@@ -6,12 +6,20 @@ import csv
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from gzip import BadGzipFile
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.output import OWN_FIELDS, STATUS, StorePath, read_manifest
+from airflow_provider_bitscale.batch.output import ERROR, OWN_FIELDS, RUN_ID, STATUS, StorePath, read_manifest
+from airflow_provider_bitscale.batch.statuses import (
+    FAILED,
+    NOT_SUBMITTED,
+    UNKNOWN,
+    was_accepted,
+)
 
 # Where a row stands, for messages, and its fields or what is wrong with it.
 Record: TypeAlias = "tuple[str, dict[str, Any] | InvalidRequestError]"
@@ -99,18 +107,17 @@ class FileSource:
             raise InvalidRequestError(f"{self._path}: {problem}") from None
 
 
-class UnfinishedRows:
-    """Rows of an earlier batch that ended with one of these statuses, as they went into it.
+class EarlierRows(ABC):
+    """Rows of an earlier batch.
 
     :param manifest_path: of that batch; its parts are beside it.
     :raises InvalidRequestError: that is no manifest.
     """
 
-    def __init__(self, manifest_path: StorePath, statuses: Collection[str]) -> None:
-        manifest = read_manifest(manifest_path)
+    def __init__(self, manifest_path: StorePath) -> None:
+        self.manifest = manifest = read_manifest(manifest_path)
         self.text = manifest["format"] == "csv"
         self._output_names = frozenset(manifest["output_names"])
-        self._statuses = statuses
         self._parts = [manifest_path.parent / part.rpartition("/")[2] for part in manifest["parts"]]
 
     def read(self) -> Iterator[Record]:
@@ -119,8 +126,12 @@ class UnfinishedRows:
             for place, fields in FileSource(part).read():
                 if isinstance(fields, InvalidRequestError):
                     yield f"{part.name}, {place}", fields
-                elif fields.get(STATUS) in self._statuses:
+                elif self._is_wanted(fields):
                     yield f"{part.name}, {place}", self._as_it_came(fields)
+
+    @abstractmethod
+    def _is_wanted(self, fields: dict[str, Any]) -> bool:
+        """Whether a row, as it was written, is one of these."""
 
     def _as_it_came(self, fields: dict[str, Any]) -> dict[str, Any]:
         # Outputs that were not found are empty cells of CSV. An output's name with a value is the row's own.
@@ -129,6 +140,40 @@ class UnfinishedRows:
             for name, value in fields.items()
             if name not in OWN_FIELDS and not (value == "" and name in self._output_names)
         }
+
+
+class UnfinishedRows(EarlierRows):
+    """Those that failed or were not submitted, as they went into the batch, to be submitted.
+
+    :param resubmit: also those of which nobody can tell whether they were submitted. Rows that BitScale
+        accepted are never submitted again: they are paid for.
+    """
+
+    def __init__(self, manifest_path: StorePath, *, resubmit: bool) -> None:
+        super().__init__(manifest_path)
+        self._resubmit = resubmit
+        self.left_out: Counter[str] = Counter()
+
+    def read(self) -> Iterator[Record]:
+        """As any; ``left_out`` then counts the unknown rows that are not among them, by the reason."""
+        self.left_out.clear()
+        yield from super().read()
+
+    def _is_wanted(self, fields: dict[str, Any]) -> bool:
+        status = fields.get(STATUS)
+        if status != UNKNOWN:
+            return status in (FAILED, NOT_SUBMITTED)
+        if fields.get(RUN_ID):
+            self.left_out["their runs are known: collect_unknown_from asks for them at no cost"] += 1
+        elif was_accepted(fields.get(ERROR)):
+            self.left_out[
+                "BitScale accepted them, so they are paid for, but their ids could not be read"
+            ] += 1
+        elif not self._resubmit:
+            self.left_out['they may be paid for: on_ambiguous_submit="resubmit" would submit them'] += 1
+        else:
+            return True
+        return False
 
 
 class _Unreadable(Exception):

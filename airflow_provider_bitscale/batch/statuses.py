@@ -14,6 +14,19 @@ DUPLICATE = "duplicate"
 
 STATUSES = (SUCCEEDED, FAILED, UNKNOWN, NOT_SUBMITTED, DUPLICATE)
 
+# How the error of a row begins whose run BitScale accepted without an id that could be read.
+_ACCEPTED = "accepted and paid for, but the run cannot be asked for: "
+
+
+def accepted(why: str) -> Settled:
+    """What a row is whose run was accepted and cannot be asked for. It is never submitted again."""
+    return Settled(UNKNOWN, error=_ACCEPTED + why)
+
+
+def was_accepted(error: Any) -> bool:
+    """Whether the error of a row without a run id says that BitScale accepted its run."""
+    return isinstance(error, str) and error.startswith(_ACCEPTED)
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:

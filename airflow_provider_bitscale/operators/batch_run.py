@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from hashlib import sha256
 from json import dumps
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from airflow.sdk.exceptions import AirflowException
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.batch.budget import Budget
+from airflow_provider_bitscale.batch.collected import NotSubmitted, UnknownRows, collected_records
 from airflow_provider_bitscale.batch.driver import Driver
 from airflow_provider_bitscale.batch.journal import (
     Head,
@@ -30,16 +29,22 @@ from airflow_provider_bitscale.batch.journal import (
     read_head,
     write_head,
 )
-from airflow_provider_bitscale.batch.options import allowed_failures, failures_to_go_on_with
+from airflow_provider_bitscale.batch.options import (
+    allowed_failures,
+    failures_to_go_on_with,
+    unsupported_option,
+)
 from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
-from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
+from airflow_provider_bitscale.batch.rows import Form, RowForm, segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.shelf import Shelf
+from airflow_provider_bitscale.batch.sources import UnfinishedRows
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
 from airflow_provider_bitscale.operators.batch_report import Reporter
+from airflow_provider_bitscale.operators.batch_thread import run_in_thread
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of, store_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
@@ -62,14 +67,6 @@ MAX_ROWS_IN_XCOM = 1000
 SYNC_CONNECTIONS = 500
 
 
-def remember_batch(context: Context) -> None:
-    """Called by Airflow when the task has succeeded: clearing it from now on runs it anew."""
-    store = store_of(context)
-    head = read_head(store)
-    if head is not None:
-        write_head(store, replace(head, collected=True, generation=generation_of(context)))
-
-
 class BatchRun:
     """Checks everything when it is made, and spends nothing before :meth:`run`.
 
@@ -84,25 +81,33 @@ class BatchRun:
         self._started = started
         self._store = store_of(context)
         hook = operator.hook
-        self._receiver = ReceiverUrl.of(operator.webhook_url, hook, trust=operator.trust_webhook)
-        contract = hook.client.contract
-        if operator.max_credits is not None and not contract.tells_run_credits:
-            raise errors.UnsupportedError(
-                f"the API contract {contract.name} does not tell what runs cost: max_credits cannot be kept, "
-                "leave it out"
-            )
-        if operator.webhook_url is not None and not contract.delivers_runs:
-            raise errors.UnsupportedError(
-                f"the API contract {contract.name} delivers no runs: leave webhook_url out"
-            )
+        # Rows that are only collected are of runs that an earlier batch has submitted.
+        self._collects = isinstance(source, UnknownRows)
+        self._receiver = (
+            None
+            if self._collects
+            else ReceiverUrl.of(operator.webhook_url, hook, trust=operator.trust_webhook)
+        )
+        unsupported = unsupported_option(
+            hook.client.contract, max_credits=operator.max_credits, webhook_url=operator.webhook_url
+        )
+        if unsupported:
+            raise errors.UnsupportedError(unsupported)
         self._form = GridForm.ask(hook.client, operator.grid_id, operator.output_columns, validate=True)
-        row_form = RowForm(self._form, operator.inputs, operator.row_key, source.text)
+        row_form: Form = (
+            NotSubmitted()
+            if self._collects
+            else RowForm(self._form, operator.inputs, operator.row_key, source.text)
+        )
         self._survey = survey(source, row_form, operator.segment_size)
+        if isinstance(source, UnfinishedRows):
+            for why, count in source.left_out.items():
+                log.warning("%s unknown rows are left out: %s", f"{count:,}", why)
         if operator.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
             raise errors.InvalidRequestError(
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
             )
-        self._segments = segments(source, row_form, operator.segment_size, self._survey)
+        self._segments = partial(segments, source, row_form, operator.segment_size, self._survey)
         self._head, self._goes_on = self._take_up(generation_of(context))
         self._output_names = output_names(self._form)
         self._output = self._checked_output()
@@ -117,8 +122,9 @@ class BatchRun:
 
     def describe(self) -> str:
         """What is about to be done."""
+        begins = "Collecting" if self._collects else "Running"
         return (
-            f"{'Going on with' if self._goes_on else 'Running'} batch {self._head.batch_id}: "
+            f"{'Going on with' if self._goes_on else begins} batch {self._head.batch_id}: "
             f"{self._survey.rows:,} rows, {self._survey.duplicates:,} of them duplicates, on grid "
             f"{self._form.grid.name or self._operator.grid_id}"
         )
@@ -137,7 +143,7 @@ class BatchRun:
         shelf = Shelf(
             self._survey.rows,
             operator.segment_size,
-            self._segments,
+            self._segments(),
             output or memory,
             journal,
             records,
@@ -220,24 +226,11 @@ class BatchRun:
                 if not self._cancelled:
                     await driver.run()
 
-        self._run_in_thread(drive)
+        run_in_thread(drive, self.cancel)
         if self._cancelled:
             raise AirflowException(
                 f"killed with {plan.in_flight:,} runs under way; they go on, and a retry collects them"
             )
-
-    def _run_in_thread(self, drive: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run the loop beside this thread, which Airflow interrupts at ``execution_timeout``.
-
-        An exception out of nowhere would end the loop with requests under way, and lose the ids of paid runs.
-        """
-        with ThreadPoolExecutor(1, "bitscale-batch") as thread:
-            driving = thread.submit(copy_context().run, lambda: asyncio.run(drive()))
-            try:
-                driving.result()
-            except BaseException:
-                self.cancel()
-                raise
 
     def _webhook_url_of(self, row: int) -> str | None:
         if self._receiver is None:
@@ -276,11 +269,21 @@ class BatchRun:
     def _fingerprint(self) -> str:
         operator, config = self._operator, self._operator.hook.config
         bought = operator.request.fingerprint(config.base_url, config.workspace_id)
-        read = [operator.inputs, operator.row_key, operator.segment_size, self._survey.fingerprint]
+        read = [
+            self._collects,
+            operator.inputs,
+            operator.row_key,
+            operator.segment_size,
+            self._survey.fingerprint,
+        ]
         return sha256(dumps([bought, read], sort_keys=True).encode()).hexdigest()
 
     def _records(self, journal: Journal) -> dict[int, SegmentRecord | Summary]:
-        if not self._goes_on:
-            return {}
-        found = ((number, journal.read(number)) for number in range(len(self._survey.digests)))
-        return {number: record for number, record in found if record is not None}
+        """What earlier tries, or the batch whose unknown rows are collected, left of each segment."""
+        records: dict[int, SegmentRecord | Summary] = {}
+        if self._collects:
+            records.update(collected_records(self._segments()))
+        if self._goes_on:
+            found = ((number, journal.read(number)) for number in range(len(self._survey.digests)))
+            records.update((number, record) for number, record in found if record is not None)
+        return records

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.batch.collected import UnknownRows
 from airflow_provider_bitscale.batch.options import batch_option_problems
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
-from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, UNKNOWN
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
-from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
-from airflow_provider_bitscale.operators.batch_run import BatchRun, remember_batch
+from airflow_provider_bitscale.operators.batch_ending import failure_of, remember_batch, summary_of
+from airflow_provider_bitscale.operators.batch_run import BatchRun
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.runs.options import seconds
 from airflow_provider_bitscale.runs.request import RunRequest
@@ -47,7 +47,11 @@ class RunGridBatchOperator(BaseOperator):
     :param rows_path: or a file of them, ``.csv`` or ``.jsonl``, on any store that ObjectStoragePath knows;
         read as a stream, twice. (templated)
     :param retry_failed_from: or the manifest of an earlier batch, to run the rows that failed or were not
-        submitted; with ``on_ambiguous_submit="resubmit"`` also those that are unknown. (templated)
+        submitted; with ``on_ambiguous_submit="resubmit"`` also those that are unknown, unless BitScale
+        accepted them. The log says how many unknown rows were left out, and why. (templated)
+    :param collect_unknown_from: or the manifest of an earlier batch of the same grid, to ask again for rows
+        that are ``unknown`` and whose run ids are known. Nothing is submitted or paid for; rows without a run
+        id stay ``unknown``. (templated)
     :param output_path: folder for the parts and their manifest; None to return the rows, up to 1,000.
         (templated)
     :param inputs: by name or id of an input, the *field* of a row that has its value (not the value, as in
@@ -89,6 +93,7 @@ class RunGridBatchOperator(BaseOperator):
         "rows",
         "rows_path",
         "retry_failed_from",
+        "collect_unknown_from",
         "output_path",
         "output_columns",
         "webhook_url",
@@ -106,6 +111,7 @@ class RunGridBatchOperator(BaseOperator):
         rows: list[dict[str, Any]] | None = None,
         rows_path: str | ObjectStoragePath | None = None,
         retry_failed_from: str | ObjectStoragePath | None = None,
+        collect_unknown_from: str | ObjectStoragePath | None = None,
         output_path: str | ObjectStoragePath | None = None,
         inputs: dict[str, str] | None = None,
         output_columns: list[str] | None = None,
@@ -131,6 +137,7 @@ class RunGridBatchOperator(BaseOperator):
         self.rows = rows
         self.rows_path = rows_path
         self.retry_failed_from = retry_failed_from
+        self.collect_unknown_from = collect_unknown_from
         self.output_path = output_path
         self.inputs = inputs
         self.output_columns = output_columns
@@ -198,8 +205,9 @@ class RunGridBatchOperator(BaseOperator):
         if self.rows_path is not None:
             return FileSource(stored(self.rows_path))
         if self.retry_failed_from is not None:
-            statuses = [FAILED, NOT_SUBMITTED, *([UNKNOWN] if self.resubmit_ambiguous else [])]
-            return UnfinishedRows(stored(self.retry_failed_from), statuses)
+            return UnfinishedRows(stored(self.retry_failed_from), resubmit=self.resubmit_ambiguous)
+        if self.collect_unknown_from is not None:
+            return UnknownRows(stored(self.collect_unknown_from), self.grid_id)
         return ListSource(self.rows or [])
 
     def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
@@ -217,6 +225,7 @@ class RunGridBatchOperator(BaseOperator):
                 "rows": self.rows,
                 "rows_path": self.rows_path,
                 "retry_failed_from": self.retry_failed_from,
+                "collect_unknown_from": self.collect_unknown_from,
             },
             inputs=self.inputs,
             trust_webhook=self.trust_webhook,

@@ -53,6 +53,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "rows": None,
             "rows_path": None,
             "retry_failed_from": None,
+            "collect_unknown_from": None,
             "output_path": None,
             "inputs": None,
             "output_columns": None,
@@ -113,8 +114,8 @@ TEMPLATE_FIELDS = {
         "grid_id", "inputs", "output_columns", "webhook_url", "bitscale_conn_id",
     },
     "operators.run_grid_batch.RunGridBatchOperator": {
-        "grid_id", "rows", "rows_path", "retry_failed_from", "output_path", "output_columns", "webhook_url",
-        "max_credits", "bitscale_conn_id",
+        "grid_id", "rows", "rows_path", "retry_failed_from", "collect_unknown_from", "output_path",
+        "output_columns", "webhook_url", "max_credits", "bitscale_conn_id",
     },
     "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "delivery", "bitscale_conn_id"},
     "sensors.credits.CreditsSensor": {"workspace_id", "bitscale_conn_id"},

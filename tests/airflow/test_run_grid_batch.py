@@ -112,6 +112,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an output that is none": ({"rows": people(1), "output_columns": ["Nonsense"]}, "Nonsense"),
     "a mapping to no input": ({"rows": people(1), "inputs": {"Nonsense": "id"}}, "Nonsense"),
     "a key that is in no row": ({"rows": people(1), "row_key": "uid"}, "no row has the field 'uid'"),
+    "no manifest to collect from": (
+        {"collect_unknown_from": "file:///nowhere/manifest.json"},
+        "there is no file",
+    ),
     "no manifest": ({"retry_failed_from": "file:///nowhere/manifest.json"}, "there is no file"),
 }
 
@@ -140,7 +144,9 @@ def test_rows_that_cannot_be_run_are_told_together(emulator: Emulator) -> None:
 
 
 @ONE_CONTRACT
-@pytest.mark.parametrize("argument", ["rows_path", "retry_failed_from", "output_path"])
+@pytest.mark.parametrize(
+    "argument", ["rows_path", "retry_failed_from", "collect_unknown_from", "output_path"]
+)
 def test_a_store_that_nobody_knows_is_refused(argument: str, emulator: Emulator) -> None:
     rows = {"rows": people(1)} if argument == "output_path" else {}
     batch = Batch(**{"output_path": None, **rows, argument: "nobodys://bucket/a.csv"})

