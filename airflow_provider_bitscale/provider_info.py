@@ -24,6 +24,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "python-modules": [
                 "airflow_provider_bitscale.operators.run_grid",
                 "airflow_provider_bitscale.operators.run_grid_batch",
+                "airflow_provider_bitscale.operators.collect_undelivered",
             ],
         }
     ],

@@ -156,6 +156,22 @@ def parse_delivery(
     return Delivery(run.run_id, run.grid_id, run, payload)
 
 
+def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str], bytes]:
+    """The headers and body of a delivery, signed as :func:`parse_delivery` expects it.
+
+    :param run: one that has ended, with its id and its grid's.
+    """
+    body = json.dumps(run.to_json()).encode()
+    digest = hmac.new(settings.secret.encode(), body, hashlib.sha256).digest()
+    signature = base64.b64encode(digest).decode() if settings.signature_encoding == "base64" else digest.hex()
+    headers = {
+        "Content-Type": "application/json",
+        RUN_ID_HEADER: str(run.run_id),
+        settings.signature_header: settings.signature_prefix + signature,
+    }
+    return headers, body
+
+
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body, parse_constant=_refuse, parse_float=_finite)

@@ -38,6 +38,7 @@ from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.webhooks.addressee import new_key
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
+from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,7 +66,9 @@ class RunGridOperator(BaseOperator):
         a submission is lost, it tells the run. (templated)
     :param trust_webhook: where the wait is deferred, take a delivery for the result, rather than poll once
         more.
-    :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for.
+    :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for, or
+        for a DAG that its delivery starts; :class:`CollectUndeliveredOperator` tells of deliveries that are
+        lost.
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param timeout: seconds from submission until waiting ends; the run may go on, and a retry waits for it
@@ -157,6 +160,8 @@ class RunGridOperator(BaseOperator):
             # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
             of=f"task {self.task_id!r}: ",
         )
+        if webhook_url is not None and not wait_for_completion:
+            self.outlets = [*self.outlets, SUBMITTED_RUNS]
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
         self.on_success_callback = [*self.on_success_callback, remember_success]
 

@@ -13,6 +13,7 @@ from airflow_provider_bitscale.operators.task_state import addressee_of, ledger_
 from airflow_provider_bitscale.runs.ledger import INTENT, NOT_TOLD, WAY_OUT, Record
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, Outcome, RunDecision, Wait, look_once
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
+from airflow_provider_bitscale.webhooks.submissions import note_submission
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -68,6 +69,8 @@ class SubmittedRun:
         if not operator.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
             self._context["ti"].xcom_push(DELIVERY_XCOM, self._delivery or {})
+            if self._delivery is not None:
+                note_submission(self._context, str(record.run_id), record.grid_id, operator.bitscale_conn_id)
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         step = self.after(seen)
         if isinstance(step, Outcome):

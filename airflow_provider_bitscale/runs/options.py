@@ -11,7 +11,7 @@ _CHOICES = {
     "on_ambiguous_submit": ("fail", "resubmit"),
 }
 _FLAGS = ("fail_when_incomplete", "deferrable", "wait_for_completion", "validate_inputs", "trust_webhook")
-_DURATIONS = ("poll_interval", "timeout")
+_DURATIONS = ("poll_interval", "timeout", "undelivered_for")
 
 
 def option_problems(**options: Any) -> list[str]:

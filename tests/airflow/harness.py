@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.sdk import NEVER_EXPIRE, BaseOperator  # type: ignore[attr-defined]
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.triggers.base import BaseTrigger
 
 
@@ -120,11 +121,13 @@ class TaskRun:
     triggers: list[BaseTrigger] = field(default_factory=list)
     reschedules: int = 0
     pushed: dict[str, Any] = field(default_factory=dict)
+    outlet_events: OutletEventAccessors = field(default_factory=OutletEventAccessors)
 
     def attempt(self) -> Any:
         """One try, from the first `execute` to the value returned or the error raised."""
         ti = FakeTaskInstance(self.max_tries, pushed=self.pushed)
-        context: Any = {"ti": ti, "task_state_store": self.store}
+        self.outlet_events = OutletEventAccessors()
+        context: Any = {"ti": ti, "task_state_store": self.store, "outlet_events": self.outlet_events}
         while True:
             operator = self.make()
             try:

@@ -64,6 +64,13 @@ def test_submit_with_webhook(run_dag: RunDag, emulator: Emulator) -> None:
     assert not any(run["polls"] for run in emulator.control.state()["runs"])
 
 
+def test_collect_undelivered(run_dag: RunDag, emulator: Emulator) -> None:
+    run_dag(EXAMPLES, "bitscale_submit_with_webhook")
+    found = run_dag(EXAMPLES, "bitscale_collect_undelivered").xcom("collect")
+    assert found == {"delivered": [], "open": [], "given_up": []}, "none was submitted 15 minutes ago"
+    assert not any(run["polls"] for run in emulator.control.state()["runs"])
+
+
 def test_credits_gate(run_dag: RunDag, emulator: Emulator) -> None:
     dag = run_dag(EXAMPLES, "bitscale_credits_gate")
     assert dag.states == {"enough_credits": "success", "enrich": "success"}

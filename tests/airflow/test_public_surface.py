@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,15 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
         },
         True,
     ),
+    "operators.collect_undelivered.CollectUndeliveredOperator": (
+        {
+            "grid_id": REQUIRED,
+            "webhook_url": REQUIRED,
+            "undelivered_for": timedelta(minutes=15),
+            **CONN,
+        },
+        True,
+    ),
     "triggers.run_completed.RunCompletedTrigger": (
         {
             **dict.fromkeys(("bitscale_conn_id", "grid_id", "run_id", "poll_interval", "deadline"), REQUIRED),
@@ -117,6 +127,7 @@ TEMPLATE_FIELDS = {
         "grid_id", "rows", "rows_path", "retry_failed_from", "collect_unknown_from", "output_path",
         "output_columns", "webhook_url", "max_credits", "bitscale_conn_id",
     },
+    "operators.collect_undelivered.CollectUndeliveredOperator": {"webhook_url"},
     "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "delivery", "bitscale_conn_id"},
     "sensors.credits.CreditsSensor": {"workspace_id", "bitscale_conn_id"},
 }  # fmt: skip

@@ -17,9 +17,11 @@ from airflow_provider_bitscale.api.deliveries import (
     WebhookSettings,
     parse_delivery,
     verify_signature,
+    written_delivery,
 )
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.models import RunStatus
+from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.emulator.webhooks import sign
 from tests.api.documents import WEBHOOK_RUN as DOCUMENTED
 
@@ -161,3 +163,19 @@ def test_settings_name_all_that_is_wrong_and_no_secret() -> None:
     for name in ("webhook_secret", "webhook_signature_header", "webhook_signature_encoding"):
         assert name in caught.value.message
     assert SECRET not in repr(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        WebhookSettings(SECRET, signature_encoding="hex"),
+        WebhookSettings(SECRET, signature_encoding="base64", signature_prefix="v1="),
+        WebhookSettings(SECRET, signature_header="X-Other", signature_prefix="sha256="),
+    ],
+    ids=str,
+)
+def test_a_delivery_that_is_written_here_is_believed_here(settings: WebhookSettings) -> None:
+    run = parse_run(DOCUMENTED)
+    written, body = written_delivery(run, settings)
+    assert parse_delivery(written, body, settings).run == run

@@ -1,0 +1,74 @@
+"""What was submitted to be delivered, and what was: asset events, which a worker may make and list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, AssetAlias
+
+from airflow_provider_bitscale.webhooks.assets import DELIVERY
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# The outlet of whatever submits: which grid's asset an event is for may be known only when the task runs.
+SUBMITTED_RUNS = AssetAlias(name="bitscale_submitted", group="bitscale")
+_RUN_ID = "bitscale_run_id"
+_PAGE = 500
+
+
+def submitted_runs_asset(grid_id: str, bitscale_conn_id: str) -> Asset:
+    """The asset that has an event for each run that was submitted to be delivered."""
+    return Asset(name=f"bitscale_submitted/{bitscale_conn_id}/{grid_id}", group="bitscale")
+
+
+def note_submission(context: Context, run_id: str, grid_id: str, bitscale_conn_id: str) -> None:
+    """Have Airflow record, as it records that the task has succeeded, that a run was submitted."""
+    asset = submitted_runs_asset(grid_id, bitscale_conn_id)
+    context["outlet_events"][SUBMITTED_RUNS].add(asset, extra={_RUN_ID: run_id})
+
+
+def submitted(context: Context, asset: Asset, since: float, until: float) -> dict[str, float]:
+    """The runs that were submitted: by id, when, in Unix seconds.
+
+    :param asset: an inlet of the task.
+    :param since: Unix seconds, as ``until``.
+    """
+    events = _events(context, asset, _time(since), _time(until))
+    found = ((event.extra.get(_RUN_ID), event.timestamp.timestamp()) for event in events)
+    return {run_id: at for run_id, at in found if isinstance(run_id, str)}
+
+
+def delivered(context: Context, asset: Asset, since: float) -> set[str]:
+    """The ids of the runs of which an event was made.
+
+    :param asset: an inlet of the task.
+    :param since: Unix seconds.
+    """
+    ids = set()
+    for event in _events(context, asset, _time(since)):
+        try:
+            ids.add(str(json.loads(event.extra[DELIVERY])["run_id"]))
+        except (KeyError, TypeError, ValueError):
+            # An event that somebody else made.
+            continue
+    return ids
+
+
+def _events(context: Context, asset: Asset, after: datetime, before: datetime | None = None) -> Iterator[Any]:
+    """The events of an asset in order, some perhaps twice; pages, since each may hold a delivery."""
+    while True:
+        page = context["inlet_events"][asset].after(after.isoformat()).limit(_PAGE)
+        events = list(page if before is None else page.before(before.isoformat()))
+        yield from events
+        if len(events) < _PAGE:
+            return
+        # Others may be of the same moment; but a page of one moment must not be read for ever.
+        after = max(events[-1].timestamp, after + timedelta(microseconds=1))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
