@@ -66,6 +66,14 @@ class RetryableAmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowExceptio
     """The same, where the DAG's author prefers to pay twice: a retry submits anew."""
 
 
+class UnreadableAcceptanceError(errors.UnreadableAcceptanceError, AirflowFailException):
+    """A run was accepted and is paid for, but the answer names no run. Never submitted again."""
+
+
+class UnreadableOutputsError(errors.UnreadableOutputsError, AirflowFailException):
+    """The run has completed, but its outputs cannot be read. Clearing the task asks for them again."""
+
+
 class RunFailedError(errors.RunFailedError, AirflowException):
     """BitScale reports the run as failed. A retry submits a new one."""
 
@@ -113,6 +121,8 @@ _TWINS: dict[type[errors.BitScaleError], type[errors.BitScaleError]] = {
         MissingSourceError,
         UnsupportedError,
         AmbiguousSubmitError,
+        UnreadableAcceptanceError,
+        UnreadableOutputsError,
         RunFailedError,
         RunTimedOutError,
         ServerError,

@@ -27,10 +27,20 @@ os.environ.update(
     }
 )
 
+# Only now: what is imported before reads the developer's own settings.
+from airflow_provider_bitscale.runs import polling  # noqa: E402
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slow system tests after all others, each group in its own order."""
     items.sort(key=lambda item: item.get_closest_marker("system") is not None)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe at once what is else believed only when it has lasted for a while, minutes perhaps."""
+    for patience in ("NOT_FOUND_SECONDS", "UNAUTHORIZED_SECONDS", "UNREADABLE_SECONDS"):
+        monkeypatch.setattr(polling, patience, 0.0)
 
 
 def pytest_unconfigure() -> None:

@@ -30,6 +30,8 @@ from airflow_provider_bitscale.api.errors import (
     RunTimedOutError,
     ServerError,
     TransportError,
+    UnreadableAcceptanceError,
+    UnreadableOutputsError,
     UnsupportedError,
 )
 
@@ -119,6 +121,8 @@ __all__ = [
     "RunTimedOutError",
     "ServerError",
     "TransportError",
+    "UnreadableAcceptanceError",
+    "UnreadableOutputsError",
     "UnsupportedError",
     "User",
     "WebhookSettings",

@@ -221,6 +221,7 @@ class AsyncClient:
         if self._session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         late = _AnsweredLate(self._pacer) if request.call.timeout else None
+        status: int | None = None
         try:
             async with self._session.request(
                 request.call.method,
@@ -230,10 +231,14 @@ class AsyncClient:
                 timeout=request.timeout,
                 allow_redirects=False,
             ) as response:
+                status = response.status
                 body = await response.read()
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             self._pacer.failed(counted=late is not None and late.over())
-            raise _transport_error(error, request.call.label, self.config) from None
+            problem = _transport_error(error, request.call.label, self.config)
+            if status is not None:
+                raise request.call.broken_off(status, problem.message) from None
+            raise problem from None
         except BaseException:
             self._pacer.failed(counted=late is not None and late.over())
             raise

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from airflow_provider_bitscale.api.carriable import read_json
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.errors import TransportError, from_response
+from airflow_provider_bitscale.api.error_answers import excerpt, from_response
+from airflow_provider_bitscale.api.errors import TransportError, UnreadableAcceptanceError
 
 T = TypeVar("T")
+
+ACCEPTED_UNREADABLE = "the run was accepted and is paid for, but the answer cannot be read"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Call(Generic[T]):
     :param parse: reads the JSON of a successful answer; raises ValueError where it is not as expected.
     :param doubt: what nobody can tell when the fate of the request is unknown, which may then not be
         repeated; None where a request may be processed twice without harm.
+    :param paid: whether each success of this call is paid for, be its answer readable or not.
     :param timeout: seconds to wait for the answer; None for the configuration's.
     """
 
@@ -31,13 +35,16 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(repr=False)
     parse: Callable[[Any], T]
     doubt: str | None = None
+    paid: bool = False
     body: bytes | None = None
     timeout: float | None = None
 
     def read(self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes) -> T:
         """Turn an answer into the record it holds.
 
-        :raises BitScaleError: the error it stands for. A success that is not as expected is a
+        :return: its values are carriable.
+        :raises UnreadableAcceptanceError: a success that was paid for, and cannot be read.
+        :raises BitScaleError: the error it stands for. Any other success that is not as expected is a
             TransportError: nothing is known of what happened.
         """
         body = config.scrub(body)
@@ -46,11 +53,24 @@ class Call(Generic[T]):
             # Once more, for what was not in the body (a redirect's Location) or was escaped in it.
             raise type(error)(**{**error.fields(), "message": config.scrub_text(error.message)})
         try:
-            return self.parse(json.loads(body))
+            return self.parse(read_json(body))
         except (ValueError, RecursionError) as problem:
+            if self.paid:
+                message = f"{ACCEPTED_UNREADABLE}: {problem}. {config.scrub_text(excerpt(body))}"
+                raise UnreadableAcceptanceError(message, status=status, request=self.label) from None
             raise TransportError(
                 f"the answer is not as expected: {problem}", status=status, request=self.label
             ) from None
+
+    def broken_off(self, status: int, reason: str) -> TransportError | UnreadableAcceptanceError:
+        """The error of an answer that began with this status, and did not come to its end.
+
+        :param reason: what happened, without secrets.
+        """
+        if self.paid and 200 <= status < 300:
+            message = f"{ACCEPTED_UNREADABLE}: it ended before it was whole ({reason})"
+            return UnreadableAcceptanceError(message, status=status, request=self.label)
+        return TransportError(reason, request=self.label)
 
 
 class Reader(Generic[T]):

@@ -198,6 +198,7 @@ class Client:
 
     def _attempt(self, call: Call[T], journal: Journal | None) -> T:
         timeout = call.timeout or self.config.timeout
+        response: requests.Response | None = None
         try:
             if journal is not None:
                 journal.about_to_send()
@@ -213,7 +214,10 @@ class Client:
             body = _read(response, time.monotonic() + timeout)
         except (requests.RequestException, HTTPError) as error:
             self._pacer.failed()
-            raise _transport_error(error, call.label, self.config) from None
+            problem = _transport_error(error, call.label, self.config)
+            if response is not None:
+                raise call.broken_off(response.status_code, problem.message) from None
+            raise problem from None
         except BaseException:
             self._pacer.failed()
             raise

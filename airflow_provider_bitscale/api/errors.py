@@ -10,30 +10,25 @@
     ├── InvalidRequestError         400, 422, MISSING_REQUIRED_FIELD, INVALID_COLUMN_TYPE,
     │                               WEBHOOK_DELIVERY_FAILED, or refused before it was sent
     ├── RateLimitedError            429
-    ├── InsufficientCreditsError    INSUFFICIENT_CREDITS, or too few before a run
-    ├── RunLimitExceededError       RUN_LIMIT_EXCEEDED
+    ├── InsufficientCreditsError    402, INSUFFICIENT_CREDITS, or too few before a run
+    ├── RunLimitExceededError       RUN_LIMIT_EXCEEDED, or another code that names a quota
     ├── FeatureDisabledError        FEATURE_DISABLED: not in the plan of the workspace
     ├── MissingSourceError          MISSING_SOURCE: the grid has no source that the API could add rows to
     ├── UnsupportedError            the contract of the API in use has no such call
     ├── AmbiguousSubmitError        a run may or may not have been started, or a key rotated
+    ├── UnreadableAcceptanceError   a run was started and paid for, but the answer cannot be read
+    ├── UnreadableOutputsError      a run has completed, but its outputs cannot be read
     ├── RunFailedError              BitScale itself said "failed"
     ├── RunTimedOutError            not finished at the deadline; it may still be running
     ├── ServerError                 5xx
     └── TransportError              no answer, or one that is not what the API document describes
 
-The document of v1.1.0 ("Error Handling") ties no ``error.code`` to a status, so the code decides first.
+Which answer stands for which error: see ``error_answers``.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Mapping
 from typing import Any
-
-from airflow_provider_bitscale.api.rate_limit import parse_retry_after
-
-MAX_MESSAGE_LENGTH = 500
 
 
 class BitScaleError(Exception):
@@ -139,6 +134,21 @@ class AmbiguousSubmitError(BitScaleError):
     """
 
 
+class UnreadableAcceptanceError(BitScaleError):
+    """BitScale answered a submission with success, but nothing in the answer names the run.
+
+    The run is paid for. It is never submitted again, whatever the settings; the message tells what was
+    answered.
+    """
+
+
+class UnreadableOutputsError(BitScaleError):
+    """BitScale reports the run as completed, poll after poll, without outputs that can be read.
+
+    The run is paid for, and keeps its id; the message tells what was answered.
+    """
+
+
 class RunFailedError(BitScaleError):
     """BitScale reports the run as failed."""
 
@@ -169,87 +179,6 @@ class TransportError(BitScaleError):
 TRANSIENT = (RateLimitedError, ServerError, TransportError)
 
 CODE_WEBHOOK_DELIVERY_FAILED = "WEBHOOK_DELIVERY_FAILED"
-
-_BY_CODE: dict[str, type[BitScaleError]] = {
-    "INVALID_API_KEY": AuthenticationError,
-    "WORKSPACE_NOT_FOUND": NotFoundError,
-    "GRID_NOT_FOUND": NotFoundError,
-    "MISSING_REQUIRED_FIELD": InvalidRequestError,
-    "INVALID_COLUMN_TYPE": InvalidRequestError,
-    "RUN_LIMIT_EXCEEDED": RunLimitExceededError,
-    "INSUFFICIENT_CREDITS": InsufficientCreditsError,
-    CODE_WEBHOOK_DELIVERY_FAILED: InvalidRequestError,
-    "FEATURE_DISABLED": FeatureDisabledError,
-    "MISSING_SOURCE": MissingSourceError,
-}
-# What to change in BitScale.
-_ADVICE = {
-    FeatureDisabledError: "The workspace's plan does not include this part of the API: change the plan, or "
-    "ask BitScale to enable it.",
-    MissingSourceError: 'Open the grid in BitScale and add a data source of the kind "BitScale API" to it.',
-}
-_BY_STATUS: dict[int, type[BitScaleError]] = {
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    408: TransportError,
-    425: TransportError,
-    429: RateLimitedError,
-}
-
-
-def from_response(
-    request: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None
-) -> BitScaleError | None:
-    """Turn an answer into the error it stands for, or None if it stands for none.
-
-    :param request: method and path, for the message.
-    :param headers: the answer's headers; names in any case.
-    :param now: Unix time, to read a Retry-After that is a date.
-    """
-    succeeded = 200 <= status < 300
-    if succeeded and b'"error"' not in body:
-        return None
-    code, message = _code_and_message(body, may_be_run=succeeded)
-    if succeeded and code not in _BY_CODE:
-        return None
-    retry_after = parse_retry_after(headers.get("Retry-After"), time.time() if now is None else now)
-    if code in _BY_CODE:
-        kind = _BY_CODE[code]
-    elif 300 <= status < 400:
-        kind = TransportError
-        message = f"redirected to {headers.get('Location')!r}; redirects are not followed, check the base URL"
-    elif status >= 500 or status < 200:
-        kind = ServerError
-    else:
-        kind = _BY_STATUS.get(status, InvalidRequestError)
-    message = message or "no message given"
-    if kind in _ADVICE:
-        message = f"{message.rstrip('.')}. {_ADVICE[kind]}"
-    return kind(message, status=status, code=code, request=request, retry_after=retry_after)
-
-
-def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str]:
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        payload = None
-    error = payload.get("error") if isinstance(payload, dict) else None
-    # A run that failed has an error too, and is an answer like any other.
-    if isinstance(error, dict) and not (may_be_run and ("status" in payload or "run_id" in payload)):
-        code = error.get("code")
-        return (
-            _shorten(code) if isinstance(code, str) else None,
-            _shorten(str(error.get("message") or "")),
-        )
-    if isinstance(payload, dict) and isinstance(payload.get("message"), str):
-        return None, _shorten(payload["message"])
-    return None, _shorten(body.decode("utf-8", errors="replace"))
-
-
-def _shorten(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= MAX_MESSAGE_LENGTH else text[:MAX_MESSAGE_LENGTH] + "…"
 
 
 KINDS: dict[str, type[BitScaleError]] = {kind.__name__: kind for kind in BitScaleError.__subclasses__()}

@@ -17,7 +17,7 @@ Json: TypeAlias = "Mapping[str, Any]"
 
 
 class RunStatus(str, Enum):
-    """Run Status Values. Any other is ``UNKNOWN``: neither success nor failure."""
+    """Run Status Values, in any letter case. Any other is ``UNKNOWN``: neither success nor failure."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -32,7 +32,8 @@ class RunStatus(str, Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> RunStatus:
-        return cls.UNKNOWN
+        word = value.strip().lower() if isinstance(value, str) else ""
+        return next((status for status in cls if status.value == word), cls.UNKNOWN)
 
 
 class ColumnType(str, Enum):
@@ -182,8 +183,10 @@ class Run:
     """Endpoint 6, Run a Grid: the answer to the POST, to a poll, and a webhook's payload.
 
     ``run_id`` is None for a synchronous run that was answered when it had ended. ``outputs`` maps column ids
-    to values and is there when the status is completed, ``error`` when it is failed. ``output_names`` has the
-    names of those columns whose name came with the answer. ``credits`` is None where the answer has none.
+    to values; None for a completed run means that they cannot be read. ``error`` is there when the status is
+    failed. ``output_names`` has the names of those columns whose name came with the answer. ``credits`` is
+    None where the answer has none. ``reported_status`` is the status as BitScale wrote it. ``unexpected``
+    says in words what was spelled otherwise than documented, and read all the same.
     """
 
     run_id: str | None
@@ -197,11 +200,8 @@ class Run:
     started_at: datetime | None
     completed_at: datetime | None
     raw: Json = field(repr=False, compare=False)
-
-    @property
-    def reported_status(self) -> str:
-        """The status as BitScale wrote it, which may be one that nobody knows of."""
-        return str(self.raw.get("status"))
+    reported_status: str = field(default="unknown", compare=False)
+    unexpected: tuple[str, ...] = field(default=(), compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The run in the form of v1.1.0, without unknown fields; ``parsing.parse_run`` reads it back."""

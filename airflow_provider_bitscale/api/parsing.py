@@ -96,7 +96,7 @@ def parse_grids(payload: Any) -> GridPage:
 
 
 def parse_run(payload: Any) -> Run:
-    """Read a run; only its status is required."""
+    """Read a run in just this form; only its status is required. Answers: see ``run_answers``."""
     data = fields.json_object(payload)
     status = fields.required_text(data, "status")
     return Run(
@@ -111,18 +111,8 @@ def parse_run(payload: Any) -> Run:
         started_at=fields.time(data, "started_at"),
         completed_at=fields.time(data, "completed_at"),
         raw=data,
+        reported_status=status,
     )
-
-
-def parse_accepted_run(payload: Any) -> Run:
-    """Read the answer to a POST that was paid for: whatever names the run or holds its result is enough."""
-    if isinstance(payload, Mapping) and payload.get("run_id") not in (None, "", False):
-        accepted = {**payload, "run_id": str(payload["run_id"])}
-        return parse_run({**accepted, "status": fields.text(accepted, "status") or "unknown"})
-    run = parse_run(payload)
-    if run.mode != "sync" and not run.status.is_terminal:
-        raise ValueError("the id of the run is missing")
-    return run
 
 
 def _plan(data: Json | None) -> Plan | None:

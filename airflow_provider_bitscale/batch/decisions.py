@@ -15,6 +15,7 @@ from airflow_provider_bitscale.api.errors import (
     RunLimitExceededError,
     ServerError,
     TransportError,
+    UnreadableAcceptanceError,
 )
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.retry import provably_not_processed
@@ -80,6 +81,9 @@ def after_failed_submission(
         return Then.AWAIT
     if provably_not_processed(error):
         return Then.PUT_BACK
+    if isinstance(error, UnreadableAcceptanceError):
+        # It is accepted and paid for: never submitted again.
+        return Then.AWAIT if expects_deliveries else Then.PARK
     if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
         if may_pay_twice:
             return Then.SUBMIT_AGAIN

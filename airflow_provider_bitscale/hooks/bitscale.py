@@ -15,14 +15,13 @@ from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleEr
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.connected import Connected
+from airflow_provider_bitscale.runs.poll_loop import watch
 from airflow_provider_bitscale.runs.polling import (
-    NO_WAIT,
     CreditsDecision,
     HintedRunDecision,
     Outcome,
     RunDecision,
     Wait,
-    watch,
 )
 from airflow_provider_bitscale.runs.result import completed_run, ended_run, unended_run_id
 
@@ -251,7 +250,7 @@ class BitScaleHook(Connected, BaseHook):
         poll = self._rereading_poller(lambda client: client.workspace_poller(workspace_id))
         return lambda: _credits(poll())
 
-    def watch_run(self, grid_id: str, decision: RunDecision, first: Wait = NO_WAIT) -> Outcome:
+    def watch_run(self, grid_id: str, decision: RunDecision, first: Wait | None = None) -> Outcome:
         """Poll a run until the decision is an outcome, blocking.
 
         :param first: the wait before the first poll.
@@ -259,7 +258,7 @@ class BitScaleHook(Connected, BaseHook):
         return watch(self.run_poller(grid_id, decision.run_id), decision, first)
 
     async def awatch_run(
-        self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait = NO_WAIT
+        self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait | None = None
     ) -> Outcome:
         """Async twin of :meth:`watch_run`, which a hint may hasten."""
         hint = decision.hint if isinstance(decision, HintedRunDecision) else None

@@ -16,7 +16,8 @@ from airflow.sdk.log import amask_secret, mask_secret
 from airflow_provider_bitscale.api.errors import AuthenticationError
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.connection import config_from_fields, webhook_settings_from_fields
-from airflow_provider_bitscale.runs.polling import NO_WAIT, Decision, Outcome, Wait, watch_async
+from airflow_provider_bitscale.runs.poll_loop import watch_async
+from airflow_provider_bitscale.runs.polling import Decision, Outcome, Wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -126,7 +127,7 @@ class Connected:
         self,
         poller: Callable[[AsyncClient], Callable[[], Awaitable[T]]],
         decision: Decision[T],
-        first: Wait = NO_WAIT,
+        first: Wait | None = None,
         hint: asyncio.Event | None = None,
     ) -> Outcome:
         """Poll until the decision is an outcome; as :meth:`_rereading_poller` where the key is refused."""

@@ -1,27 +1,23 @@
-"""When to look again, and when the waiting is over: one decision, shared by worker and triggerer.
-
-Pure objects decide; :func:`watch` and :func:`watch_async` are the two thin loops around them.
-"""
+"""Pure: when to poll again, and when the waiting is over; shared by worker and triggerer."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import (
     KINDS,
     TRANSIENT,
+    AuthenticationError,
     BitScaleError,
+    NotFoundError,
     TransportError,
+    UnreadableOutputsError,
 )
 from airflow_provider_bitscale.api.models import Credits, Run, RunStatus
-
-log = logging.getLogger(__name__)
 
 COMPLETED = "completed"
 FAILED = "failed"
@@ -35,6 +31,17 @@ _KINDS_OF_OUTCOME = (COMPLETED, FAILED, TIMED_OUT, EXECUTION_TIMED_OUT, REFUSED)
 SELDOM_SECONDS = 60.0
 # Between looks for a delivery: into Airflow, no requests to BitScale.
 LISTEN_SECONDS = 1.0
+
+# For how long polls must show the same before it is believed. A run that BitScale accepted may be unknown to
+# a replica that lags behind, whatever the code of the 404.
+NOT_FOUND_SECONDS = 300.0
+# A key that was good a moment ago may be refused by a hiccup.
+UNAUTHORIZED_SECONDS = 15.0
+# Outputs may be written after the status.
+UNREADABLE_SECONDS = 30.0
+# Pauses between polls that find nothing grow by this share of the time that it has lasted, up to a minute.
+_GROWTH = 0.5
+_LONGEST_PAUSE = 60.0
 
 T = TypeVar("T")
 Seen_contra = TypeVar("Seen_contra", contravariant=True)
@@ -56,9 +63,10 @@ class Outcome:
 
     :param kind: ``completed``; ``failed``: BitScale says so; ``timed_out``: not finished at the deadline,
         which is not a failure; ``execution_timed_out``: not finished when the task's ``execution_timeout``
-        ended the try; ``refused``: BitScale will not tell (a wrong key, an unknown run).
+        ended the try; ``refused``: BitScale will not tell (a wrong key, an unknown run, outputs that cannot
+        be read).
     :param data: what was seen last, as JSON; None if nothing was.
-    :param error: the error behind ``timed_out`` (if looking failed) and ``refused``.
+    :param error: the error behind ``timed_out`` (if polling failed) and ``refused``.
     """
 
     kind: str
@@ -91,12 +99,15 @@ class Outcome:
 class Decision(Protocol[Seen_contra]):
     """What follows a look."""
 
-    def after(self, seen: Seen_contra | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
+    def after(
+        self, seen: Seen_contra | BitScaleError, now: float, jitter: float, lasting: float = 0.0
+    ) -> Wait | Outcome:
         """Decide.
 
         :param seen: what was seen, or why nothing was.
         :param now: Unix seconds.
         :param jitter: a random number in [0, 1).
+        :param lasting: seconds for which polls have shown the same, see :class:`runs.sights.Sights`.
         """
 
 
@@ -113,17 +124,17 @@ class _Patience:
     poll_interval: float
 
     def wait_or_time_out(
-        self, seen: Run | Credits | BitScaleError, now: float, jitter: float
+        self, seen: Run | Credits | BitScaleError, now: float, jitter: float, lasting: float
     ) -> Wait | Outcome:
-        """What follows a look that did not end the waiting."""
+        """What follows a poll that did not end the waiting."""
         error = seen if isinstance(seen, BitScaleError) else None
-        if error is not None and not _may_pass(error):
+        if error is not None and lasting >= _believed_after(error):
             return Outcome(REFUSED, error=error)
         if now >= self.deadline:
             return Outcome(TIMED_OUT, None if isinstance(seen, BitScaleError) else seen.to_json(), error)
         seconds = self.poll_interval * (1.0 - 0.1 * jitter)
-        if error is not None and error.retry_after is not None:
-            seconds = max(seconds, error.retry_after)
+        if error is not None:
+            seconds = max(seconds, min(_GROWTH * lasting, _LONGEST_PAUSE), error.retry_after or 0.0)
         return Wait(min(seconds, self.deadline - now))
 
 
@@ -133,13 +144,22 @@ class RunDecision(_Patience):
 
     run_id: str
 
-    def after(self, seen: Run | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
-        """Decide what follows a look at the run."""
+    def after(
+        self, seen: Run | BitScaleError, now: float, jitter: float, lasting: float = 0.0
+    ) -> Wait | Outcome:
+        """Decide what follows a poll of the run."""
         if isinstance(seen, Run) and seen.run_id not in (None, self.run_id):
             seen = TransportError(f"the answer is about another run, {seen.run_id!r}")
+        if isinstance(seen, NotFoundError) and lasting < NOT_FOUND_SECONDS:
+            # Even at the deadline it is not known that there is no such run.
+            return self.wait_or_time_out(_not_found_yet(seen), now, jitter, lasting)
+        if isinstance(seen, Run) and seen.status is RunStatus.COMPLETED and seen.outputs is None:
+            if lasting < UNREADABLE_SECONDS and now < self.deadline:
+                return self.wait_or_time_out(seen, now, jitter, lasting)
+            return Outcome(REFUSED, seen.to_json(), _unreadable(seen, self.run_id))
         if isinstance(seen, Run) and seen.status.is_terminal:
             return Outcome(COMPLETED if seen.status is RunStatus.COMPLETED else FAILED, seen.to_json())
-        return self.wait_or_time_out(seen, now, jitter)
+        return self.wait_or_time_out(seen, now, jitter, lasting)
 
 
 @dataclass(frozen=True)
@@ -159,9 +179,11 @@ class HintedRunDecision:
         """Of the run."""
         return self.often.run_id
 
-    def after(self, seen: Run | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
-        """Decide what follows a look at the run."""
-        return (self.often if self.hint.is_set() else self.seldom).after(seen, now, jitter)
+    def after(
+        self, seen: Run | BitScaleError, now: float, jitter: float, lasting: float = 0.0
+    ) -> Wait | Outcome:
+        """Decide what follows a poll of the run."""
+        return (self.often if self.hint.is_set() else self.seldom).after(seen, now, jitter, lasting)
 
 
 @dataclass(frozen=True)
@@ -170,19 +192,36 @@ class CreditsDecision(_Patience):
 
     min_credits: float
 
-    def after(self, seen: Credits | BitScaleError, now: float, jitter: float) -> Wait | Outcome:
-        """Decide what follows a look at the credits."""
+    def after(
+        self, seen: Credits | BitScaleError, now: float, jitter: float, lasting: float = 0.0
+    ) -> Wait | Outcome:
+        """Decide what follows a poll of the credits."""
         remaining = seen.remaining if isinstance(seen, Credits) else None
         if isinstance(seen, Credits) and remaining is not None and remaining >= self.min_credits:
             return Outcome(COMPLETED, seen.to_json())
-        return self.wait_or_time_out(seen, now, jitter)
+        return self.wait_or_time_out(seen, now, jitter, lasting)
 
 
-def _may_pass(error: BitScaleError) -> bool:
+def _believed_after(error: BitScaleError) -> float:
+    """Seconds for which polls must be answered so before no other answer is expected."""
     if isinstance(error, TRANSIENT):
-        return True
-    # A 4xx without a code is not BitScale speaking, but something between; a 401 is believed at once.
-    return error.code is None and error.status not in (None, 401)
+        return float("inf")
+    if isinstance(error, AuthenticationError):
+        return UNAUTHORIZED_SECONDS
+    # A 4xx without a code is not BitScale speaking, but something between.
+    return float("inf") if error.code is None and error.status is not None else 0.0
+
+
+def _not_found_yet(error: NotFoundError) -> TransportError:
+    message = f"the run is not found yet ({error.message})"
+    return TransportError(message, status=error.status, code=error.code, request=error.request)
+
+
+def _unreadable(run: Run, run_id: str) -> UnreadableOutputsError:
+    return UnreadableOutputsError(
+        f"run {run_id} is reported as {run.reported_status}, but its outputs cannot be read. "
+        f"{excerpt_of(run.raw)}"
+    )
 
 
 def look_once(look: Callable[[], T]) -> T | BitScaleError:
@@ -191,46 +230,6 @@ def look_once(look: Callable[[], T]) -> T | BitScaleError:
         return look()
     except BitScaleError as error:
         return error
-
-
-def watch(look: Callable[[], T], decision: Decision[T], first: Wait = NO_WAIT) -> Outcome:
-    """Look until the decision is an outcome, blocking.
-
-    :param look: one attempt; raises BitScaleError where it sees nothing.
-    :param first: the wait before the first look.
-    """
-    progress: _Progress[T] = _Progress()
-    step: Wait | Outcome = first
-    while isinstance(step, Wait):
-        time.sleep(step.seconds)
-        seen = progress.note(look_once(look))
-        step = decision.after(seen, time.time(), random.random())  # noqa: S311
-    return step
-
-
-async def watch_async(
-    look: Callable[[], Awaitable[T]],
-    decision: Decision[T],
-    first: Wait = NO_WAIT,
-    hint: asyncio.Event | None = None,
-) -> Outcome:
-    """Look until the decision is an outcome, without blocking the event loop; see :func:`watch`.
-
-    :param hint: set when something has happened that is worth a look at once.
-    """
-    progress: _Progress[T] = _Progress()
-    step: Wait | Outcome = first
-    while isinstance(step, Wait):
-        if hint is None:
-            await asyncio.sleep(step.seconds)
-        elif await happens(hint, step.seconds):
-            hint = None
-        try:
-            seen: T | BitScaleError = await look()
-        except BitScaleError as error:
-            seen = error
-        step = decision.after(progress.note(seen), time.time(), random.random())  # noqa: S311
-    return step
 
 
 async def happens(event: asyncio.Event, seconds: float, unless: asyncio.Future[Any] | None = None) -> bool:
@@ -245,25 +244,6 @@ async def happens(event: asyncio.Event, seconds: float, unless: asyncio.Future[A
     finally:
         happening.cancel()
     return event.is_set()
-
-
-class _Progress(Generic[T]):
-    """Logs what is seen when it changes, not at every look."""
-
-    def __init__(self) -> None:
-        self._last: object = None
-
-    def note(self, seen: T | BitScaleError) -> T | BitScaleError:
-        current = str(seen) if isinstance(seen, BitScaleError) else getattr(seen, "status", seen)
-        if current != self._last:
-            self._last = current
-            if isinstance(seen, BitScaleError):
-                log.warning("The poll failed, and says nothing about what is waited for: %s", seen)
-            elif isinstance(seen, Run):
-                log.info("Run %s is %s", seen.run_id, seen.reported_status)
-            else:
-                log.info("Now %s", seen)
-        return seen
 
 
 def _kind(error: BitScaleError) -> str:

@@ -37,7 +37,8 @@ class CreditsSensor(OutcomeSensor):
     def look(self, deadline: float) -> Wait | Outcome:
         """Ask for the workspace once."""
         seen = look_once(self.hook.credits_poller(self.workspace_id))
-        return CreditsDecision(deadline, self.poke_interval, self.min_credits).after(seen, time.time(), 0.0)
+        decision = CreditsDecision(deadline, self.poke_interval, self.min_credits)
+        return decision.after(seen, time.time(), 0.0, self.lasting(seen))
 
     def trigger(self, bounds: Bounds) -> CreditsTrigger:
         """The trigger that asks on."""

@@ -19,6 +19,7 @@ from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ende
 from airflow_provider_bitscale.exceptions import as_airflow
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
+from airflow_provider_bitscale.runs.sights import Sights
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,6 +43,8 @@ class OutcomeSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         self.bitscale_conn_id = bitscale_conn_id
         self.deferrable = deferrable
+        # What this process has seen: a sensor that is rescheduled begins with nothing.
+        self._sights = Sights()
 
     @cached_property
     def hook(self) -> BitScaleHook:
@@ -50,7 +53,11 @@ class OutcomeSensor(BaseSensorOperator):
 
     @abstractmethod
     def look(self, deadline: float) -> Wait | Outcome:
-        """Look once, and decide."""
+        """Poll once, and decide."""
+
+    def lasting(self, seen: object) -> float:
+        """Seconds for which the polls of this process have shown the same."""
+        return self._sights.lasting(seen, time.time())
 
     @abstractmethod
     def trigger(self, bounds: Bounds) -> BaseTrigger:

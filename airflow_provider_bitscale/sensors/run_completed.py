@@ -76,7 +76,8 @@ class RunCompletedSensor(OutcomeSensor):
     def look(self, deadline: float) -> Wait | Outcome:
         """Poll once."""
         seen = look_once(self.hook.run_poller(self.grid_id, self.run_id))
-        return RunDecision(deadline, self.poke_interval, self.run_id).after(seen, time.time(), 0.0)
+        decision = RunDecision(deadline, self.poke_interval, self.run_id)
+        return decision.after(seen, time.time(), 0.0, self.lasting(seen))
 
     def trigger(self, bounds: Bounds) -> RunCompletedTrigger:
         """The trigger that polls on."""

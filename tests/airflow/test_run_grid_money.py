@@ -94,7 +94,7 @@ def test_a_worker_killed_anywhere_pays_once_or_says_that_it_cannot_know(
         assert paid(emulator) == 1
 
 
-@pytest.mark.parametrize("kind", ["lost_answer", "server_error_after_work", "empty", "half_json", "array"])
+@pytest.mark.parametrize("kind", ["lost_answer", "server_error_after_work"])
 @pytest.mark.parametrize("arguments", MODES)
 def test_a_lost_answer_is_ambiguous_and_never_posted_again(
     arguments: dict[str, Any], kind: str, emulator: Emulator
@@ -256,6 +256,7 @@ def test_a_clear_of_what_never_got_its_result_collects_it(
     ("status", "error"),
     [(401, api.AuthenticationError), (403, api.PermissionDeniedError), (404, api.NotFoundError)],
 )
+@pytest.mark.usefixtures("impatient")
 def test_a_refusal_while_waiting_keeps_the_record(
     status: int, error: type[Exception], arguments: dict[str, Any], emulator: Emulator
 ) -> None:

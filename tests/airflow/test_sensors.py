@@ -85,6 +85,7 @@ BAD_ENDS: dict[str, tuple[Callable[[Emulator], Any], dict[str, Any], type[Except
 @IN_EVERY_MODE
 @SOFT
 @pytest.mark.parametrize("end", BAD_ENDS)
+@pytest.mark.usefixtures("impatient")
 def test_a_run_that_does_not_complete(end: str, soft_fail: bool, mode: str, emulator: Emulator) -> None:
     fault, arguments, error, message = BAD_ENDS[end]
     fault(emulator)
@@ -103,6 +104,7 @@ def test_polls_that_never_get_through_are_a_timeout_not_a_failure(mode: str, emu
         task.attempt()
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("end", [name for name in BAD_ENDS if name != "timed out"])
 def test_what_waiting_again_cannot_cure_fails_without_retries(end: str, emulator: Emulator) -> None:
     fault, arguments, error, _ = BAD_ENDS[end]

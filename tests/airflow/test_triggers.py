@@ -67,6 +67,7 @@ def test_a_failed_run_is_an_event_not_an_exception(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, "AuthenticationError"), (403, "PermissionDeniedError"), (404, "NotFoundError")]
 )
+@pytest.mark.usefixtures("impatient")
 def test_a_refusal_is_an_event_with_its_error(status: int, kind: str, emulator: Emulator) -> None:
     run_id = submitted(emulator)
     emulator.control.add_fault("status", status=status)

@@ -14,6 +14,7 @@ from airflow_provider_bitscale.api import (
     ConfigurationError,
     InvalidRequestError,
     TransportError,
+    UnreadableAcceptanceError,
     UnsupportedError,
 )
 from airflow_provider_bitscale.api.call import Call
@@ -219,9 +220,13 @@ def test_an_empty_workspace_id_is_not_taken_for_none() -> None:
 )
 @pytest.mark.parametrize("call", [case[0] for case in HEADERS.values()], ids=HEADERS.keys())
 def test_a_success_that_is_not_as_documented_is_no_success(call: Call[Any], body: bytes) -> None:
-    with pytest.raises(TransportError, match="not as expected") as caught:
+    kind, words = (
+        (UnreadableAcceptanceError, "is paid for") if call.paid else (TransportError, "not as expected")
+    )
+    with pytest.raises(kind, match=words) as caught:
         call.read(CONFIG, 200, {}, body)
-    assert (caught.value.status, caught.value.request, caught.value.sent) == (200, call.label, True)
+    assert (caught.value.status, caught.value.request) == (200, call.label)
+    assert call.paid == (call.method == "POST")
 
 
 @pytest.mark.parametrize(
@@ -240,8 +245,21 @@ def test_a_run_is_accepted_only_with_an_id_or_an_answer(answer: dict[str, Any], 
     if accepted:
         assert call.read(CONFIG, 201, {}, json.dumps(answer).encode()).raw == answer
     else:
-        with pytest.raises(TransportError, match="the id of the run is missing"):
+        with pytest.raises(UnreadableAcceptanceError, match="the id of the run is missing") as caught:
             call.read(CONFIG, 200, {}, json.dumps(answer).encode())
+        assert all(name in caught.value.message for name in answer), "what was answered is told"
+
+
+def test_what_was_answered_is_told_without_secrets_and_cut() -> None:
+    answer = {"ticket": "t-17", "key": KEY, "note": "x" * 1000}
+    with pytest.raises(UnreadableAcceptanceError) as caught:
+        run_grid("grid_001").read(CONFIG, 201, {}, json.dumps(answer).encode())
+    told = str(caught.value)
+    assert "201" in told
+    assert "keys ticket, key, note" in told
+    assert "t-17" in told
+    assert KEY not in told
+    assert len(told) < 600
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 500])

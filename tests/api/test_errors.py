@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.api.errors import BitScaleError, from_response
+from airflow_provider_bitscale.api.error_answers import from_response
+from airflow_provider_bitscale.api.errors import BitScaleError
 
 REQUEST = "GET /grids/grid_001"
 
@@ -39,7 +40,7 @@ CODES = {
 STATUSES = {
     400: errors.InvalidRequestError,
     401: errors.AuthenticationError,
-    402: errors.InvalidRequestError,
+    402: errors.InsufficientCreditsError,
     403: errors.PermissionDeniedError,
     404: errors.NotFoundError,
     405: errors.InvalidRequestError,
@@ -100,6 +101,39 @@ def test_a_success_is_no_error_even_where_a_run_carries_one(content: bytes) -> N
     assert from_response(REQUEST, 200, {}, content) is None
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"error": {"code": "insufficient_credits", "message": "x"}}',
+        b'{"error": {"code": "Insufficient Credits"}}',
+        b'{"error": "INSUFFICIENT_CREDITS"}',
+        b'{"error": "insufficient-credits"}',
+        b'{"code": "INSUFFICIENT_CREDITS", "message": "x"}',
+    ],
+)
+def test_a_documented_code_counts_in_any_spelling(content: bytes) -> None:
+    error = error_of(422, content)
+    assert (type(error), error.code) == (errors.InsufficientCreditsError, "INSUFFICIENT_CREDITS")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("NOT_ENOUGH_CREDITS", 400, errors.InsufficientCreditsError),
+        ("payment_required", 402, errors.InsufficientCreditsError),
+        ("MONTHLY_QUOTA_REACHED", 403, errors.RunLimitExceededError),
+        ("PLAN_LIMIT_EXCEEDED", 422, errors.RunLimitExceededError),
+        ("RATE_LIMIT_EXCEEDED", 429, errors.RateLimitedError),
+        ("QUOTA_SERVICE_DOWN", 503, errors.ServerError),
+        ("NEW_CODE", 422, errors.InvalidRequestError),
+    ],
+)
+def test_a_code_that_names_credits_or_a_quota_is_about_the_account(
+    code: str, status: int, kind: type[BitScaleError]
+) -> None:
+    assert type(error_of(status, body(code))) is kind
+
+
 @pytest.mark.parametrize("status", [400, 402, 422, 500])
 def test_an_error_answer_that_repeats_its_status_keeps_its_code(status: int) -> None:
     assert (
@@ -136,7 +170,7 @@ def test_what_must_be_changed_in_bitscale_is_told(code: str, advice: str, status
         (body("X", None), "no message given"),
         (body("X", 7), "7"),
         (body("X", "two\nlines"), "two lines"),
-        (b'{"error": "text"}', '{"error": "text"}'),
+        (b'{"error": "text"}', "text"),
         (b'{"message": "outside of error"}', "outside of error"),
         (b'{"message": 7}', '{"message": 7}'),
     ],

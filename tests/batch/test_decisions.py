@@ -35,7 +35,8 @@ AFTER: list[tuple[errors.BitScaleError, Then]] = [
     (errors.UnsupportedError("x"), Then.ABORT),
 ]
 # They are about runs that were started, and follow no submission.
-OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError}
+OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError, errors.UnreadableOutputsError}
+ACCEPTED = errors.UnreadableAcceptanceError
 
 
 @pytest.mark.parametrize(("error", "then"), AFTER, ids=lambda each: type(each).__name__)
@@ -53,7 +54,21 @@ def test_what_follows(error: errors.BitScaleError, then: Then) -> None:
 
 
 def test_the_table_has_every_error() -> None:
-    assert {type(error) for error, _ in AFTER} | OF_RUNS == set(errors.KINDS.values())
+    assert {type(error) for error, _ in AFTER} | OF_RUNS | {ACCEPTED} == set(errors.KINDS.values())
+
+
+@pytest.mark.parametrize("may_pay_twice", [False, True])
+def test_what_was_accepted_is_never_submitted_again(may_pay_twice: bool) -> None:
+    def follows(*, expects_deliveries: bool) -> Then:
+        return after_failed_submission(
+            ACCEPTED("x"),
+            may_pay_twice=may_pay_twice,
+            expects_deliveries=expects_deliveries,
+            is_delivered=False,
+        )
+
+    assert follows(expects_deliveries=False) is Then.PARK
+    assert follows(expects_deliveries=True) is Then.AWAIT
 
 
 @pytest.mark.parametrize("error", [error for error, then in AFTER if then is Then.STOP], ids=repr)

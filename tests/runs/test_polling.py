@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -14,8 +15,11 @@ from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.polling import (
     COMPLETED,
     FAILED,
+    NOT_FOUND_SECONDS,
     REFUSED,
     TIMED_OUT,
+    UNAUTHORIZED_SECONDS,
+    UNREADABLE_SECONDS,
     CreditsDecision,
     Outcome,
     RunDecision,
@@ -55,9 +59,11 @@ FINAL: dict[str, BitScaleError] = {
     for kind in errors.KINDS.values()
     if kind not in (errors.ServerError, errors.RateLimitedError, errors.TransportError)
 }
+# Told by BitScale, but only believed when it lasts.
+LATER = (errors.AuthenticationError, errors.NotFoundError)
 
 
-@pytest.mark.parametrize("status", ["queued", "running", "paused", "unknown", "COMPLETED", "cancelled"])
+@pytest.mark.parametrize("status", ["queued", "running", "paused", "unknown", "cancelled"])
 def test_a_run_that_has_not_ended_is_waited_for_until_the_deadline(status: str) -> None:
     assert RUN.after(run(status), 0.0, 0.0) == Wait(5.0)
     assert RUN.after(run(status), DEADLINE - 0.25, 0.0) == Wait(0.25)
@@ -65,7 +71,10 @@ def test_a_run_that_has_not_ended_is_waited_for_until_the_deadline(status: str) 
         assert_outcome(RUN.after(run(status), now, 0.0), TIMED_OUT, run(status))
 
 
-@pytest.mark.parametrize(("status", "kind"), [("completed", COMPLETED), ("failed", FAILED)])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("completed", COMPLETED), ("failed", FAILED), ("COMPLETED", COMPLETED), ("Failed", FAILED)],
+)
 @pytest.mark.parametrize("now", [0.0, DEADLINE, DEADLINE + 1e6])
 def test_a_run_that_has_ended_is_the_outcome_even_past_the_deadline(
     status: str, kind: str, now: float
@@ -89,7 +98,41 @@ def test_what_may_pass_is_waited_out_and_is_no_failure(
 def test_what_will_not_pass_is_not_waited_for(
     error: BitScaleError, decision: RunDecision | CreditsDecision, now: float
 ) -> None:
-    assert decision.after(error, now, 0.0) == Outcome(REFUSED, None, error)
+    lasting = math.inf if isinstance(error, LATER) else 0.0
+    assert decision.after(error, now, 0.0, lasting) == Outcome(REFUSED, None, error)
+
+
+# A run may be unknown to a replica that lags behind, under whatever code.
+@pytest.mark.parametrize("code", ["RUN_NOT_FOUND", "GRID_NOT_FOUND", None])
+def test_a_run_that_was_accepted_is_not_given_up_for_a_while(code: str | None) -> None:
+    gone = errors.NotFoundError("x", status=404, code=code)
+    assert RUN.after(gone, 0.0, 0.0, 0.0) == Wait(5.0)
+    assert RUN.after(gone, 0.0, 0.0, 60.0) == Wait(30.0), "pauses grow"
+    assert RUN.after(gone, 0.0, 0.0, 299.0) == Wait(60.0), "up to a minute"
+    step = RUN.after(gone, DEADLINE, 0.0, 299.0)
+    assert isinstance(step, Outcome)
+    assert step.kind == TIMED_OUT, "at the deadline it is not known that there is no such run"
+    step = RUN.after(gone, 0.0, 0.0, NOT_FOUND_SECONDS)
+    assert step == (Outcome(REFUSED, None, gone) if code else Wait(60.0))
+
+
+def test_a_key_that_was_good_a_moment_ago_is_tried_again() -> None:
+    refused = errors.AuthenticationError("x", status=401, code="INVALID_API_KEY")
+    for decision in (RUN, CREDITS):
+        assert decision.after(refused, 0.0, 0.0, 0.0) == Wait(5.0)
+        assert decision.after(refused, 0.0, 0.0, UNAUTHORIZED_SECONDS) == Outcome(REFUSED, None, refused)
+
+
+@pytest.mark.parametrize("fields", [{}, {"outputs": None}, {"outputs": [1]}, {"outputs": "<html>"}], ids=repr)
+def test_completed_without_outputs_is_asked_again_and_then_an_error(fields: dict[str, Any]) -> None:
+    seen = run("completed", **fields)
+    assert RUN.after(seen, 0.0, 0.0, 0.0) == Wait(5.0)
+    for now, lasting in ((0.0, UNREADABLE_SECONDS), (DEADLINE, 0.0)):
+        step = RUN.after(seen, now, 0.0, lasting)
+        assert isinstance(step, Outcome)
+        assert step.kind == REFUSED
+        assert isinstance(step.error, errors.UnreadableOutputsError)
+        assert "keys status, run_id" in step.error.message, "what was answered is told"
 
 
 @pytest.mark.parametrize(("jitter", "seconds"), [(0.0, 5.0), (0.5, 4.75), (1.0, 4.5)])

@@ -118,6 +118,7 @@ def test_only_bitscales_own_failed_is_a_failure(call: HookCaller, emulator: Emul
     ],
     ids=["401", "404"],
 )
+@pytest.mark.usefixtures("impatient")
 def test_what_waiting_cannot_cure_is_told_at_once(
     call: HookCaller, emulator: Emulator, fault: dict[str, Any], kind: type[Exception]
 ) -> None:
@@ -126,6 +127,26 @@ def test_what_waiting_cannot_cure_is_told_at_once(
     with pytest.raises(kind):
         call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=30)
     assert len(polls(emulator)) == 1
+
+
+@pytest.mark.parametrize("code", ["RUN_NOT_FOUND", "GRID_NOT_FOUND"])
+def test_a_replica_that_does_not_know_the_run_yet_is_waited_for(
+    call: HookCaller, emulator: Emulator, code: str
+) -> None:
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
+    emulator.control.add_fault("status", status=404, code=code, on="get_run", times=3)
+    run = call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=30)
+    assert run.status is RunStatus.COMPLETED
+    assert len(polls(emulator)) >= 4
+
+
+def test_a_key_that_is_refused_for_a_moment_between_good_answers(
+    call: HookCaller, emulator: Emulator
+) -> None:
+    run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
+    emulator.control.add_fault("status", status=401, code="INVALID_API_KEY", on="get_run", after=1, times=2)
+    run = call("wait_for_run", GRID_ID, run_id, poll_interval=INTERVAL, timeout=30)
+    assert run.status is RunStatus.COMPLETED
 
 
 def test_the_wait_for_credits_bears_the_same(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,7 @@ def test_a_key_rotated_while_a_task_waits_is_read_anew(
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.usefixtures("impatient")
 def test_a_key_that_nobody_stored_is_given_up_after_one_more_read(
     slow: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:

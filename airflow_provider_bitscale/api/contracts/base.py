@@ -130,6 +130,7 @@ class Contract(ABC):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         doubt: str | None = None,
+        paid: bool = False,
         timeout: float | None = None,
         **ids: str,
     ) -> Call[T]:
@@ -141,7 +142,7 @@ class Contract(ABC):
         if body is not None:
             all_headers["Content-Type"] = "application/json"
         url = self._config.base_url + path + parameters
-        return Call(method, url, f"{method} {path}", all_headers, parse, doubt, body, timeout)
+        return Call(method, url, f"{method} {path}", all_headers, parse, doubt, paid, body, timeout)
 
     def _unsupported(self, what: str, instead: str) -> UnsupportedError:
         return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow_provider_bitscale.api import parsing
@@ -17,6 +18,9 @@ from airflow_provider_bitscale.api.contracts.base import (
 from airflow_provider_bitscale.api.errors import ConfigurationError, InvalidRequestError
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
+from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
+
+_SPELLING = RunSpelling(run_id=("run_id",), cells=False)
 
 
 class DocumentedContract(Contract):
@@ -81,10 +85,11 @@ class DocumentedContract(Contract):
         body = run_body(inputs, mode=mode, output_columns=output_columns, webhook_url=webhook_url)
         return self._call(
             "POST /grids/{grid_id}/run",
-            parsing.parse_accepted_run,
+            partial(read_accepted_run, spelling=_SPELLING),
             headers=self._workspace_header(),
             body=body,
             doubt=RUN_IN_DOUBT,
+            paid=True,
             timeout=DEFAULT_SYNC_TIMEOUT if timeout is None and mode == "sync" else timeout,
             grid_id=grid_id,
         )
@@ -93,7 +98,7 @@ class DocumentedContract(Contract):
         """Endpoint 6, Polling for Results."""
         return self._call(
             "GET /grids/{grid_id}/runs/{run_id}",
-            parsing.parse_run,
+            partial(read_polled_run, spelling=_SPELLING, run_id=run_id),
             headers=self._workspace_header(),
             grid_id=grid_id,
             run_id=run_id,

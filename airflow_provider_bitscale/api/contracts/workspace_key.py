@@ -16,7 +16,9 @@ from airflow_provider_bitscale.api.contracts.base import RUN_IN_DOUBT, Contract,
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, GridPage, Run, RunRecipe, User, Workspace
+from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
 
+_SPELLING = RunSpelling(run_id=("request_id", "run_id"), cells=True)
 # The most that one page of a list may hold.
 PAGE_SIZE = 100
 # A synchronous run is answered after 120 s at the latest, as running; and the answer has to travel.
@@ -102,16 +104,17 @@ class WorkspaceKeyContract(Contract):
             raise InvalidRequestError("no input has a value: a blank row would be paid for")
         return self._call(
             "POST /grids/{grid_id}/run",
-            answers.parse_accepted_run,
+            partial(read_accepted_run, spelling=_SPELLING),
             body=body,
             doubt=RUN_IN_DOUBT,
+            paid=True,
             timeout=SYNC_ANSWER_TIMEOUT if mode == "sync" else timeout,
             grid_id=grid_id,
         )
 
     def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
         """``GET /run/status/:requestId``; the grid's id is not needed."""
-        parse = partial(answers.parse_polled_run, run_id=run_id)
+        parse = partial(read_polled_run, spelling=_SPELLING, run_id=run_id)
         return self._call("GET /run/status/{run_id}", parse, run_id=run_id)
 
     def rotate_api_key(self) -> Call[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_bitscale.api import fields, parsing
-from airflow_provider_bitscale.api.models import Grid, GridPage, Json, Run, RunRecipe, Workspace
+from airflow_provider_bitscale.api.models import Grid, GridPage, Json, RunRecipe, Workspace
 
 # What the length of a whole list may be called.
 _TOTAL_KEYS = ("total", "total_count")
@@ -64,45 +64,9 @@ def parse_recipe(payload: Any) -> RunRecipe:
     )
 
 
-def parse_polled_run(payload: Any, run_id: str) -> Run:
-    """Read the answer to a poll of a run, which may leave out its id."""
-    data = fields.json_object(payload)
-    if not isinstance(data.get("outputs") or {}, Mapping):
-        # Rather asked for again, for as long as there is patience, than taken for a run that found nothing.
-        raise ValueError("the outputs are no JSON object")
-    run = parsing.parse_run(_in_form_of_v1_1_0(data))
-    return replace(run, run_id=run.run_id or run_id, raw=data)
-
-
-def parse_accepted_run(payload: Any) -> Run:
-    """Read the answer to a POST that was paid for."""
-    data = fields.json_object(payload)
-    return replace(parsing.parse_accepted_run(_in_form_of_v1_1_0(data)), raw=data)
-
-
 def parse_api_key(payload: Any) -> str:
     """Read ``POST /api-key/rotate``."""
     return fields.required_text(fields.json_object(payload), "api_key")
-
-
-def _in_form_of_v1_1_0(data: Json) -> Json:
-    outputs, names = _outputs(data.get("outputs"))
-    return {
-        **data,
-        "run_id": data.get("request_id") or data.get("run_id"),
-        "outputs": outputs,
-        "output_names": names,
-        "error": data.get("error") or (data.get("message") if data.get("status") == "failed" else None),
-    }
-
-
-def _outputs(outputs: Any) -> tuple[Json | None, Json]:
-    """Values by column id, and the names that came with them."""
-    if not isinstance(outputs, Mapping):
-        return None, {}
-    wrapped = {key: cell for key, cell in outputs.items() if isinstance(cell, Mapping) and "value" in cell}
-    values = {key: wrapped[key]["value"] if key in wrapped else cell for key, cell in outputs.items()}
-    return values, {key: cell["name"] for key, cell in wrapped.items() if isinstance(cell.get("name"), str)}
 
 
 def _with_id(column: Any) -> Any:

@@ -1,0 +1,112 @@
+"""Pure: values that JSON allows, made safe for every channel that they go through in Airflow.
+
+A trigger's event is msgpack and then JSON in a database, an XCom and the state store are JSON in a database,
+a part is UTF-8. What one of them refuses would be lost after it was paid for, or would end the triggerer
+that other tasks wait in. So values are made carriable once, where they are read:
+
+===============================  =========================================
+as it came                       as it is carried
+===============================  =========================================
+``\\u0000`` in a text             dropped
+half of a surrogate pair         ``\\ufffd``
+NaN, Infinity, -Infinity         None
+an integer beyond 64 bits        its digits as text
+anything nested too deep         its JSON as text, cut after 1,000 characters
+===============================  =========================================
+
+Keys of objects are texts like all others.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# msgpack refuses more than 64 bits; what is nested this deep no reader takes apart.
+_LEAST, _MOST = -(2**63), 2**64 - 1
+_MAX_DEPTH = 64
+_MAX_TEXT = 1000
+
+_ODD = re.compile("[\x00\ud800-\udfff]")
+
+
+def carriable(value: Any) -> Any:
+    """The value, with everything replaced that a channel of Airflow does not carry.
+
+    :param value: anything that JSON can hold.
+    :return: the same object where nothing had to be replaced.
+    """
+    return _carriable(value, 0)
+
+
+def carriable_text(text: str) -> str:
+    """A text without NUL characters, and with U+FFFD for halves of surrogate pairs."""
+    if _ODD.search(text) is None:
+        return text
+    # Two halves that follow each other are one character, which this puts together.
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\x00", "")
+
+
+def _carriable(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return carriable_text(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if _LEAST <= value <= _MOST else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value
+    if depth == _MAX_DEPTH:
+        return _as_text(value)
+    if isinstance(value, Mapping):
+        carried = {_key(key): _carriable(item, depth + 1) for key, item in value.items()}
+        # Two keys may come out alike: the later one counts, as for all readers of JSON.
+        return value if _is_same(carried, value) else carried
+    items = [_carriable(item, depth + 1) for item in value]
+    return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+
+
+def _key(key: Any) -> Any:
+    # What is no text is refused elsewhere.
+    return carriable_text(key) if isinstance(key, str) else key
+
+
+def _is_same(carried: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    return len(carried) == len(value) and all(
+        new_key is old_key and new is old
+        for (new_key, new), (old_key, old) in zip(carried.items(), value.items(), strict=True)
+    )
+
+
+def read_json(body: bytes) -> Any:
+    """JSON as carriable values, whatever the size of its numbers.
+
+    :raises ValueError: it is not JSON.
+    :raises RecursionError: it is nested too deep to be read.
+    """
+    try:
+        payload = json.loads(body)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Python refuses integers of more than 4,300 digits.
+        payload = json.loads(body, parse_int=_integer)
+    return carriable(payload)
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MAX_TEXT else digits
+
+
+def _as_text(value: Any) -> str:
+    try:
+        text = json.dumps(value)
+    except (ValueError, RecursionError):
+        text = "…"
+    return text[:_MAX_TEXT]

@@ -1,0 +1,169 @@
+"""Pure: which error an answer stands for.
+
+The document of v1.1.0 ("Error Handling") ties no ``error.code`` to a status, so a known code decides first,
+in any letter case and wherever it stands in the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_bitscale.api.carriable import carriable_text
+from airflow_provider_bitscale.api.errors import (
+    CODE_WEBHOOK_DELIVERY_FAILED,
+    AuthenticationError,
+    BitScaleError,
+    FeatureDisabledError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    MissingSourceError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RunLimitExceededError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_bitscale.api.rate_limit import parse_retry_after
+
+MAX_MESSAGE_LENGTH = 500
+MAX_EXCERPT_LENGTH = 300
+
+_BY_CODE: dict[str, type[BitScaleError]] = {
+    "INVALID_API_KEY": AuthenticationError,
+    "WORKSPACE_NOT_FOUND": NotFoundError,
+    "GRID_NOT_FOUND": NotFoundError,
+    "MISSING_REQUIRED_FIELD": InvalidRequestError,
+    "INVALID_COLUMN_TYPE": InvalidRequestError,
+    "RUN_LIMIT_EXCEEDED": RunLimitExceededError,
+    "INSUFFICIENT_CREDITS": InsufficientCreditsError,
+    CODE_WEBHOOK_DELIVERY_FAILED: InvalidRequestError,
+    "FEATURE_DISABLED": FeatureDisabledError,
+    "MISSING_SOURCE": MissingSourceError,
+}
+# What to change in BitScale.
+_ADVICE = {
+    FeatureDisabledError: "The workspace's plan does not include this part of the API: change the plan, or "
+    "ask BitScale to enable it.",
+    MissingSourceError: 'Open the grid in BitScale and add a data source of the kind "BitScale API" to it.',
+}
+# Words in codes that are not documented, of answers that refuse for good.
+_BY_WORD: tuple[tuple[str, type[BitScaleError]], ...] = (
+    ("CREDIT", InsufficientCreditsError),
+    ("PAYMENT", InsufficientCreditsError),
+    ("BILLING", InsufficientCreditsError),
+    ("QUOTA", RunLimitExceededError),
+    ("LIMIT_EXCEEDED", RunLimitExceededError),
+    ("LIMIT_REACHED", RunLimitExceededError),
+)
+_STATUSES_OF_WORDS = (400, 402, 403, 409, 422)
+_BY_STATUS: dict[int, type[BitScaleError]] = {
+    401: AuthenticationError,
+    402: InsufficientCreditsError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: TransportError,
+    425: TransportError,
+    429: RateLimitedError,
+}
+
+
+def from_response(
+    request: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None
+) -> BitScaleError | None:
+    """Turn an answer into the error it stands for, or None if it stands for none.
+
+    :param request: method and path, for the message.
+    :param headers: the answer's headers; names in any case.
+    :param now: Unix time, to read a Retry-After that is a date.
+    """
+    succeeded = 200 <= status < 300
+    if succeeded and b'"error"' not in body:
+        return None
+    code, message = _code_and_message(body, may_be_run=succeeded)
+    if succeeded and code not in _BY_CODE:
+        return None
+    retry_after = parse_retry_after(headers.get("Retry-After"), time.time() if now is None else now)
+    if code in _BY_CODE:
+        kind = _BY_CODE[code]
+    elif 300 <= status < 400:
+        kind = TransportError
+        message = f"redirected to {headers.get('Location')!r}; redirects are not followed, check the base URL"
+    elif status >= 500 or status < 200:
+        kind = ServerError
+    else:
+        kind = _by_word(status, code) or _BY_STATUS.get(status, InvalidRequestError)
+    message = message or "no message given"
+    if kind in _ADVICE:
+        message = f"{message.rstrip('.')}. {_ADVICE[kind]}"
+    return kind(message, status=status, code=code, request=request, retry_after=retry_after)
+
+
+def excerpt(body: bytes) -> str:
+    """What an answer holds, for a person who has to find a run in it: its keys and its first characters.
+
+    :param body: without secrets.
+    """
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        payload = None
+    keys = f"keys {', '.join(map(str, list(payload)[:20]))}; " if isinstance(payload, dict) else ""
+    return f"Answered: {keys}{_shorten(_text(body), MAX_EXCERPT_LENGTH) or 'nothing'}"
+
+
+def excerpt_of(payload: Mapping[str, Any]) -> str:
+    """The same of an answer that has been read."""
+    return excerpt(json.dumps(dict(payload), ensure_ascii=False, default=str).encode())
+
+
+def _by_word(status: int, code: str | None) -> type[BitScaleError] | None:
+    if code is None or status not in _STATUSES_OF_WORDS:
+        return None
+    return next((kind for word, kind in _BY_WORD if word in code.upper()), None)
+
+
+def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str]:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict):
+        return None, _shorten(_text(body))
+    # A run that failed has an error too, and is an answer like any other.
+    error = None if may_be_run and ("status" in payload or "run_id" in payload) else payload.get("error")
+    if isinstance(error, dict):
+        return _code(error.get("code")), _shorten(str(error.get("message") or ""))
+    code = _code(payload.get("code"), known=may_be_run)
+    if isinstance(error, str):
+        code = code or _code(error, known=True)
+    message = payload.get("message")
+    if not isinstance(message, str):
+        message = error if isinstance(error, str) and error != code else _text(body)
+    return code, _shorten(message)
+
+
+def _code(value: Any, *, known: bool = False) -> str | None:
+    """A code as it is documented, whatever its letter case; one that is not documented as it came.
+
+    :param known: whether only documented codes count.
+    """
+    if not isinstance(value, str):
+        return None
+    documented = re.sub(r"[\s-]+", "_", value.strip()).upper()
+    if documented in _BY_CODE:
+        return documented
+    return None if known else _shorten(value)
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", errors="replace")
+
+
+def _shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
+    text = " ".join(carriable_text(text).split())
+    return text if len(text) <= length else text[:length] + "…"

@@ -1,0 +1,109 @@
+"""The two thin loops around a decision: polling in a worker, and in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.runs.polling import (
+    NO_WAIT,
+    Decision,
+    Outcome,
+    Wait,
+    happens,
+    look_once,
+)
+from airflow_provider_bitscale.runs.sights import Sights
+
+log = logging.getLogger(__name__)
+
+# A status that is not known, and goes on for so long, may be one that ends a run.
+UNKNOWN_STATUS_SECONDS = 180.0
+
+T = TypeVar("T")
+
+
+def watch(look: Callable[[], T], decision: Decision[T], first: Wait | None = None) -> Outcome:
+    """Poll until the decision is an outcome, blocking.
+
+    :param look: one attempt; raises BitScaleError where it sees nothing.
+    :param first: the wait before the first poll, after one that saw something; None for none.
+    """
+    progress: _Progress[T] = _Progress(follows=first is not None)
+    step: Wait | Outcome = first or NO_WAIT
+    while isinstance(step, Wait):
+        time.sleep(step.seconds)
+        step = progress.decide(decision, look_once(look))
+    return step
+
+
+async def watch_async(
+    look: Callable[[], Awaitable[T]],
+    decision: Decision[T],
+    first: Wait | None = None,
+    hint: asyncio.Event | None = None,
+) -> Outcome:
+    """Poll until the decision is an outcome, without blocking the event loop; see :func:`watch`.
+
+    :param hint: set when something has happened that is worth a poll at once.
+    """
+    progress: _Progress[T] = _Progress(follows=first is not None)
+    step: Wait | Outcome = first or NO_WAIT
+    while isinstance(step, Wait):
+        if hint is None:
+            await asyncio.sleep(step.seconds)
+        elif await happens(hint, step.seconds):
+            hint = None
+        try:
+            seen: T | BitScaleError = await look()
+        except BitScaleError as error:
+            seen = error
+        step = progress.decide(decision, seen)
+    return step
+
+
+class _Progress(Generic[T]):
+    """Logs what is seen when it changes, not at every poll, and knows for how long it has lasted.
+
+    :param follows: whether the key was good a moment ago.
+    """
+
+    def __init__(self, *, follows: bool) -> None:
+        self._sights = Sights(time.time() if follows else None)
+        self._last: object = None
+        self._has_warned = False
+
+    def decide(self, decision: Decision[T], seen: T | BitScaleError) -> Wait | Outcome:
+        """Note what was seen, and decide what follows."""
+        now = time.time()
+        lasting = self._sights.lasting(seen, now)
+        current = str(seen) if isinstance(seen, BitScaleError) else getattr(seen, "status", seen)
+        if current != self._last:
+            self._last = current
+            if isinstance(seen, BitScaleError):
+                log.warning("The poll failed, and says nothing about what is waited for: %s", seen)
+            elif isinstance(seen, Run):
+                log.info("Run %s is %s", seen.run_id, seen.reported_status)
+            else:
+                log.info("Now %s", seen)
+        if isinstance(seen, Run) and not self._has_warned and is_odd(seen, lasting):
+            self._has_warned = True
+            log.warning(
+                "Run %s has the status %r, which is not known%s. It is polled until the deadline. If it is "
+                "one that ends a run, look for the row in BitScale, and report the status to the provider.",
+                seen.run_id,
+                seen.reported_status,
+                ", and outputs" if seen.outputs else f", for {lasting:.0f} s",
+            )
+        return decision.after(seen, now, random.random(), lasting)  # noqa: S311
+
+
+def is_odd(run: Run, lasting: float) -> bool:
+    """Whether a run may have ended by a status that is not known."""
+    return run.status is RunStatus.UNKNOWN and (bool(run.outputs) or lasting >= UNKNOWN_STATUS_SECONDS)

@@ -1,0 +1,184 @@
+"""Answers about runs, spelled in ways that no document has: read alike under both contracts, and told."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import run_answers
+from airflow_provider_bitscale.api.models import RunStatus
+from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
+
+DOCUMENTED = RunSpelling(run_id=("run_id",), cells=False)
+WORKSPACE_KEY = RunSpelling(run_id=("request_id", "run_id"), cells=True)
+BOTH = [pytest.param(DOCUMENTED, id="v1.1.0"), pytest.param(WORKSPACE_KEY, id="workspace-key")]
+URL = "https://api.bitscale.ai/api/v1/grids/grid_001/runs/r-17"
+
+ACCEPTED: dict[str, Any] = {
+    "requestId": {"requestId": "r-17", "status": "queued"},
+    "runId": {"runId": "r-17", "status": "queued"},
+    "id": {"id": "r-17", "status": "queued"},
+    "a whole number": {"id": 17, "status": "queued"},
+    "upper case": {"RUN_ID": "r-17", "STATUS": "QUEUED"},
+    "no status": {"requestId": "r-17"},
+    "another name for the status": {"requestId": "r-17", "state": "accepted"},
+    "wrapped in data": {"data": {"run_id": "r-17", "status": "queued"}},
+    "wrapped, with a word of success": {"status": "success", "data": {"request_id": "r-17"}},
+    "wrapped twice": {"data": {"run": {"id": "r-17", "status": "queued"}}},
+    "nested under run": {"run": {"id": "r-17"}, "status": "queued"},
+    "wrapped in a result": {"result": {"runId": "r-17"}},
+    "a list": [{"run_id": "r-17", "status": "queued"}],
+    "a list that is wrapped": {"data": [{"run_id": "r-17"}]},
+    "poll_url alone": {"mode": "async", "status": "queued", "poll_url": URL},
+    "poll_url decides": {"mode": "async", "id": "row-1", "requestId": "r-17", "poll_url": URL},
+    "poll_url in other letters": {"pollUrl": URL + "/?x=1"},
+}
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+@pytest.mark.parametrize("payload", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_the_id_of_an_accepted_run_is_read_and_told(payload: Any, spelling: RunSpelling) -> None:
+    run = read_accepted_run(payload, spelling)
+    assert run.run_id == ("17" if payload == ACCEPTED["a whole number"] else "r-17")
+    assert run.unexpected
+
+
+@pytest.mark.parametrize(
+    ("spelling", "payload"),
+    [
+        (DOCUMENTED, {"mode": "async", "run_id": "r-17", "status": "queued", "poll_url": "https://x/other"}),
+        (WORKSPACE_KEY, {"mode": "async", "request_id": "r-17", "status": "running", "id": "row-1"}),
+    ],
+)
+def test_what_is_as_documented_is_not_told(spelling: RunSpelling, payload: dict[str, Any]) -> None:
+    run = read_accepted_run(payload, spelling)
+    assert (run.run_id, run.unexpected) == ("r-17", ())
+
+
+NAMES_NO_RUN: dict[str, Any] = {
+    "nothing": {},
+    "a word": {"status": "queued"},
+    "a text": "accepted",
+    "two runs": [{"run_id": "a"}, {"run_id": "b"}],
+    "no run": [],
+    "an empty id": {"run_id": "", "status": "queued"},
+    "an id that is an object": {"run_id": {"a": 1}},
+    "an id with a line break": {"run_id": "a\nb"},
+    "an endless id": {"run_id": "a" * 201},
+    "true": {"run_id": True},
+    "a poll_url without an id": {"poll_url": "https://api.bitscale.ai/api/v1/grids/grid_001/runs/"},
+    "a poll_url that is none": {"poll_url": "https://[x/y"},
+    "completed, without outputs": {"mode": "sync", "status": "completed", "outputs": None},
+}
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+@pytest.mark.parametrize("payload", NAMES_NO_RUN.values(), ids=NAMES_NO_RUN.keys())
+def test_an_answer_that_names_no_run_cannot_be_read(payload: Any, spelling: RunSpelling) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each in its own words
+        read_accepted_run(payload, spelling)
+
+
+STATUSES: dict[str, RunStatus] = {
+    "COMPLETED": RunStatus.COMPLETED,
+    "Completed": RunStatus.COMPLETED,
+    " completed ": RunStatus.COMPLETED,
+    "success": RunStatus.COMPLETED,
+    "done": RunStatus.COMPLETED,
+    "partially_completed": RunStatus.COMPLETED,
+    "PartiallyCompleted": RunStatus.COMPLETED,
+    "completed-with-errors": RunStatus.COMPLETED,
+    "FAILED": RunStatus.FAILED,
+    "error": RunStatus.FAILED,
+    "cancelled": RunStatus.FAILED,
+    "IN_PROGRESS": RunStatus.RUNNING,
+    "Pending": RunStatus.RUNNING,
+    "paused": RunStatus.UNKNOWN,
+    "incomplete": RunStatus.UNKNOWN,
+    "not completed": RunStatus.UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+@pytest.mark.parametrize(("word", "status"), STATUSES.items())
+def test_a_status_counts_in_any_letters(word: str, status: RunStatus, spelling: RunSpelling) -> None:
+    payload = {"mode": "async", "status": word, "outputs": {"c": "x"}}
+    run = read_polled_run(payload, spelling, "r-17")
+    assert (run.status, run.reported_status, run.run_id) == (status, word, "r-17")
+    assert run.outputs == {"c": "x"}
+
+
+def test_an_error_that_may_be_about_the_request_ends_no_run() -> None:
+    for payload in ({"status": "error", "message": "try again"}, {"status": "failure"}):
+        assert read_polled_run(payload, WORKSPACE_KEY, "r-17").status is RunStatus.UNKNOWN
+    assert read_polled_run({"status": "failed"}, WORKSPACE_KEY, "r-17").status is RunStatus.FAILED
+
+
+OTHER_IDS: dict[str, tuple[dict[str, Any], str]] = {
+    "of a row": ({"id": "row-9"}, "r-17"),
+    "of a request": ({"requestId": "trace-9"}, "r-17"),
+    "of another run": ({"run_id": "r-18"}, "r-18"),
+}
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+@pytest.mark.parametrize(("ids", "run_id"), OTHER_IDS.values(), ids=OTHER_IDS.keys())
+def test_a_poll_is_about_another_run_only_by_its_documented_name(
+    ids: dict[str, Any], run_id: str, spelling: RunSpelling
+) -> None:
+    assert read_polled_run({"status": "running", **ids}, spelling, "r-17").run_id == run_id
+
+
+OUTPUTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
+    "a map": ({"outputs": {"c": "x"}}, {"c": "x"}),
+    "empty": ({"outputs": {}}, {}),
+    "cells": ({"outputs": {"c": {"value": "x", "name": "C"}}}, {"c": "x"}),
+    "called result": ({"result": {"c": "x"}}, {"c": "x"}),
+    "called output": ({"output": {"c": "x"}}, {"c": "x"}),
+    "null, and a result": ({"outputs": None, "result": {"c": "x"}}, {"c": "x"}),
+    "a list of cells": ({"outputs": [{"column_id": "c", "value": "x"}]}, {"c": "x"}),
+    "cells with names": ({"outputs": [{"id": "c", "name": "C", "value": "x"}]}, {"c": "x"}),
+    "cells that have names only": ({"outputs": [{"name": "C", "value": "x"}]}, {"C": "x"}),
+    "a list under result": ({"result": [{"columnId": "c", "value": None}]}, {"c": None}),
+    "absent": ({}, None),
+    "null": ({"outputs": None}, None),
+    "an empty list": ({"outputs": []}, None),
+    "text": ({"outputs": "<html>"}, None),
+    "a number": ({"outputs": 7}, None),
+    "a list of values": ({"outputs": ["x"]}, None),
+    "cells without a column": ({"outputs": [{"value": "x"}]}, None),
+    "two cells of one column": ({"outputs": [{"id": "c", "value": 1}, {"id": "c", "value": 2}]}, None),
+}
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+@pytest.mark.parametrize(("fields", "outputs"), OUTPUTS.values(), ids=OUTPUTS.keys())
+def test_outputs_are_read_where_they_name_their_columns(
+    fields: dict[str, Any], outputs: dict[str, Any] | None, spelling: RunSpelling
+) -> None:
+    run = read_polled_run({"status": "completed", **fields}, spelling, "r-17")
+    assert (run.status, run.outputs) == (RunStatus.COMPLETED, outputs)
+
+
+def test_an_output_that_is_an_object_stays_one_where_cells_are_not_documented() -> None:
+    rich = {"c": {"value": 3, "unit": "m"}, "d": "x"}
+    run = read_polled_run({"status": "completed", "outputs": rich}, DOCUMENTED, "r-17")
+    assert run.outputs == rich
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+def test_a_synchronous_answer_is_kept_under_a_status_that_is_not_known(spelling: RunSpelling) -> None:
+    run = read_accepted_run({"mode": "sync", "status": "enough", "outputs": {"c": "x"}}, spelling)
+    assert (run.status, run.outputs) == (RunStatus.COMPLETED, {"c": "x"})
+    assert any("enough" in what for what in run.unexpected)
+
+
+def test_what_is_unexpected_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    run_answers._tell_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        for number in range(3):
+            read_accepted_run({"requestId": f"r-{number}", "status": "queued"}, DOCUMENTED)
+    (record,) = caplog.records
+    assert "'requestId'" in record.getMessage()
