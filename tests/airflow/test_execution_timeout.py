@@ -1,4 +1,4 @@
-"""`execution_timeout` ends a deferred wait too, which Airflow leaves to the provider; a retry pays nothing."""
+"""`execution_timeout` ends a deferred wait too, which Airflow leaves to the provider; a retry is free."""
 
 from __future__ import annotations
 
