@@ -10,6 +10,7 @@ import requests
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
+from airflow_provider_bitscale.webhooks.assets import DELIVERY
 from tests.support.local_airflow import LocalAirflow
 
 PATH = f"{RECEIVER_PATH}/bitscale_default"
@@ -39,9 +40,10 @@ def a_run(run_id: str, **fields: Any) -> dict[str, Any]:
 
 
 def delivered_run_ids(airflow: LocalAirflow) -> list[str]:
-    """BitScale's run id of each asset event (at most a page of 100)."""
+    """BitScale's run id of each event that a delivery made (at most a page of 100 events)."""
     events = airflow.call("GET", "/assets/events", params={"limit": 100})["asset_events"]
-    return [json.loads(event["extra"]["bitscale_delivery"])["run_id"] for event in events]
+    extras = [event["extra"] for event in events]
+    return [json.loads(extra[DELIVERY])["run_id"] for extra in extras if DELIVERY in extra]
 
 
 def acknowledged(bitscale: Emulator) -> list[dict[str, Any]]:

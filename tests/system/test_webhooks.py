@@ -16,10 +16,12 @@ import pytest
 import requests
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_bitscale.api import Client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
+from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port, wait_until
@@ -29,7 +31,7 @@ from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_
 DAGS = Path(__file__).parent / "dags"
 DAG_IDS = {
     "forgets", "awaits", "trusts", "senses", "collects", "kill_sweep_delivered", "batch_trusts",
-    "batch_is_killed",
+    "batch_is_killed", "forgets_many", "collects_undelivered",
 }  # fmt: skip
 
 
@@ -182,6 +184,39 @@ def test_a_delivery_is_repeated_until_the_api_server_is_back(
     airflow.start("api-server")
     wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
     assert len(bitscale.control.state()["deliveries"][0]["attempts"]) > 1
+
+
+def test_deliveries_that_are_lost_are_collected_once_and_start_dags_once(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    run_id = airflow.trigger("forgets_many")
+    assert airflow.wait_for_run("forgets_many", run_id) == "success"
+    submitted = {run["run_id"] for run in bitscale.control.state()["runs"]}
+    wait_until(
+        lambda: all(run["status"] == "completed" for run in bitscale.control.state()["runs"]),
+        "the end of all runs",
+        timeout=30,
+    )
+
+    assert set(collect_undelivered(airflow)["delivered"]) == submitted
+    assert [run["polls"] for run in bitscale.control.state()["runs"]] == [1] * len(submitted)
+    wait_until(lambda: collected(airflow).keys() >= submitted, "their outputs", timeout=60)
+    assert not any(each["acknowledged"] for each in bitscale.control.state()["deliveries"])
+
+    assert collect_undelivered(airflow) == {"delivered": [], "open": [], "given_up": []}
+    with Client(config_for(bitscale)) as client:
+        late = [client.get_run("grid_001", each).raw for each in submitted]
+    assert {deliver(airflow, {**run, "grid_id": "grid_001"}) for run in late} == {200}, "duplicates"
+    told = Counter(delivered_run_ids(airflow))
+    assert {told[each] for each in submitted} == {1}
+    assert bitscale.control.state()["runs_paid"] == len(submitted) == 12
+
+
+def collect_undelivered(airflow: LocalAirflow) -> dict[str, list[str]]:
+    run_id = airflow.trigger("collects_undelivered", {"airflow": airflow.url})
+    assert airflow.wait_for_run("collects_undelivered", run_id) == "success"
+    found: dict[str, list[str]] = airflow.xcom("collects_undelivered", run_id, "collect")
+    return found
 
 
 def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bitscale: Emulator) -> None:
