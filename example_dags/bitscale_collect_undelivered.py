@@ -13,8 +13,8 @@ from airflow.sdk import DAG
 
 from airflow_provider_bitscale.operators.collect_undelivered import CollectUndeliveredOperator
 
-# Where workers reach your API server; an internal address will do.
-AIRFLOW = os.environ.get("BITSCALE_EXAMPLE_AIRFLOW", "https://airflow.example.com")
+# Where workers reach your API server: an internal address will do.
+AIRFLOW = os.environ.get("BITSCALE_EXAMPLE_AIRFLOW_INTERNAL", "https://airflow.example.com")
 
 with DAG(
     "bitscale_collect_undelivered",

@@ -1,7 +1,8 @@
 """Submit rows and do not wait: BitScale tells Airflow when each has ended.
 
 The API server receives the deliveries of this connection (`[bitscale] webhook_connections`), and starts
-``bitscale_collect_deliveries``. Until then no worker, no triggerer and no poll is needed.
+``bitscale_collect_deliveries``. Until then no worker, no triggerer and no poll is needed. If a delivery is
+lost, ``bitscale_collect_undelivered`` asks for that run.
 Takes slots of the pool ``bitscale``. With a workspace key there are no deliveries.
 """
 

@@ -48,11 +48,12 @@ def stage(*, contract: str, run_seconds: tuple[float, float], port: int | None =
     with tempfile.TemporaryDirectory(prefix="bitscale-demo-") as folder:
         output = Path(folder) / "output"
         output.mkdir()
+        port = port or free_port()
         env = {
             "BITSCALE_EXAMPLE_OUTPUT": str(output),
+            "BITSCALE_EXAMPLE_AIRFLOW_INTERNAL": f"http://127.0.0.1:{port}",
             "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": CONN_ID,
         }
-        port = port or free_port()
         with (
             Emulator(
                 contract=contract,
