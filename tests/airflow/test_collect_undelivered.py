@@ -59,6 +59,17 @@ def test_a_run_that_was_not_delivered_is_asked_for_once_and_delivered(
     assert (len(polls(emulator)), polled, len(airflow.received)) == (2, 2, 1)
 
 
+@pytest.mark.parametrize("spelled", ["COMPLETED", "success", "partially_completed"])
+def test_a_run_whose_status_is_spelled_otherwise_is_delivered_as_documented(
+    emulator: Emulator, airflow: Airflow, spelled: str
+) -> None:
+    run_id = ended_run(emulator)
+    airflow.submitted(run_id)
+    emulator.control.add_fault("reshape", on="get_run", set={"status": spelled})
+    assert airflow.collect() == {**NOTHING, "delivered": [run_id]}
+    assert airflow.received[0].payload["status"] == "completed"
+
+
 def test_what_was_delivered_costs_no_request(emulator: Emulator, airflow: Airflow) -> None:
     for number, status in enumerate(["completed", "failed"]):
         airflow.submitted(f"run_{number}")
