@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_bitscale.api.carriable import carriable_text
 from airflow_provider_bitscale.api.errors import (
     CODE_WEBHOOK_DELIVERY_FAILED,
     AuthenticationError,
@@ -165,5 +164,5 @@ def _text(body: bytes) -> str:
 
 
 def _shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
-    text = " ".join(carriable_text(text).split())
+    text = " ".join(text.split())
     return text if len(text) <= length else text[:length] + "…"

@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_bitscale.api.carriable import carriable_text
+
 
 class BitScaleError(Exception):
     """Base of all errors.
@@ -53,8 +55,9 @@ class BitScaleError(Exception):
         request: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        # Whatever a library or a server put into it has to cross Airflow's channels.
+        self.message = carriable_text(message)
+        super().__init__(self.message)
         self.status = status
         self.code = code
         self.request = request

@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from gzip import BadGzipFile
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from airflow_provider_bitscale.api.carriable import carriable
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.output import ERROR, OWN_FIELDS, RUN_ID, STATUS, StorePath, read_manifest
 from airflow_provider_bitscale.batch.statuses import (
@@ -199,7 +200,7 @@ def _csv_records(lines: Iterator[str]) -> Iterator[Record]:
         elif any(map(_NOT_UTF_8, cells)):
             yield place, _not_utf_8()
         else:
-            yield place, dict(zip(header, cells, strict=True))
+            yield place, carriable(dict(zip(header, cells, strict=True)))
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:
@@ -239,7 +240,7 @@ def _decoded(text: str) -> Any:
     if _NOT_UTF_8(text):
         return _not_utf_8()
     try:
-        return _DECODER.decode(text)
+        return json.loads(text)
     except json.JSONDecodeError as problem:
         return InvalidRequestError(f"it is not JSON: {problem.msg} at character {problem.pos + 1}")
     except (ValueError, RecursionError) as problem:
@@ -254,17 +255,13 @@ def _fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
     for name in row:
         if not isinstance(name, str):
             return InvalidRequestError(f"it has the field {name!r}, which is no text")
-    return row
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no value of JSON")
+    fields: dict[str, Any] = carriable(row)
+    return fields
 
 
 def _not_utf_8() -> InvalidRequestError:
     return InvalidRequestError("it is not UTF-8")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
 # Bytes that could not be decoded, as "surrogateescape" lets them through.
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]").search

@@ -255,3 +255,8 @@ def test_the_tree_is_complete() -> None:
     } == (errors.KINDS)
     assert errors.__doc__ is not None
     assert all(f"── {name}" in errors.__doc__ for name in errors.KINDS)
+
+
+def test_an_error_text_goes_through_every_channel() -> None:
+    error = errors.TransportError("cut \ud83d and \x00 empty")
+    assert (error.message, str(error)) == ("cut \ufffd and  empty", "cut \ufffd and  empty")
