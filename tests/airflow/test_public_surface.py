@@ -166,7 +166,7 @@ API_NAMES = {
     "FeatureDisabledError", "InsufficientCreditsError", "InvalidRequestError", "MissingSourceError",
     "NotFoundError", "PermissionDeniedError",
     "RateLimitedError", "RunFailedError", "RunLimitExceededError", "RunTimedOutError", "ServerError",
-    "TransportError", "UnsupportedError",
+    "TransportError", "UnreadableAcceptanceError", "UnreadableOutputsError", "UnsupportedError",
     "Delivery", "DeliveryRefusedError", "WebhookSettings", "parse_delivery", "verify_signature",
 }  # fmt: skip
 
