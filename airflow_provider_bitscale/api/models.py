@@ -209,7 +209,8 @@ class Run:
             "run_id": self.run_id,
             "grid_id": self.grid_id,
             "mode": self.mode,
-            "status": self.reported_status,
+            # As documented, where it was spelled otherwise and understood.
+            "status": self.reported_status if self.status is RunStatus.UNKNOWN else self.status.value,
             "outputs": None if self.outputs is None else dict(self.outputs),
             "output_names": dict(self.output_names),
             "credits": self.credits

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_bitscale.api import run_answers
 from airflow_provider_bitscale.api.models import RunStatus
+from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
 
 DOCUMENTED = RunSpelling(run_id=("run_id",), cells=False)
@@ -108,6 +109,7 @@ def test_a_status_counts_in_any_letters(word: str, status: RunStatus, spelling: 
     run = read_polled_run(payload, spelling, "r-17")
     assert (run.status, run.reported_status, run.run_id) == (status, word, "r-17")
     assert run.outputs == {"c": "x"}
+    assert parse_run(run.to_json()).status is status, "as it crosses from the triggerer to a worker"
 
 
 def test_an_error_that_may_be_about_the_request_ends_no_run() -> None:
