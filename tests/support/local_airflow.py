@@ -168,9 +168,9 @@ class LocalAirflow(AirflowApi):
             if _TASK_PROCESS.match(" ".join(process.cmdline()))
         ]
 
-    def process_ids(self) -> list[int]:
-        """Every living process of this Airflow."""
-        return [process.pid for process in self._family.members()]
+    def process_ids(self, component: str | None = None) -> list[int]:
+        """Every living process of this Airflow, or of one component."""
+        return [process.pid for process in self._family.members(component)]
 
     def _log_file(self, component: str) -> Path:
         return self.home / f"{component}.out"
