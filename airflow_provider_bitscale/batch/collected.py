@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.journal import INTENT, SegmentRecord
 from airflow_provider_bitscale.batch.output import ERROR, RUN_ID, STATUS, StorePath
+from airflow_provider_bitscale.batch.records import INTENT, SegmentRecord
 from airflow_provider_bitscale.batch.rows import Segment
 from airflow_provider_bitscale.batch.sources import EarlierRows
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled

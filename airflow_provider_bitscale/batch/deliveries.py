@@ -87,8 +87,7 @@ class Deliveries:
 
     def _note(self, mail: Mail) -> None:
         """The run is ours, whatever becomes of the answer."""
-        self._batch.shelf.accepted(mail.row, mail.run_id)
-        self._batch.recorder.changed()
+        self._batch.accepted(mail.row, mail.run_id)
 
     def _tell(self, mail: Mail) -> None:
         batch = self._batch

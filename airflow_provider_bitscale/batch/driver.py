@@ -8,10 +8,15 @@ import time
 from collections.abc import Callable
 
 from airflow_provider_bitscale.batch.deliveries import Deliveries
+from airflow_provider_bitscale.batch.journal import Changes
 from airflow_provider_bitscale.batch.looks import look
 from airflow_provider_bitscale.batch.planner import Done, Rest, Submit
 from airflow_provider_bitscale.batch.progress import Progress
-from airflow_provider_bitscale.batch.recorder import SECONDS_BETWEEN_WRITES
+from airflow_provider_bitscale.batch.recorder import (
+    MOST_UNWRITTEN_SECONDS,
+    SECONDS_BETWEEN_WRITES,
+    is_lost,
+)
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
 from airflow_provider_bitscale.batch.submissions import Submissions
@@ -25,6 +30,8 @@ LAST_LOOKS_SECONDS = 60.0
 LAST_ANSWERS_SECONDS = 30.0
 # So often, at least, it is seen whether time is up.
 _AT_MOST_SECONDS = 1.0
+# So often, while nothing may be submitted, it is seen whether the store has caught up.
+_HOLD_SECONDS = 0.1
 
 
 class Driver:
@@ -32,6 +39,7 @@ class Driver:
 
     :param connections: requests that may be under way at once.
     :param report: told how the batch goes, every few seconds, in a thread.
+    :param leave: given what the store has not taken when the batch ends, in a thread; perhaps repeatedly.
     :param mailbox: where deliveries come; None where none are expected.
     """
 
@@ -41,6 +49,7 @@ class Driver:
         *,
         connections: int,
         report: Callable[[Progress], None],
+        leave: Callable[[Changes], None],
         mailbox: Mailbox | None = None,
     ) -> None:
         self._batch = batch
@@ -48,6 +57,7 @@ class Driver:
         self._submissions = Submissions(batch, self._deliveries)
         self._connections = connections
         self._report = report
+        self._leave = leave
         self._in_last_looks = False
 
     def kill(self) -> None:
@@ -117,8 +127,7 @@ class Driver:
             batch.stop("max_credits")
         if tally.failed > batch.request.max_failed and tally.stopped_by != "max_failed_rows":
             batch.stop("max_failed_rows")
-        if batch.recorder.problem is not None and not batch.plan.stopped:
-            batch.give_up_submitting(batch.recorder.problem)
+        self._keep_pace_with_store(now)
         for row in batch.plan.give_up_doubtful(now):
             batch.settle(row, Settled(UNKNOWN, error=NOT_TOLD))
         overdue = time.time() - batch.request.deadline
@@ -129,6 +138,16 @@ class Driver:
         if overdue >= LAST_LOOKS_SECONDS:
             # The rows stay as they are: a retry looks again.
             batch.plan.leave()
+
+    def _keep_pace_with_store(self, now: float) -> None:
+        """Submit nothing while ids of runs wait to be durable; give up when they wait for too long."""
+        batch, recorder = self._batch, self._batch.recorder
+        seconds = recorder.unwritten_seconds()
+        if seconds > MOST_UNWRITTEN_SECONDS:
+            batch.plan.hold(now + _HOLD_SECONDS)
+        problem = recorder.problem
+        if problem is not None and not batch.plan.stopped and is_lost(problem, seconds):
+            batch.give_up_submitting(problem)
 
     async def _feed(self) -> None:
         try:
@@ -147,16 +166,32 @@ class Driver:
         while batch.under_way and time.monotonic() < until:
             # An answer may be the last of a segment, which is then to be written.
             await asyncio.wait(batch.under_way, timeout=1.0)
+            await self._leave_unsaved()
+        await self._leave_unsaved()
         recording.cancel()
         await asyncio.gather(recording, return_exceptions=True)
         recorder = batch.recorder
         await recorder.write()
-        while recorder.problem and batch.shelf.tally.submitted and time.monotonic() < until:
+        while recorder.problem and batch.shelf.tally.submitted and not self._gives_up_store(until):
             # It is about runs that are paid for.
+            await self._leave_unsaved()
             await asyncio.sleep(SECONDS_BETWEEN_WRITES)
             await recorder.write()
         if recorder.problem is not None:
+            await self._leave_unsaved()
             batch.error = batch.error or recorder.problem
+
+    def _gives_up_store(self, until: float) -> bool:
+        problem = self._batch.recorder.problem
+        if self._batch.aborted:
+            return time.monotonic() >= until
+        return problem is not None and is_lost(problem, self._batch.recorder.unwritten_seconds())
+
+    async def _leave_unsaved(self) -> None:
+        """Leave what the store has not taken where a retry finds it, before the process is killed."""
+        recorder = self._batch.recorder
+        if recorder.problem is not None or recorder.unwritten_seconds() > MOST_UNWRITTEN_SECONDS:
+            await asyncio.to_thread(self._leave, recorder.unsaved())
 
     async def _report_often(self) -> None:
         while True:

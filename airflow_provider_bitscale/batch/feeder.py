@@ -11,21 +11,27 @@ from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 
-# What is announced, and not yet submitted, is in doubt after a crash; the most is for a hundred submissions a
-# second where writing takes a second.
+# What is announced, and not yet submitted, is ambiguous after a crash of the machine. The most is for 500
+# submissions a second where writing takes 0.4 s. The slower the writes are, the more likely is a crash, and
+# the fewer rows are announced.
 FEWEST_AHEAD, MOST_AHEAD = 4, 200
+ROWS_TIMES_SECONDS = 80.0
 _ENOUGH_FOR_NOW_SECONDS = 0.02
 
 
-def rows_ahead(ahead: int, left: int) -> int:
+def rows_ahead(ahead: int, left: int, seconds: float) -> int:
     """How many rows to announce before they are submitted.
 
     :param ahead: how many it was until now.
     :param left: those of them that were not submitted yet when the next ones were written down.
+    :param seconds: that it took to write those down.
     """
+    most = MOST_AHEAD if seconds <= 0 else min(MOST_AHEAD, int(ROWS_TIMES_SECONDS / seconds))
     if not left:
-        return min(MOST_AHEAD, ahead * 3 // 2)
-    return max(FEWEST_AHEAD, ahead * 9 // 10) if left > ahead / 2 else ahead
+        ahead = ahead * 3 // 2
+    elif left > ahead / 2:
+        ahead = ahead * 9 // 10
+    return max(FEWEST_AHEAD, min(most, ahead))
 
 
 class Feeder:
@@ -106,6 +112,7 @@ class Feeder:
 
     async def _announce_group(self, group: list[int]) -> None:
         self._shelf.announce(group)
+        began = time.monotonic()
         try:
             await self._recorder.durable()
         except asyncio.CancelledError:
@@ -115,6 +122,6 @@ class Feeder:
         if self._plan.stopped:
             self.take_back(group)
         else:
-            self._ahead = rows_ahead(self._ahead, self._plan.ready)
+            self._ahead = rows_ahead(self._ahead, self._plan.ready, time.monotonic() - began)
             self._plan.add(group)
             self._happened.set()

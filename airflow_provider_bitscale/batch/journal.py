@@ -1,155 +1,113 @@
-"""What survives a crash: the fate of each row of a batch, in groups.
-
-One value for the batch and one for each segment, in Airflow's task state store. A segment's value has an
-entry for each of its rows: null where nothing has happened, ``""`` where a submission may have left, else the
-run's id. Rows that were answered at once, without an id to ask again, are kept whole in values of their own.
-When all rows of a segment have been written to a part, its value shrinks to a summary.
-"""
+"""What changes in the records of a running batch, gathered to be written to Airflow's task state store."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.batch.head import KEY, Head
+from airflow_provider_bitscale.batch.records import (
+    INTENT,
+    SUMMARIES,
+    Entry,
+    Records,
+    SegmentRecord,
+    Summary,
+    chunk_key,
+    group_key,
+    group_to_json,
+    segment_key,
+)
 from airflow_provider_bitscale.batch.statuses import Settled
 from airflow_provider_bitscale.runs.ledger import Store
 
-KEY = "bitscale_batch"
-INTENT = ""
-WAY_OUT = (
-    f"To start anew, and pay anew, delete the key {KEY!r} from the task's state store and clear the task."
-)
 # Airflow warns at 64 KB.
 _RESULT_BYTES = 48_000
 
-Entry: TypeAlias = "str | None"
-Changes: TypeAlias = "tuple[dict[str, Any], list[str]]"
-
-
-@dataclass(frozen=True)
-class Head:
-    """The batch as a whole.
-
-    :param fingerprint: of the input, the grid and all that changes what is bought.
-    :param generation: grows when a person clears the task, and stays the same over retries.
-    :param output_path: where its parts are; the first try decides.
-    :param collected: whether the task has succeeded with it.
-    """
-
-    batch_id: str
-    fingerprint: str
-    generation: int
-    started_at: float
-    output_path: str | None
-    output_format: str
-    collected: bool = False
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A segment that is finished.
-
-    :param counts: rows by status.
-    :param credits: consumed by its runs, as far as that is known.
-    :param untold: runs of which it is not.
-    """
-
-    part: str | None
-    counts: Mapping[str, int]
-    credits: float
-    untold: int
-
 
 @dataclass
-class SegmentRecord:
-    """What is known of a segment that is not finished; by position of the row in it.
+class Changes:
+    """What is to be written, by number or key, as JSON; a copy, for rows go on changing meanwhile.
 
-    :param results: of rows that were answered at once.
+    :param chunks: results of rows, by key.
+    :param segments: values of open segments.
+    :param groups: values of summaries.
+    :param dropped: keys to drop after all else.
+    :param accepted: run ids among the segments, by segment and position.
     """
 
-    entries: list[Entry]
-    results: dict[int, Settled] = field(default_factory=dict)
+    chunks: dict[str, Any] = field(default_factory=dict)
+    segments: dict[int, Any] = field(default_factory=dict)
+    groups: dict[int, Any] = field(default_factory=dict)
+    head: dict[str, Any] | None = None
+    dropped: list[str] = field(default_factory=list)
+    accepted: dict[tuple[int, int], str] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self.chunks or self.segments or self.groups or self.head or self.dropped)
 
-def read_head(store: Store) -> Head | None:
-    """The batch of an earlier try, or None.
-
-    :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
-    """
-    stored = store.get(KEY)
-    if stored is None:
-        return None
-    try:
-        return Head(**stored)
-    except TypeError:
-        raise AmbiguousSubmitError(
-            f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}"
-        ) from None
-
-
-def write_head(store: Store, head: Head) -> None:
-    """Make it durable."""
-    store.set(KEY, asdict(head))
-
-
-def continues(head: Head | None, fingerprint: str, generation: int) -> bool:
-    """Whether a try goes on with the batch of an earlier one, rather than begin anew.
-
-    :raises InvalidRequestError: it would pay anew for rows that an unfinished batch has paid for.
-    """
-    if head is None or (head.collected and (head.generation, head.fingerprint) != (generation, fingerprint)):
-        return False
-    if head.fingerprint == fingerprint:
-        return True
-    raise InvalidRequestError(
-        "the input, or an option that decides what is bought, has changed since an earlier try, which may "
-        f"have paid for rows. Change it back, and they will be collected. {WAY_OUT}"
-    )
+    def values(self, batch_id: str) -> dict[str, Any]:
+        """All values by key, in the order in which they are written: what one counts comes before it."""
+        return {
+            **self.chunks,
+            **{segment_key(batch_id, number): value for number, value in self.segments.items()},
+            **{group_key(batch_id, group): value for group, value in self.groups.items()},
+            **({} if self.head is None else {KEY: self.head}),
+        }
 
 
 class Journal:
-    """The segments of one batch. Changes are gathered, and become durable by :meth:`write`.
+    """The records of one batch. Changes are gathered, and become durable by :meth:`write`.
 
-    :param batch_id: part of the keys, so that batches do not read each other's.
+    :param head: its id is part of the keys, so that batches do not read each other's.
+    :param records: what earlier tries left of its segments.
     """
 
-    def __init__(self, store: Store, batch_id: str) -> None:
+    def __init__(self, store: Store, head: Head, records: Records | None = None) -> None:
+        self.head = head
         self._store = store
-        self._batch_id = batch_id
         self._open: dict[int, SegmentRecord] = {}
-        self._chunks: dict[int, int] = {}
-        self._changed: dict[str, Any] = {}
+        self._finished: dict[int, dict[int, Summary]] = defaultdict(dict)
+        self._changed: set[int] = set()
+        self._changed_groups: set[int] = set()
+        self._changed_head = False
+        self._chunks: dict[str, Any] = {}
         self._dropped: list[str] = []
+        self._accepted: dict[tuple[int, int], str] = {}
+        self._being_written: Changes | None = None
+        for number, record in (records or {}).items():
+            if isinstance(record, Summary):
+                self._finished[number // SUMMARIES][number] = record
+            else:
+                self._open[number] = record
 
-    def read(self, number: int) -> SegmentRecord | Summary | None:
-        """What an earlier try left of a segment.
+    def begin(self, token: str) -> None:
+        """A new try may submit rows once this is durable."""
+        self.head = replace(self.head, tries=[*self.head.tries, token])
+        self._changed_head = True
 
-        :raises AmbiguousSubmitError: something that cannot be read.
+    def changed(self, records: Records, results: Mapping[str, Any]) -> None:
+        """These differ from what is in the store.
+
+        :param results: of rows, as they are kept, by key.
         """
-        stored = self._store.get(self._key(number))
-        if stored is None:
-            return None
-        try:
-            if "entries" not in stored:
-                return Summary(**stored)
-            record = SegmentRecord(_entries(stored["entries"]))
-            chunks = 0
-            while (chunk := self._store.get(self._chunk_key(number, chunks))) is not None:
-                record.results.update((int(row), Settled(**settled)) for row, settled in chunk.items())
-                chunks += 1
-        except (TypeError, ValueError, AttributeError):
-            raise AmbiguousSubmitError(
-                f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}"
-            ) from None
-        self._chunks[number] = chunks
-        return record
+        for number, record in records.items():
+            if isinstance(record, Summary):
+                self._changed_groups.add(number // SUMMARIES)
+            else:
+                self._changed.add(number)
+        self._chunks |= results
 
     def open(self, number: int, record: SegmentRecord) -> None:
         """Keep this segment's record from now on."""
         self._open[number] = record
+        if number >= self.head.opened:
+            self.head = replace(self.head, opened=number + 1)
+            self._changed_head = True
+            self._changed.add(number)
 
     def announce(self, number: int, rows: Iterable[int]) -> None:
         """These rows may be submitted once this is durable."""
@@ -162,6 +120,7 @@ class Journal:
     def accepted(self, number: int, row: int, run_id: str) -> None:
         """BitScale accepted the row's run."""
         self._set(number, [row], run_id)
+        self._accepted[number, row] = run_id
 
     def answered(self, number: int, results: Mapping[int, Settled]) -> None:
         """These rows were answered at once, and cannot be asked for again."""
@@ -182,57 +141,75 @@ class Journal:
 
     def finish(self, number: int, summary: Summary) -> None:
         """All rows of this segment are in a part."""
-        self._open.pop(number, None)
-        self._changed[self._key(number)] = asdict(summary)
-        for chunk in range(self._chunks.pop(number, 0)):
-            self._dropped.append(self._chunk_key(number, chunk))
+        self._finished[number // SUMMARIES][number] = summary
+        self._changed_groups.add(number // SUMMARIES)
+        self._changed.discard(number)
+        chunks = [self._chunk_key(number, chunk) for chunk in range(self._open.pop(number).chunks)]
+        self._dropped += [segment_key(self.head.batch_id, number), *chunks]
 
-    def changes(self) -> Changes | None:
-        """What has to be written since this was last asked for: values by key, and keys to drop."""
-        if not self._changed and not self._dropped:
-            return None
-        # A copy: rows go on changing while this is written by another thread.
-        changed = {
-            key: {"entries": list(value.entries)} if isinstance(value, SegmentRecord) else value
-            for key, value in self._changed.items()
-        }
-        dropped = self._dropped
-        self._changed, self._dropped = {}, []
-        return changed, dropped
+    def changes(self) -> Changes:
+        """What is to be written since this was last asked for; :meth:`written` or :meth:`restore` follows."""
+        changes = self._being_written = self._unwritten()
+        self._changed, self._changed_groups, self._changed_head = set(), set(), False
+        self._chunks, self._dropped, self._accepted = {}, [], {}
+        return changes
 
-    def restore(self, changes: Changes | None) -> None:
-        """These changes could not be written; what has changed since goes before them."""
-        if changes is not None:
-            self._changed = {**changes[0], **self._changed}
-            self._dropped = changes[1] + self._dropped
+    def written(self) -> None:
+        """The changes are durable."""
+        self._being_written = None
+
+    def restore(self) -> None:
+        """The changes could not be written: they are among the next ones."""
+        changes, self._being_written = self._being_written, None
+        if changes is None:
+            return
+        self._changed |= changes.segments.keys() & self._open.keys()
+        self._changed_groups |= changes.groups.keys()
+        self._changed_head |= changes.head is not None
+        self._chunks = {**changes.chunks, **self._chunks}
+        self._dropped = changes.dropped + self._dropped
+        self._accepted = {**changes.accepted, **self._accepted}
 
     def write(self, changes: Changes) -> None:
         """Make changes durable; raises what the store raises."""
-        changed, dropped = changes
-        for key, value in changed.items():
+        for key, value in changes.values(self.head.batch_id).items():
             self._store.set(key, value)
-        for key in dropped:
+        for key in changes.dropped:
             self._store.delete(key)
+
+    def unsaved(self) -> Changes:
+        """All that is not known to be durable, also what is just being written."""
+        later, before = self._unwritten(), self._being_written or Changes()
+        return Changes(
+            {**before.chunks, **later.chunks},
+            {**before.segments, **later.segments},
+            {**before.groups, **later.groups},
+            later.head or before.head,
+            before.dropped + later.dropped,
+            {**before.accepted, **later.accepted},
+        )
+
+    def _unwritten(self) -> Changes:
+        return Changes(
+            dict(self._chunks),
+            {number: self._open[number].to_json() for number in sorted(self._changed)},
+            {group: group_to_json(self._finished[group]) for group in sorted(self._changed_groups)},
+            asdict(self.head) if self._changed_head else None,
+            list(self._dropped),
+            dict(self._accepted),
+        )
 
     def _set(self, number: int, rows: Iterable[int], entry: Entry) -> None:
         record = self._open[number]
         for row in rows:
             record.entries[row] = entry
-        self._changed[self._key(number)] = record
+        self._changed.add(number)
 
     def _add_chunk(self, number: int, chunk: dict[str, Any]) -> None:
-        chunks = self._chunks.get(number, 0)
-        self._changed[self._chunk_key(number, chunks)] = chunk
-        self._chunks[number] = chunks + 1
-
-    def _key(self, number: int) -> str:
-        return f"{KEY}_{self._batch_id}_{number:05d}"
+        record = self._open[number]
+        self._chunks[self._chunk_key(number, record.chunks)] = chunk
+        record.chunks += 1
+        self._changed.add(number)
 
     def _chunk_key(self, number: int, chunk: int) -> str:
-        return f"{self._key(number)}_{chunk:04d}"
-
-
-def _entries(stored: Any) -> list[Entry]:
-    if not isinstance(stored, list) or not all(entry is None or isinstance(entry, str) for entry in stored):
-        raise ValueError("no entries")
-    return stored
+        return chunk_key(self.head.batch_id, number, chunk)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_provider_bitscale.batch.journal import SegmentRecord, Summary
 from airflow_provider_bitscale.batch.output import output_row
+from airflow_provider_bitscale.batch.records import SegmentRecord, Summary
 from airflow_provider_bitscale.batch.rows import Segment
 from airflow_provider_bitscale.batch.statuses import NOT_SUBMITTED, UNKNOWN, Settled
 from airflow_provider_bitscale.batch.tally import Tally

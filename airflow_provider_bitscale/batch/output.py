@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -123,6 +124,23 @@ class Output:
         :return: the path of the manifest.
         """
         return self._write("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+
+    def write_file(self, name: str, text: str) -> str:
+        """Write a file of this batch's own; its path."""
+        return self._write(name, text)
+
+    def read_file(self, name: str) -> str | None:
+        """What is in a file of this batch's own; None if there is none."""
+        try:
+            with self._path(name).open("rb") as file:
+                return bytes(file.read()).decode()
+        except FileNotFoundError:
+            return None
+
+    def remove_file(self, name: str) -> None:
+        """Remove a file of this batch's own, if it is there."""
+        with suppress(FileNotFoundError):
+            self.folder.fs.rm_file(self._path(name).path)
 
     def _path(self, name: str) -> StorePath:
         return self.folder / f"{self.batch_id}-{name}"

@@ -146,6 +146,10 @@ class Planner:
         """So many rows will not be submitted: they are settled already, or given up."""
         self.rows_left -= rows
 
+    def hold(self, submit_from: float) -> None:
+        """Submit nothing before this time."""
+        self._submit_from = max(self._submit_from, submit_from)
+
     def stop(self) -> list[int]:
         """Submit no more.
 
@@ -212,7 +216,7 @@ class Planner:
 
         :param submit_from: when anything may be submitted again.
         """
-        self._submit_from = max(self._submit_from, submit_from)
+        self.hold(submit_from)
         del self._posting[row]
         self._budget.release()
         self.rows_left += 1

@@ -13,6 +13,7 @@ from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.feeder import Feeder
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.sent_log import SentLog
 from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
 
@@ -75,12 +76,14 @@ class RunningBatch:
         plan: Planner,
         shelf: Shelf,
         recorder: Recorder,
+        sent_log: SentLog,
     ) -> None:
         self.request = request
         self.connection = connection
         self.plan = plan
         self.shelf = shelf
         self.recorder = recorder
+        self.sent_log = sent_log
         self.under_way: set[asyncio.Task[None]] = set()
         self.happened = asyncio.Event()
         self.feeder = Feeder(
@@ -103,6 +106,22 @@ class RunningBatch:
         if run.status is RunStatus.COMPLETED:
             return Settled(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))
         return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
+
+    def accepted(self, row: int, run_id: str) -> None:
+        """BitScale accepted the row's run."""
+        self.shelf.accepted(row, run_id)
+        self.recorder.changed()
+        self.sent_log.accepted(row, run_id)
+
+    def answered(self, row: int, settled: Settled) -> None:
+        """The row's run was answered with its result, and cannot be asked for again."""
+        self.recorder.answered(*self.shelf.place(row), settled)
+        self.sent_log.answered(row)
+
+    def refused(self, row: int, settled: Settled) -> None:
+        """The row is refused, and no run was started."""
+        self.recorder.answered(*self.shelf.place(row), settled)
+        self.sent_log.not_processed(row)
 
     def end(self, row: int, run: Run, settled: Settled) -> None:
         """The row's run has ended."""

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_bitscale.batch.journal import INTENT, Journal, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.journal import Journal
 from airflow_provider_bitscale.batch.open_segment import OpenSegment
 from airflow_provider_bitscale.batch.output import Parts
+from airflow_provider_bitscale.batch.records import INTENT, Records, SegmentRecord, Summary
 from airflow_provider_bitscale.batch.rows import Segment
 from airflow_provider_bitscale.batch.statuses import DUPLICATE, UNKNOWN, Settled
 from airflow_provider_bitscale.batch.tally import Tally
@@ -55,7 +56,7 @@ class Shelf:
         segments: Iterator[Segment],
         parts: Parts,
         journal: Journal,
-        records: dict[int, SegmentRecord | Summary],
+        records: Records,
         *,
         parks_doubtful: bool,
     ) -> None:

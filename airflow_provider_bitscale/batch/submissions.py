@@ -38,6 +38,7 @@ class Submissions:
         batch = self._batch
         request = batch.request
         try:
+            batch.sent_log.sending(row)
             run = await client.send_now(
                 lambda contract: contract.run_grid(
                     request.grid_id,
@@ -59,11 +60,10 @@ class Submissions:
         self._trouble = Trouble()
         if run_id is None:
             settled = batch.settled_by(run, run.run_id)
-            batch.recorder.answered(*batch.shelf.place(row), settled)
+            batch.answered(row, settled)
             batch.end(row, run, settled)
             return
-        batch.shelf.accepted(row, run_id)
-        batch.recorder.changed()
+        batch.accepted(row, run_id)
         batch.plan.accepted(row, time.monotonic())
         self._deliveries.answered(row)
 
@@ -95,7 +95,7 @@ class Submissions:
             batch.settle(row, Settled(UNKNOWN, error=str(error)))
         elif then is Then.FAIL:
             settled = Settled(FAILED, error=str(error))
-            batch.recorder.answered(*batch.shelf.place(row), settled)
+            batch.refused(row, settled)
             plan.refused(row)
             batch.settle(row, settled)
         else:
@@ -104,6 +104,7 @@ class Submissions:
     async def _not_processed(self, row: int, error: BitScaleError, client: AsyncClient, then: Then) -> None:
         batch = self._batch
         now = time.monotonic()
+        batch.sent_log.not_processed(row)
         # Requests that were under way together meet the same trouble, which counts once.
         if error.left_at >= self._trouble_seen_at:
             self._trouble, self._trouble_seen_at = self._trouble.after_failure(now), now

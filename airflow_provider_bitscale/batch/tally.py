@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.batch.journal import Summary
+from airflow_provider_bitscale.batch.records import Summary
 from airflow_provider_bitscale.batch.statuses import FAILED, Settled
 
 # Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.

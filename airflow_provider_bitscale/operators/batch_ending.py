@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.batch.journal import Head, read_head, write_head
+from airflow_provider_bitscale.batch.head import Head
 from airflow_provider_bitscale.batch.statuses import STATUSES
 from airflow_provider_bitscale.batch.verdict import Ending, Verdict
 from airflow_provider_bitscale.exceptions import (
@@ -17,20 +16,9 @@ from airflow_provider_bitscale.exceptions import (
     TooManyFailedRowsError,
     UnknownRowsError,
 )
-from airflow_provider_bitscale.operators.task_state import generation_of, store_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_provider_bitscale.batch.tally import Tally
-
-
-def remember_batch(context: Context) -> None:
-    """Called by Airflow when the task has succeeded: clearing it from now on runs it anew."""
-    store = store_of(context)
-    head = read_head(store)
-    if head is not None:
-        write_head(store, replace(head, collected=True, generation=generation_of(context)))
 
 
 def manifest_of(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
 
-from airflow_provider_bitscale.batch.journal import KEY
+from airflow_provider_bitscale.batch.head import KEY
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.progress import Progress

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
 from json import dumps
@@ -20,15 +17,6 @@ from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.collected import NotSubmitted, UnknownRows, collected_records
 from airflow_provider_bitscale.batch.driver import Driver
-from airflow_provider_bitscale.batch.journal import (
-    Head,
-    Journal,
-    SegmentRecord,
-    Summary,
-    continues,
-    read_head,
-    write_head,
-)
 from airflow_provider_bitscale.batch.options import (
     allowed_failures,
     failures_to_go_on_with,
@@ -39,11 +27,15 @@ from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.rows import Form, RowForm, segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
+from airflow_provider_bitscale.batch.sent_log import SentLogs
 from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.sources import UnfinishedRows
+from airflow_provider_bitscale.batch.taking_over import Begun, begin
 from airflow_provider_bitscale.batch.tally import Tally
+from airflow_provider_bitscale.batch.unsaved import Unsaved
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
 from airflow_provider_bitscale.operators.batch_report import Reporter
+from airflow_provider_bitscale.operators.batch_start import take_up
 from airflow_provider_bitscale.operators.batch_thread import run_in_thread
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of, store_of
@@ -108,7 +100,9 @@ class BatchRun:
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
             )
         self._segments = partial(segments, source, row_form, operator.segment_size, self._survey)
-        self._head, self._goes_on = self._take_up(generation_of(context))
+        self._head, self._goes_on = take_up(
+            self._store, operator, self._fingerprint(), generation_of(context), started
+        )
         self._output_names = output_names(self._form)
         self._output = self._checked_output()
         self._cancelled = False
@@ -136,28 +130,35 @@ class BatchRun:
         """
         operator = self._operator
         output = self._output
-        write_head(self._store, self._head)
         memory = RowsInMemory()
-        journal = Journal(self._store, self._head.batch_id)
-        records = self._records(journal)
+        unsaved = Unsaved(self._head.batch_id, output, operator.segment_size)
+        begun = begin(
+            self._store,
+            self._head,
+            operator.segment_size,
+            collected_records(self._segments()) if self._collects else {},
+            SentLogs(self._head.batch_id),
+            unsaved,
+        )
         shelf = Shelf(
             self._survey.rows,
             operator.segment_size,
             self._segments(),
             output or memory,
-            journal,
-            records,
+            begun.journal,
+            begun.records,
             parks_doubtful=self._receiver is None and not operator.resubmit_ambiguous,
         )
         self.tally = tally = shelf.tally
         try:
-            self._drive(shelf, journal)
+            self._drive(shelf, begun, unsaved)
             rows_left = shelf.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
             if tally.stopped_by == "deadline" and not rows_left:
                 # The last looks found every run ended.
                 tally.stopped_by = None
         finally:
             shelf.close()
+            begun.sent_log.close()
         manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._output_names)
         if output is None:
             manifest["results"] = memory.rows
@@ -182,7 +183,7 @@ class BatchRun:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(driver.kill)
 
-    def _drive(self, shelf: Shelf, journal: Journal) -> None:
+    def _drive(self, shelf: Shelf, begun: Begun, unsaved: Unsaved) -> None:
         operator, tally = self._operator, shelf.tally
         connections = MAX_CONNECTIONS
         max_in_flight = operator.max_in_flight
@@ -217,9 +218,10 @@ class BatchRun:
         async def drive() -> None:
             async with operator.hook.batch_connection(connections) as connection:
                 driver = Driver(
-                    RunningBatch(request, connection, plan, shelf, Recorder(journal)),
+                    RunningBatch(request, connection, plan, shelf, Recorder(begun.journal), begun.sent_log),
                     connections=connections,
                     report=Reporter(self._store, tally),
+                    leave=partial(unsaved.leave, begun.token),
                     mailbox=mailbox,
                 )
                 self._driving = asyncio.get_running_loop(), driver
@@ -249,23 +251,6 @@ class BatchRun:
         output.check()
         return output
 
-    def _take_up(self, generation: int) -> tuple[Head, bool]:
-        """The batch to run, and whether it is that of an earlier try."""
-        fingerprint = self._fingerprint()
-        head = read_head(self._store)
-        if head is not None and continues(head, fingerprint, generation):
-            return replace(head, generation=generation), True
-        stamp = datetime.fromtimestamp(self._started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        head = Head(
-            batch_id=f"{stamp}-{secrets.token_hex(3)}",
-            fingerprint=fingerprint,
-            generation=generation,
-            started_at=self._started,
-            output_path=None if self._operator.output_path is None else str(self._operator.output_path),
-            output_format=self._operator.output_format,
-        )
-        return head, False
-
     def _fingerprint(self) -> str:
         operator, config = self._operator, self._operator.hook.config
         bought = operator.request.fingerprint(config.base_url, config.workspace_id)
@@ -277,13 +262,3 @@ class BatchRun:
             self._survey.fingerprint,
         ]
         return sha256(dumps([bought, read], sort_keys=True).encode()).hexdigest()
-
-    def _records(self, journal: Journal) -> dict[int, SegmentRecord | Summary]:
-        """What earlier tries, or the batch whose unknown rows are collected, left of each segment."""
-        records: dict[int, SegmentRecord | Summary] = {}
-        if self._collects:
-            records.update(collected_records(self._segments()))
-        if self._goes_on:
-            found = ((number, journal.read(number)) for number in range(len(self._survey.digests)))
-            records.update((number, record) for number, record in found if record is not None)
-        return records

@@ -17,8 +17,9 @@ from airflow_provider_bitscale.batch.options import batch_option_problems
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
-from airflow_provider_bitscale.operators.batch_ending import failure_of, remember_batch, summary_of
+from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
 from airflow_provider_bitscale.operators.batch_run import BatchRun
+from airflow_provider_bitscale.operators.batch_start import remember_batch
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.runs.options import seconds
 from airflow_provider_bitscale.runs.request import RunRequest

@@ -252,7 +252,7 @@ def test_what_a_batch_returns_writes_and_keeps(emulator: Emulator, tmp_path: Pat
     folder, batch_id = f"file://{tmp_path}", manifest["batch_id"]
     assert manifest["parts"] == [f"{folder}/{batch_id}-part-00000.jsonl"]
     assert manifest["manifest_path"] == f"{folder}/{batch_id}-manifest.json"
-    assert set(kept.store.values) == {*BATCH_KEYS, f"bitscale_batch_{batch_id}_00000"}
+    assert set(kept.store.values) == {*BATCH_KEYS, f"bitscale_batch_{batch_id}_finished_0000"}
 
 
 def test_connection_type_and_fields() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.collected import NotSubmitted, UnknownRows, collected_records
-from airflow_provider_bitscale.batch.journal import INTENT, SegmentRecord
 from airflow_provider_bitscale.batch.output import Output, output_row
+from airflow_provider_bitscale.batch.records import INTENT, SegmentRecord
 from airflow_provider_bitscale.batch.rows import segments, survey
 from airflow_provider_bitscale.batch.statuses import SUCCEEDED, UNKNOWN, Settled
 from tests.batch.stores import folder_in

@@ -9,28 +9,35 @@ import pytest
 
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.feeder import FEWEST_AHEAD, MOST_AHEAD, Feeder, rows_ahead
-from airflow_provider_bitscale.batch.journal import INTENT, Journal
+from airflow_provider_bitscale.batch.journal import Journal
 from airflow_provider_bitscale.batch.output import RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.records import INTENT
 from airflow_provider_bitscale.batch.rows import Row, Segment
 from airflow_provider_bitscale.batch.shelf import Shelf
+from tests.batch.journals import HEAD
 from tests.runs.test_ledger import JsonStore
 
 
 @pytest.mark.parametrize(
-    ("ahead", "left", "then"),
+    ("ahead", "left", "seconds", "then"),
     [
-        pytest.param(8, 0, 12, id="too few"),
-        pytest.param(8, 1, 8, id="few"),
-        pytest.param(8, 4, 8, id="enough"),
-        pytest.param(40, 21, 36, id="more than enough"),
-        pytest.param(FEWEST_AHEAD, 3, FEWEST_AHEAD, id="never fewer"),
-        pytest.param(MOST_AHEAD, 0, MOST_AHEAD, id="never more"),
+        pytest.param(8, 0, 0.2, 12, id="too few"),
+        pytest.param(8, 1, 0.2, 8, id="few"),
+        pytest.param(8, 4, 0.2, 8, id="enough"),
+        pytest.param(40, 21, 0.2, 36, id="more than enough"),
+        pytest.param(FEWEST_AHEAD, 3, 0.2, FEWEST_AHEAD, id="never fewer"),
+        pytest.param(MOST_AHEAD, 0, 0.2, MOST_AHEAD, id="never more"),
+        pytest.param(MOST_AHEAD, 0, 0.0, MOST_AHEAD, id="a store that takes no time"),
+        pytest.param(MOST_AHEAD, 50, 0.8, 100, id="fewer, the slower the writes are"),
+        pytest.param(MOST_AHEAD, 0, 2.0, 40, id="fewer even where none is left"),
+        pytest.param(MOST_AHEAD, 0, 10.0, 8, id="few where a write takes long"),
+        pytest.param(MOST_AHEAD, 0, 60.0, FEWEST_AHEAD, id="the fewest where it takes a minute"),
     ],
 )
-def test_rows_that_are_announced(ahead: int, left: int, then: int) -> None:
-    assert rows_ahead(ahead, left) == then
+def test_rows_that_are_announced(ahead: int, left: int, seconds: float, then: int) -> None:
+    assert rows_ahead(ahead, left, seconds) == then
 
 
 @pytest.mark.parametrize("submitted", [1, 5, 12, 50])
@@ -41,7 +48,7 @@ def test_it_settles_at_two_to_four_times_what_is_submitted_in_a_turn(submitted: 
         ready = max(0, ready - submitted)
         if not ready:
             shortages.append(turn)
-        ahead = rows_ahead(ahead, ready)
+        ahead = rows_ahead(ahead, ready, 0.2)
         ready += group
     assert all(turn < 15 for turn in shortages)
     assert 2 * submitted <= ahead <= max(FEWEST_AHEAD, 5 * submitted)
@@ -60,7 +67,7 @@ def test_rows_that_are_just_being_announced_are_taken_back(
     end: Callable[[Feeder, asyncio.Task[None]], None],
 ) -> None:
     store, plan = JsonStore(), Planner(9, Budget(None))
-    journal = Journal(store, "b1")
+    journal = Journal(store, HEAD)
     rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(9))
     shelf = Shelf(9, 9, iter([Segment(0, rows)]), RowsInMemory(), journal, {}, parks_doubtful=True)
 

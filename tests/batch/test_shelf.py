@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.journal import INTENT, Journal, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.head import read_head
+from airflow_provider_bitscale.batch.journal import Journal
+from airflow_provider_bitscale.batch.records import INTENT, Records, SegmentRecord, Summary, read_records
 from airflow_provider_bitscale.batch.rows import Row, Segment
 from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 from airflow_provider_bitscale.batch.statuses import (
@@ -20,6 +22,7 @@ from airflow_provider_bitscale.batch.statuses import (
     UNKNOWN,
     Settled,
 )
+from tests.batch.journals import HEAD
 from tests.runs.test_ledger import JsonStore
 
 SIZE = 3
@@ -47,7 +50,12 @@ class Batch:
         self.duplicates = duplicates
         self.store = JsonStore()
         self.parts = Parts()
-        self.journal = Journal(self.store, "b1")
+        self.journal = Journal(self.store, HEAD)
+
+    @property
+    def records(self) -> Records:
+        """What is in the store."""
+        return read_records(self.store, read_head(self.store) or HEAD, {})
 
     def segments(self) -> Iterator[Segment]:
         for number, first in enumerate(range(0, self.rows, SIZE)):
@@ -59,9 +67,8 @@ class Batch:
 
     def shelf(self, *, parks: bool = True, segments: Iterator[Segment] | None = None) -> Shelf:
         """The shelf of a new try."""
-        self.journal = Journal(self.store, "b1")
-        found = {number: self.journal.read(number) for number in range(-(-self.rows // SIZE))}
-        records = {number: record for number, record in found.items() if record is not None}
+        records = self.records
+        self.journal = Journal(self.store, read_head(self.store) or HEAD, records)
         return Shelf(
             self.rows,
             SIZE,
@@ -73,8 +80,7 @@ class Batch:
         )
 
     def save(self) -> None:
-        if (changes := self.journal.changes()) is not None:
-            self.journal.write(changes)
+        self.journal.write(self.journal.changes())
 
 
 async def open_all(shelf: Shelf) -> list[Opened]:
@@ -117,8 +123,10 @@ def test_a_segment_is_put_away_when_its_last_row_is_settled() -> None:
     batch.save()
     assert batch.parts.written == {0: [(FAILED, None), (SUCCEEDED, "run"), (UNKNOWN, None)]}
     assert shelf.tally.parts == {0: "part 0"}
-    assert batch.journal.read(0) == Summary("part 0", {FAILED: 1, SUCCEEDED: 1, UNKNOWN: 1}, 2, 1)
-    assert batch.journal.read(1) == SegmentRecord([INTENT, None, None])
+    assert batch.records == {
+        0: Summary("part 0", {FAILED: 1, SUCCEEDED: 1, UNKNOWN: 1}, 2, 1),
+        1: SegmentRecord([INTENT, None, None]),
+    }
 
 
 def test_a_segment_of_duplicates_is_finished_at_once() -> None:
@@ -129,7 +137,8 @@ def test_a_segment_of_duplicates_is_finished_at_once() -> None:
 
 def leave_behind(batch: Batch) -> None:
     """An earlier try: segment 0 is finished, in 1 are a run, an intent and an answer, 2 is untouched."""
-    batch.journal.open(1, SegmentRecord([None] * SIZE))
+    for number in (0, 1):
+        batch.journal.open(number, SegmentRecord([None] * SIZE))
     batch.journal.accepted(1, 0, "run_3")
     batch.journal.announce(1, [1, 2])
     batch.journal.answered(1, {2: Settled(SUCCEEDED, None, 5)})
@@ -213,7 +222,7 @@ def test_a_row_of_which_a_delivery_tells_is_submitted_no_more() -> None:
     shelf.retract([0, 1, 2])
     shelf.close()
     batch.save()
-    assert batch.journal.read(0) == SegmentRecord([INTENT, "run_1", None])
+    assert batch.records[0] == SegmentRecord([INTENT, "run_1", None])
     for row in (0, 1, 2):
         shelf.settle(row, FOUND)
     assert shelf.tally.untold == 1, "that which nobody has told of"
@@ -241,7 +250,8 @@ def test_what_is_left_is_put_away_as_it_stands() -> None:
     }
     assert sorted(shelf.tally.parts) == [0, 1, 2, 3]
     assert shelf.tally.counts.total() == batch.rows
-    assert batch.journal.read(1) == SegmentRecord(["run_3", INTENT, INTENT], {2: Settled(SUCCEEDED, None, 5)})
+    left = SegmentRecord(["run_3", INTENT, INTENT], {2: Settled(SUCCEEDED, None, 5)}, chunks=1)
+    assert batch.records[1] == left
 
 
 def test_no_rows_are_lost_if_nobody_waits_for_their_reading() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.journal import INTENT, SegmentRecord, Summary
 from airflow_provider_bitscale.batch.open_segment import OpenSegment
 from airflow_provider_bitscale.batch.output import RowsInMemory, output_row
+from airflow_provider_bitscale.batch.records import INTENT, SegmentRecord, Summary
 from airflow_provider_bitscale.batch.rows import Row, Segment
 from airflow_provider_bitscale.batch.statuses import (
     DUPLICATE,

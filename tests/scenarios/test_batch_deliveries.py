@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,12 +126,13 @@ def test_deliveries_that_do_not_come_cost_latency_alone(
 
 @pytest.mark.parametrize("policy", ["park", "resubmit"])
 def test_a_killed_worker_leaves_no_paid_row_in_doubt(
-    emulator: Emulator, receiver: Receiver, policy: str, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, receiver: Receiver, policy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
     # The ids of the first runs are lost with the process.
     batch = ToldBatch(receiver, rows=people(40), segment_size=20, on_ambiguous_submit=policy)
-    batch.crash(3, keeps_last=False)
+    batch.crash(4, keeps_last=False)
+    batch.move(monkeypatch, tmp_path / "elsewhere")
     in_doubt = batch.entries.count("")
     paid = sum(names_paid(emulator).values())
     assert in_doubt >= paid > 0
@@ -282,7 +284,7 @@ def test_nothing_is_submitted_before_the_deliveries_of_an_earlier_try_are_known(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = ToldBatch(receiver, rows=people(30), on_ambiguous_submit="resubmit")
-    batch.crash(3, keeps_last=False)
+    batch.crash(4, keeps_last=False)
     before = len(posts(emulator))
     with monkeypatch.context() as away:
         get = batch.store.get

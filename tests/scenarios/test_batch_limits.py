@@ -96,7 +96,7 @@ def test_without_any_credits_the_task_fails(emulator: Emulator) -> None:
 
 @ONE_CONTRACT
 def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
-    emulator: Emulator, tmp_path: Path
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A try that goes on has runs of many segments in flight, and knows them all before it submits."""
     emulator.control.add_fault("run_never_ends")
@@ -107,7 +107,8 @@ def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
         emulator.control.finish_run(run["run_id"])
     # As if the first two rows had been put back, and were to be submitted again, when the worker died.
     first = min(key for key in batch.store.values if key.endswith("_00000"))
-    batch.store.values[first] = json.dumps({"entries": [None, None]})
+    batch.store.values[first] = json.dumps({"entries": [None, None], "chunks": 0})
+    batch.move(monkeypatch, tmp_path / "elsewhere")
     collectable = sum(map(bool, batch.entries))
     emulator.control.set_credits(0)
     batch.arguments["deadline"] = None

@@ -1,0 +1,78 @@
+"""The batch as a whole, in Airflow's task state store, and whether a try goes on with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.runs.ledger import Store
+
+KEY = "bitscale_batch"
+WAY_OUT = (
+    f"To start anew, and pay anew, delete the key {KEY!r} from the task's state store and clear the task."
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The batch as a whole.
+
+    :param fingerprint: of the input, the grid and all that changes what is bought.
+    :param generation: grows when a person clears the task, and stays the same over retries.
+    :param output_path: where its parts are; the first try decides.
+    :param opened: how many segments have a record. It grows before a row of a new segment is submitted, so a
+        record that is missing is lost, and says nothing about what was paid for.
+    :param tries: a token for each try that may have submitted rows, in order.
+    :param collected: whether the task has succeeded with it.
+    """
+
+    batch_id: str
+    fingerprint: str
+    generation: int
+    started_at: float
+    output_path: str | None
+    output_format: str
+    opened: int
+    tries: list[str]
+    collected: bool = False
+
+
+def read_head(store: Store) -> Head | None:
+    """The batch of an earlier try, or None.
+
+    :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
+    """
+    # Airflow's SDK turns each JSON 404 into None, also that of a proxy which had a bad moment. To begin anew
+    # is to pay anew, so it takes two answers.
+    if (stored := store.get(KEY)) is None and (stored := store.get(KEY)) is None:
+        return None
+    try:
+        return Head(**stored)
+    except TypeError:
+        raise unreadable(stored) from None
+
+
+def write_head(store: Store, head: Head) -> None:
+    """Make it durable."""
+    store.set(KEY, asdict(head))
+
+
+def continues(head: Head | None, fingerprint: str, generation: int) -> bool:
+    """Whether a try goes on with the batch of an earlier one, rather than begin anew.
+
+    :raises InvalidRequestError: it would pay anew for rows that an unfinished batch has paid for.
+    """
+    if head is None or (head.collected and (head.generation, head.fingerprint) != (generation, fingerprint)):
+        return False
+    if head.fingerprint == fingerprint:
+        return True
+    raise InvalidRequestError(
+        "the input, or an option that decides what is bought, has changed since an earlier try, which may "
+        f"have paid for rows. Change it back, and they will be collected. {WAY_OUT}"
+    )
+
+
+def unreadable(stored: Any) -> AmbiguousSubmitError:
+    """A record of an earlier try that is not what was written."""
+    return AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")

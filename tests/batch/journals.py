@@ -1,0 +1,39 @@
+"""Journals over a store that keeps text only, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_bitscale.batch.head import KEY, Head, read_head
+from airflow_provider_bitscale.batch.journal import Journal
+from airflow_provider_bitscale.batch.records import Records, SegmentRecord, Summary, read_records
+from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
+from tests.runs.test_ledger import JsonStore
+
+HEAD = Head("b1", "print", 2, 1000.5, "s3://bucket/out", "jsonl", 0, [])
+SUMMARY = Summary("s3://bucket/out/b1-part-00000.jsonl", {SUCCEEDED: 9, FAILED: 1}, 27.5, 1)
+FOUND = Settled(SUCCEEDED, "run_1", 9, outputs={"Email": "jané@acme.com", "Tags": ["a", 1], "Phone": None})
+
+
+def save(journal: Journal) -> None:
+    """Write what has changed."""
+    journal.write(journal.changes())
+    journal.written()
+
+
+def read(store: JsonStore, unsaved: dict[str, Any] | None = None) -> Records:
+    """What a later try finds."""
+    return read_records(store, read_head(store) or HEAD, unsaved or {})
+
+
+def opened(store: JsonStore, *rows: int) -> Journal:
+    """A journal with open segments of so many rows."""
+    journal = Journal(store, HEAD)
+    for number, count in enumerate(rows):
+        journal.open(number, SegmentRecord([None] * count))
+    return journal
+
+
+def keys(store: JsonStore) -> set[str]:
+    """All but that of the head."""
+    return {key.removeprefix(f"{KEY}_b1_") for key in store.texts if key != KEY}
