@@ -14,17 +14,16 @@ from airflow.sdk import BaseOperator
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.submission import Submission
 from airflow_provider_bitscale.operators.submitted_run import SubmittedRun
 from airflow_provider_bitscale.operators.task_state import (
-    addressee_of,
     generation_of,
     ledger_of,
     remember_success,
 )
-from airflow_provider_bitscale.runs.grid_form import GridForm
-from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
+from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
 from airflow_provider_bitscale.runs.ledger import (
-    INTENT,
+    ADOPT_KEY,
     WAY_OUT,
     Ambiguous,
     Attach,
@@ -33,11 +32,8 @@ from airflow_provider_bitscale.runs.ledger import (
     next_step,
 )
 from airflow_provider_bitscale.runs.options import option_problems, seconds
-from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, Outcome
+from airflow_provider_bitscale.runs.polling import FAILED, Outcome, look_once
 from airflow_provider_bitscale.runs.request import RunRequest
-from airflow_provider_bitscale.runs.result import completed_run, run_result
-from airflow_provider_bitscale.webhooks.addressee import new_key
-from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
 
 if TYPE_CHECKING:
@@ -173,14 +169,16 @@ class RunGridOperator(BaseOperator):
         return BitScaleHook(self.bitscale_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Submit a run, or go on with the one an earlier try paid for."""
+        """Submit a run, or go on with the one an earlier try paid for, or that a person names."""
         with airflow_errors():
             _refuse(self._request.problems())
             ledger = ledger_of(context)
             config = self.hook.config
             fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
+            if (run_id := ledger.run_to_adopt()) is not None:
+                return self._adopt(context, run_id, fingerprint)
             record = ledger.read()
-            if record is not None and record.phase == INTENT and record.fingerprint == fingerprint:
+            if record is not None and record.lacks_id and record.fingerprint == fingerprint:
                 record = ledger.delivered(record) or record
             step = next_step(
                 record,
@@ -189,21 +187,11 @@ class RunGridOperator(BaseOperator):
                 resubmit_ambiguous=self.on_ambiguous_submit == "resubmit",
             )
             if isinstance(step, Ambiguous):
-                doubt = errors.AmbiguousSubmitError(
-                    "an earlier try was lost between its request and the answer: a run may have been started "
-                    f"and paid for, or not. {WAY_OUT}"
-                )
-                return self._submitted(context, step.record).await_delivery(doubt)
+                return self._submitted(context, step.record).await_delivery(step.error)
             if isinstance(step, Attach):
                 return self._attach(context, step.record)
-            if (earlier := step.instead_of) is not None:
-                self.log.warning(
-                    "An earlier try %s; submitting anew, since %s",
-                    f"paid for run {earlier.run_id}" if earlier.run_id else "may have paid for a run",
-                    "the inputs, the grid or the workspace have changed"
-                    if earlier.fingerprint != fingerprint
-                    else "on_ambiguous_submit is 'resubmit'",
-                )
+            if (warning := step.warning(fingerprint)) is not None:
+                self.log.warning(warning)
             return self._submit(context, fingerprint)
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
@@ -213,106 +201,73 @@ class RunGridOperator(BaseOperator):
             record = ledger_of(context).read()
             if record is not None:
                 return self._submitted(context, record).resume(outcome)
-            if outcome.kind == COMPLETED and outcome.data is not None:
-                self.log.warning("The record of the run is gone; its outputs are keyed by column id")
-                run = completed_run(outcome, self.grid_id, outcome.data["run_id"])
-                return run_result(
-                    run,
-                    grid_id=self.grid_id,
-                    run_id=run.run_id,
-                    column_names={},
-                    miss_values=self.miss_values,
-                )
-            # Without a record, a retry would submit and pay again.
-            raise errors.AmbiguousSubmitError(
-                f"the record of the run is gone from the task's state store; it was last seen {outcome.kind}"
-            )
+            result = result_without_record(outcome, self.grid_id, self.miss_values)
+            self.log.warning("The record of the run is gone; its outputs are keyed by column id")
+            return result
 
     def on_kill(self) -> None:
         """Say what goes on: BitScale has no way to cancel a run."""
         if self._run is not None and self._run.in_flight:
             self.log.warning(
-                "Killed. BitScale cannot cancel a run: %s goes on and is paid for. A retry goes on with it.",
+                "Killed. BitScale cannot cancel a run: %s goes on and is paid for. %s",
                 self._run.in_flight,
+                self._run.way_back,
             )
 
     def _submit(self, context: Context, fingerprint: str) -> dict[str, Any]:
         """Check everything, write down the intent, POST, go on with what was answered."""
-        client = self.hook.client
-        form = GridForm.ask(client, self.grid_id, self.output_columns, validate=self.validate_inputs)
-        inputs = form.inputs_of(self.inputs)
-        if unfilled := form.unfilled(inputs):
-            self.log.warning(
-                "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
-            )
-        self._check_credits()
-        webhook_url, delivery_key = self.webhook_url, None
-        if receiver := ReceiverUrl.of(webhook_url, self.hook, trust=self.trust_webhook):
-            delivery_key = new_key()
-            webhook_url = receiver.addressed_to(addressee_of(context, delivery_key))
-        record = Record(
-            phase=INTENT,
-            generation=generation_of(context),
-            fingerprint=fingerprint,
-            grid_id=self.grid_id,
-            deadline=time.time() + self.timeout,
-            delivery_key=delivery_key,
-            column_names=unique_names(form.grid) if self.key_outputs_by == "name" else {},
-            input_columns=input_columns(form.grid),
-        )
+        submission = Submission(self, context, fingerprint)
+        inputs = submission.checked_inputs()
+        webhook_url, delivery_key = submission.webhook()
+        record = submission.record(delivery_key)
         intent = Intent(ledger_of(context), record)
         try:
-            run = client.run_grid(
-                self.grid_id,
-                inputs,
-                mode=self.mode,
-                output_columns=form.output_columns,
-                webhook_url=webhook_url,
-                timeout=self.timeout if self.mode == "sync" else None,
-                recipe=form.recipe,
-                journal=intent,
-            )
+            run = submission.send(inputs, webhook_url, intent)
+        except errors.UnreadableAcceptanceError as error:
+            return self._submitted(context, record).keep_unreadable(error)
         except errors.AmbiguousSubmitError as error:
             if self.on_ambiguous_submit == "resubmit":
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None
-            if record.delivery_key is not None:
-                return self._submitted(context, record).await_delivery(error)
-            error.message += f". {WAY_OUT}"
-            raise
+            if record.delivery_key is None:
+                error.message += f". {WAY_OUT}"
+            return self._submitted(context, record).await_delivery(error)
         except errors.BitScaleError:
             intent.not_processed()
             raise
         return self._submitted(context, record).take_answer(run)
+
+    def _adopt(self, context: Context, run_id: str, fingerprint: str) -> dict[str, Any]:
+        """Go on with the run that a person names, whatever is recorded, if this grid has it."""
+        seen = look_once(self.hook.run_poller(self.grid_id, run_id))
+        if (problem := refusal(seen, grid_id=self.grid_id, run_id=run_id)) is not None:
+            raise problem
+        record = Submission(self, context, fingerprint).record().submitted(run_id)
+        ledger_of(context).adopted(record)
+        self.log.info("Adopted run %s, as the key %r of the task's state store said", run_id, ADOPT_KEY)
+        return self._attach(context, record)
 
     def _attach(self, context: Context, record: Record) -> dict[str, Any]:
         """Go on with a run that has been paid for."""
         if record.run_id is None:
             self.log.info("An earlier try has the result of its synchronous run; returning that")
             return record.result or {}
-        self.log.info("Going on with run %s, which an earlier try submitted", record.run_id)
-        ledger = ledger_of(context)
-        if record.deadline <= time.time():
-            record = replace(record, deadline=time.time() + self.timeout)
+        self.log.info("Going on with run %s, which has been paid for", record.run_id)
+        ledger, generation = ledger_of(context), generation_of(context)
+        cleared, late = record.generation != generation, record.deadline <= time.time()
+        if cleared or late:
+            deadline = time.time() + self.timeout if late else record.deadline
+            record = replace(record, generation=generation, deadline=deadline)
             ledger.write(record)
         submitted = self._submitted(context, record)
         seen = submitted.look()
         step = submitted.after(seen)
         if isinstance(step, Outcome) and step.kind == FAILED:
+            if submitted.is_futile(step) and not cleared:
+                return submitted.collect(step)
             self.log.info("BitScale reports run %s as failed; submitting anew", record.run_id)
             ledger.forget()
             return self._submit(context, record.fingerprint)
         return submitted.wait(seen)
-
-    def _check_credits(self) -> None:
-        if self.min_credits is None:
-            return
-        remaining = self.hook.get_credits().remaining
-        if remaining is None:
-            raise errors.TransportError("BitScale does not say how many credits are left; min_credits is set")
-        if remaining < self.min_credits:
-            raise errors.InsufficientCreditsError(
-                f"{remaining:,} credits are left, min_credits is {self.min_credits:,}; nothing was submitted"
-            )
 
     def _submitted(self, context: Context, record: Record) -> SubmittedRun:
         # Kept for on_kill.

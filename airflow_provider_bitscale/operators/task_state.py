@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+from airflow.sdk.exceptions import AirflowRuntimeError
 
+from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
 from airflow_provider_bitscale.runs.ledger import Ledger, Store
 from airflow_provider_bitscale.webhooks.addressee import Addressee
 
@@ -49,7 +53,36 @@ class _LastingStore:
         return self._store.get(key)
 
     def set(self, key: str, value: Any) -> None:
-        self._store.set(key, value, retention=NEVER_EXPIRE)
+        with _ownership_told():
+            self._store.set(key, value, retention=NEVER_EXPIRE)
 
     def delete(self, key: str) -> None:
-        self._store.delete(key)
+        with _ownership_told():
+            self._store.delete(key)
+
+
+@contextmanager
+def _ownership_told() -> Iterator[None]:
+    """Tell a store that is closed to this try from one that fails.
+
+    Airflow gives a task instance a new id for each retry and Clear, and its execution API finds no task for
+    an id of the past: so a write that succeeds proves that no later try has begun.
+    """
+    try:
+        yield
+    except AirflowRuntimeError as problem:
+        if is_of_the_past(problem.error.detail or {}):
+            raise OwnerChangedError("the task was cleared, or another try of it has begun") from problem
+        raise
+
+
+def is_of_the_past(detail: dict[str, Any]) -> bool:
+    """Whether an error of the execution API says that the task instance of this try is no more.
+
+    :param detail: as Airflow's supervisor tells it: ``status_code``, and the answer's body as ``detail``.
+    """
+    body = detail.get("detail")
+    reason = body.get("detail") if isinstance(body, dict) else None
+    # A 404 of something between has no such reason.
+    told = isinstance(reason, dict) and reason.get("reason") == "not_found"
+    return detail.get("status_code") == 404 and told

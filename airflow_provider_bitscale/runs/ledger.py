@@ -1,27 +1,51 @@
 """What survives a crash: the record of one run, and what a new try makes of it.
 
 The record goes through ``intent`` (a POST is about to leave), ``submitted`` (BitScale accepted it) and
-``collected`` (the task has succeeded with it). It lives in Airflow's task state store, one per task instance
-and map index; retries and Clear leave it alone.
+``collected`` (the task has succeeded with it); ``unreadable``: BitScale accepted it, but its answer names no
+run. It lives in Airflow's task state store, one per task instance and map index; retries and Clear leave it
+alone. Beside it, a person may write the id of a run that the task shall adopt.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
-from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
+from airflow_provider_bitscale.api.errors import (
+    AmbiguousSubmitError,
+    BitScaleError,
+    InvalidRequestError,
+    UnreadableAcceptanceError,
+)
+from airflow_provider_bitscale.runs.durable_write import DurableWrite
 
 KEY = "bitscale_run"
+# Written by a person, who knows which run the task has paid for.
+ADOPT_KEY = "bitscale_adopt_run_id"
 NOT_TOLD = "no delivery came that would tell whether a run was started: it may have been paid for, or not"
 WAY_OUT = (
-    "Look for the row in BitScale. To submit it again, delete the key "
-    f"{KEY!r} from the task's state store and clear the task."
+    f"Look for the row in BitScale. If it ran, write its run id as JSON text to the key {ADOPT_KEY!r} of "
+    f"the task's state store and clear the task: it collects that run. If it did not, delete the key {KEY!r} "
+    "there and clear the task: it submits the row again."
 )
+_RESUBMIT = "on_ambiguous_submit is 'resubmit'"
+# For how long the intent is tried to be written, before which nothing is sent: a retry costs nothing either.
+INTENT_PATIENCE = 60.0
 
 INTENT = "intent"
+UNREADABLE = "unreadable"
 SUBMITTED = "submitted"
 COLLECTED = "collected"
+
+
+def adopt_advice(run_id: str | None) -> str:
+    """How a task goes on with a run whose id is known to a person alone."""
+    return (
+        f"To collect it, write {json.dumps(run_id)} to the key {ADOPT_KEY!r} of the task's state store and "
+        "clear the task."
+    )
 
 
 class Store(Protocol):
@@ -48,6 +72,7 @@ class Record:
     :param input_columns: ids of the columns that echo inputs.
     :param result: the result of a synchronous run, which cannot be asked for again.
     :param delivery_key: under which the run's webhook delivery will be; None if none is expected.
+    :param answer: what BitScale answered, where it accepted a run that the answer does not name.
     """
 
     phase: str
@@ -60,6 +85,20 @@ class Record:
     input_columns: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     delivery_key: str | None = None
+    answer: str | None = None
+
+    @property
+    def lacks_id(self) -> bool:
+        """Whether a run was, or may have been, paid for whose id is not known."""
+        return self.phase in (INTENT, UNREADABLE)
+
+    def submitted(self, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
+        """The record once BitScale has accepted the run.
+
+        :param run_id: None for a synchronous run.
+        :param result: of a synchronous run.
+        """
+        return replace(self, phase=SUBMITTED, run_id=run_id, result=result, answer=None)
 
 
 class Ledger:
@@ -88,25 +127,42 @@ class Ledger:
         """Make a record durable."""
         self._store.set(KEY, asdict(record))
 
-    def submitted(self, record: Record, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
-        """BitScale accepted the run.
+    def run_to_adopt(self) -> str | None:
+        """The id that a person wrote of the run that the task shall go on with; None if there is none.
 
-        :param run_id: None for a synchronous run.
-        :param result: of a synchronous run.
+        :raises InvalidRequestError: what was written is no id.
         """
-        record = replace(record, phase=SUBMITTED, run_id=run_id, result=result)
+        stored = self._store.get(ADOPT_KEY)
+        if stored is None:
+            return None
+        if not isinstance(stored, str) or not stored.strip():
+            raise InvalidRequestError(
+                f"the key {ADOPT_KEY!r} of the task's state store must hold a run id as JSON text, not "
+                f"{stored!r}; nothing was submitted"
+            )
+        return stored.strip()
+
+    def adopted(self, record: Record) -> None:
+        """The task goes on with the run that a person named."""
         self.write(record)
-        return record
+        self._store.delete(ADOPT_KEY)
 
     def delivered(self, record: Record) -> Record | None:
         """The record with the id of its run, if that was delivered meanwhile."""
         hint = self._store.get(record.delivery_key) if record.delivery_key else None
-        return None if hint is None else self.submitted(record, str(hint["run_id"]))
+        if hint is None:
+            return None
+        told = record.submitted(str(hint["run_id"]))
+        self.write(told)
+        return told
 
     def collected(self, generation: int) -> None:
         """The task has succeeded with what it recorded."""
         record = self.read()
-        if record is not None:
+        if record is not None and record.lacks_id:
+            # What it succeeded with could not be written: the next Clear is another wish, all the same.
+            self.forget()
+        elif record is not None:
             self.write(replace(record, phase=COLLECTED, generation=generation))
 
     def forget(self) -> None:
@@ -115,7 +171,7 @@ class Ledger:
 
 
 def _makes_sense(record: Record) -> bool:
-    if record.phase == INTENT:
+    if record.lacks_id:
         return True
     return record.phase in (SUBMITTED, COLLECTED) and (record.run_id is not None or record.result is not None)
 
@@ -129,14 +185,19 @@ class Intent:
     _written: bool = False
 
     def about_to_send(self) -> None:
-        """Make the intent durable."""
+        """Make the intent durable. What raises here keeps the request from leaving.
+
+        This also proves that the task is still this try's: Airflow refuses the writes of an earlier one.
+
+        :raises OwnerChangedError: it is not.
+        """
         self._written = True
-        self.ledger.write(self.record)
+        DurableWrite(partial(self.ledger.write, self.record)).persist(INTENT_PATIENCE)
 
     def not_processed(self) -> None:
         """Nothing was started: there is no intent any more. A record of another run stays."""
         if self._written:
-            self.ledger.forget()
+            DurableWrite(self.ledger.forget).persist(INTENT_PATIENCE)
         self._written = False
 
 
@@ -149,6 +210,19 @@ class Submit:
 
     instead_of: Record | None = None
 
+    def warning(self, fingerprint: str) -> str | None:
+        """That an earlier run is left alone, and why; None if none is.
+
+        :param fingerprint: of the request of this try.
+        """
+        earlier = self.instead_of
+        if earlier is None:
+            return None
+        paid = f"paid for run {earlier.run_id}" if earlier.run_id else "may have paid for a run"
+        changed = earlier.fingerprint != fingerprint
+        why = "the inputs, the grid or the workspace have changed" if changed else _RESUBMIT
+        return f"An earlier try {paid}; submitting another one, since {why}"
+
 
 @dataclass(frozen=True)
 class Attach:
@@ -159,9 +233,22 @@ class Attach:
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """An earlier try was lost between its POST and the answer; nobody can tell whether a run was started."""
+    """Do not submit: a run was paid for, or may have been, and its id is not known."""
 
     record: Record
+
+    @property
+    def error(self) -> BitScaleError:
+        """What is known, and what a person can do about it."""
+        if self.record.phase == UNREADABLE:
+            return UnreadableAcceptanceError(
+                "an earlier try paid for a run, but the answer does not name it: "
+                f"{self.record.answer}. {WAY_OUT}"
+            )
+        return AmbiguousSubmitError(
+            "an earlier try was lost between its request and the answer: a run may have been started and "
+            f"paid for, or not. {WAY_OUT}"
+        )
 
 
 def next_step(
@@ -178,6 +265,8 @@ def next_step(
         return Submit()
     if record.fingerprint != fingerprint:
         return Submit(instead_of=None if record.phase == COLLECTED else record)
+    if record.phase == UNREADABLE:
+        return Ambiguous(record)
     if record.phase == INTENT:
         return Submit(instead_of=record) if resubmit_ambiguous else Ambiguous(record)
     if record.phase == COLLECTED and record.generation != generation:

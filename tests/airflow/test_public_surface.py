@@ -15,6 +15,7 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.connection import EXTRA_FIELDS
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
+from airflow_provider_bitscale.runs.ledger import ADOPT_KEY, COLLECTED, INTENT, KEY, SUBMITTED, UNREADABLE
 from tests.airflow.harness import recreated
 from tests.scenarios.batches import EMAIL, Batch, people
 
@@ -253,6 +254,11 @@ def test_what_a_batch_returns_writes_and_keeps(emulator: Emulator, tmp_path: Pat
     assert manifest["parts"] == [f"{folder}/{batch_id}-part-00000.jsonl"]
     assert manifest["manifest_path"] == f"{folder}/{batch_id}-manifest.json"
     assert set(kept.store.values) == {*BATCH_KEYS, f"bitscale_batch_{batch_id}_finished_0000"}
+
+
+def test_what_a_single_run_keeps() -> None:
+    assert {KEY, ADOPT_KEY} == {"bitscale_run", "bitscale_adopt_run_id"}
+    assert {INTENT, UNREADABLE, SUBMITTED, COLLECTED} == {"intent", "unreadable", "submitted", "collected"}
 
 
 def test_connection_type_and_fields() -> None:

@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api import AmbiguousSubmitError
+from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.api.errors import UnreadableAcceptanceError
+from airflow_provider_bitscale.runs import ledger as ledger_module
+from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
 from airflow_provider_bitscale.runs.ledger import (
+    ADOPT_KEY,
     COLLECTED,
     INTENT,
     KEY,
     SUBMITTED,
+    UNREADABLE,
     Ambiguous,
     Attach,
+    Intent,
     Ledger,
     Record,
     Submit,
@@ -42,6 +48,7 @@ class JsonStore:
 INTENDED = Record(INTENT, 2, "print", "grid_001", 1000.5, column_names={"c-1": "Full Name"})
 RECORDS = {
     "intent": INTENDED,
+    "unreadable": replace(INTENDED, phase=UNREADABLE, answer="200, keys: x"),
     "submitted": replace(INTENDED, phase=SUBMITTED, run_id="run_1"),
     "collected": replace(INTENDED, phase=COLLECTED, run_id="run_1"),
     "collected sync": replace(INTENDED, phase=COLLECTED, result={"status": "completed"}),
@@ -51,6 +58,8 @@ RECORDS = {
 STEPS: dict[str, tuple[str, bool, str, str, str, str]] = {
     "intent": ("intent", False, "ambiguous", "ambiguous", "repeat", "repeat"),
     "intent, resubmit": ("intent", True, "repeat", "repeat", "repeat", "repeat"),
+    "unreadable": ("unreadable", False, "ambiguous", "ambiguous", "repeat", "repeat"),
+    "unreadable, resubmit": ("unreadable", True, "ambiguous", "ambiguous", "repeat", "repeat"),
     "submitted": ("submitted", False, "attach", "attach", "repeat", "repeat"),
     "submitted, resubmit": ("submitted", True, "attach", "attach", "repeat", "repeat"),
     "collected": ("collected", False, "attach", "submit", "submit", "submit"),
@@ -100,7 +109,8 @@ def test_the_life_of_a_record() -> None:
     ledger = Ledger(JsonStore())
     assert ledger.read() is None
     ledger.write(INTENDED)
-    submitted = ledger.submitted(INTENDED, "run_1")
+    submitted = INTENDED.submitted("run_1")
+    ledger.write(submitted)
     assert ledger.read() == submitted == RECORDS["submitted"]
     ledger.collected(5)
     assert ledger.read() == replace(submitted, phase=COLLECTED, generation=5)
@@ -111,7 +121,7 @@ def test_the_life_of_a_record() -> None:
 
 def test_the_result_of_a_sync_run_is_kept() -> None:
     ledger = Ledger(JsonStore())
-    ledger.submitted(INTENDED, None, {"status": "completed", "outputs": {"a": 1}})
+    ledger.write(INTENDED.submitted(None, {"status": "completed", "outputs": {"a": 1}}))
     record = ledger.read()
     assert record is not None
     assert record.result == {"status": "completed", "outputs": {"a": 1}}
@@ -126,7 +136,7 @@ def test_a_store_that_fails_is_not_passed_over() -> None:
         Ledger(Broken()).write(INTENDED)
 
 
-UNREADABLE: dict[str, Any] = {
+NO_RECORDS: dict[str, Any] = {
     "text": "run_1",
     "number": 7,
     "list": ["run_1"],
@@ -139,7 +149,78 @@ UNREADABLE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("stored", UNREADABLE.values(), ids=UNREADABLE.keys())
+@pytest.mark.parametrize("stored", NO_RECORDS.values(), ids=NO_RECORDS.keys())
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(stored: Any) -> None:
     with pytest.raises(AmbiguousSubmitError, match="cannot be read"):
         Ledger(JsonStore(**{KEY: stored})).read()
+
+
+def test_what_could_not_be_written_blocks_no_clear_after_a_success() -> None:
+    ledger = Ledger(JsonStore())
+    ledger.write(INTENDED)
+    ledger.collected(2)
+    assert ledger.read() is None
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "text"),
+    [
+        (INTENDED, AmbiguousSubmitError, "may have been started"),
+        (RECORDS["unreadable"], UnreadableAcceptanceError, "does not name it: 200, keys: x"),
+    ],
+    ids=["lost answer", "unreadable answer"],
+)
+def test_whoever_may_not_submit_is_told_both_ways_on(
+    record: Record, kind: type[Exception], text: str
+) -> None:
+    error = Ambiguous(record).error
+    assert type(error) is kind
+    for expected in (text, KEY, ADOPT_KEY):
+        assert expected in str(error)
+
+
+@pytest.mark.parametrize("stored", ["run_1", " run_1\n"])
+def test_a_run_to_adopt_is_named_by_a_text(stored: str) -> None:
+    store = JsonStore(**{ADOPT_KEY: stored})
+    ledger = Ledger(store)
+    assert ledger.run_to_adopt() == "run_1"
+    ledger.adopted(RECORDS["submitted"])
+    assert (ledger.read(), ledger.run_to_adopt()) == (RECORDS["submitted"], None)
+
+
+@pytest.mark.parametrize("stored", ["", "  ", 7, ["run_1"], {"run_id": "run_1"}, True])
+def test_what_is_no_id_is_refused_before_anything_is_paid_for(stored: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="must hold a run id"):
+        Ledger(JsonStore(**{ADOPT_KEY: stored})).run_to_adopt()
+
+
+class FailingStore(JsonStore):
+    """Fails so many times before it takes a value."""
+
+    def __init__(self, *problems: Exception) -> None:
+        super().__init__()
+        self.problems = list(problems)
+
+    def set(self, key: str, value: Any) -> None:
+        if self.problems:
+            raise self.problems.pop(0)
+        super().set(key, value)
+
+
+def test_an_intent_is_written_though_the_store_is_away_for_a_moment() -> None:
+    store = FailingStore(OSError("away"))
+    Intent(Ledger(store), INTENDED).about_to_send()
+    assert Ledger(store).read() == INTENDED
+
+
+def test_without_an_intent_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "INTENT_PATIENCE", 0.0)
+    with pytest.raises(OSError, match="away"):
+        Intent(Ledger(FailingStore(OSError("away"))), INTENDED).about_to_send()
+
+
+def test_a_try_that_lost_its_task_learns_it_at_its_first_write() -> None:
+    store = FailingStore(OwnerChangedError("cleared"))
+    with pytest.raises(OwnerChangedError):
+        Intent(Ledger(store), INTENDED).about_to_send()
+    assert store.texts == {}

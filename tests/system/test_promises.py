@@ -106,11 +106,18 @@ def test_retry_after_bitscale_says_failed_submits_anew(airflow: LocalAirflow, bi
     assert paid(bitscale) == 2
 
 
-def test_retry_after_a_timeout_collects_the_same_run(airflow: LocalAirflow, bitscale: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("dag_id", "error"),
+    [("one_row_impatient", "RunTimedOutError"), ("one_row_out_of_time", "AirflowTaskTimeout")],
+    ids=["its own", "execution_timeout"],
+)
+def test_retry_after_a_timeout_collects_the_same_run(
+    airflow: LocalAirflow, bitscale: Emulator, dag_id: str, error: str
+) -> None:
     bitscale.control.add_fault("run_never_ends", times=1)
-    run_id = airflow.trigger("one_row_impatient", {"name": "Alan"})
+    run_id = airflow.trigger(dag_id, {"name": "Alan"})
     wait_until(
-        lambda: any(task["try_number"] > 1 for task in airflow.task_instances("one_row_impatient", run_id)),
+        lambda: any(task["try_number"] > 1 for task in airflow.task_instances(dag_id, run_id)),
         "a second try",
         timeout=60,
     )
@@ -118,8 +125,27 @@ def test_retry_after_a_timeout_collects_the_same_run(airflow: LocalAirflow, bits
     (run,) = bitscale.control.state()["runs"]
     bitscale.control.finish_run(run["run_id"])
 
-    assert airflow.wait_for_run("one_row_impatient", run_id) == "success"
-    assert "RunTimedOutError" in airflow.task_log("one_row_impatient", run_id, "enrich", 1)
+    assert airflow.wait_for_run(dag_id, run_id) == "success"
+    assert error in airflow.task_log(dag_id, run_id, "enrich", 1)
+    assert paid(bitscale) == 1
+
+
+def test_a_person_names_the_run_whose_answer_was_lost_and_a_clear_collects_it(
+    airflow: LocalAirflow, bitscale: Emulator
+) -> None:
+    bitscale.control.add_fault("lost_answer", on="run_grid", times=1)
+    run_id = airflow.trigger("one_row_deferred", {"name": "Barbara"})
+    assert airflow.wait_for_run("one_row_deferred", run_id) == "failed"
+
+    (run,) = bitscale.control.state()["runs"]
+    store = f"/dags/one_row_deferred/dagRuns/{run_id}/taskInstances/enrich/state-store"
+    airflow.call("PUT", f"{store}/bitscale_adopt_run_id?map_index=-1", json={"value": run["run_id"]})
+    airflow.clear("one_row_deferred", run_id)
+
+    assert airflow.wait_for_run("one_row_deferred", run_id) == "success"
+    assert airflow.xcom("one_row_deferred", run_id, "enrich")["run_id"] == run["run_id"]
+    (entry,) = airflow.call("GET", store)["task_state_store"]
+    assert (entry["key"], entry["value"]["phase"]) == ("bitscale_run", "collected")
     assert paid(bitscale) == 1
 
 

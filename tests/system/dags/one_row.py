@@ -27,6 +27,15 @@ with DAG("one_row_waiting", schedule=None, catchup=False):
 with DAG("one_row_impatient", schedule=None, catchup=False):
     RunGridOperator(inputs={"Full Name": NAME}, deferrable=True, timeout=4, **COMMON)
 
+with DAG("one_row_out_of_time", schedule=None, catchup=False):
+    RunGridOperator(
+        inputs={"Full Name": NAME},
+        deferrable=True,
+        timeout=180,
+        execution_timeout=timedelta(seconds=4),
+        **COMMON,
+    )
+
 with DAG("one_row_changing", schedule=None, catchup=False):
     RunGridOperator(inputs={"Full Name": NAME + " {{ ti.try_number }}"}, deferrable=True, timeout=4, **COMMON)
 

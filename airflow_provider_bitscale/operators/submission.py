@@ -1,0 +1,111 @@
+"""A run of one row, checked before anything is paid for, and sent once."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of
+from airflow_provider_bitscale.runs.grid_form import GridForm
+from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
+from airflow_provider_bitscale.runs.ledger import INTENT, Intent, Record
+from airflow_provider_bitscale.webhooks.addressee import new_key
+from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_bitscale.api.models import Run
+    from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+
+
+class Submission:
+    """What a task would submit, and the record it would have."""
+
+    def __init__(self, operator: RunGridOperator, context: Context, fingerprint: str) -> None:
+        self._operator = operator
+        self._context = context
+        self._fingerprint = fingerprint
+
+    def checked_inputs(self) -> dict[str, Any]:
+        """The inputs as a run takes them.
+
+        :raises BitScaleError: they are wrong, or there are too few credits; nothing was submitted.
+        """
+        inputs = self._form.inputs_of(self._operator.inputs)
+        if unfilled := self._form.unfilled(inputs):
+            self._operator.log.warning(
+                "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
+            )
+        self._check_credits()
+        return inputs
+
+    def record(self, delivery_key: str | None = None) -> Record:
+        """The record of a run that is about to be submitted.
+
+        :param delivery_key: under which its delivery will be; None if none is expected.
+        """
+        operator, grid = self._operator, self._form.grid
+        return Record(
+            phase=INTENT,
+            generation=generation_of(self._context),
+            fingerprint=self._fingerprint,
+            grid_id=operator.grid_id,
+            deadline=time.time() + operator.timeout,
+            delivery_key=delivery_key,
+            column_names=unique_names(grid) if operator.key_outputs_by == "name" else {},
+            input_columns=input_columns(grid),
+        )
+
+    def webhook(self) -> tuple[str | None, str | None]:
+        """Where BitScale shall deliver the run, and the key under which the task finds the delivery."""
+        operator = self._operator
+        receiver = ReceiverUrl.of(operator.webhook_url, operator.hook, trust=operator.trust_webhook)
+        if receiver is None:
+            return operator.webhook_url, None
+        key = new_key()
+        return receiver.addressed_to(addressee_of(self._context, key)), key
+
+    def send(self, inputs: dict[str, Any], webhook_url: str | None, intent: Intent) -> Run:
+        """Submit the run. Costs credits.
+
+        :param intent: written before the request leaves.
+        :raises AmbiguousSubmitError: it may have been started, or not.
+        :raises UnreadableAcceptanceError: it was started, and the answer does not name it.
+        :raises BitScaleError: it was not started.
+        """
+        operator = self._operator
+        return operator.hook.client.run_grid(
+            operator.grid_id,
+            inputs,
+            mode=operator.mode,
+            output_columns=self._form.output_columns,
+            webhook_url=webhook_url,
+            timeout=operator.timeout if operator.mode == "sync" else None,
+            recipe=self._form.recipe,
+            journal=intent,
+        )
+
+    @cached_property
+    def _form(self) -> GridForm:
+        operator = self._operator
+        return GridForm.ask(
+            operator.hook.client,
+            operator.grid_id,
+            operator.output_columns,
+            validate=operator.validate_inputs,
+        )
+
+    def _check_credits(self) -> None:
+        wanted = self._operator.min_credits
+        if wanted is None:
+            return
+        remaining = self._operator.hook.get_credits().remaining
+        if remaining is None:
+            raise errors.TransportError("BitScale does not say how many credits are left; min_credits is set")
+        if remaining < wanted:
+            raise errors.InsufficientCreditsError(
+                f"{remaining:,} credits are left, min_credits is {wanted:,}; nothing was submitted"
+            )

@@ -1,0 +1,58 @@
+"""Pure: what a task does with a run that its record does not name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from airflow_provider_bitscale.api.errors import (
+    AmbiguousSubmitError,
+    BitScaleError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.runs.ledger import ADOPT_KEY, adopt_advice
+from airflow_provider_bitscale.runs.polling import COMPLETED, Outcome
+from airflow_provider_bitscale.runs.result import completed_run, run_result
+
+
+def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScaleError | None:
+    """Why the task does not go on with a run that a person names; None if it does.
+
+    :param seen: the poll of the run.
+    :return: InvalidRequestError if it is no run of the grid; what kept the poll from telling, otherwise.
+    """
+    if isinstance(seen, Run):
+        if seen.run_id not in (None, run_id):
+            why = f"BitScale answers about another run, {seen.run_id!r}"
+        elif seen.grid_id not in (None, grid_id):
+            why = f"it is a run of another grid, {seen.grid_id!r}"
+        else:
+            return None
+    elif isinstance(seen, (NotFoundError, InvalidRequestError)):
+        why = str(seen)
+    else:
+        return seen
+    return InvalidRequestError(
+        f"the run {run_id!r} that the key {ADOPT_KEY!r} of the task's state store names is none of grid "
+        f"{grid_id}: {why}. Nothing was submitted. Correct the key or delete it, and clear the task."
+    )
+
+
+def result_without_record(outcome: Outcome, grid_id: str, miss_values: Collection[str]) -> dict[str, Any]:
+    """The result of a run whose record went while it was waited for.
+
+    :param miss_values: see :func:`run_result`.
+    :return: as :func:`run_result`, outputs keyed by column id.
+    :raises AmbiguousSubmitError: it has none, and a task without a record would submit and pay again.
+    """
+    data = outcome.data or {}
+    run_id = data.get("run_id")
+    if outcome.kind != COMPLETED or run_id is None:
+        raise AmbiguousSubmitError(
+            f"the record of run {run_id} is gone from the task's state store, and it was last seen "
+            f"{outcome.kind}. {adopt_advice(run_id)} Without that, a Clear submits and pays again."
+        )
+    run = completed_run(outcome, grid_id, run_id)
+    return run_result(run, grid_id=grid_id, run_id=run_id, column_names={}, miss_values=miss_values)
