@@ -16,8 +16,9 @@ from airflow_provider_bitscale.api.errors import (
     ServerError,
     TransportError,
     UnreadableAcceptanceError,
+    UnreadableOutputsError,
 )
-from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.retry import provably_not_processed
 from airflow_provider_bitscale.runs.polling import COMPLETED, TIMED_OUT, Outcome, Wait
 from airflow_provider_bitscale.runs.polling import FAILED as RUN_FAILED
@@ -28,6 +29,7 @@ class Then(Enum):
 
     PUT_BACK = "no run was started, and the row may be submitted again"
     RENEW = "no run was started; the key may have been rotated"
+    KEEP = "BitScale accepted the row, and its answer cannot be read: it is paid for, and not submitted again"
     PARK = "nobody can tell whether a run was started"
     AWAIT = "nobody can tell yet whether a run was started, but a delivery would"
     SUBMIT_AGAIN = "nobody can tell whether a run was started, and the user would rather pay twice"
@@ -77,13 +79,12 @@ def after_failed_submission(
     :param expects_deliveries: whether the end of a run that was started would be delivered.
     :param is_delivered: whether it has been: a run was started, by this submission or an earlier one.
     """
+    if isinstance(error, UnreadableAcceptanceError):
+        return Then.KEEP
     if is_delivered:
         return Then.AWAIT
     if provably_not_processed(error):
         return Then.PUT_BACK
-    if isinstance(error, UnreadableAcceptanceError):
-        # It is accepted and paid for: never submitted again.
-        return Then.AWAIT if expects_deliveries else Then.PARK
     if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
         if may_pay_twice:
             return Then.SUBMIT_AGAIN
@@ -98,6 +99,18 @@ def after_failed_submission(
 def stopped_by(error: BitScaleError) -> str:
     """The reason in the manifest for an error that stops a batch."""
     return next(reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind))
+
+
+def has_result(run: Run) -> bool:
+    """Whether an answer says all that there is to know about a run that has ended."""
+    return run.status is RunStatus.FAILED or (run.status is RunStatus.COMPLETED and run.outputs is not None)
+
+
+def is_understood(seen: Run | BitScaleError, run_id: str) -> bool:
+    """Whether a poll told what has become of this run."""
+    if not isinstance(seen, Run) or seen.run_id not in (None, run_id):
+        return False
+    return has_result(seen) or seen.status in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 class Fate(Enum):
@@ -122,6 +135,8 @@ def after_look(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: b
         return Fate.NOT_ENDED
     if step.kind in (COMPLETED, RUN_FAILED):
         return Fate.ENDED
+    if isinstance(step.error, UnreadableOutputsError):
+        return Fate.GIVEN_UP
     if step.kind == TIMED_OUT:
         return Fate.LEFT if time_is_up else Fate.GIVEN_UP
     # A grid or a workspace that is not found says nothing of a run.

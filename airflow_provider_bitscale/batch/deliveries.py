@@ -8,6 +8,8 @@ import time
 
 from airflow_provider_bitscale.api.models import RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.batch.decisions import has_result
+from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS
 from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
@@ -63,40 +65,45 @@ class Deliveries:
     def _take_in(self, mail: Mail) -> None:
         plan, shelf, row = self._batch.plan, self._batch.shelf, mail.row
         if plan.is_posting(row):
-            self._note(mail)
-            self._early[row] = mail
+            if self._note(mail):
+                self._early[row] = mail
         elif plan.is_in_doubt(row):
-            self._note(mail)
             plan.doubt_ended(row, time.monotonic())
-            self._tell(mail)
+            if self._note(mail):
+                self._tell(mail)
         elif plan.is_watched(row) and shelf.run_id(row) == mail.run_id:
             self._tell(mail)
+        elif plan.is_watched(row) and not self._batch.request.resubmit_ambiguous:
+            log.warning("A delivery for row %d is of another run, %s, and is ignored", row + 1, mail.run_id)
         elif plan.is_watched(row):
             log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, mail.run_id)
-            if parse_run(mail.payload).status is RunStatus.COMPLETED:
-                # The other one may fail yet.
-                self._note(mail)
+            # The other one may fail yet.
+            if parse_run(mail.payload).status is RunStatus.COMPLETED and self._note(mail):
                 self._tell(mail)
         elif shelf.may_be_paid(row) and shelf.is_to_be_submitted(row):
-            self._note(mail)
             shelf.doubt_ended(row)
             plan.withdraw(row, time.monotonic())
-            self._tell(mail)
+            if self._note(mail):
+                self._tell(mail)
         # All others are settled: a delivery is repeated where its acknowledgement is lost.
         self._batch.happened.set()
 
-    def _note(self, mail: Mail) -> None:
-        """The run is ours, whatever becomes of the answer."""
+    def _note(self, mail: Mail) -> bool:
+        """The run is ours, whatever becomes of the answer; unless it is of another row, too."""
+        if not claim(self._batch, mail.row, mail.run_id):
+            return False
         self._batch.accepted(mail.row, mail.run_id)
+        return True
 
     def _tell(self, mail: Mail) -> None:
-        batch = self._batch
+        batch, run = self._batch, parse_run(mail.payload)
         batch.plan.hint(mail.row)
-        if not batch.request.trust_webhook:
+        if has_result(run):
+            batch.plan.brake.understood()
+        if not batch.request.trust_webhook or not has_result(run):
             return
         if batch.plan.is_looked_at(mail.row):
             # The answer is likely to tell the same.
             self._early[mail.row] = mail
         else:
-            run = parse_run(mail.payload)
             batch.end(mail.row, run, batch.settled_by(run, mail.run_id))

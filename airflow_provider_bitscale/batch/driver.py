@@ -9,16 +9,17 @@ from collections.abc import Callable
 
 from airflow_provider_bitscale.batch.deliveries import Deliveries
 from airflow_provider_bitscale.batch.journal import Changes
-from airflow_provider_bitscale.batch.looks import look
-from airflow_provider_bitscale.batch.planner import Done, Rest, Submit
-from airflow_provider_bitscale.batch.progress import Progress
+from airflow_provider_bitscale.batch.looks import Looks
+from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.recorder import (
     MOST_UNWRITTEN_SECONDS,
     SECONDS_BETWEEN_WRITES,
     is_lost,
 )
+from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
+from airflow_provider_bitscale.batch.steps import Done, Rest, Submit
 from airflow_provider_bitscale.batch.submissions import Submissions
 from airflow_provider_bitscale.runs.ledger import NOT_TOLD
 from airflow_provider_bitscale.webhooks.mailbox import Mailbox
@@ -55,6 +56,7 @@ class Driver:
         self._batch = batch
         self._deliveries = Deliveries(batch, mailbox)
         self._submissions = Submissions(batch, self._deliveries)
+        self._looks = Looks(batch)
         self._connections = connections
         self._report = report
         self._leave = leave
@@ -75,6 +77,8 @@ class Driver:
         """
         batch = self._batch
         await batch.feeder.take_over()
+        for row in batch.plan.watched:
+            claim(batch, row, batch.shelf.run_id(row))
         # Before anything is submitted: it may have been paid for, and a delivery tells.
         await self._deliveries.collect()
         if batch.request.resubmit_ambiguous:
@@ -117,7 +121,7 @@ class Driver:
                 batch.start(
                     self._submissions.submit(step.row, client)
                     if isinstance(step, Submit)
-                    else look(batch, step.row, client)
+                    else self._looks.look(step.row, client)
                 )
 
     def _keep_within_limits(self, now: float) -> None:
@@ -129,7 +133,8 @@ class Driver:
             batch.stop("max_failed_rows")
         self._keep_pace_with_store(now)
         for row in batch.plan.give_up_doubtful(now):
-            batch.settle(row, Settled(UNKNOWN, error=NOT_TOLD))
+            batch.settle(row, batch.shelf.left_as(row) or Settled(UNKNOWN, error=NOT_TOLD))
+        self._looks.end_failed_trial(now)
         overdue = time.time() - batch.request.deadline
         if overdue >= 0 and not self._in_last_looks:
             self._in_last_looks = True
@@ -205,15 +210,17 @@ class Driver:
 
     def _progress(self) -> Progress:
         batch = self._batch
-        tally = batch.shelf.tally
+        tally, now = batch.shelf.tally, time.monotonic()
         return Progress(
             rows=batch.shelf.rows,
             counts=dict(tally.counts),
             in_flight=batch.plan.in_flight,
             credits_spent=tally.credits,
             credits_expected=batch.plan.expected_credits,
-            requests_per_second=batch.plan.requests.per_second(time.monotonic()),
+            requests_per_second=batch.plan.requests.per_second(now),
             requests_left=batch.plan.requests_left(0 if batch.request.results_come else 1),
             limit_per_second=batch.connection.client.requests_per_second,
             stopped_by=tally.stopped_by,
+            hindrance=hindrance_of(batch.plan, now, time.time()),
+            error=None if batch.error is None else str(batch.error) or type(batch.error).__name__,
         )

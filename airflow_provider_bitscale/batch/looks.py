@@ -1,56 +1,115 @@
-"""Looks at a run, and does what follows from what is seen."""
+"""Looks at runs, and does what follows from what is seen."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.errors import (
+    AuthenticationError,
+    BitScaleError,
+    UnreadableAcceptanceError,
+)
 from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.batch.decisions import Fate, after_look
+from airflow_provider_bitscale.batch.decisions import Fate, after_look, is_understood
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
-from airflow_provider_bitscale.runs.polling import RunDecision, Wait
+from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait
+from airflow_provider_bitscale.runs.sights import Sights
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
 
-# After a look that saw nothing; longer where BitScale asks.
+# After a look that saw nothing; longer where BitScale asks, and the longer that lasts.
 LOOK_AGAIN_SECONDS = 5.0
 # After a look that was refused for a key that has been renewed.
 RENEWED_SECONDS = 0.1
 
 
-async def look(batch: RunningBatch, row: int, client: AsyncClient) -> None:
-    """Look at the run of a row, with a slot that has been taken."""
-    request, plan = batch.request, batch.plan
-    run_id = batch.shelf.run_id(row)
-    try:
-        seen: Run | BitScaleError = await client.send_now(
-            lambda contract: contract.get_run(request.grid_id, run_id)
+class Looks:
+    """All looks at the runs of one batch."""
+
+    def __init__(self, batch: RunningBatch) -> None:
+        self._batch = batch
+        self._sights: defaultdict[int, Sights] = defaultdict(Sights)
+
+    async def look(self, row: int, client: AsyncClient) -> None:
+        """Look at the run of a row, with a slot that has been taken."""
+        request, plan, shelf = self._batch.request, self._batch.plan, self._batch.shelf
+        run_id = shelf.run_id(row)
+        try:
+            seen: Run | BitScaleError = await client.send_now(
+                lambda contract: contract.get_run(request.grid_id, run_id)
+            )
+        except BitScaleError as error:
+            seen = error
+        now = time.monotonic()
+        plan.outage.note(seen, now)
+        if not plan.is_watched(row):
+            # Meanwhile it was given up.
+            return
+        if shelf.run_id(row) != run_id:
+            # Meanwhile another run of this row was delivered, which counts now.
+            plan.not_ended(row, now)
+            return
+        if is_understood(seen, run_id):
+            plan.brake.understood()
+        lasting = self._sights[row].lasting(seen, now)
+        if isinstance(seen, AuthenticationError):
+            lasting = plan.outage.key_refused_for
+        give_up_at = min(self._batch.submitted_at(row) + request.timeout, request.deadline)
+        decision = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id)
+        step = decision.after(seen, time.time(), random.random(), lasting)  # noqa: S311
+        await self._follow(row, run_id, seen, step, client)
+
+    def end_failed_trial(self, now: float) -> None:
+        """Stop the batch if the id of the first run was not as documented, and its polls have all failed."""
+        batch, trial = self._batch, self._batch.plan.brake.failed_trial(now)
+        if trial is None or not batch.plan.is_watched(trial.row):
+            return
+        run_id = batch.shelf.run_id(trial.row)
+        error = UnreadableAcceptanceError(
+            f"run {run_id!r} was accepted and is paid for, but the answer was not as documented "
+            f"({'; '.join(trial.unexpected)}), and no poll of the run was understood: "
+            f"{batch.plan.outage.reason or 'see the log'}"
         )
-    except BitScaleError as error:
-        seen = error
-    if batch.shelf.run_id(row) != run_id:
-        # Meanwhile another run of this row was delivered, which counts now.
-        plan.not_ended(row, time.monotonic())
-        return
-    give_up_at = min(batch.submitted_at(row) + request.timeout, request.deadline)
-    step = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id).after(seen, time.time(), random.random())  # noqa: S311
-    fate = after_look(seen, step, time_is_up=time.time() >= request.deadline)
-    if fate is Fate.ENDED and isinstance(seen, Run):
-        batch.end(row, seen, batch.settled_by(seen, run_id))
-    elif fate is Fate.NOT_ENDED and isinstance(step, Wait):
-        plan.not_ended(row, time.monotonic(), 0.0 if isinstance(seen, Run) else step.seconds)
-    elif fate is Fate.LEFT:
-        plan.given_up(row)
-    elif fate is Fate.GIVEN_UP:
-        last_seen = seen.reported_status if isinstance(seen, Run) else str(seen)
-        plan.given_up(row)
-        batch.settle(row, Settled(UNKNOWN, run_id, error=f"given up: last seen {last_seen}"))
-    elif isinstance(seen, BitScaleError):
-        renewed = fate is Fate.RENEW and await batch.connection.renew(client, seen.left_at)
-        plan.not_ended(row, time.monotonic(), RENEWED_SECONDS if renewed else LOOK_AGAIN_SECONDS)
-        if not renewed:
-            batch.abort(seen)
+        self._give_up(trial.row, run_id, str(error))
+        batch.stop("unreadable_answers", error)
+
+    async def _follow(
+        self, row: int, run_id: str, seen: Run | BitScaleError, step: Wait | Outcome, client: AsyncClient
+    ) -> None:
+        batch, plan, now = self._batch, self._batch.plan, time.monotonic()
+        fate = after_look(seen, step, time_is_up=time.time() >= batch.request.deadline)
+        if fate is Fate.ENDED and isinstance(seen, Run):
+            self._sights.pop(row, None)
+            batch.end(row, seen, batch.settled_by(seen, run_id))
+        elif fate is Fate.NOT_ENDED and isinstance(step, Wait):
+            under_way = isinstance(seen, Run) and not seen.status.is_terminal
+            plan.not_ended(row, now, 0.0 if under_way else step.seconds)
+        elif fate is Fate.LEFT:
+            plan.given_up(row)
+        elif fate is Fate.GIVEN_UP and isinstance(step, Outcome):
+            last_seen = step.error or (seen.reported_status if isinstance(seen, Run) else seen)
+            self._give_up(row, run_id, f"given up: last seen {last_seen}")
+            if plan.brake.lost():
+                batch.stop(
+                    "unreadable_answers",
+                    UnreadableAcceptanceError(
+                        "runs were accepted and are paid for, but no poll of the first ones was understood; "
+                        f"the last: run {run_id!r}: {last_seen}"
+                    ),
+                )
+        elif isinstance(seen, BitScaleError):
+            renewed = fate is Fate.RENEW and await batch.connection.renew(client, seen.left_at)
+            is_hiccup = fate is Fate.RENEW and isinstance(step, Wait)
+            plan.not_ended(row, now, RENEWED_SECONDS if renewed else LOOK_AGAIN_SECONDS)
+            if not renewed and not is_hiccup:
+                batch.abort(seen)
+
+    def _give_up(self, row: int, run_id: str, why: str) -> None:
+        self._sights.pop(row, None)
+        self._batch.plan.given_up(row)
+        self._batch.settle(row, Settled(UNKNOWN, run_id, error=why))

@@ -21,6 +21,8 @@ class OpenSegment:
         self.record = record
         self._settled: list[Settled | None] = [None] * len(segment.rows)
         self._left = len(segment.rows)
+        # What rows are if nothing more becomes of them, where their record does not say it.
+        self.left_as: dict[int, Settled] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -32,11 +34,13 @@ class OpenSegment:
         """Whether rows are unknown whose runs can be asked for again."""
         return any(settled.is_collectable for settled in self._all())
 
-    def settle(self, position: int, settled: Settled) -> None:
-        """What has become of a row."""
-        if self._settled[position] is None:
+    def settle(self, position: int, settled: Settled) -> Settled | None:
+        """What has become of a row; what was thought before, if that was known."""
+        before = self._settled[position]
+        if before is None:
             self._left -= 1
         self._settled[position] = settled
+        return before
 
     def give_up(self, why: str) -> Iterator[Settled]:
         """Settle what is not settled as it stands in the record."""
@@ -44,7 +48,7 @@ class OpenSegment:
             if settled is None:
                 entry = self.record.entries[position]
                 status = NOT_SUBMITTED if entry is None else UNKNOWN
-                given_up = Settled(status, run_id=entry or None, error=why)
+                given_up = self.left_as.get(position) or Settled(status, run_id=entry or None, error=why)
                 self.settle(position, given_up)
                 yield given_up
 

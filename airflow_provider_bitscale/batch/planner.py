@@ -9,49 +9,18 @@ their time.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import TypeAlias
 
+from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.doubts import Doubts
 from airflow_provider_bitscale.batch.durations import Durations
+from airflow_provider_bitscale.batch.outage import Outage
 from airflow_provider_bitscale.batch.rate import Rate
+from airflow_provider_bitscale.batch.steps import Done, Look, Rest, Step, Submit
 from airflow_provider_bitscale.batch.watch import Watch
 
-# Before more are started, this many runs show whether they come to anything; then as many again for each.
-FIRST_IN_FLIGHT = 250
-IN_FLIGHT_PER_ENDED = 2
 # Below so many examples, nobody knows how long a long run is.
 KNOWN = 20
-
-
-@dataclass(frozen=True)
-class Submit:
-    """Submit this row."""
-
-    row: int
-
-
-@dataclass(frozen=True)
-class Look:
-    """Look at the run of this row."""
-
-    row: int
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Nothing to do before so many seconds have passed, or something has happened; None: just the latter."""
-
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class Done:
-    """Every row that was submitted is settled, and no other will be."""
-
-
-Step: TypeAlias = "Submit | Look | Rest | Done"
 
 
 class Planner:
@@ -59,7 +28,7 @@ class Planner:
 
     :param rows: how many rows may still be submitted.
     :param budget: asked before each submission.
-    :param max_in_flight: runs that may be under way at once; None for no such limit.
+    :param brake: asked before each submission, too.
     :param timeout: the age at which a run is looked at in any case, and a row in doubt given up.
     :param expects_deliveries: whether ends are delivered: then looks are rare until that has happened.
     """
@@ -68,7 +37,7 @@ class Planner:
         self,
         rows: int,
         budget: Budget,
-        max_in_flight: int | None = None,
+        brake: Brake,
         timeout: float = float("inf"),
         *,
         expects_deliveries: bool = False,
@@ -77,8 +46,9 @@ class Planner:
         self.stopped = False
         self.settled = 0
         self.requests = Rate()
+        self.brake = brake
+        self.outage = Outage()
         self._budget = budget
-        self._max_in_flight = max_in_flight
         self._submit_from = 0.0
         self._ready: deque[int] = deque()
         self._posting: dict[int, float] = {}
@@ -104,6 +74,16 @@ class Planner:
     def expected_credits(self) -> float | None:
         """Credits spent, and reserved for what is in flight; None while no cost is known."""
         return None if self._budget.expected is None else self._budget.committed
+
+    @property
+    def watched(self) -> list[int]:
+        """The rows whose runs are known, and not just being looked at."""
+        return self._watch.resting()
+
+    @property
+    def learns_costs(self) -> bool:
+        """Whether rows wait until it is known what a run costs."""
+        return self._budget.expected is None and not self._budget.allows()
 
     def age(self, row: int, now: float) -> float:
         """Seconds since the row's run was submitted, or taken over from an earlier try."""
@@ -133,6 +113,7 @@ class Planner:
     def resume(self, row: int, now: float) -> None:
         """The run of this row was submitted by an earlier try."""
         self.rows_left -= 1
+        self.brake.resumed()
         self._budget.reserve()
         self._watch.add(row, now, exact=False)
 
@@ -151,10 +132,7 @@ class Planner:
         self._submit_from = max(self._submit_from, submit_from)
 
     def stop(self) -> list[int]:
-        """Submit no more.
-
-        :return: the rows that were ready, and now are not.
-        """
+        """Submit no more; the rows that were ready, and now are not."""
         self.stopped = True
         taken_back = list(self._ready)
         self._ready.clear()
@@ -182,6 +160,8 @@ class Planner:
         awaits_none = self._watch.hurried or not self._doubts
         if not self.in_flight and awaits_none and (self.stopped or not self.rows_left):
             return Done()
+        if (rest := self.outage.rest(now)) and not self._watch.hurried:
+            return Rest(rest)
         submits = self._may_submit(now)
         look = self._watch.next_look(now, eager=not submits)
         if submits and (look is None or self._rows_go_first(now)):
@@ -209,7 +189,8 @@ class Planner:
 
     def accepted(self, row: int, now: float) -> None:
         """The submission was answered with a run that goes on."""
-        self._watch.add(row, self._posting.pop(row, now), exact=True)
+        # Until one was understood, its delivery is not waited for long.
+        self._watch.add(row, self._posting.pop(row, now), exact=True, soon=not self.brake.proven)
 
     def put_back(self, row: int, submit_from: float = 0.0) -> None:
         """The submission provably was not processed: the row may be submitted again.
@@ -256,10 +237,7 @@ class Planner:
         self._watch.add(row, now, exact=False)
 
     def take_doubtful(self) -> list[int]:
-        """The user would rather pay twice than wait for rows in doubt.
-
-        :return: these rows, which are to be added again.
-        """
+        """The rows in doubt, to be added again: the user would rather pay twice than wait for them."""
         rows = self._doubts.end_all()
         self.rows_left += len(rows)
         return rows
@@ -306,12 +284,7 @@ class Planner:
     def _may_submit(self, now: float) -> bool:
         if not self._ready or self.stopped or now < self._submit_from:
             return False
-        return self._has_room() and self._budget.allows()
-
-    def _has_room(self) -> bool:
-        if self._max_in_flight is not None and self.in_flight >= self._max_in_flight:
-            return False
-        return self.in_flight < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * self.settled
+        return self.brake.allows(self.in_flight, self.settled) and self._budget.allows()
 
     def _only_doubts_are_left(self) -> bool:
         if self.in_flight:

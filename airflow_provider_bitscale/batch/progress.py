@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.batch.statuses import NOT_SUBMITTED, STATUSES
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.batch.planner import Planner
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Progress:
     :param credits_expected: spent, and reserved for what is in flight; None while no cost is known.
     :param requests_left: that are needed at least.
     :param limit_per_second: requests a second that BitScale allows, where that is known.
+    :param hindrance: what holds the batch up, see :func:`hindrance_of`; None if nothing does.
+    :param error: what ended the submitting, if that was an error.
     """
 
     rows: int
@@ -29,6 +34,8 @@ class Progress:
     requests_left: int
     limit_per_second: float | None
     stopped_by: str | None
+    hindrance: str | None
+    error: str | None
 
     @property
     def settled(self) -> int:
@@ -37,8 +44,10 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long it will take, if requests go on as they do; None if none do."""
-        return self.requests_left / self.requests_per_second if self.requests_per_second else None
+        """About how long it will take, if requests go on as they do; None where nobody can tell."""
+        if not self.requests_per_second or self.hindrance or self.error:
+            return None
+        return self.requests_left / self.requests_per_second
 
     def to_json(self) -> dict[str, Any]:
         """As the task's state store keeps it."""
@@ -56,11 +65,27 @@ class Progress:
             f"{_amount(self.credits_spent)} credits spent"
             + (f", {self.credits_expected:,.0f} expected" if self.credits_expected else ""),
         ]
-        if self.stopped_by:
-            parts.append(f"no more are submitted ({self.stopped_by})")
+        if self.hindrance:
+            parts.append(self.hindrance)
+        if self.stopped_by or self.error:
+            parts.append(f"no more are submitted ({self.stopped_by or self.error})")
         elif (left := self.seconds_left) and self.settled < self.rows:
             parts.append(f"about {_duration(left)} left")
         return "; ".join(parts)
+
+
+def hindrance_of(plan: Planner, now: float, unix_now: float) -> str | None:
+    """What holds a batch up, for people; None if nothing does.
+
+    :param now: seconds of the planner's clock.
+    """
+    if (outage := plan.outage.describe(now, unix_now)) is not None:
+        return outage
+    if plan.stopped or not plan.ready or not plan.in_flight:
+        return None
+    if not plan.brake.proven:
+        return f"first run not understood yet: {plan.in_flight:,} in flight"
+    return f"learning what a row costs: {plan.in_flight:,} in flight" if plan.learns_costs else None
 
 
 def _amount(credits: float) -> str:

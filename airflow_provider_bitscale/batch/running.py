@@ -13,12 +13,14 @@ from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.feeder import Feeder
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.run_ids import RunIds
 from airflow_provider_bitscale.batch.sent_log import SentLog
 from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.errors import BitScaleError
     from airflow_provider_bitscale.api.models import RunRecipe
 
 
@@ -95,6 +97,7 @@ class RunningBatch:
         )
         self.error: BaseException | None = None
         self.aborted = False
+        self.run_ids = RunIds()
 
     def submitted_at(self, row: int) -> float:
         """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
@@ -135,9 +138,13 @@ class RunningBatch:
         if finished is not None:
             self.start(self._put_away(finished))
 
-    def stop(self, reason: str) -> None:
-        """Submit no more; what is in flight is collected."""
-        self.shelf.tally.stop(reason)
+    def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
+        """Submit no more; what is in flight is collected.
+
+        :param reason: as in the manifest.
+        :param cause: the answer behind it, where it was one.
+        """
+        self.shelf.tally.stop(reason, cause)
         self.feeder.stop()
 
     def give_up_submitting(self, error: BaseException) -> None:

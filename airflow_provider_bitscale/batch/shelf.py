@@ -137,6 +137,21 @@ class Shelf:
         number, position = self.place(row)
         return number in self._open and not self._open[number].record.entries[position]
 
+    def may_change(self, row: int) -> bool:
+        """Whether the row's segment is not written yet."""
+        number, _ = self.place(row)
+        return number in self._open and not self._open[number].is_settled
+
+    def leave_as(self, row: int, settled: Settled) -> None:
+        """What the row is if nothing more becomes of it."""
+        number, position = self.place(row)
+        self._open[number].left_as[position] = settled
+
+    def left_as(self, row: int) -> Settled | None:
+        """What :meth:`leave_as` said."""
+        number, position = self.place(row)
+        return self._open[number].left_as.get(position)
+
     def accepted(self, row: int, run_id: str) -> None:
         """BitScale accepted the row's run."""
         self._journal.accepted(*self.place(row), run_id)
@@ -145,7 +160,8 @@ class Shelf:
         """What has become of a row; the number of its segment, if it is the last one there."""
         number, position = self.place(row)
         segment = self._open[number]
-        segment.settle(position, settled)
+        if (before := segment.settle(position, settled)) is not None:
+            self.tally.take_back(before)
         self.tally.add(settled)
         self.tally.untold += self._may_be_paid[row]
         return number if segment.is_settled else None
@@ -198,6 +214,9 @@ class Shelf:
     def _left_as(self, record: SegmentRecord, position: int) -> Settled | None:
         """What has become of a row by the end of the earlier try; None if more is to become of it."""
         settled = record.results.get(position)
+        if settled is not None and settled.status == UNKNOWN and record.entries[position]:
+            # Its run became known later.
+            return None
         if settled is None and record.entries[position] == INTENT and self._parks_doubtful:
             return Settled(UNKNOWN, error=_IN_DOUBT)
         return settled

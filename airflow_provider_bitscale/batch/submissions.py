@@ -6,15 +6,23 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, BitScaleError
-from airflow_provider_bitscale.batch.decisions import Then, Trouble, after_failed_submission, stopped_by
+from airflow_provider_bitscale.api.errors import BitScaleError, UnreadableAcceptanceError
+from airflow_provider_bitscale.batch.decisions import (
+    Then,
+    Trouble,
+    after_failed_submission,
+    has_result,
+    stopped_by,
+)
 from airflow_provider_bitscale.batch.deliveries import Deliveries
+from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
-from airflow_provider_bitscale.batch.statuses import FAILED, UNKNOWN, Settled
-from airflow_provider_bitscale.runs.result import unended_run_id
+from airflow_provider_bitscale.batch.statuses import FAILED, UNKNOWN, Settled, accepted
+from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.models import Run
 
 # A row whose submission is in doubt is submitted so often, where the user prefers that.
 MAX_SUBMISSIONS = 3
@@ -50,21 +58,33 @@ class Submissions:
                     timeout=request.timeout if request.mode == "sync" else None,
                 )
             )
-            run_id = run.run_id if request.mode == "async" else unended_run_id(run, request.grid_id)
-            if run_id is None and not run.status.is_terminal:
-                raise AmbiguousSubmitError("the answer names no run")
+            if run.run_id is None and not has_result(run):
+                raise UnreadableAcceptanceError(f"the answer, {run.reported_status!r}, names no run")
         except BitScaleError as error:
+            batch.plan.outage.note(error, time.monotonic())
             await self._failed(row, error, client)
             return
+        batch.plan.outage.note(run, time.monotonic())
         batch.shelf.tally.submitted += 1
         self._trouble = Trouble()
-        if run_id is None:
+        self._accepted(row, run)
+
+    def _accepted(self, row: int, run: Run) -> None:
+        batch, now = self._batch, time.monotonic()
+        batch.plan.brake.read(row, now, run.unexpected)
+        if run.run_id is not None:
+            claim(batch, row, run.run_id)
+        if not batch.plan.is_posting(row):
+            # It was settled meanwhile: its run is of another row, too.
+            return
+        if run.run_id is None or (batch.request.mode == "sync" and has_result(run)):
+            batch.plan.brake.understood()
             settled = batch.settled_by(run, run.run_id)
             batch.answered(row, settled)
             batch.end(row, run, settled)
             return
-        batch.accepted(row, run_id)
-        batch.plan.accepted(row, time.monotonic())
+        batch.accepted(row, run.run_id)
+        batch.plan.accepted(row, now)
         self._deliveries.answered(row)
 
     async def _failed(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
@@ -72,13 +92,19 @@ class Submissions:
         plan, tally = batch.plan, batch.shelf.tally
         submissions = self._doubtful.get(row, 0) + 1
         may_pay_twice = batch.request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
+        is_delivered = self._deliveries.came_early(row)
         then = after_failed_submission(
             error,
             may_pay_twice=may_pay_twice and not plan.stopped,
             expects_deliveries=batch.request.expects_deliveries,
-            is_delivered=self._deliveries.came_early(row),
+            is_delivered=is_delivered,
         )
-        if then is Then.SUBMIT_AGAIN:
+        if not plan.is_posting(row):
+            # It was settled meanwhile: its delivery told a run that is of another row, too.
+            return
+        if then is Then.KEEP:
+            self._keep(row, error)
+        elif then is Then.SUBMIT_AGAIN:
             log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
             self._doubtful[row] = submissions
             tally.submitted += 1
@@ -100,6 +126,30 @@ class Submissions:
             batch.settle(row, settled)
         else:
             await self._not_processed(row, error, client, then)
+            return
+        if then is Then.KEEP:
+            if plan.brake.unreadable():
+                batch.stop("unreadable_answers", error)
+        elif not is_delivered and plan.brake.not_accepted(error):
+            batch.stop("refused" if then is Then.FAIL else "ambiguous_answers", error)
+
+    def _keep(self, row: int, error: BitScaleError) -> None:
+        """The row was accepted, and its answer cannot be read: it is paid for, and never submitted again."""
+        batch = self._batch
+        log.warning("Row %d: %s", row + 1, error)
+        batch.shelf.tally.submitted += 1
+        settled = accepted(str(error))
+        awaited = batch.request.expects_deliveries
+        if not awaited or batch.request.resubmit_ambiguous:
+            # Else a later try waits for the delivery as well.
+            batch.answered(row, settled)
+        if awaited:
+            batch.shelf.leave_as(row, settled)
+            batch.plan.doubt(row, time.monotonic())
+            self._deliveries.answered(row)
+        else:
+            batch.plan.given_up(row)
+            batch.settle(row, settled)
 
     async def _not_processed(self, row: int, error: BitScaleError, client: AsyncClient, then: Then) -> None:
         batch = self._batch
@@ -110,11 +160,11 @@ class Submissions:
             self._trouble, self._trouble_seen_at = self._trouble.after_failure(now), now
         batch.plan.put_back(row, now + max(self._trouble.pause, error.retry_after or 0.0))
         if then is Then.STOP:
-            batch.shelf.tally.refusal = error
-            batch.stop(stopped_by(error))
+            batch.stop(stopped_by(error), error)
         elif then is Then.ABORT or self._trouble.lasts(now):
             batch.give_up_submitting(error)
         elif then is Then.RENEW and not await batch.connection.renew(client, error.left_at):
-            batch.abort(error)
+            if batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
+                batch.abort(error)
         elif batch.plan.stopped:
             batch.feeder.stop()

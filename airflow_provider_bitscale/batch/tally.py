@@ -10,7 +10,7 @@ from airflow_provider_bitscale.batch.records import Summary
 from airflow_provider_bitscale.batch.statuses import FAILED, Settled
 
 # Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.
-_WEIGHTS = {"max_failed_rows": 2, "deadline": 1}
+_WEIGHTS = {"unreadable_answers": 3, "max_failed_rows": 2, "deadline": 1}
 
 
 @dataclass
@@ -21,10 +21,11 @@ class Tally:
     :param credits: consumed, as far as is known.
     :param collectable: rows that are unknown, and whose run id is known.
     :param submitted: submissions that were, or may have been, accepted in this try.
-    :param refusal: BitScale's word that it will start no more runs.
+    :param cause: the answer that stopped the submitting, where it was one.
     :param parts: paths by number of the segment.
     :param stopped_by: why rows were left out: ``max_credits``, ``insufficient_credits``,
-        ``run_limit_exceeded``, ``max_failed_rows``, ``deadline``; None if they were not.
+        ``run_limit_exceeded``, ``refused``, ``ambiguous_answers``, ``unreadable_answers``,
+        ``max_failed_rows``, ``deadline``; None if they were not.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -32,7 +33,7 @@ class Tally:
     untold: int = 0
     collectable: int = 0
     submitted: int = 0
-    refusal: BitScaleError | None = None
+    cause: BitScaleError | None = None
     first_failure: str | None = None
     parts: dict[int, str] = field(default_factory=dict)
     stopped_by: str | None = None
@@ -56,10 +57,17 @@ class Tally:
         self.untold += settled.is_untold
         self.collectable += settled.is_collectable
 
-    def stop(self, reason: str) -> None:
+    def take_back(self, settled: Settled) -> None:
+        """A row is not settled so after all."""
+        self.counts[settled.status] -= 1
+        self.credits -= settled.credits or 0
+        self.untold -= settled.is_untold
+        self.collectable -= settled.is_collectable
+
+    def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
         """No more rows are submitted."""
         if self.stopped_by is None or _WEIGHTS.get(reason, 0) > _WEIGHTS.get(self.stopped_by, 0):
-            self.stopped_by = reason
+            self.stopped_by, self.cause = reason, cause
 
     def add_summary(self, number: int, summary: Summary) -> None:
         """A segment was finished by an earlier try."""

@@ -58,6 +58,8 @@ class Ending:
         """
         if self.stopped_by == "unreadable_answers":
             return Verdict.UNREADABLE
+        if self.stopped_by == "refused":
+            return Verdict.REFUSED
         if self._count(FAILED) > self.max_failed:
             return Verdict.TOO_MANY_FAILED
         if self.stopped_by == "deadline":

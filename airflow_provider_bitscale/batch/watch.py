@@ -10,6 +10,8 @@ from typing import TypeAlias
 from airflow_provider_bitscale.batch.durations import EAGER, FIRST_LOOK, PATIENT, Durations
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
 
+# A run that is to be looked at soon is left to its delivery for so long.
+SOON_SECONDS = 5.0
 # After so many ends that were not delivered, no more are relied on, until one is.
 FORGIVEN = 20
 
@@ -23,6 +25,8 @@ class _Watched:
     submitted_at: float
     # Whether that is when it was submitted, or when this try took it over.
     exact: bool
+    # Whether it is looked at soon, whatever is delivered.
+    soon: bool = False
     not_ended_at: float = 0.0
     look_from: float = 0.0
     looking: bool = False
@@ -56,12 +60,13 @@ class Watch:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def add(self, row: int, submitted_at: float, *, exact: bool) -> None:
+    def add(self, row: int, submitted_at: float, *, exact: bool, soon: bool = False) -> None:
         """The run of this row goes on.
 
         :param exact: whether that is when it was submitted, or when this try took it over.
+        :param soon: whether its first look is soon, though its delivery is expected.
         """
-        run = self._runs[row] = _Watched(submitted_at, exact=exact)
+        run = self._runs[row] = _Watched(submitted_at, exact=exact, soon=soon)
         self._note(row, run)
 
     def submitted_at(self, row: int) -> float | None:
@@ -180,5 +185,6 @@ class Watch:
             look = self.durations.next_look(run.not_ended_at, impatience)
         if self._is_to_be_delivered(run) and (run.exact or run.not_ended_at):
             # A run that takes as long as others may just be about to be told.
-            look = max(look, run.not_ended_at + SELDOM_SECONDS, 2 * self.durations.long_run)
+            seldom = max(run.not_ended_at + SELDOM_SECONDS, 2 * self.durations.long_run)
+            look = max(look, SOON_SECONDS if run.soon and not run.not_ended_at else seldom)
         return max(run.look_from, run.submitted_at + min(look, self._timeout))

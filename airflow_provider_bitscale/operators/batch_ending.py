@@ -63,7 +63,7 @@ def ending_of(tally: Tally, max_failed: int) -> Ending:
         collectable=tally.collectable,
         stopped_by=tally.stopped_by,
         max_failed=max_failed,
-        refused=tally.refusal is not None and not tally.submitted,
+        refused=tally.cause is not None and not tally.submitted,
     )
 
 
@@ -72,7 +72,12 @@ def failure_of(
 ) -> errors.BitScaleError | None:
     """The error that the task fails with; None if it succeeds."""
     kept = f"What was found is kept: {manifest['manifest_path'] or 'see the XCom manifest'}."
-    why = f" ({tally.refusal})" if tally.refusal is not None else ""
+    why = f" ({tally.cause})" if tally.cause is not None else ""
+    if verdict is Verdict.UNREADABLE:
+        return errors.UnreadableAcceptanceError(
+            f"no more rows are submitted, for what BitScale answers cannot be understood: {tally.cause}. "
+            f"{ending}. {kept}"
+        )
     if verdict is Verdict.TOO_MANY_FAILED:
         return TooManyFailedRowsError(
             f"{tally.failed:,} rows failed, and max_failed_rows allows {ending.max_failed:,} of "
@@ -88,7 +93,7 @@ def failure_of(
             f"collect_unknown_from=<manifest> does so in another task. {kept}"
         )
     if verdict is Verdict.REFUSED:
-        return tally.refusal
+        return tally.cause
     if verdict is Verdict.INCOMPLETE:
         return IncompleteBatchError(
             f"{ending}{why}. {kept} To run rows that failed or were not submitted, use retry_failed_from; to "

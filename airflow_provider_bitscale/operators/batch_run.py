@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
+from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.collected import NotSubmitted, UnknownRows, collected_records
 from airflow_provider_bitscale.batch.driver import Driver
@@ -30,6 +31,7 @@ from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.sent_log import SentLogs
 from airflow_provider_bitscale.batch.shelf import Shelf
 from airflow_provider_bitscale.batch.sources import UnfinishedRows
+from airflow_provider_bitscale.batch.statuses import SUCCEEDED
 from airflow_provider_bitscale.batch.taking_over import Begun, begin
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.batch.unsaved import Unsaved
@@ -195,7 +197,7 @@ class BatchRun:
         plan = Planner(
             self._survey.rows - tally.settled,
             budget,
-            max_in_flight,
+            Brake(max_in_flight, proven=tally.counts[SUCCEEDED] > 0),
             operator.timeout,
             expects_deliveries=expects_deliveries,
         )

@@ -210,7 +210,7 @@ def test_the_progress_is_kept_for_people(emulator: Emulator) -> None:
 
 PROGRESS = {
     "rows", "settled", "counts", "in_flight", "credits_spent", "credits_expected", "requests_per_second",
-    "requests_left", "limit_per_second", "seconds_left", "stopped_by",
+    "requests_left", "limit_per_second", "seconds_left", "stopped_by", "hindrance", "error",
 }  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.planner import Done, Planner, Rest, Submit
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.steps import Done, Rest, Submit
 
 ROUND_TRIP = 0.05
 
@@ -49,7 +51,7 @@ def simulate(
 ) -> Report:
     """Run a batch whose runs take what ``length`` draws, at a limit of ``per_second`` requests."""
     rng = random.Random(seed)
-    plan = Planner(rows, budget or Budget(None), max_in_flight)
+    plan = Planner(rows, budget or Budget(None), Brake(max_in_flight, proven=True))
     report = Report()
     answers: list[tuple[float, int, bool]] = []
     ends: dict[int, float] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from airflow_provider_bitscale.api import errors
@@ -12,6 +14,8 @@ from airflow_provider_bitscale.batch.decisions import (
     Trouble,
     after_failed_submission,
     after_look,
+    has_result,
+    is_understood,
     stopped_by,
 )
 from airflow_provider_bitscale.runs import polling
@@ -57,18 +61,10 @@ def test_the_table_has_every_error() -> None:
     assert {type(error) for error, _ in AFTER} | OF_RUNS | {ACCEPTED} == set(errors.KINDS.values())
 
 
-@pytest.mark.parametrize("may_pay_twice", [False, True])
-def test_what_was_accepted_is_never_submitted_again(may_pay_twice: bool) -> None:
-    def follows(*, expects_deliveries: bool) -> Then:
-        return after_failed_submission(
-            ACCEPTED("x"),
-            may_pay_twice=may_pay_twice,
-            expects_deliveries=expects_deliveries,
-            is_delivered=False,
-        )
-
-    assert follows(expects_deliveries=False) is Then.PARK
-    assert follows(expects_deliveries=True) is Then.AWAIT
+@pytest.mark.parametrize("options", product([False, True], repeat=3))
+def test_what_was_accepted_is_never_submitted_again(options: tuple[bool, bool, bool]) -> None:
+    names = ("may_pay_twice", "expects_deliveries", "is_delivered")
+    assert after_failed_submission(ACCEPTED("x"), **dict(zip(names, options, strict=True))) is Then.KEEP
 
 
 @pytest.mark.parametrize("error", [error for error, then in AFTER if then is Then.STOP], ids=repr)
@@ -100,6 +96,31 @@ RUNNING, COMPLETED, FAILED = (
     Run("run_1", None, None, status, {}, {}, None, None, None, None, {})
     for status in (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
 )
+
+
+def a_run(status: RunStatus, outputs: dict[str, str] | None = None, run_id: str | None = "run_1") -> Run:
+    return Run(run_id, None, None, status, outputs, {}, None, None, None, None, {})
+
+
+RUNS: list[tuple[Run | errors.BitScaleError, bool, bool]] = [
+    (a_run(RunStatus.QUEUED), False, True),
+    (a_run(RunStatus.RUNNING), False, True),
+    (a_run(RunStatus.UNKNOWN), False, False),
+    (a_run(RunStatus.FAILED), True, True),
+    (a_run(RunStatus.COMPLETED, {}), True, True),
+    (a_run(RunStatus.COMPLETED, None), False, False),
+    (a_run(RunStatus.COMPLETED, {}, None), True, True),
+    (a_run(RunStatus.COMPLETED, {}, "run_of_another"), True, False),
+    (errors.ServerError("x"), False, False),
+]
+
+
+@pytest.mark.parametrize(("seen", "result", "understood"), RUNS, ids=str)
+def test_what_is_understood(seen: Run | errors.BitScaleError, result: bool, understood: bool) -> None:
+    assert (isinstance(seen, Run) and has_result(seen)) is result
+    assert is_understood(seen, "run_1") is understood
+
+
 BUSY, GONE = errors.ServerError("x"), errors.NotFoundError("x", code="RUN_NOT_FOUND")
 NO_GRID = errors.NotFoundError("x", code="GRID_NOT_FOUND")
 DENIED = errors.PermissionDeniedError("x")
@@ -113,6 +134,13 @@ LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, Fate, Fate]] 
     "gone": (GONE, Outcome(polling.REFUSED, error=GONE), Fate.GIVEN_UP, Fate.GIVEN_UP),
     "no grid": (NO_GRID, Outcome(polling.REFUSED, error=NO_GRID), Fate.ABORT, Fate.ABORT),
     "denied": (DENIED, Outcome(polling.REFUSED, error=DENIED), Fate.ABORT, Fate.ABORT),
+    "completed, and unreadable": (
+        a_run(RunStatus.COMPLETED),
+        Outcome(polling.REFUSED, error=errors.UnreadableOutputsError("x")),
+        Fate.GIVEN_UP,
+        Fate.GIVEN_UP,
+    ),
+    "not found yet": (GONE, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
     "key refused": (
         errors.AuthenticationError("x"),
         Outcome(polling.REFUSED, error=errors.AuthenticationError("x")),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.feeder import FEWEST_AHEAD, MOST_AHEAD, Feeder, rows_ahead
 from airflow_provider_bitscale.batch.journal import Journal
@@ -66,7 +67,7 @@ def _cancel(feeder: Feeder, feeding: asyncio.Task[None]) -> None:
 def test_rows_that_are_just_being_announced_are_taken_back(
     end: Callable[[Feeder, asyncio.Task[None]], None],
 ) -> None:
-    store, plan = JsonStore(), Planner(9, Budget(None))
+    store, plan = JsonStore(), Planner(9, Budget(None), Brake(proven=True))
     journal = Journal(store, HEAD)
     rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(9))
     shelf = Shelf(9, 9, iter([Segment(0, rows)]), RowsInMemory(), journal, {}, parks_doubtful=True)

@@ -6,24 +6,18 @@ import math
 
 import pytest
 
+from airflow_provider_bitscale.batch.brake import FIRST_IN_FLIGHT, IN_FLIGHT_PER_ENDED, Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.durations import FIRST_LOOK
-from airflow_provider_bitscale.batch.planner import (
-    FIRST_IN_FLIGHT,
-    IN_FLIGHT_PER_ENDED,
-    Done,
-    Look,
-    Planner,
-    Rest,
-    Submit,
-)
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.steps import Done, Look, Rest, Submit
 
 NOW = 1000.0
 
 
-def a_planner(rows: int, *, in_flight: int = 0, **options: float | None) -> Planner:
+def a_planner(rows: int, *, in_flight: int = 0, max_in_flight: int | None = None) -> Planner:
     """A planner whose rows are all ready, but the first ones, whose runs go on since NOW."""
-    plan = Planner(rows, Budget(None), **options)  # type: ignore[arg-type]
+    plan = Planner(rows, Budget(None), Brake(max_in_flight, proven=True))
     plan.add(list(range(rows)))
     for row in range(in_flight):
         take(plan, Submit(row))
@@ -45,14 +39,14 @@ def rest(plan: Planner, now: float = NOW) -> float:
 
 
 def test_without_rows_all_is_done() -> None:
-    assert Planner(0, Budget(None)).next(NOW) == Done()
-    plan = Planner(3, Budget(None))
+    assert Planner(0, Budget(None), Brake(proven=True)).next(NOW) == Done()
+    plan = Planner(3, Budget(None), Brake(proven=True))
     plan.skip(3)
     assert plan.next(NOW) == Done()
 
 
 def test_nothing_is_submitted_before_it_is_ready() -> None:
-    plan = Planner(2, Budget(None))
+    plan = Planner(2, Budget(None), Brake(proven=True))
     assert plan.next(NOW) == Rest(None)
     plan.add([1])
     take(plan, Submit(1))
@@ -106,7 +100,7 @@ def test_the_first_runs_show_whether_they_come_to_anything() -> None:
 
 def test_the_budget_is_asked_before_each_submission() -> None:
     budget = Budget(100)
-    plan = Planner(9, budget)
+    plan = Planner(9, budget, Brake(proven=True))
     plan.add(list(range(9)))
     take(plan, Submit(0))
     assert plan.next(NOW) == Rest(None), "nobody knows what a run costs"
@@ -120,7 +114,7 @@ def test_the_budget_is_asked_before_each_submission() -> None:
 
 
 def test_a_budget_is_not_used_up_while_something_may_free_it() -> None:
-    plan = Planner(2, Budget(100))
+    plan = Planner(2, Budget(100), Brake(proven=True))
     assert not plan.out_of_budget(), "there is no row to submit"
     plan.add([0, 1])
     take(plan, Submit(0))
@@ -165,7 +159,7 @@ def test_while_submissions_pause_runs_are_looked_at() -> None:
 
 def test_a_row_in_doubt_is_submitted_again_after_the_others() -> None:
     budget = Budget(None)
-    plan = Planner(2, budget)
+    plan = Planner(2, budget, Brake(proven=True))
     plan.add([0, 1])
     take(plan, Submit(0))
     plan.submit_again(0)
@@ -186,7 +180,7 @@ def test_a_submission_that_comes_to_nothing_is_settled(kind: str) -> None:
 
 def test_a_run_that_is_given_up_is_settled_and_keeps_its_reserve() -> None:
     budget = Budget(None)
-    plan = Planner(2, budget)
+    plan = Planner(2, budget, Brake(proven=True))
     plan.add([0, 1])
     for row in (0, 1):
         take(plan, Submit(row))
@@ -200,7 +194,7 @@ def test_a_run_that_is_given_up_is_settled_and_keeps_its_reserve() -> None:
 
 
 def test_runs_of_an_earlier_try_are_looked_at_at_once_and_then_less_and_less() -> None:
-    plan = Planner(3, Budget(None))
+    plan = Planner(3, Budget(None), Brake(proven=True))
     for row in (0, 1):
         plan.resume(row, NOW)
     assert (plan.rows_left, plan.in_flight) == (1, 2)
@@ -242,7 +236,7 @@ def test_a_run_is_left_alone_when_eager_and_patient_looks_alternate() -> None:
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_at_its_timeout_a_run_is_looked_at_in_any_case(resumed: bool) -> None:
-    plan = Planner(1, Budget(None), timeout=10.0)
+    plan = Planner(1, Budget(None), Brake(proven=True), timeout=10.0)
     for _ in range(30):
         plan.durations.ended(0.0, 100.0, 100.0)
     if resumed:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.planner import Done, Look, Planner, Submit
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.steps import Done, Look, Submit
 from tests.batch.simulation import lognormal_with_stragglers, simulate
 
 
@@ -22,7 +24,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
     rows, resumed, most, cap = 300, 40, rng.choice((None, 7, 60)), rng.choice((None, 150.0))
     budget = Budget(cap)
     timeout = rng.choice((math.inf, 20.0))
-    plan = Planner(rows, budget, most, timeout, expects_deliveries=deliveries)
+    plan = Planner(rows, budget, Brake(most, proven=True), timeout, expects_deliveries=deliveries)
     events = {rng.randrange(50, 600): rng.choice(("stop", "hurry"))} if seed % 2 else {}
     submitted: set[int] = set()
     ended: Counter[int] = Counter()

@@ -6,12 +6,13 @@ import math
 
 import pytest
 
+from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.doubts import LEAST_PATIENCE, PATIENCE
-from airflow_provider_bitscale.batch.planner import (
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.steps import (
     Done,
     Look,
-    Planner,
     Rest,
     Submit,
 )
@@ -28,7 +29,9 @@ def a_planner(
     :param took: the length of a run that has ended before.
     """
     budget = Budget(cap)
-    plan = Planner(rows + (took is not None), budget, most, TIMEOUT, expects_deliveries=True)
+    plan = Planner(
+        rows + (took is not None), budget, Brake(most, proven=True), TIMEOUT, expects_deliveries=True
+    )
     if took is not None:
         plan.add([100])
         take(plan, Submit(100))
@@ -96,7 +99,7 @@ def test_a_pause_of_the_submissions_is_not_the_end(stopped: bool) -> None:
 
 def test_a_row_that_was_to_be_submitted_again_is_withdrawn() -> None:
     budget = Budget(None)
-    plan = Planner(2, budget, expects_deliveries=True)
+    plan = Planner(2, budget, Brake(proven=True), expects_deliveries=True)
     plan.add([0, 1])
     take(plan, Submit(0))
     plan.submit_again(0)
@@ -144,7 +147,7 @@ def test_a_budget_that_it_uses_up_stops_the_batch_once_it_is_given_up() -> None:
 @pytest.mark.parametrize("told", [True, False])
 def test_rows_that_an_earlier_try_left_in_doubt(told: bool) -> None:
     budget = Budget(None)
-    plan = Planner(2, budget, expects_deliveries=True)
+    plan = Planner(2, budget, Brake(proven=True), expects_deliveries=True)
     plan.resume_doubt(1, NOW)
     assert plan.rows_left == 1
     assert plan.is_in_doubt(1)

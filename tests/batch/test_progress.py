@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.progress import Progress
+from airflow_provider_bitscale.api.errors import ServerError
+from airflow_provider_bitscale.batch.brake import Brake
+from airflow_provider_bitscale.batch.budget import Budget
+from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.statuses import STATUSES
+from airflow_provider_bitscale.batch.steps import Submit
 
 HALFWAY: dict[str, Any] = {
     "rows": 10_000,
@@ -20,6 +25,8 @@ HALFWAY: dict[str, Any] = {
     "requests_left": 11_724,
     "limit_per_second": 50.0,
     "stopped_by": None,
+    "hindrance": None,
+    "error": None,
 }
 
 LINES: dict[str, tuple[dict[str, Any], str]] = {
@@ -46,6 +53,20 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
         (
             "5 of 10,000 rows (5 succeeded, 7 not_submitted); 2 in flight; 48.0 requests/s of 50; "
             "36,108 credits spent, 38,358 expected; no more are submitted (max_credits)"
+        ),
+    ),
+    "stopped by an error": (
+        {"error": "503: overloaded", "counts": {"succeeded": 5}, "in_flight": 2},
+        (
+            "5 of 10,000 rows (5 succeeded); 2 in flight; 48.0 requests/s of 50; "
+            "36,108 credits spent, 38,358 expected; no more are submitted (503: overloaded)"
+        ),
+    ),
+    "out of reach": (
+        {"hindrance": "cannot reach BitScale since 12:00:00 UTC (503)", "counts": {"succeeded": 5}},
+        (
+            "5 of 10,000 rows (5 succeeded); 250 in flight; 48.0 requests/s of 50; "
+            "36,108 credits spent, 38,358 expected; cannot reach BitScale since 12:00:00 UTC (503)"
         ),
     ),
     "done": (
@@ -81,7 +102,34 @@ def test_the_time_left(per_second: float, told: str) -> None:
 
 
 def test_nobody_knows_how_long_nothing_takes() -> None:
-    assert Progress(**{**HALFWAY, "requests_per_second": 0.0}).seconds_left is None
+    for changes in ({"requests_per_second": 0.0}, {"hindrance": "x"}, {"error": "x"}):
+        assert Progress(**{**HALFWAY, **changes}).seconds_left is None
+
+
+def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Planner:
+    """A planner of which one row is on its way, and the others are ready."""
+    plan = Planner(rows, Budget(cap), Brake(proven=proven))
+    plan.add(list(range(rows)))
+    plan.begin(Submit(0), 1000.0)
+    return plan
+
+
+def test_what_holds_a_batch_up() -> None:
+    def told(plan: Planner) -> str | None:
+        return hindrance_of(plan, 1001.0, 1_713_182_401.0)
+
+    assert told(a_plan(5)) is None
+    assert told(a_plan(5, cap=100)) == "learning what a row costs: 1 in flight"
+    assert told(a_plan(5, proven=False)) == "first run not understood yet: 1 in flight"
+    assert told(a_plan(1, proven=False)) is None, "no row waits for it"
+    plan = a_plan(5, proven=False)
+    plan.stop()
+    assert told(plan) is None
+    for _ in range(2):
+        error = ServerError("overloaded", status=503)
+        error.left_at = 1000.0
+        plan.outage.note(error, 1000.0)
+    assert told(plan) == "cannot reach BitScale since 12:00:00 UTC (503: overloaded)"
 
 
 def test_rows_that_are_not_submitted_are_not_settled() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.open_segment import OpenSegment
 from airflow_provider_bitscale.batch.output import RowsInMemory, output_row
 from airflow_provider_bitscale.batch.records import INTENT, SegmentRecord, Summary
@@ -111,6 +112,7 @@ def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
         (["max_credits", "deadline"], "deadline"),
         (["deadline", "max_credits"], "deadline"),
         (["deadline", "max_failed_rows"], "max_failed_rows"),
+        (["max_failed_rows", "unreadable_answers", "deadline"], "unreadable_answers"),
         (["max_failed_rows", "deadline"], "max_failed_rows"),
     ],
 )
@@ -119,3 +121,20 @@ def test_of_several_reasons_to_stop_the_gravest_is_told(reasons: list[str], told
     for reason in reasons:
         tally.stop(reason)
     assert tally.stopped_by == told
+
+
+def test_a_row_may_be_settled_anew() -> None:
+    tally = Tally()
+    for settled, _ in UNTOLD:
+        tally.add(settled)
+        tally.take_back(settled)
+    assert +tally.counts == {}
+    assert (tally.settled, tally.credits, tally.untold, tally.collectable) == (0, 0, 0, 0)
+
+
+def test_the_answer_behind_the_gravest_reason_is_told() -> None:
+    tally, answer = Tally(), BitScaleError("x")
+    tally.stop("max_credits")
+    tally.stop("unreadable_answers", answer)
+    tally.stop("deadline")
+    assert tally.cause is answer

@@ -86,6 +86,16 @@ CASES: dict[str, tuple[Ending, Verdict, Verdict]] = {
         Verdict.TOO_MANY_FAILED,
         Verdict.TOO_MANY_FAILED,
     ),
+    "the first ones were all refused": (
+        ending(failed=10, not_submitted=90, stopped_by="refused", refused=True),
+        Verdict.REFUSED,
+        Verdict.REFUSED,
+    ),
+    "the first ones were all lost": (
+        ending(unknown=10, not_submitted=90, stopped_by="ambiguous_answers"),
+        Verdict.INCOMPLETE,
+        Verdict.INCOMPLETE,
+    ),
     "answers that could not be read": (
         ending(8, failed=2, unknown=3, not_submitted=7, stopped_by="unreadable_answers"),
         Verdict.UNREADABLE,

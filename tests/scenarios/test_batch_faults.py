@@ -17,8 +17,9 @@ from airflow_provider_bitscale.batch import recorder
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.api_workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs import polling
 from tests.api.clients import posts
-from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
+from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
 from tests.scenarios.hooks import connect
 
 
@@ -134,9 +135,25 @@ def test_looks_that_see_nothing_are_repeated(emulator: Emulator) -> None:
     assert len(posts(emulator)) == 10
 
 
-def test_a_run_that_bitscale_does_not_know_is_unknown_alone(emulator: Emulator) -> None:
-    emulator.control.add_fault("status", on="get_run", status=404, code="NOT_FOUND", times=1)
-    assert statuses(Batch(rows=people(10)).attempt()) == {"succeeded": 9, "unknown": 1}
+def test_a_run_that_is_not_found_at_first_is_waited_for(emulator: Emulator) -> None:
+    emulator.control.add_fault("read_lag", polls=1)
+    assert statuses(Batch(rows=people(10)).attempt()) == {"succeeded": 10}
+    assert len(posts(emulator)) == 10
+
+
+@ONE_CONTRACT
+def test_a_run_that_stays_unknown_to_bitscale_is_unknown_alone_and_a_retry_asks_again(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "NOT_FOUND_SECONDS", 3.0)
+    emulator.control.add_fault("read_lag", after=1, times=1, seconds=600)
+    batch = Batch(rows=people(10))
+    manifest = batch.incomplete(exceptions.UnknownRowsError)
+    assert statuses(manifest) == {"succeeded": 9, "unknown": 1}
+    [row] = [row for row in written(manifest) if row["_status"] == "unknown"]
+    assert row["_run_id"]
+    assert "404" in row["_error"]
+    emulator.control.clear_faults()
 
 
 @ONE_CONTRACT

@@ -1,0 +1,128 @@
+"""Pure: how many runs may be in flight, and when answers to submissions stop a batch.
+
+The API as it is served is known only in part, and each acceptance is paid for. So a batch begins with one
+run, and submits more only once its answer was understood, and a poll of it, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from airflow_provider_bitscale.api.errors import BitScaleError
+
+# Before more are started, this many runs show whether they come to anything; then as many again for each.
+FIRST_IN_FLIGHT = 250
+IN_FLIGHT_PER_ENDED = 2
+# So many accepted answers may be unreadable: the very first ones, and one after another later.
+MOST_FIRST_UNREADABLE = 3
+MOST_UNREADABLE = 20
+# So many submissions may be answered alike if they are the very first ones, and none was accepted.
+MOST_FIRST_ALIKE = 10
+# For so long polls may fail by an id that was not spelled as documented.
+TRIAL_SECONDS = 20.0
+
+# What they say is about the values of one row.
+_CODES_OF_ROWS = ("MISSING_REQUIRED_FIELD", "INVALID_COLUMN_TYPE")
+_STATUSES_OF_ROWS = (413, 414)
+
+
+class Trial(NamedTuple):
+    """The first run, if the answer that named it was not as documented.
+
+    :param since: when that was.
+    :param unexpected: what was not, in words.
+    """
+
+    row: int
+    since: float
+    unexpected: Sequence[str]
+
+
+class Brake:
+    """Time is passed in, in seconds of any one clock.
+
+    :param max_in_flight: runs that may be under way at once; None for no such limit.
+    :param proven: whether a run of this batch has succeeded before.
+    """
+
+    def __init__(self, max_in_flight: int | None = None, *, proven: bool = False) -> None:
+        self._max_in_flight = max_in_flight
+        self._read = self._understood = proven
+        self._unreadable = self._lost = 0
+        self._first_alike: tuple[int | None, str | None] | None = None
+        self._alike = 0
+        self._trial: Trial | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether an answer to a submission was understood, and what became of the run, too."""
+        return self._read and self._understood
+
+    def allows(self, in_flight: int, settled: int) -> bool:
+        """Whether one more run may be submitted.
+
+        :param in_flight: runs under way, and submissions on their way.
+        :param settled: rows of this try of which it is known what became of them.
+        """
+        if not self.proven:
+            return in_flight == 0
+        if self._max_in_flight is not None and in_flight >= self._max_in_flight:
+            return False
+        return in_flight < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * settled
+
+    def resumed(self) -> None:
+        """A run goes on whose id an earlier try has read."""
+        self._read = True
+
+    def read(self, row: int, now: float, unexpected: Sequence[str]) -> None:
+        """A submission was accepted, and the answer names the run or has its result.
+
+        :param unexpected: what in the answer was not as documented, and was read all the same.
+        """
+        if unexpected and not self.proven:
+            self._trial = Trial(row, now, unexpected)
+        self._read = True
+        self._unreadable = 0
+
+    def understood(self) -> None:
+        """A poll, a delivery, or the answer itself tells what has become of a run."""
+        self._understood = True
+        self._trial = None
+
+    def unreadable(self) -> bool:
+        """A submission was accepted, and the answer cannot be read; whether the batch stops."""
+        self._unreadable += 1
+        return self._unreadable >= (MOST_UNREADABLE if self._read else MOST_FIRST_UNREADABLE)
+
+    def lost(self) -> bool:
+        """A run is given up; whether the batch stops, as nothing that it was told of runs was understood."""
+        self._lost += 1
+        return not self.proven and self._lost >= MOST_FIRST_UNREADABLE
+
+    def not_accepted(self, error: BitScaleError) -> bool:
+        """A submission was refused, or its fate is unknown; whether the batch stops.
+
+        It does if the very first ones were all answered alike, as long as that is not about the row's values.
+        """
+        alike = (error.status, error.code)
+        if self._read or self._unreadable or _is_about_row(error):
+            return False
+        if not self._alike:
+            self._first_alike = alike
+        if self._alike < 0 or alike != self._first_alike:
+            self._alike = -1
+            return False
+        self._alike += 1
+        return self._alike >= MOST_FIRST_ALIKE
+
+    def failed_trial(self, now: float) -> Trial | None:
+        """The run whose answer was not as documented, once its polls have failed for too long."""
+        if self._trial is None or now - self._trial.since < TRIAL_SECONDS:
+            return None
+        trial, self._trial = self._trial, None
+        return trial
+
+
+def _is_about_row(error: BitScaleError) -> bool:
+    return error.code in _CODES_OF_ROWS or error.status in _STATUSES_OF_ROWS

@@ -1,0 +1,167 @@
+"""How many runs may be in flight, and when answers to submissions stop a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_bitscale.api.errors import (
+    AmbiguousSubmitError,
+    BitScaleError,
+    InvalidRequestError,
+)
+from airflow_provider_bitscale.batch.brake import (
+    FIRST_IN_FLIGHT,
+    IN_FLIGHT_PER_ENDED,
+    TRIAL_SECONDS,
+    Brake,
+    Trial,
+)
+
+NOW = 1000.0
+
+
+def read(brake: Brake) -> None:
+    brake.read(0, NOW, ())
+
+
+def read_oddly(brake: Brake) -> None:
+    brake.read(7, NOW, ["the run id is called 'id'"])
+
+
+def unreadable(brake: Brake) -> None:
+    brake.unreadable()
+
+
+# What has happened, and whether more than one run may be in flight then.
+PROOFS: dict[str, tuple[list[Callable[[Brake], object]], bool]] = {
+    "nothing yet": ([], False),
+    "accepted": ([read], False),
+    "accepted, and polled": ([read, Brake.understood], True),
+    "accepted oddly, and polled": ([read_oddly, Brake.understood], True),
+    "unreadable": ([unreadable], False),
+    "unreadable, and delivered": ([unreadable, Brake.understood], False),
+    "unreadable, and another was accepted and polled": ([unreadable, read, Brake.understood], True),
+    "a run of an earlier try goes on": ([Brake.resumed], False),
+    "a run of an earlier try, and it is polled": ([Brake.resumed, Brake.understood], True),
+}
+
+
+@pytest.mark.parametrize(("events", "proven"), PROOFS.values(), ids=PROOFS.keys())
+def test_more_than_one_run_is_in_flight_once_one_was_understood(
+    events: list[Callable[[Brake], object]], proven: bool
+) -> None:
+    brake = Brake()
+    for event in events:
+        event(brake)
+    assert brake.proven is proven
+    assert brake.allows(in_flight=0, settled=0)
+    assert brake.allows(in_flight=1, settled=0) is proven
+
+
+@pytest.mark.parametrize(
+    ("most", "in_flight", "settled", "allowed"),
+    [
+        (None, FIRST_IN_FLIGHT - 1, 0, True),
+        (None, FIRST_IN_FLIGHT, 0, False),
+        (None, FIRST_IN_FLIGHT, 1, True),
+        (None, FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * 5, 5, False),
+        (2, 1, 0, True),
+        (2, 2, 99, False),
+    ],
+)
+def test_how_many_are_in_flight_of_a_batch_that_goes_on(
+    most: int | None, in_flight: int, settled: int, allowed: bool
+) -> None:
+    assert Brake(most, proven=True).allows(in_flight, settled) is allowed
+
+
+@pytest.mark.parametrize(
+    ("before", "stops_at"),
+    [
+        ([], 3),
+        ([Brake.understood], 3),
+        ([read], 20),
+        ([Brake.resumed], 20),
+        ([unreadable, unreadable, read], 20),
+        ([*[unreadable] * 19, read], 20),
+    ],
+)
+def test_which_unreadable_answer_stops_a_batch(
+    before: list[Callable[[Brake], object]], stops_at: int
+) -> None:
+    brake = Brake()
+    for event in before:
+        event(brake)
+    assert [brake.unreadable() for _ in range(stops_at)] == [False] * (stops_at - 1) + [True]
+
+
+def test_of_a_batch_that_went_well_before_twenty_in_a_row_stop_it() -> None:
+    brake = Brake(proven=True)
+    assert [brake.unreadable() for _ in range(20)].index(True) == 19
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_runs_that_are_given_up_before_any_was_understood_stop_a_batch(proven: bool) -> None:
+    brake = Brake(proven=proven)
+    assert [brake.lost() for _ in range(3)] == [False, False, not proven]
+
+
+BAD_ROW = InvalidRequestError("x", status=400, code="BAD_ROW")
+NO_CODE = InvalidRequestError("x", status=400)
+MISSING = InvalidRequestError("x", status=400, code="MISSING_REQUIRED_FIELD")
+LOST = AmbiguousSubmitError("x", status=502)
+ALIKE: dict[str, tuple[list[BitScaleError], bool]] = {
+    "nine": ([BAD_ROW] * 9, False),
+    "ten": ([BAD_ROW] * 10, True),
+    "ten without a code": ([NO_CODE] * 10, True),
+    "ten whose fate is unknown": ([LOST] * 10, True),
+    "another among them": ([*[BAD_ROW] * 5, NO_CODE, *[BAD_ROW] * 30], False),
+    "a value is missing": ([MISSING] * 30, False),
+    "a value has the wrong type": (
+        [InvalidRequestError("x", status=422, code="INVALID_COLUMN_TYPE")] * 30,
+        False,
+    ),
+    "a row is too large": ([InvalidRequestError("x", status=413)] * 30, False),
+}
+
+
+@pytest.mark.parametrize(("errors", "stops"), ALIKE.values(), ids=ALIKE.keys())
+def test_first_answers_that_are_all_alike_stop_a_batch(errors: list[BitScaleError], stops: bool) -> None:
+    brake = Brake()
+    told = [brake.not_accepted(error) for error in errors]
+    assert any(told) is stops
+    assert told[:-1].count(True) == 0
+
+
+@pytest.mark.parametrize("before", [read, unreadable, Brake.resumed])
+def test_once_a_row_was_accepted_refusals_are_about_rows(before: Callable[[Brake], object]) -> None:
+    brake = Brake()
+    brake.not_accepted(BAD_ROW)
+    before(brake)
+    assert not any(brake.not_accepted(BAD_ROW) for _ in range(30))
+
+
+def test_an_id_that_was_not_spelled_as_documented_is_tried_for_a_while() -> None:
+    brake = Brake()
+    read_oddly(brake)
+    assert brake.failed_trial(NOW + TRIAL_SECONDS - 0.1) is None
+    assert brake.failed_trial(NOW + TRIAL_SECONDS) == Trial(7, NOW, ["the run id is called 'id'"])
+    assert brake.failed_trial(NOW + TRIAL_SECONDS) is None, "it is told once"
+
+
+@pytest.mark.parametrize(
+    "brake_of", [lambda: Brake(proven=True), lambda: Brake()], ids=["proven", "understood"]
+)
+def test_an_id_whose_run_was_understood_is_tried_no_more(brake_of: Callable[[], Brake]) -> None:
+    brake = brake_of()
+    read_oddly(brake)
+    brake.understood()
+    assert brake.failed_trial(NOW + 9 * TRIAL_SECONDS) is None
+
+
+def test_an_id_that_is_spelled_as_documented_is_waited_for_with_the_usual_patience() -> None:
+    brake = Brake()
+    read(brake)
+    assert brake.failed_trial(NOW + 9 * TRIAL_SECONDS) is None
