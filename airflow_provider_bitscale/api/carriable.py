@@ -90,14 +90,22 @@ def read_json(body: bytes) -> Any:
     :raises ValueError: it is not JSON.
     :raises RecursionError: it is nested too deep to be read.
     """
+    return carriable(loads(body))
+
+
+def loads(body: bytes) -> Any:
+    """JSON as it came, but for integers of more digits than Python takes, which are texts.
+
+    :raises ValueError: it is not JSON.
+    :raises RecursionError: it is nested too deep to be read.
+    """
     try:
-        payload = json.loads(body)
+        return json.loads(body)
     except json.JSONDecodeError:
         raise
     except ValueError:
         # Python refuses integers of more than 4,300 digits.
-        payload = json.loads(body, parse_int=_integer)
-    return carriable(payload)
+        return json.loads(body, parse_int=_integer)
 
 
 def _integer(digits: str) -> int | str:

@@ -10,12 +10,12 @@ import base64
 import hashlib
 import hmac
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_bitscale.api.carriable import carriable, loads
 from airflow_provider_bitscale.api.errors import BitScaleError, ConfigurationError
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.parsing import parse_run
@@ -24,8 +24,8 @@ RUN_ID_HEADER = "X-BitScale-Run-Id"
 SIGNATURE_HEADER = "X-BitScale-Signature"
 SIGNATURE_ENCODINGS = ("hex", "base64")
 MAX_BODY_BYTES = 1_048_576
-# What reads an accepted delivery later gives up long before Python's json does.
-_MAX_DEPTH = 64
+# More than any id has; what is longer fits neither the names of assets nor the keys of marks.
+MAX_ID_CHARACTERS = 200
 
 NO_SIGNATURE = "no_signature"
 MALFORMED_SIGNATURE = "malformed_signature"
@@ -80,7 +80,8 @@ class Delivery:
     """A verified delivery: a run that has ended.
 
     :param run: as a poll would tell it.
-    :param payload: the JSON object as it came.
+    :param payload: the JSON object as it came, but for values that Airflow does not carry: see
+        :mod:`airflow_provider_bitscale.api.carriable`.
     """
 
     run_id: str
@@ -143,14 +144,18 @@ def parse_delivery(
         encoding=settings.signature_encoding,
     )
     payload = _json_object(body)
+    if not all(_is_id(payload.get(name)) for name in ("run_id", "grid_id")):
+        raise DeliveryRefusedError(
+            f"run_id and grid_id are no texts of up to {MAX_ID_CHARACTERS} characters that can be printed",
+            code=NOT_A_RUN,
+        )
+    payload = carriable(payload)
     try:
         run = parse_run(payload)
     except ValueError as problem:
         raise DeliveryRefusedError(f"the body is no run: {problem}", code=NOT_A_RUN) from None
     if run.run_id is None or run.grid_id is None or not run.status.is_terminal:
-        raise DeliveryRefusedError(
-            "the body is no run that has ended, with its id and its grid's", code=NOT_A_RUN
-        )
+        raise DeliveryRefusedError("the body is no run that has ended", code=NOT_A_RUN)
     if known.get(RUN_ID_HEADER.lower()) != run.run_id:
         raise DeliveryRefusedError(f"{RUN_ID_HEADER} and the body name different runs", code=OTHER_RUN_ID)
     return Delivery(run.run_id, run.grid_id, run, payload)
@@ -172,35 +177,15 @@ def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str
     return headers, body
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable()
+
+
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        payload = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+        payload = loads(body)
     except (ValueError, RecursionError) as problem:
         raise DeliveryRefusedError(f"the body is not JSON: {problem}", code=NOT_JSON) from None
     if not isinstance(payload, dict):
         raise DeliveryRefusedError("the body is not a JSON object", code=NOT_JSON)
-    if _is_deep(payload):
-        raise DeliveryRefusedError(f"the body is nested more than {_MAX_DEPTH} levels deep", code=NOT_JSON)
     return payload
-
-
-def _is_deep(payload: dict[str, Any]) -> bool:
-    # No recursion, which would fail on the very bodies it is to find.
-    level: list[Any] = [payload]
-    for _ in range(_MAX_DEPTH):
-        children = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [child for each in children for child in each if isinstance(child, (dict, list))]
-        if not level:
-            return False
-    return True
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is too large a number")
-    return number

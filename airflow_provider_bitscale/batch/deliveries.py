@@ -73,8 +73,14 @@ class Deliveries:
                 self._tell(mail)
         elif plan.is_watched(row) and shelf.run_id(row) == mail.run_id:
             self._tell(mail)
-        elif plan.is_watched(row) and not self._batch.request.resubmit_ambiguous:
-            log.warning("A delivery for row %d is of another run, %s, and is ignored", row + 1, mail.run_id)
+        elif plan.is_watched(row) and not shelf.may_be_paid(row):
+            # Submitted once, and accepted as another run.
+            log.warning(
+                "A delivery names run %s for row %d, which is run %s: it is ignored",
+                mail.run_id,
+                row + 1,
+                shelf.run_id(row),
+            )
         elif plan.is_watched(row):
             log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, mail.run_id)
             # The other one may fail yet.

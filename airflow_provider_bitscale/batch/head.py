@@ -25,6 +25,7 @@ class Head:
         record that is missing is lost, and says nothing about what was paid for.
     :param tries: a token for each try that may have submitted rows, in order.
     :param collected: whether the task has succeeded with it.
+    :param delivery_conn_id: the connection that deliveries have to be signed with; None if none are expected.
     """
 
     batch_id: str
@@ -36,6 +37,7 @@ class Head:
     opened: int
     tries: list[str]
     collected: bool = False
+    delivery_conn_id: str | None = None
 
 
 def read_head(store: Store) -> Head | None:

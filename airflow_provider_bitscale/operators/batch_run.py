@@ -103,7 +103,12 @@ class BatchRun:
             )
         self._segments = partial(segments, source, row_form, operator.segment_size, self._survey)
         self._head, self._goes_on = take_up(
-            self._store, operator, self._fingerprint(), generation_of(context), started
+            self._store,
+            operator,
+            self._fingerprint(),
+            generation_of(context),
+            started,
+            self._delivery_conn_id,
         )
         self._output_names = output_names(self._form)
         self._output = self._checked_output()
@@ -239,7 +244,13 @@ class BatchRun:
     def _webhook_url_of(self, row: int) -> str | None:
         if self._receiver is None:
             return self._operator.webhook_url
-        return self._receiver.addressed_to(addressee_of(self._context, self._mailbox_key), row)
+        return self._receiver.addressed_to(
+            addressee_of(self._context, self._mailbox_key, self._operator.bitscale_conn_id), row
+        )
+
+    @property
+    def _delivery_conn_id(self) -> str | None:
+        return None if self._receiver is None else self._operator.bitscale_conn_id
 
     @property
     def _mailbox_key(self) -> str:

@@ -23,17 +23,23 @@ if TYPE_CHECKING:
 
 
 def take_up(
-    store: Store, operator: RunGridBatchOperator, fingerprint: str, generation: int, started: float
+    store: Store,
+    operator: RunGridBatchOperator,
+    fingerprint: str,
+    generation: int,
+    started: float,
+    delivery_conn_id: str | None,
 ) -> tuple[Head, bool]:
     """The batch to run, and whether it is that of an earlier try.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
     :param started: when the try did, in Unix seconds.
+    :param delivery_conn_id: the connection that deliveries have to be signed with; None if none are expected.
     :raises BitScaleError: what earlier tries left cannot be gone on with.
     """
     head = read_head(store)
     if head is not None and continues(head, fingerprint, generation):
-        return replace(head, generation=generation), True
+        return replace(head, generation=generation, delivery_conn_id=delivery_conn_id), True
     stamp = datetime.fromtimestamp(started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     head = Head(
         batch_id=f"{stamp}-{secrets.token_hex(3)}",
@@ -44,6 +50,7 @@ def take_up(
         output_format=operator.output_format,
         opened=0,
         tries=[],
+        delivery_conn_id=delivery_conn_id,
     )
     return head, False
 

@@ -156,4 +156,7 @@ class CollectUndeliveredOperator(BaseOperator):
 
     @property
     def _delivered_runs(self) -> list[Asset]:
-        return [bitscale_run_asset(self.grid_id, status) for status in (COMPLETED, FAILED)]
+        return [
+            bitscale_run_asset(self.grid_id, status, bitscale_conn_id=self.bitscale_conn_id)
+            for status in (COMPLETED, FAILED)
+        ]

@@ -55,6 +55,8 @@ class Submission:
             grid_id=operator.grid_id,
             deadline=time.time() + operator.timeout,
             delivery_key=delivery_key,
+            delivery_conn_id=delivery_key and operator.bitscale_conn_id,
+            handed_on=not operator.wait_for_completion,
             column_names=unique_names(grid) if operator.key_outputs_by == "name" else {},
             input_columns=input_columns(grid),
         )
@@ -66,7 +68,7 @@ class Submission:
         if receiver is None:
             return operator.webhook_url, None
         key = new_key()
-        return receiver.addressed_to(addressee_of(self._context, key)), key
+        return receiver.addressed_to(addressee_of(self._context, key, operator.bitscale_conn_id)), key
 
     def send(self, inputs: dict[str, Any], webhook_url: str | None, intent: Intent) -> Run:
         """Submit the run. Costs credits.

@@ -274,8 +274,8 @@ class SubmittedRun:
     @property
     def _delivery(self) -> dict[str, Any] | None:
         """Where the run's delivery will be, for a trigger; None if none is expected."""
-        key = self._record.delivery_key
-        return None if key is None else asdict(addressee_of(self._context, key))
+        key, conn_id = self._record.delivery_key, self._record.delivery_conn_id
+        return None if key is None or conn_id is None else asdict(addressee_of(self._context, key, conn_id))
 
     @property
     def _decision(self) -> RunDecision:

@@ -32,10 +32,14 @@ def generation_of(context: Context) -> int:
     return context["ti"].max_tries
 
 
-def addressee_of(context: Context, key: str) -> Addressee:
-    """The task instance that runs, as the one a webhook delivery is for."""
+def addressee_of(context: Context, key: str, conn_id: str) -> Addressee:
+    """The task instance that runs, as the one a webhook delivery is for.
+
+    :param conn_id: of the connection that the delivery has to be signed with.
+    """
     ti = context["ti"]
-    return Addressee(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index, key)
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return Addressee(ti.dag_id, ti.run_id, ti.task_id, map_index, key, conn_id)
 
 
 def remember_success(context: Context) -> None:

@@ -71,7 +71,9 @@ class Record:
     :param column_names: names by column id, for the keys of the result.
     :param input_columns: ids of the columns that echo inputs.
     :param result: the result of a synchronous run, which cannot be asked for again.
-    :param delivery_key: under which the run's webhook delivery will be; None if none is expected.
+    :param delivery_key: under which the run's webhook delivery will be; None if none is expected (any more).
+    :param delivery_conn_id: the connection that the delivery has to be signed with.
+    :param handed_on: a sensor waits for the run, and for its delivery, when the task has succeeded.
     :param answer: what BitScale answered, where it accepted a run that the answer does not name.
     """
 
@@ -85,6 +87,8 @@ class Record:
     input_columns: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     delivery_key: str | None = None
+    delivery_conn_id: str | None = None
+    handed_on: bool = False
     answer: str | None = None
 
     @property
@@ -157,13 +161,14 @@ class Ledger:
         return told
 
     def collected(self, generation: int) -> None:
-        """The task has succeeded with what it recorded."""
+        """The task has succeeded with what it recorded, and waits for no delivery any more."""
         record = self.read()
         if record is not None and record.lacks_id:
             # What it succeeded with could not be written: the next Clear is another wish, all the same.
             self.forget()
         elif record is not None:
-            self.write(replace(record, phase=COLLECTED, generation=generation))
+            awaited = record.delivery_key if record.handed_on else None
+            self.write(replace(record, phase=COLLECTED, generation=generation, delivery_key=awaited))
 
     def forget(self) -> None:
         """Nothing was started, or what was started has failed: the next try submits anew."""

@@ -104,6 +104,11 @@ class RunCompletedSensor(OutcomeSensor):
                 "delivery must be what the submitting task pushed, submit.output['delivery'], not "
                 f"{self.delivery!r}"
             )
+        if (conn_id := self.delivery["bitscale_conn_id"]) != self.bitscale_conn_id:
+            raise InvalidRequestError(
+                f"the run was submitted with connection {conn_id}, which signs its delivery; this sensor has "
+                f"bitscale_conn_id {self.bitscale_conn_id}"
+            )
         return self.delivery
 
     def value(self, outcome: Outcome) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class AwaitedDelivery:
     _listening: ClassVar[int] = 0
 
     def __init__(self, addressee: Mapping[str, Any]) -> None:
-        self._addressee = addressee
+        self._place = {name: addressee[name] for name in ("key", "dag_id", "run_id", "task_id", "map_index")}
         self.arrived = asyncio.Event()
         self.payload: dict[str, Any] | None = None
 
@@ -74,9 +74,9 @@ class AwaitedDelivery:
     async def _look(self) -> dict[str, Any] | None:
         # The base class: a custom backend has not written this.
         try:
-            text = await BaseXCom.aget_one(**self._addressee)
+            text = await BaseXCom.aget_one(**self._place)
         except AttributeError:
             # `dag.test()` runs triggers in a process that knows the sync way only.
-            text = await asyncio.to_thread(BaseXCom.get_one, **self._addressee)
+            text = await asyncio.to_thread(BaseXCom.get_one, **self._place)
         payload = json.loads(text) if isinstance(text, str) else None
         return payload if isinstance(payload, dict) else None

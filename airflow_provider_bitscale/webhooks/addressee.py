@@ -12,11 +12,18 @@ import json
 import re
 import secrets
 from dataclasses import astuple, dataclass
+from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from airflow_provider_bitscale.api.deliveries import DeliveryRefusedError
 
 RECEIVER_PATH = "/bitscale/webhooks"
 TOKEN_PARAMETER = "bitscale_token"  # noqa: S105 - the name of a parameter
+WRONG_TOKEN = "wrong_token"  # noqa: S105 - a reason to refuse a delivery
 _SIGNED_BYTES = 16
+# As Airflow's database keeps names and numbers.
+_NAME_CHARACTERS = 250
+_LARGEST_NUMBER = 2**31 - 1
 # Whoever can sign is not to write under any other name.
 _KEY = re.compile(r"bitscale_delivery_[0-9a-f]{16}")
 _MAILBOX_KEY = re.compile(r"bitscale_mailbox_\d{8}T\d{6}Z-[0-9a-f]{6}")
@@ -27,6 +34,7 @@ class Addressee:
     """A task instance, and where in what is kept for it the delivery is.
 
     :param key: of the submission, made anew for each; or of the mailbox of a batch.
+    :param bitscale_conn_id: the connection that the task submitted with, whose secret signs the delivery.
     """
 
     dag_id: str
@@ -34,6 +42,7 @@ class Addressee:
     task_id: str
     map_index: int
     key: str
+    bitscale_conn_id: str
 
 
 @dataclass(frozen=True)
@@ -71,25 +80,46 @@ def with_token(webhook_url: str, claims: Claims, secret: str) -> str:
     return urlunsplit(url._replace(query=f"{url.query}&{query}" if url.query else query))
 
 
-def read_token(token: str | None, secret: str) -> Claims | None:
-    """The claims, or None where there is none, or one that somebody else wrote."""
+def read_token(token: str | None, secret: str, bitscale_conn_id: str) -> Claims | None:
+    """The claims, or None where there is none, or one that somebody else wrote.
+
+    :param secret: of this connection.
+    :raises DeliveryRefusedError: ``wrong_token``: signed right, but not as a task of this connection would.
+    """
     if not token or not token.isascii():
         return None
     try:
         data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        signature, written = data[:_SIGNED_BYTES], data[_SIGNED_BYTES:]
-        if not hmac.compare_digest(signature, _signature(written, secret)):
-            return None
-        *names, row = json.loads(written)
-        addressee = Addressee(*names)
-        pattern = _KEY if row is None else _MAILBOX_KEY
-        return Claims(addressee, row) if pattern.fullmatch(addressee.key) and _is_row(row) else None
-    except (ValueError, TypeError):
+    except ValueError:
         return None
+    signature, written = data[:_SIGNED_BYTES], data[_SIGNED_BYTES:]
+    if not hmac.compare_digest(signature, _signature(written, secret)):
+        return None
+    try:
+        *fields, row = json.loads(written)
+        claims = Claims(Addressee(*fields), row)
+    except (ValueError, TypeError, RecursionError):
+        claims = None
+    if claims is None or not _makes_sense(claims) or claims.addressee.bitscale_conn_id != bitscale_conn_id:
+        raise DeliveryRefusedError("the token names no task of this connection", code=WRONG_TOKEN)
+    return claims
 
 
-def _is_row(row: object) -> bool:
-    return row is None or (type(row) is int and row >= 0)
+def _makes_sense(claims: Claims) -> bool:
+    addressee, row = claims.addressee, claims.row
+    names = (addressee.dag_id, addressee.run_id, addressee.task_id, addressee.bitscale_conn_id)
+    return (
+        all(isinstance(name, str) and 0 < len(name) <= _NAME_CHARACTERS for name in names)
+        and all(name.isprintable() for name in names)
+        and _is_number(addressee.map_index, least=-1)
+        and (row is None or _is_number(row, least=0))
+        and isinstance(addressee.key, str)
+        and (_KEY if row is None else _MAILBOX_KEY).fullmatch(addressee.key) is not None
+    )
+
+
+def _is_number(value: Any, *, least: int) -> bool:
+    return type(value) is int and least <= value <= _LARGEST_NUMBER
 
 
 def _signature(written: bytes, secret: str) -> bytes:

@@ -1,6 +1,7 @@
 """Makes deliveries asset events, in Airflow's database. Runs in the API server alone.
 
-Airflow has no public way to do this within its process: that which is used of its models stands here.
+An asset is of one connection, and so are its events and its marks: whoever has the secret of one makes no
+event of another's, nor passes off a true delivery as a duplicate.
 """
 
 from __future__ import annotations
@@ -9,42 +10,42 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeAlias
 
-from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetDagRunQueue, AssetModel
-from airflow.models.asset_state_store import AssetStateStoreModel
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select
 
+from airflow_provider_bitscale.webhooks.airflow_internals import (
+    AssetModel,
+    AssetStateStoreModel,
+    in_a_transaction,
+    let_queued_runs_take,
+    register_event,
+)
 from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name
-from airflow_provider_bitscale.webhooks.transaction import in_a_transaction
+from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS, TOO_OLD
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import CursorResult
     from sqlalchemy.orm import Session
 
     from airflow_provider_bitscale.api.deliveries import Delivery
-
-ACCEPTED = "accepted"
-DUPLICATE = "duplicate"
-NO_SUBSCRIBERS = "no_subscribers"
-TOO_OLD = "too_old"
 
 _MARK = "bitscale_run_"
 # For so long after its end it is known of a run that it has been told.
 REMEMBERED = timedelta(days=30)
 
+Received: TypeAlias = "tuple[str, Delivery]"
+
 log = logging.getLogger(__name__)
 
 
-def tell_dags(deliveries: Sequence[Delivery]) -> list[str]:
+def tell_dags(received: Sequence[Received]) -> list[str]:
     """Make each delivery an asset event, once for each run.
 
-    :return: for each ``accepted``; ``duplicate``: it was, before; ``too_old``: it may have been;
-        ``no_subscribers``: no DAG is scheduled on it, and nothing is kept.
+    :param received: each with the connection that it was signed for.
+    :return: the outcome of each.
     :raises sqlalchemy.exc.SQLAlchemyError: the database does not take them, and has kept none.
     """
-    outcomes, notifications = in_a_transaction(lambda session: _tell_dags(session, deliveries))
+    outcomes, notifications = in_a_transaction(lambda session: _tell_dags(session, received))
     for notify in notifications:
         try:
             notify()
@@ -53,11 +54,9 @@ def tell_dags(deliveries: Sequence[Delivery]) -> list[str]:
     return outcomes
 
 
-def _tell_dags(
-    session: Session, deliveries: Sequence[Delivery]
-) -> tuple[list[str], list[Callable[[], None]]]:
+def _tell_dags(session: Session, received: Sequence[Received]) -> tuple[list[str], list[Callable[[], None]]]:
     notifications: list[Callable[[], None]] = []
-    names = [asset_name(delivery.grid_id, delivery.run.status.value) for delivery in deliveries]
+    names = [asset_name(conn_id, each.grid_id, each.run.status.value) for conn_id, each in received]
     scheduled_on = select(AssetModel.name).where(AssetModel.name.in_(set(names)), AssetModel.active.has())
     active = set(session.scalars(scheduled_on))
     if not active:
@@ -67,19 +66,21 @@ def _tell_dags(
     ours = select(AssetModel).where(AssetModel.name.startswith(ASSETS)).order_by(AssetModel.id)
     locked = session.scalars(ours.with_for_update(key_share=True, of=AssetModel))
     assets = {asset.name: asset for asset in locked if asset.name in active}
-    told = _Told(session, [asset.id for asset in assets.values()], deliveries)
+    told = _Told(session, [asset.id for asset in assets.values()], [each for _, each in received])
 
     def tell(delivery: Delivery, asset: AssetModel | None) -> str:
         if asset is None:
             return NO_SUBSCRIBERS
         outcome = told.note(delivery, asset.id)
         if outcome == ACCEPTED:
-            _tell(session, delivery, asset, notifications)
+            # As ASCII text: not every database takes every character, nor every reader every object.
+            extra = {DELIVERY: json.dumps(dict(delivery.payload))}
+            register_event(session, asset, extra, notifications)
         return outcome
 
-    outcomes = [tell(delivery, assets.get(name)) for delivery, name in zip(deliveries, names, strict=True)]
+    outcomes = [tell(each, assets.get(name)) for (_, each), name in zip(received, names, strict=True)]
     for asset in assets.values():
-        _queue_anew(session, asset.id)
+        let_queued_runs_take(session, asset.id)
     return outcomes, notifications
 
 
@@ -131,33 +132,3 @@ def _ended(delivery: Delivery) -> datetime | None:
         return ended.astimezone(timezone.utc) if ended is not None and ended.year >= 2000 else None
     except OverflowError:
         return None
-
-
-def _tell(
-    session: Session, delivery: Delivery, asset: AssetModel, notifications: list[Callable[[], None]]
-) -> None:
-    asset_manager.register_asset_change(
-        asset=asset,
-        # As ASCII text: not every database takes every character, nor every reader every object.
-        extra={DELIVERY: json.dumps(dict(delivery.payload))},
-        session=session,
-        source_is_api=True,
-        api_user_teams=set(),
-        callback_sink=notifications,
-    )
-
-
-def _queue_anew(session: Session, asset_id: int) -> None:
-    """Let the DAG runs that are queued consume the latest event, too.
-
-    The scheduler makes a run of the events up to the moment at which the first of them was queued, and then
-    empties the queue: an event that came in between would wait until another one starts a run.
-    """
-    queued = select(AssetDagRunQueue.target_dag_id).where(AssetDagRunQueue.asset_id == asset_id)
-    for dag_id in session.scalars(queued).all():
-        this = {"asset_id": asset_id, "target_dag_id": dag_id}
-        now = datetime.now(timezone.utc)
-        moved = session.execute(update(AssetDagRunQueue).filter_by(**this).values(created_at=now))
-        if not cast("CursorResult[Any]", moved).rowcount:
-            # The scheduler was just making a run, without this event.
-            session.execute(insert(AssetDagRunQueue).values(**this, created_at=now))

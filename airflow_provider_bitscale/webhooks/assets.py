@@ -18,37 +18,57 @@ ASSETS = "bitscale/"
 DELIVERY = "bitscale_delivery"
 
 
-def bitscale_run_asset(grid_id: str, status: str = COMPLETED) -> Asset:
+def bitscale_run_asset(
+    grid_id: str, status: str = COMPLETED, *, bitscale_conn_id: str = "bitscale_default"
+) -> Asset:
     """The asset to schedule a DAG on that is to start when a run of this grid is delivered.
 
     :param status: ``completed`` or ``failed``.
-    :raises ValueError: another status, or no grid.
+    :param bitscale_conn_id: the connection that the runs are submitted with. Nothing that is signed with the
+        secret of another one starts the DAG.
+    :raises ValueError: another status, no grid, or no connection.
     """
     if status not in (COMPLETED, FAILED):
         raise ValueError(f"status must be {COMPLETED} or {FAILED}, not {status!r}")
     if not grid_id:
         raise ValueError("grid_id is empty")
-    return Asset(name=asset_name(grid_id, status), group="bitscale")
+    if not bitscale_conn_id:
+        raise ValueError("bitscale_conn_id is empty")
+    return Asset(name=asset_name(bitscale_conn_id, grid_id, status), group="bitscale")
 
 
-def asset_name(grid_id: str, status: str) -> str:
-    """The name under which the API server records deliveries."""
-    return f"{ASSETS}{grid_id}/{status}"
+def asset_name(bitscale_conn_id: str, grid_id: str, status: str) -> str:
+    """The name under which the API server records what is delivered for a connection.
+
+    The receiver serves no connection with a slash in its id, so that no other has the same name.
+    """
+    return f"{ASSETS}{bitscale_conn_id}/{grid_id}/{status}"
 
 
-def deliveries_from(context: Context) -> list[Delivery]:
+def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) -> list[Delivery]:
     """The deliveries that started this DAG run, in order, each run once; other events are passed over.
+
+    :param bitscale_conn_id: those for this connection alone; None for all that the DAG is scheduled on. Runs
+        of two connections are two runs, even if they share an id.
 
     Events of an asset are not secret, nor proof: whoever may create them in Airflow may make one up.
     """
-    deliveries: dict[str, Delivery] = {}
+    deliveries: dict[tuple[str, str], Delivery] = {}
     events: Any = context["triggering_asset_events"]
     for of_asset in events.values():
         for event in of_asset:
+            conn_id = _connection_of(event.asset.name)
+            if conn_id is None or bitscale_conn_id not in (None, conn_id):
+                continue
             try:
                 run = parse_run(json.loads((event.extra or {}).get(DELIVERY, "")))
             except (ValueError, TypeError):
                 continue
             if run.run_id is not None and run.grid_id is not None:
-                deliveries.setdefault(run.run_id, Delivery(run.run_id, run.grid_id, run, run.raw))
+                deliveries.setdefault((conn_id, run.run_id), Delivery(run.run_id, run.grid_id, run, run.raw))
     return list(deliveries.values())
+
+
+def _connection_of(name: str) -> str | None:
+    """The connection of an asset, by its name; None if it is none of ours."""
+    return name.removeprefix(ASSETS).partition("/")[0] if name.startswith(ASSETS) else None

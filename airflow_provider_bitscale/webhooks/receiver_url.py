@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow.sdk import conf
+
 from airflow_provider_bitscale.webhooks.addressee import (
     RECEIVER_PATH,
     Addressee,
@@ -33,7 +35,7 @@ class ReceiverUrl:
 
     @classmethod
     def of(cls, webhook_url: str | None, hook: BitScaleHook, *, trust: bool = False) -> ReceiverUrl | None:
-        """None where there is no URL, it is somebody else's, or the connection has no ``webhook_secret``.
+        """None where there is no URL, it is somebody else's, or Airflow does not receive what comes there.
 
         :param hook: of the connection that the runs are submitted with.
         :param trust: whether deliveries are to be taken for results; where none is awaited, the log says so.
@@ -48,6 +50,11 @@ class ReceiverUrl:
                     RECEIVER_PATH,
                     hook.bitscale_conn_id,
                 )
+            return None
+        if conf.getboolean("core", "multi_team", fallback=False):
+            log.warning(
+                "Airflow's receiver takes no deliveries where [core] multi_team is set: none is awaited"
+            )
             return None
         if (settings := hook.webhook_settings) is None:
             log.warning(

@@ -1,90 +1,73 @@
-"""Tells task instances of deliveries, in Airflow's database. Runs in the API server alone.
-
-Airflow has no public way to do this within its process: that which is used of its models stands here.
-"""
+"""Tells the task instances that wait of deliveries, in Airflow's database. Runs in the API server alone."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from airflow._shared.state import TaskScope
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
-from airflow.state import get_state_backend
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from airflow_provider_bitscale.webhooks.addressee import Addressee, Claims
+from airflow_provider_bitscale.webhooks.airflow_internals import (
+    TaskInstanceStore,
+    in_a_transaction,
+    task_instances,
+)
+from airflow_provider_bitscale.webhooks.awaited import awaits
 from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
-from airflow_provider_bitscale.webhooks.transaction import in_a_transaction
+from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, NO_SUBSCRIBERS, outcome_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from airflow_provider_bitscale.api.deliveries import Delivery
-    from airflow_provider_bitscale.webhooks.addressee import Addressee, Claims
 
-Received: TypeAlias = "tuple[Delivery, Claims | None]"
+Addressed: TypeAlias = "tuple[Delivery, Claims]"
 
 
-def tell_tasks(deliveries: Sequence[Received]) -> list[bool | SQLAlchemyError]:
-    """Leave each delivery where the task instance looks for it that submitted the run.
+def tell_tasks(deliveries: Sequence[Addressed]) -> list[str | Exception]:
+    """Leave each delivery where the task instance looks for it that submitted the run, if it waits for it.
 
-    :return: for each whether there is such a task instance, or why the database did not take it.
+    :return: the outcome of each, or why the database did not take it.
     """
-    told: list[bool | SQLAlchemyError] = [False] * len(deliveries)
-    groups: dict[Addressee, dict[int, int | None]] = defaultdict(dict)
-    for place, (_, claims) in enumerate(deliveries):
-        if claims is not None:
-            groups[claims.addressee][place] = claims.row
-    for addressee, rows in groups.items():
+    told: dict[int, str | Exception] = {}
+    groups: dict[Addressee, dict[int, Addressed]] = defaultdict(dict)
+    for place, (delivery, claims) in enumerate(deliveries):
+        groups[claims.addressee][place] = delivery, claims
+    for addressee, group in groups.items():
         # A transaction for each: what is locked for one is not held while another waits.
-        group = [(deliveries[place][0], row) for place, row in rows.items()]
         try:
-            outcome: bool | SQLAlchemyError = in_a_transaction(partial(_tell_task, addressee, group))
+            outcomes: Sequence[str | Exception] = in_a_transaction(
+                partial(_tell_task, addressee, list(group.values()))
+            )
         except SQLAlchemyError as error:
             # Others wait for theirs.
-            outcome = error
-        for place in rows:
-            told[place] = outcome
-    return told
+            outcomes = [error] * len(group)
+        told.update(zip(group, outcomes, strict=True))
+    return [told[place] for place in range(len(deliveries))]
 
 
-def _tell_task(addressee: Addressee, group: Sequence[tuple[Delivery, int | None]], session: Session) -> bool:
-    scope = TaskScope(addressee.dag_id, addressee.run_id, addressee.task_id, addressee.map_index)
-    # Whoever writes for the same task instance comes after this one.
-    exists = select(TaskInstance.id).filter_by(**asdict(scope)).with_for_update(key_share=True)
-    if session.scalar(exists) is None:
-        return False
-    state = _TaskState(session, scope)
-    if mail := [Mail(row, delivery.payload) for delivery, row in group if row is not None]:
-        Mailbox(state, addressee.key).put(mail)
-    for delivery in (delivery for delivery, row in group if row is None):
-        # A trigger can read XComs, which a new try begins without; a task its state store, which outlives
-        # tries. As ASCII text: not every database takes every character.
-        text = json.dumps(dict(delivery.payload))
-        XComModel.set(addressee.key, text, **asdict(scope), serialize=False, session=session)
-        state.set(addressee.key, {"run_id": delivery.run_id})
-    return True
+def _tell_task(addressee: Addressee, group: Sequence[Addressed], session: Session) -> list[str]:
+    outcomes = [NO_SUBSCRIBERS] * len(group)
+    for store in task_instances(session, addressee):
+        mails = []
+        for place, (delivery, claims) in enumerate(group):
+            outcome = awaits(store, claims, delivery.run_id)
+            if outcome == ACCEPTED and claims.row is not None:
+                mails.append(Mail(claims.row, delivery.payload))
+            elif outcome == ACCEPTED:
+                _tell(store, addressee.key, delivery)
+            outcomes[place] = outcome_of((outcome, outcomes[place]))
+        if mails:
+            Mailbox(store, addressee.key).put(mails)
+    return outcomes
 
 
-class _TaskState:
-    """The state store of a task instance, as the API server has it: within a transaction."""
-
-    def __init__(self, session: Session, scope: TaskScope) -> None:
-        self._session = session
-        self._scope = scope
-
-    def get(self, key: str) -> Any:
-        stored = get_state_backend().get(self._scope, key, session=self._session)
-        return None if stored is None else json.loads(stored)
-
-    def set(self, key: str, value: Any) -> None:
-        get_state_backend().set(self._scope, key, json.dumps(value), session=self._session)
-
-    def delete(self, key: str) -> None:
-        get_state_backend().delete(self._scope, key, session=self._session)
+def _tell(store: TaskInstanceStore, key: str, delivery: Delivery) -> None:
+    # A trigger can read XComs, which a new try begins without; a task its state store, which outlives
+    # tries. As ASCII text: not every database takes every character.
+    store.push(key, json.dumps(dict(delivery.payload)))
+    store.set(key, {"run_id": delivery.run_id})

@@ -61,7 +61,7 @@ def addressed(emulator: Emulator, number: int = -1) -> Addressee:
     """Whom the token in a submission names."""
     query = parse_qs(urlsplit(posted_bodies(emulator)[number]["webhook_url"]).query)
     assert query["team"] == ["data"]
-    recipient = read_token(query[TOKEN_PARAMETER][0], emulator.webhook_secret)
+    recipient = read_token(query[TOKEN_PARAMETER][0], emulator.webhook_secret, "bitscale_default")
     assert recipient is not None
     return recipient.addressee
 
@@ -196,6 +196,34 @@ def test_a_sensor_refuses_what_no_task_has_pushed(emulator: Emulator, delivery: 
 
     with pytest.raises(api.InvalidRequestError, match="must be what the submitting task pushed"):
         TaskRun(make).attempt()
+
+
+def test_a_sensor_of_another_connection_takes_no_delivery(emulator: Emulator, connect: Any) -> None:
+    emulator.control.add_fault("run_never_ends")
+    submit = Task(emulator, wait_for_completion=False, webhook_url=URL)
+    receipt = submit.attempt()
+    sensor = TaskRun(
+        lambda: RunCompletedSensor(
+            task_id="sense",
+            grid_id="grid_001",
+            run_id=receipt["run_id"],
+            delivery={**submit.pushed["delivery"], "bitscale_conn_id": "others"},
+            deferrable=True,
+        )
+    )
+    with pytest.raises(api.InvalidRequestError, match="submitted with connection others"):
+        sensor.attempt()
+
+
+@pytest.mark.parametrize(("waits", "awaited"), [(True, False), (False, True)])
+def test_only_what_a_sensor_waits_for_is_awaited_once_the_task_has_succeeded(
+    emulator: Emulator, airflow: Airflow, waits: bool, awaited: bool
+) -> None:
+    task = Task(emulator, webhook_url=URL, wait_for_completion=waits, deferrable=False)
+    task.attempt()
+    assert task.record["phase"] == "collected"
+    assert (task.record["delivery_key"] is not None) is awaited
+    assert task.record["delivery_conn_id"] == "bitscale_default"
 
 
 @pytest.mark.parametrize("deferrable", WAITS)

@@ -230,7 +230,10 @@ def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
     arguments = {
         "bitscale_conn_id": "c", "grid_id": "g", "run_id": "r", "workspace_id": None,
         "min_credits": 5, "poll_interval": 2.5, "deadline": 1234567890.25, "give_up_at": 1234567891.5,
-        "delivery": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "key": "k"},
+        "delivery": {
+            "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "key": "k",
+            "bitscale_conn_id": "c",
+        },
         "trust_webhook": True,
     }  # fmt: skip
     wanted = {name: arguments[name] for name in CONSTRUCTORS[path][0]}

@@ -13,7 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 from airflow_provider_bitscale.api.deliveries import WebhookSettings, parse_delivery
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
+from airflow_provider_bitscale.webhooks.awaited import awaits
 from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
+from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED
 from tests.airflow.harness import MemoryStore
 
 URL = "https://airflow.example.com/bitscale/webhooks/bitscale_default"
@@ -51,13 +53,14 @@ class Receiver:
             return 503
         delivery = parse_delivery(headers, body, self._settings)
         [token] = parse_qs(urlsplit(path).query)[TOKEN_PARAMETER]
-        recipient = read_token(token, self._settings.secret)
-        assert recipient is not None
-        assert recipient.row is not None
+        claims = read_token(token, self._settings.secret, "bitscale_default")
+        assert claims is not None
+        assert claims.row is not None
         with self._turn:
-            mailbox = Mailbox(ServersView(self.store.values), recipient.addressee.key)
-            mailbox.put([Mail(recipient.row, delivery.payload)])
-            self.received += 1
+            view = ServersView(self.store.values)
+            if awaits(view, claims, delivery.run_id) == ACCEPTED:
+                Mailbox(view, claims.addressee.key).put([Mail(claims.row, delivery.payload)])
+                self.received += 1
         return 202
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from airflow_provider_bitscale.api.deliveries import DeliveryRefusedError
 from airflow_provider_bitscale.webhooks.addressee import (
     TOKEN_PARAMETER,
+    WRONG_TOKEN,
     Addressee,
     Claims,
     leads_to_receiver,
@@ -23,12 +27,12 @@ from airflow_provider_bitscale.webhooks.addressee import (
 SECRET = "a secret of nobody"
 KEY = "bitscale_delivery_0123456789abcdef"
 MAILBOX = mailbox_key("20260101T000000Z-0123ab")
-HOME = Addressee("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KEY)
+HOME = Addressee("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KEY, "c")
 URL = "https://airflow.example.com/bitscale/webhooks/c"
 
 
 def written_and_read(addressee: Addressee, row: Any = None) -> Claims | None:
-    return read_token(token_in(with_token(URL, Claims(addressee, row), SECRET)), SECRET)
+    return read_token(token_in(with_token(URL, Claims(addressee, row), SECRET)), SECRET, "c")
 
 
 def token_in(url: str) -> str:
@@ -67,16 +71,16 @@ def flipped(token: str, position: int) -> str:
 
 @pytest.mark.parametrize("position", [0, 15, 16, 20, -1])
 def test_a_token_that_somebody_changed_is_none(position: int) -> None:
-    assert read_token(flipped(token_in(with_token(URL, Claims(HOME), SECRET)), position), SECRET) is None
+    assert read_token(flipped(token_in(with_token(URL, Claims(HOME), SECRET)), position), SECRET, "c") is None
 
 
 @pytest.mark.parametrize("token", [None, "", "a", "ä", "AAAA", "A" * 5_000, "!!!!", "null"])
 def test_what_is_no_token_is_none(token: str | None) -> None:
-    assert read_token(token, SECRET) is None
+    assert read_token(token, SECRET, "c") is None
 
 
 def test_a_token_of_another_secret_is_none() -> None:
-    assert read_token(token_in(with_token(URL, Claims(HOME), "another secret")), SECRET) is None
+    assert read_token(token_in(with_token(URL, Claims(HOME), "another secret")), SECRET, "c") is None
 
 
 @pytest.mark.parametrize(
@@ -84,11 +88,45 @@ def test_a_token_of_another_secret_is_none() -> None:
     [
         *((key, None) for key in ("return_value", "bitscale_run", "bitscale_delivery_", f"{KEY}0", MAILBOX)),
         *((key, 0) for key in (KEY, "bitscale_mailbox_", f"{MAILBOX}_00000", "bitscale_batch")),
-        *((MAILBOX, row) for row in (-1, True, 0.5, "0", [0])),
+        *((MAILBOX, row) for row in (-1, True, 0.5, "0", [0], 2**31)),
+        *((key, None) for key in (None, 7, [KEY])),
     ],
 )
-def test_whoever_can_sign_cannot_write_under_any_name(key: str, row: Any) -> None:
-    assert written_and_read(replace(HOME, key=key), row) is None
+def test_whoever_can_sign_cannot_write_under_any_name(key: Any, row: Any) -> None:
+    refused(replace(HOME, key=key), row)
+
+
+@pytest.mark.parametrize("field", ["dag_id", "run_id", "task_id"])
+@pytest.mark.parametrize(
+    "name", [None, 7, True, ["d"], {}, "", "a" * 251, "a\0", "\ud800", "a\nb"], ids=ascii
+)
+def test_a_name_that_no_task_has_is_refused(field: str, name: Any) -> None:
+    refused(replace(HOME, **{field: name}))
+
+
+@pytest.mark.parametrize("map_index", [None, "3", 1.0, True, -2, 2**31, 10**30], ids=repr)
+def test_a_map_index_that_no_task_has_is_refused(map_index: Any) -> None:
+    refused(replace(HOME, map_index=map_index))
+
+
+@pytest.mark.parametrize("conn_id", ["another", "", None, "C"])
+def test_a_token_for_a_task_of_another_connection_is_refused(conn_id: Any) -> None:
+    refused(replace(HOME, bitscale_conn_id=conn_id))
+
+
+@pytest.mark.parametrize("written", [b"", b"{}", b"7", b"[]", b"[1, 2]", b"\xff", b"[" * 100_000])
+def test_what_is_signed_right_and_is_nothing_is_refused(written: bytes) -> None:
+    signed = hmac.new(SECRET.encode(), b"bitscale_token" + written, hashlib.sha256).digest()[:16] + written
+    with pytest.raises(DeliveryRefusedError) as caught:
+        read_token(base64.urlsafe_b64encode(signed).decode(), SECRET, "c")
+    assert caught.value.code == WRONG_TOKEN
+
+
+def refused(addressee: Addressee, row: Any = None) -> None:
+    """Assert that a token which says so is refused, though it is signed right."""
+    with pytest.raises(DeliveryRefusedError) as caught:
+        written_and_read(addressee, row)
+    assert caught.value.code == WRONG_TOKEN
 
 
 @pytest.mark.parametrize(

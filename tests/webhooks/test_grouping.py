@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
+from airflow_provider_bitscale.webhooks import grouping
 from airflow_provider_bitscale.webhooks.grouping import Grouped
 
 
@@ -44,18 +46,58 @@ def test_what_gathers_is_done_in_groups_each_item_with_its_own_result() -> None:
     assert slow.groups == [[1], [2, 3, 4], [5, 6]]
 
 
-def test_a_group_that_fails_fails_no_other() -> None:
-    results = asyncio.run(gathered(Slow(), 1, 0, 3, 4, 5))
-    assert results[0] == 2
-    assert [type(result) for result in results[1:4]] == [ZeroDivisionError] * 3
-    assert results[4] == 10
-
-
 def test_an_item_that_fails_fails_no_other() -> None:
     results = asyncio.run(gathered(Slow(), 1, 2, 7, 4))
     assert results[:2] == [2, 4]
     assert isinstance(results[2], ValueError)
     assert results[3] == 8
+
+
+def test_one_that_cannot_be_worked_on_fails_no_other() -> None:
+    results = asyncio.run(gathered(Slow(), 1, 0, 3, 4, 5))
+    assert isinstance(results[1], ZeroDivisionError)
+    assert [results[0], *results[2:]] == [2, 6, 8, 10]
+
+
+class Away:
+    """Is away for so many calls."""
+
+    def __init__(self, calls: int, seconds: float = 0.0) -> None:
+        self.calls = calls
+        self.seconds = seconds
+
+    def __call__(self, numbers: Sequence[int]) -> list[int | Exception]:
+        self.calls -= 1
+        if self.calls >= 0:
+            time.sleep(self.seconds)
+            if 1 in numbers:
+                raise ConnectionError
+            return [ConnectionError() for _ in numbers]
+        return list(numbers)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_fails_for_a_moment_is_worked_on_again_while_somebody_waits(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "PAUSE_SECONDS", 0.02)
+
+    async def ask(away: Away) -> int:
+        return await asyncio.wait_for(Grouped(away, 3, "test", again=(ConnectionError,))(number), 1.0)
+
+    assert asyncio.run(ask(Away(5))) == number
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(ask(Away(1_000)))
+
+
+def test_what_was_long_in_failing_is_not_worked_on_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "QUICK_SECONDS", 0.01)
+
+    async def ask() -> int:
+        return await Grouped(Away(1, seconds=0.05), 3, "test", again=(ConnectionError,))(1)
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(ask())
 
 
 def test_who_has_given_up_is_left_out() -> None:

@@ -7,7 +7,7 @@ import os
 from datetime import timedelta
 from typing import Any, cast
 
-from airflow.sdk import DAG, Context, task
+from airflow.sdk import DAG, AssetAny, Context, task
 
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
@@ -70,7 +70,12 @@ with DAG("batch_is_killed", schedule=None, catchup=False):
         **BATCH,
     )
 
-with DAG("collects", schedule=bitscale_run_asset("grid_001"), catchup=False):
+RECEIVED = [
+    bitscale_run_asset("grid_001", bitscale_conn_id=conn_id)
+    for conn_id in ("bitscale_default", "unread", "unreadable", "rotated", "late")
+]
+
+with DAG("collects", schedule=AssetAny(*RECEIVED), catchup=False):
 
     @task
     def collect(**context: Any) -> dict[str, str]:

@@ -1,0 +1,50 @@
+"""Pure: whether a task waits for a delivery, by the records that it keeps in its state store.
+
+Whoever has the secret of one connection can sign for any task. Only the task itself writes with which
+connection, and under which key, it waits.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
+from airflow_provider_bitscale.batch.head import read_head
+from airflow_provider_bitscale.runs.ledger import Ledger, Store
+from airflow_provider_bitscale.webhooks.addressee import Claims, mailbox_key
+from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
+
+
+def awaits(store: Store, claims: Claims, run_id: str) -> str:
+    """What a task makes of a delivery that names it.
+
+    :param store: the state store of the task.
+    :param run_id: of the run that is delivered.
+    :return: ``accepted``: it is to be told; ``duplicate``: it has been; ``no_subscribers``: it waits for
+        none, for that of another connection, or for that of another run.
+    """
+    try:
+        return _batch(store, claims) if claims.row is not None else _run(store, claims, run_id)
+    except AmbiguousSubmitError:
+        # The record cannot be read, by the task neither.
+        return NO_SUBSCRIBERS
+
+
+def _batch(store: Store, claims: Claims) -> str:
+    head, addressee = read_head(store), claims.addressee
+    if head is None or head.collected:
+        return NO_SUBSCRIBERS
+    wanted = mailbox_key(head.batch_id), head.delivery_conn_id
+    # Which run a row waits for is known to the batch.
+    return ACCEPTED if wanted == (addressee.key, addressee.bitscale_conn_id) else NO_SUBSCRIBERS
+
+
+def _run(store: Store, claims: Claims, run_id: str) -> str:
+    record, addressee = Ledger(store).read(), claims.addressee
+    if record is None:
+        return NO_SUBSCRIBERS
+    if (record.delivery_key, record.delivery_conn_id) != (addressee.key, addressee.bitscale_conn_id):
+        return NO_SUBSCRIBERS
+    told = store.get(addressee.key)
+    known = record.run_id or (told and told["run_id"])
+    if known not in (None, run_id):
+        return NO_SUBSCRIBERS
+    return DUPLICATE if told else ACCEPTED
