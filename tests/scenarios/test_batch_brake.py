@@ -119,6 +119,7 @@ def test_twenty_in_a_row_stop_a_batch_later(emulator: Emulator) -> None:
     assert statuses(manifest) == {"succeeded": 2, "unknown": 20, "not_submitted": 18}
 
 
+@ONE_CONTRACT
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_a_batch_begins_with_one_run(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     submitted_before_first_poll: list[int] = []
@@ -134,6 +135,7 @@ def test_a_batch_begins_with_one_run(mode: str, monkeypatch: pytest.MonkeyPatch)
     assert len(script.submissions) == 20
 
 
+@ONE_CONTRACT
 @pytest.mark.parametrize(
     "answer",
     [
@@ -171,6 +173,7 @@ def test_an_id_that_is_spelled_otherwise_stops_a_batch_if_no_poll_by_it_is_under
         assert len(script.submissions) == 30
 
 
+@ONE_CONTRACT
 def test_an_id_that_is_spelled_as_documented_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brake, "TRIAL_SECONDS", 0.5)
     with scripted(polled=lambda run_id, before: None if before < 3 else completed(run_id)) as script:
@@ -178,6 +181,7 @@ def test_an_id_that_is_spelled_as_documented_is_waited_for(monkeypatch: pytest.M
         assert statuses(Batch(rows=people(2), timeout=60).attempt()) == {"succeeded": 2}
 
 
+@ONE_CONTRACT
 def test_runs_that_are_never_found_stop_a_batch_after_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "NOT_FOUND_SECONDS", 0.1)
     gone = (404, {"error": {"code": "RUN_NOT_FOUND", "message": "no such run"}})
@@ -188,6 +192,7 @@ def test_runs_that_are_never_found_stop_a_batch_after_a_few(monkeypatch: pytest.
         assert [row["_run_id"] for row in written(manifest)[:3]] == ["run_0", "run_1", "run_2"]
 
 
+@ONE_CONTRACT
 @pytest.mark.parametrize("ends", [True, False], ids=["after the other has ended", "while it goes on"])
 def test_a_run_that_is_told_for_two_rows_is_the_result_of_neither(
     ends: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -223,6 +228,7 @@ def test_a_run_that_is_told_for_two_rows_is_the_result_of_neither(
         assert len(script.submissions) == 30
 
 
+@ONE_CONTRACT
 def test_a_run_of_two_rows_is_found_out_by_a_retry_as_well(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -239,9 +245,9 @@ def test_a_run_of_two_rows_is_found_out_by_a_retry_as_well(
         first, second = (
             max(k for k in batch.store.values if k.endswith(end)) for end in ("_00000", "_00001")
         )
-        entries = json.loads(batch.store.values[second])["entries"]
-        shared = json.loads(batch.store.values[first])["entries"][1]
-        batch.store.values[second] = json.dumps({"entries": [shared, entries[1]]})
+        record = json.loads(batch.store.values[second])
+        record["entries"][0] = json.loads(batch.store.values[first])["entries"][1]
+        batch.store.values[second] = json.dumps(record)
         batch.move(monkeypatch, tmp_path / "elsewhere")
         works = True
         batch.arguments["deadline"] = None
@@ -250,6 +256,7 @@ def test_a_run_of_two_rows_is_found_out_by_a_retry_as_well(
     assert [row["_status"] for row in written(manifest)] == ["succeeded", "unknown", "unknown", "succeeded"]
 
 
+@ONE_CONTRACT
 @pytest.mark.parametrize("outputs", [None, [], "<html>"], ids=repr)
 def test_outputs_that_cannot_be_read_are_asked_for_again(
     outputs: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
