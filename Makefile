@@ -21,7 +21,7 @@ CONTRACT ?= v1.1.0
 unexport $(filter AIRFLOW%,$(.VARIABLES))
 export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
 
-.PHONY: help demo airflow test test-system test-lowest bench lint types constraints clean
+.PHONY: help demo airflow test test-system test-lowest test-next bench lint types constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -48,6 +48,16 @@ test-lowest: ## all but the system tests, on the lowest versions that pyproject.
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable . \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout pytest-xdist psutil \
 	&& "$$lowest/bin/python" -m pytest -m "not system" --numprocesses 4 --dist worksteal --ignore tests/system --ignore tests/benchmarks
+
+test-next: ## the system tests, on the newest pre-release of Airflow that pip finds
+	@$(require-python)
+	@next=$$(mktemp -d) && trap 'rm -rf "$$next"' EXIT \
+	&& $(PYTHON) -m venv "$$next" && "$$next/bin/pip" install --quiet --quiet pip==$(PIP_VERSION) \
+	&& version=$$("$$next/bin/pip" index versions --pre apache-airflow 2>/dev/null | sed -n '1s/.*(\(.*[a-z].*\))/\1/p') \
+	&& if test -z "$$version"; then echo "There is no pre-release of Airflow after its newest release: nothing to test"; \
+	else echo "Testing on Airflow $$version" \
+	&& "$$next/bin/pip" install --quiet --quiet --editable . --group dev "apache-airflow==$$version" \
+	&& "$$next/bin/python" -m pytest -m system; fi
 
 bench: $(VENV)/ready-bench ## measure this provider beside its peers
 	@$(BIN)/python -m tests.benchmarks

@@ -34,6 +34,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
     return {
         **inherited,
         "AIRFLOW_HOME": str(home),
+        "TMPDIR": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         **(more or {}),
