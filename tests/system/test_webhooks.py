@@ -17,6 +17,7 @@ import requests
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api import Client
+from airflow_provider_bitscale.api.carriable import carriable
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
@@ -129,7 +130,7 @@ def test_many_deliveries_at_once_are_all_collected_each_by_one_event(airflow: Lo
     wanted = {run["run_id"] for run in runs}
     wait_until(lambda: collected(airflow).keys() >= wanted, "all of them collected", timeout=90)
     found = collected(airflow)
-    assert [json.loads(found[run["run_id"]]) for run in runs] == [run["outputs"] for run in runs]
+    assert [json.loads(found[run["run_id"]]) for run in runs] == [carriable(run["outputs"]) for run in runs]
     delivered = delivered_run_ids(airflow)
     assert len(delivered) == len(set(delivered))
 
