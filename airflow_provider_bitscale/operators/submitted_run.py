@@ -233,8 +233,7 @@ class SubmittedRun:
         except errors.RunFailedError as error:
             self._forget()
             raise failure_of(error, answer.error) from None
-        except (errors.AmbiguousSubmitError, errors.UnreadableOutputsError) as error:
-            # It was accepted, and has no id to ask for it.
+        except errors.UnreadableAcceptanceError as error:
             return self.keep_unreadable(error)
         result = self._result(run)
         try:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, RunFailedError, RunTimedOutError
+from airflow_provider_bitscale.api.error_answers import excerpt_of
+from airflow_provider_bitscale.api.errors import (
+    RunFailedError,
+    RunTimedOutError,
+    UnreadableAcceptanceError,
+)
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT, Outcome
@@ -44,13 +49,14 @@ def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
 def unended_run_id(run: Run, grid_id: str) -> str | None:
     """The id to poll a run by that a synchronous request was answered with; None if it has ended.
 
-    :raises AmbiguousSubmitError: it has not ended, and has no id to ask for it.
+    :raises UnreadableAcceptanceError: it has not ended, and has no id to ask for it.
     """
     if run.status.is_terminal:
         return None
     if run.run_id is None:
-        raise AmbiguousSubmitError(
-            f"the synchronous run of grid {grid_id} was answered as {run.reported_status!r}, without a run id"
+        raise UnreadableAcceptanceError(
+            f"the synchronous run of grid {grid_id} was answered as {run.reported_status!r}, without a run "
+            f"id. {excerpt_of(run.raw)}"
         )
     return run.run_id
 
@@ -59,7 +65,7 @@ def completed_sync_run(run: Run, grid_id: str) -> Run:
     """The run that a synchronous request was answered with, if it completed.
 
     :raises RunFailedError: BitScale reports it as failed.
-    :raises AmbiguousSubmitError: it has not ended.
+    :raises UnreadableAcceptanceError: it has not ended.
     """
     if run.status is RunStatus.FAILED:
         raise RunFailedError(f"the run of grid {grid_id} failed: {run.error or 'BitScale gave no reason'}")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bitscale.api.errors import RunFailedError, UnreadableAcceptanceError
 from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.runs.result import run_result
+from airflow_provider_bitscale.runs.result import completed_sync_run, run_result
 from tests.api import documents as doc
 
 
@@ -105,3 +106,24 @@ def test_columns_that_echo_an_input_are_neither_filled_nor_missed() -> None:
     run = parse_run({"status": "completed", "outputs": OUTPUTS})
     found = run_result(run, grid_id="g", run_id="r", column_names={}, input_columns=["name", "site"])
     assert (found["outputs"], found["filled_columns"], found["missed_columns"]) == (OUTPUTS, 3, 1)
+
+
+# What a synchronous request may be answered, without a run id; and what is then raised.
+SYNC_ANSWERS: dict[str, tuple[dict[str, Any], type[Exception] | None]] = {
+    "completed": ({"status": "completed", "outputs": {"c": 1}}, None),
+    "completed, nothing found": ({"status": "completed", "outputs": {}}, None),
+    "failed": ({"status": "failed", "error": "oops"}, RunFailedError),
+    "running": ({"status": "running"}, UnreadableAcceptanceError),
+    "running, some outputs": ({"status": "running", "outputs": {"c": 1}}, UnreadableAcceptanceError),
+    "unknown status": ({"status": "concluded"}, UnreadableAcceptanceError),
+}
+
+
+@pytest.mark.parametrize(("payload", "kind"), SYNC_ANSWERS.values(), ids=SYNC_ANSWERS)
+def test_what_a_synchronous_answer_comes_to(payload: dict[str, Any], kind: type[Exception] | None) -> None:
+    run = parse_run(payload)
+    if kind is None:
+        assert completed_sync_run(run, "grid_001") is run
+    else:
+        with pytest.raises(kind):
+            completed_sync_run(run, "grid_001")
