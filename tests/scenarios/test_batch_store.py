@@ -1,0 +1,155 @@
+"""The store of a batch freezes, refuses or loses something, or the worker is killed: no run is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
+
+from airflow_provider_bitscale import api
+from airflow_provider_bitscale.batch import recorder
+from airflow_provider_bitscale.emulator import Emulator
+from tests.api.clients import posts
+from tests.benchmarks.batch_runs import batch_arguments, write_rows
+from tests.benchmarks.processes import environment
+from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
+from tests.scenarios.hooks import connect
+
+pytestmark = ONE_CONTRACT
+
+
+@pytest.fixture(autouse=True)
+def _connected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, emulator)
+
+
+def refused(key: str) -> bool:
+    """What a worker's SDK raises when its task was cleared, and the task instance has another id."""
+    detail = {"status_code": 404, "message": "Server returned error", "detail": {"reason": "not_found"}}
+    raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+
+
+def away(key: str) -> bool:
+    """What it raises when the API server cannot be reached."""
+    detail = {"status_code": None, "message": "Connection refused", "exception_type": "ConnectError"}
+    raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+
+
+def wait_for_posts(emulator: Emulator, count: int) -> None:
+    until = time.monotonic() + 20
+    while len(posts(emulator)) < count and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def test_while_the_store_is_frozen_nothing_is_submitted_and_the_batch_goes_on_after_it(
+    emulator: Emulator,
+) -> None:
+    # A row every 10 ms or so: there is much left when the store freezes.
+    emulator.control.add_fault("latency", on="run_grid", seconds=0.02)
+    batch = Batch(rows=people(150), max_in_flight=2)
+    thawed = threading.Event()
+    counted: list[int] = []
+
+    def freeze() -> None:
+        wait_for_posts(emulator, 30)
+        batch.store.fails = lambda key: not thawed.wait(30)
+        # What is submitted before it is noticed that nothing gets durable any more.
+        time.sleep(3.0)
+        counted.append(len(posts(emulator)))
+        time.sleep(2.0)
+        counted.append(len(posts(emulator)))
+        batch.store.fails = lambda key: False
+        thawed.set()
+
+    freezing = threading.Thread(target=freeze)
+    freezing.start()
+    manifest = batch.attempt()
+    freezing.join()
+    assert counted[0] == counted[1] < 150
+    assert statuses(manifest) == {"succeeded": 150}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+@pytest.mark.parametrize("problem", [refused, away])
+@pytest.mark.parametrize("left", ["beside the parts", "on the machine"])
+def test_what_a_store_did_not_take_any_more_is_collected_by_the_next_try(
+    problem: Any,
+    left: str,
+    emulator: Emulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(recorder, "REFUSED_SECONDS", 0.5)
+    monkeypatch.setattr(recorder, "AWAY_SECONDS", 0.5)
+    output = tmp_path / "output"
+    options = {"output_path": f"file://{output}"} if left == "beside the parts" else {}
+    batch = Batch(rows=people(120), segment_size=20, max_in_flight=5, **options)
+    emulator.control.add_fault("latency", on="run_grid", seconds=0.02)
+
+    def refuse() -> None:
+        wait_for_posts(emulator, 40)
+        batch.store.fails = problem
+
+    refusing = threading.Thread(target=refuse)
+    refusing.start()
+    with pytest.raises(AirflowRuntimeError, match="API_SERVER_ERROR"):
+        batch.attempt()
+    refusing.join()
+    assert 40 <= names_paid(emulator).total() < 120
+    runs = {run["run_id"] for run in emulator.control.state()["runs"]}
+    assert {entry for entry in batch.entries if entry} < runs, "the store does not have them all"
+    assert "Run ids that the task's state store did not take" in caplog.text
+
+    batch.store.fails = lambda key: False
+    if left == "beside the parts":
+        assert list(output.glob("*-unsaved-*.json"))
+        batch.move(monkeypatch, tmp_path / "elsewhere")
+    manifest = batch.attempt()
+    assert statuses(manifest) == {"succeeded": 120}
+    assert names_paid(emulator) == {f"Person {number}": 1 for number in range(120)}
+    assert list(output.glob("*-unsaved-*.json")) == []
+
+
+def test_a_record_that_the_store_lost_is_not_paid_for_again(emulator: Emulator) -> None:
+    batch = Batch(rows=people(30), segment_size=10)
+    batch.crash(8)
+    [lost] = [key for key in batch.store.values if key.endswith("_00000")]
+    value = batch.store.values.pop(lost)
+    before = len(posts(emulator))
+    with pytest.raises(api.AmbiguousSubmitError, match=r"record of segment 0.*is not there"):
+        batch.attempt()
+    assert len(posts(emulator)) == before
+    batch.store.values[lost] = value
+    assert statuses(batch.attempt()) == {"succeeded": 30}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+def test_a_worker_killed_in_the_middle_leaves_but_a_handful_of_rows_ambiguous(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "batch", 300)
+    # So slow that a few requests at most are under way at a time.
+    with Emulator(rate_limit=(60, 1.0), rate_limit_hints="headers", run_seconds=(0.1, 0.5)) as emulator:
+        connection = json.dumps(emulator.connection())
+        env = environment(rows.parent, {"AIRFLOW_CONN_BITSCALE_DEFAULT": connection})
+        for killed_after in (60, 150, None):
+            with subprocess.Popen(
+                [sys.executable, *batch_arguments(rows)], env=env, stdout=subprocess.PIPE, text=True
+            ) as worker:
+                if killed_after is not None:
+                    wait_for_posts(emulator, killed_after)
+                    worker.kill()
+                printed, _ = worker.communicate(timeout=60)
+        accepted = [post["body"] for post in posts(emulator) if post["status"] in (200, 202)]
+    counts = json.loads(printed.splitlines()[-1])["manifest"]["counts"]
+    assert set(Counter(accepted).values()) == {1}
+    assert counts["unknown"] <= 10
+    assert counts["succeeded"] == 300 - counts["unknown"]
