@@ -55,13 +55,14 @@ class FolderStore:
         return self._folder / f"{key}.json"
 
 
-def _run(rows: Path, mode: str) -> dict[str, Any]:
+def _run(rows: Path, mode: str, max_in_flight: int | None) -> dict[str, Any]:
     operator = RunGridBatchOperator(
         task_id="batch",
         grid_id=GRID_ID,
         rows_path=f"file://{rows}",
         output_path=f"file://{rows.parent / 'results'}",
         mode=mode,
+        max_in_flight=max_in_flight,
         fail_when_incomplete=False,
     )
     store = FolderStore(rows.parent / "store")
@@ -73,14 +74,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", type=Path, help="a file of JSON lines; what is written goes beside it")
     parser.add_argument("--mode", choices=("async", "sync"), default="async")
+    parser.add_argument("--max-in-flight", type=int, help="runs under way at once")
     parser.add_argument("--rehearse", action="store_true", help="run a small batch first")
     options = parser.parse_args()
     if options.rehearse:
         # So that lazy imports and caches of the whole process are nobody's cost per row.
-        _run(write_rows(options.rows.parent / "rehearsal", _REHEARSAL_ROWS, first=10**9), options.mode)
+        rehearsal = write_rows(options.rows.parent / "rehearsal", _REHEARSAL_ROWS, first=10**9)
+        _run(rehearsal, options.mode, options.max_in_flight)
     print("starting", flush=True)
     started_at, wall, cpu = time.time(), time.monotonic(), time.process_time()
-    manifest = _run(options.rows, options.mode)
+    manifest = _run(options.rows, options.mode, options.max_in_flight)
     measured = {
         "manifest": manifest,
         "started_at": started_at,
