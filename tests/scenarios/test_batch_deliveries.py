@@ -118,6 +118,7 @@ def test_deliveries_that_do_not_come_cost_latency_alone(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "SELDOM_SECONDS", 1.0)
+    monkeypatch.setattr(watch, "SOON_SECONDS", 1.0)
     receiver.away = True
     manifest = ToldBatch(receiver, rows=people(60), trust_webhook=True, max_in_flight=30).attempt()
     assert statuses(manifest) == {"succeeded": 60}
