@@ -22,7 +22,7 @@ from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
-from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
+from airflow_provider_bitscale.api.pacing import AnsweredLate, pacer_for
 from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
 T = TypeVar("T")
@@ -220,7 +220,7 @@ class AsyncClient:
     async def _attempt(self, request: _Request[T]) -> T:
         if self._session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
-        late = _AnsweredLate(self._pacer) if request.call.timeout else None
+        late = AnsweredLate(self._pacer) if request.call.timeout else None
         status: int | None = None
         try:
             async with self._session.request(
@@ -236,32 +236,12 @@ class AsyncClient:
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             self._pacer.failed(counted=late is not None and late.over())
             problem = _transport_error(error, request.call.label, self.config)
-            if status is not None:
-                raise request.call.broken_off(status, problem.message) from None
-            raise problem from None
+            raise request.call.unanswered(problem, status) from None
         except BaseException:
             self._pacer.failed(counted=late is not None and late.over())
             raise
         self._pacer.answered(response.status, response.headers, counted=late is not None and late.over())
         return request.reader.read(response.status, response.headers, body)
-
-
-class _AnsweredLate:
-    """Tells the pacer that a request has been counted, if it is not over by then."""
-
-    def __init__(self, pacer: Pacer) -> None:
-        self._pacer = pacer
-        self._counted = False
-        self._timer = asyncio.get_running_loop().call_later(pacer.limit.counted_after, self._count)
-
-    def over(self) -> bool:
-        """The request is over; whether it had been counted."""
-        self._timer.cancel()
-        return self._counted
-
-    def _count(self) -> None:
-        self._counted = True
-        self._pacer.counted()
 
 
 def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from airflow_provider_bitscale.api.carriable import read_json
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.error_answers import excerpt, from_response
-from airflow_provider_bitscale.api.errors import TransportError, UnreadableAcceptanceError
+from airflow_provider_bitscale.api.errors import BitScaleError, TransportError, UnreadableAcceptanceError
 
 T = TypeVar("T")
 
@@ -62,15 +62,18 @@ class Call(Generic[T]):
                 f"the answer is not as expected: {problem}", status=status, request=self.label
             ) from None
 
-    def broken_off(self, status: int, reason: str) -> TransportError | UnreadableAcceptanceError:
-        """The error of an answer that began with this status, and did not come to its end.
+    def unanswered(self, problem: TransportError, status: int | None) -> BitScaleError:
+        """The error of a request whose answer did not come to its end.
 
-        :param reason: what happened, without secrets.
+        :param problem: what happened.
+        :param status: with which the answer began; None if it did not.
         """
+        if status is None:
+            return problem
         if self.paid and 200 <= status < 300:
-            message = f"{ACCEPTED_UNREADABLE}: it ended before it was whole ({reason})"
+            message = f"{ACCEPTED_UNREADABLE}: it ended before it was whole ({problem.message})"
             return UnreadableAcceptanceError(message, status=status, request=self.label)
-        return TransportError(reason, request=self.label)
+        return TransportError(problem.message, request=self.label)
 
 
 class Reader(Generic[T]):

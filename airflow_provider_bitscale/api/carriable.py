@@ -73,7 +73,7 @@ def _carriable(value: Any, depth: int) -> Any:
 
 
 def _key(key: Any) -> Any:
-    # What is no text is refused elsewhere.
+    # A key that is not text is refused where rows are read.
     return carriable_text(key) if isinstance(key, str) else key
 
 

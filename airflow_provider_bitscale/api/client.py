@@ -215,9 +215,7 @@ class Client:
         except (requests.RequestException, HTTPError) as error:
             self._pacer.failed()
             problem = _transport_error(error, call.label, self.config)
-            if response is not None:
-                raise call.broken_off(response.status_code, problem.message) from None
-            raise problem from None
+            raise call.unanswered(problem, None if response is None else response.status_code) from None
         except BaseException:
             self._pacer.failed()
             raise

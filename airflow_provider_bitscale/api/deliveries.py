@@ -17,6 +17,7 @@ from typing import Any
 
 from airflow_provider_bitscale.api.carriable import carriable, loads
 from airflow_provider_bitscale.api.errors import BitScaleError, ConfigurationError
+from airflow_provider_bitscale.api.fields import MAX_ID_CHARACTERS, is_id
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.parsing import parse_run
 
@@ -24,8 +25,6 @@ RUN_ID_HEADER = "X-BitScale-Run-Id"
 SIGNATURE_HEADER = "X-BitScale-Signature"
 SIGNATURE_ENCODINGS = ("hex", "base64")
 MAX_BODY_BYTES = 1_048_576
-# More than any id has; what is longer fits neither the names of assets nor the keys of marks.
-MAX_ID_CHARACTERS = 200
 
 NO_SIGNATURE = "no_signature"
 MALFORMED_SIGNATURE = "malformed_signature"
@@ -144,7 +143,7 @@ def parse_delivery(
         encoding=settings.signature_encoding,
     )
     payload = _json_object(body)
-    if not all(_is_id(payload.get(name)) for name in ("run_id", "grid_id")):
+    if not all(is_id(payload.get(name)) for name in ("run_id", "grid_id")):
         raise DeliveryRefusedError(
             f"run_id and grid_id are no texts of up to {MAX_ID_CHARACTERS} characters that can be printed",
             code=NOT_A_RUN,
@@ -175,10 +174,6 @@ def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str
         settings.signature_header: settings.signature_prefix + signature,
     }
     return headers, body
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable()
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -111,13 +111,17 @@ def excerpt(body: bytes) -> str:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         payload = None
-    keys = f"keys {', '.join(map(str, list(payload)[:20]))}; " if isinstance(payload, dict) else ""
-    return f"Answered: {keys}{_shorten(_text(body), MAX_EXCERPT_LENGTH) or 'nothing'}"
+    return _excerpt(payload if isinstance(payload, dict) else {}, _text(body))
 
 
 def excerpt_of(payload: Mapping[str, Any]) -> str:
     """The same of an answer that has been read."""
-    return excerpt(json.dumps(dict(payload), ensure_ascii=False, default=str).encode())
+    return _excerpt(payload, json.dumps(dict(payload), ensure_ascii=False, default=str))
+
+
+def _excerpt(payload: Mapping[str, Any], text: str) -> str:
+    keys = f"keys {', '.join(map(str, list(payload)[:20]))}; " if payload else ""
+    return f"Answered: {keys}{_shorten(text, MAX_EXCERPT_LENGTH) or 'nothing'}"
 
 
 def _by_word(status: int, code: str | None) -> type[BitScaleError] | None:

@@ -10,6 +10,9 @@ from typing import Any
 
 from airflow_provider_bitscale.api.models import Json, Number
 
+# More than any id has. What is longer does not fit the names of assets, nor the keys of marks.
+MAX_ID_CHARACTERS = 200
+
 
 def json_object(payload: Any) -> Json:
     """The payload, which must be an object.
@@ -47,6 +50,11 @@ def text(data: Json, key: str) -> str | None:
     """A field that is text; None otherwise."""
     value = data.get(key)
     return value if isinstance(value, str) else None
+
+
+def is_id(value: Any) -> bool:
+    """Whether it can be the id of something: a text of a sane length that can be printed."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable()
 
 
 def number(data: Json, key: str) -> Number | None:

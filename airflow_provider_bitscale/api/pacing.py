@@ -87,6 +87,24 @@ class Pacer:
             self.limit.failed(counted=counted)
 
 
+class AnsweredLate:
+    """Tells the pacer that a request has been counted, if it is not over by then. For one event loop."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._counted = False
+        self._timer = asyncio.get_running_loop().call_later(pacer.limit.counted_after, self._count)
+
+    def over(self) -> bool:
+        """The request is over; whether it had been counted."""
+        self._timer.cancel()
+        return self._counted
+
+    def _count(self) -> None:
+        self._counted = True
+        self._pacer.counted()
+
+
 _pacers: dict[tuple[str, bytes], Pacer] = {}
 _registry_lock = threading.Lock()
 

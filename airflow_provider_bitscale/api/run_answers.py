@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from airflow_provider_bitscale.api.fields import is_id
 from airflow_provider_bitscale.api.models import Json, Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.api.run_outputs import read_outputs
@@ -27,7 +28,6 @@ _MAX_WRAPPERS = 3
 _POLL_URLS = ("pollurl", "statusurl")
 # Last segments of paths that are no ids.
 _NOT_IDS = ("run", "runs", "status", "grids")
-_MAX_ID_LENGTH = 200
 
 # Other words for the documented statuses, without their spelling.
 _SYNONYMS = {
@@ -235,7 +235,7 @@ def _ids(data: Json, names: Collection[str]) -> Iterator[str]:
 
 
 def _is_id(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= _MAX_ID_LENGTH and text.isprintable()
+    return is_id(text) and bool(text.strip())
 
 
 def _last_segment(url: Any) -> str | None:

@@ -35,7 +35,7 @@ def claim(batch: RunningBatch, row: int, run_id: str) -> bool:
     if other is None:
         return True
     error = UnreadableAcceptanceError(
-        f"run {run_id!r} was told for two rows, {other + 1:,} and {row + 1:,}: nobody can tell whose it is"
+        f"run {run_id!r} was told for two rows, {other + 1:,} and {row + 1:,}: it cannot be of both"
     )
     log.error("No more rows are submitted: %s", error)
     for each in (row, other):

@@ -3,7 +3,7 @@
 It runs in the API server, which has the database at hand. Airflow's REST API would need the login of a user
 that is stored somewhere, its execution API the token of a running task: there is neither where a delivery
 comes in. What is absent in another Airflow fails where it is used, and is answered as an internal fault:
-waiting goes on by polls. Known to work: 3.3.0 to 3.4.0b2 (`make test-next` tries the next).
+waiting goes on by polls. Known to work: 3.3.2 and 3.4.0b2 (`make test-next` tries the next).
 """
 
 from __future__ import annotations
