@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support.airflow_api import AirflowApi, Login
-from tests.support.processes import Family, free_port, tail, wait_until
+from tests.support.processes import Family, command_line, free_port, tail, wait_until
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 CELERY_WORKERS = ("celery-worker-1", "celery-worker-2")
@@ -165,7 +165,7 @@ class LocalAirflow(AirflowApi):
         return [
             process.pid
             for process in self._family.members(component)
-            if _TASK_PROCESS.match(" ".join(process.cmdline()))
+            if _TASK_PROCESS.match(command_line(process))
         ]
 
     def process_ids(self, component: str | None = None) -> list[int]:

@@ -168,10 +168,15 @@ class Family:
 
 def describe(process: psutil.Process) -> str:
     """A process id with its command line, for messages."""
+    return f"{process.pid} {command_line(process)[:120] or '(ended)'}"
+
+
+def command_line(process: psutil.Process) -> str:
+    """The command line of a process; empty if it has ended since it was listed."""
     try:
-        return f"{process.pid} {' '.join(process.cmdline())[:120]}"
+        return " ".join(process.cmdline())
     except psutil.Error:
-        return f"{process.pid} (ended)"
+        return ""
 
 
 def _belongs(process: psutil.Process, sessions: set[int], mark: str) -> bool:
