@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.runs.clearing import Try, is_cleared
 from airflow_provider_bitscale.runs.ledger import Store
 
 KEY = "bitscale_batch"
@@ -19,7 +20,7 @@ class Head:
     """The batch as a whole.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
-    :param generation: grows when a person clears the task, and stays the same over retries.
+    :param last_try: the last that began with the batch or handed it over; tells a Clear from a retry.
     :param output_path: where its parts are; the first try decides.
     :param opened: how many segments have a record. It grows before a row of a new segment is submitted, so a
         record that is missing is lost, and says nothing about what was paid for.
@@ -30,7 +31,7 @@ class Head:
 
     batch_id: str
     fingerprint: str
-    generation: int
+    last_try: Try
     started_at: float
     output_path: str | None
     output_format: str
@@ -50,8 +51,8 @@ def read_head(store: Store) -> Head | None:
     if (stored := store.get(KEY)) is None and (stored := store.get(KEY)) is None:
         return None
     try:
-        return Head(**stored)
-    except TypeError:
+        return Head(**{**stored, "last_try": Try(**stored["last_try"])})
+    except (TypeError, KeyError):
         raise unreadable(stored) from None
 
 
@@ -60,14 +61,17 @@ def write_head(store: Store, head: Head) -> None:
     store.set(KEY, asdict(head))
 
 
-def continues(head: Head | None, fingerprint: str, generation: int) -> bool:
+def continues(head: Head | None, fingerprint: str, this_try: Try) -> bool:
     """Whether a try goes on with the batch of an earlier one, rather than begin anew.
 
     :raises InvalidRequestError: it would pay anew for rows that an unfinished batch has paid for.
     """
-    if head is None or (head.collected and (head.generation, head.fingerprint) != (generation, fingerprint)):
+    if head is None:
         return False
-    if head.fingerprint == fingerprint:
+    changed = head.fingerprint != fingerprint
+    if head.collected and (changed or is_cleared(head.last_try, this_try, succeeded=True)):
+        return False
+    if not changed:
         return True
     raise InvalidRequestError(
         "the input, or an option that decides what is bought, has changed since an earlier try, which may "

@@ -40,7 +40,7 @@ from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.batch_start import take_up
 from airflow_provider_bitscale.operators.batch_thread import run_in_thread
 from airflow_provider_bitscale.operators.store_path import stored
-from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of, store_of
+from airflow_provider_bitscale.operators.task_state import addressee_of, store_of, try_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.outputs import output_names, outputs_reader
 from airflow_provider_bitscale.webhooks.addressee import mailbox_key
@@ -106,7 +106,7 @@ class BatchRun:
             self._store,
             operator,
             self._fingerprint(),
-            generation_of(context),
+            try_of(context),
             started,
             self._delivery_conn_id,
         )

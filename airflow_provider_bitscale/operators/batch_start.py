@@ -13,12 +13,13 @@ from airflow_provider_bitscale.batch.sent_log import SentLogs
 from airflow_provider_bitscale.batch.taking_over import forget
 from airflow_provider_bitscale.batch.unsaved import Unsaved
 from airflow_provider_bitscale.operators.store_path import stored
-from airflow_provider_bitscale.operators.task_state import generation_of, store_of
+from airflow_provider_bitscale.operators.task_state import store_of, try_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+    from airflow_provider_bitscale.runs.clearing import Try
     from airflow_provider_bitscale.runs.ledger import Store
 
 
@@ -26,7 +27,7 @@ def take_up(
     store: Store,
     operator: RunGridBatchOperator,
     fingerprint: str,
-    generation: int,
+    this_try: Try,
     started: float,
     delivery_conn_id: str | None,
 ) -> tuple[Head, bool]:
@@ -38,13 +39,13 @@ def take_up(
     :raises BitScaleError: what earlier tries left cannot be gone on with.
     """
     head = read_head(store)
-    if head is not None and continues(head, fingerprint, generation):
-        return replace(head, generation=generation, delivery_conn_id=delivery_conn_id), True
+    if head is not None and continues(head, fingerprint, this_try):
+        return replace(head, last_try=this_try, delivery_conn_id=delivery_conn_id), True
     stamp = datetime.fromtimestamp(started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     head = Head(
         batch_id=f"{stamp}-{secrets.token_hex(3)}",
         fingerprint=fingerprint,
-        generation=generation,
+        last_try=this_try,
         started_at=started,
         output_path=None if operator.output_path is None else str(operator.output_path),
         output_format=operator.output_format,
@@ -61,7 +62,7 @@ def remember_batch(context: Context) -> None:
     head = read_head(store)
     if head is None:
         return
-    write_head(store, replace(head, collected=True, generation=generation_of(context)))
+    write_head(store, replace(head, collected=True, last_try=try_of(context)))
     output = None
     if head.output_path is not None:
         output = Output(stored(head.output_path), head.output_format, head.batch_id, ())

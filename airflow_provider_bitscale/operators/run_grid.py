@@ -17,11 +17,12 @@ from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.submission import Submission
 from airflow_provider_bitscale.operators.submitted_run import SubmittedRun
 from airflow_provider_bitscale.operators.task_state import (
-    generation_of,
     ledger_of,
     remember_success,
+    try_of,
 )
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
+from airflow_provider_bitscale.runs.clearing import is_cleared
 from airflow_provider_bitscale.runs.ledger import (
     ADOPT_KEY,
     WAY_OUT,
@@ -183,7 +184,7 @@ class RunGridOperator(BaseOperator):
             step = next_step(
                 record,
                 fingerprint=fingerprint,
-                generation=generation_of(context),
+                this_try=try_of(context),
                 resubmit_ambiguous=self.on_ambiguous_submit == "resubmit",
             )
             if isinstance(step, Ambiguous):
@@ -252,11 +253,12 @@ class RunGridOperator(BaseOperator):
             self.log.info("An earlier try has the result of its synchronous run; returning that")
             return record.result or {}
         self.log.info("Going on with run %s, which has been paid for", record.run_id)
-        ledger, generation = ledger_of(context), generation_of(context)
-        cleared, late = record.generation != generation, record.deadline <= time.time()
+        ledger, this_try = ledger_of(context), try_of(context)
+        cleared = is_cleared(record.last_try, this_try, succeeded=False)
+        late = record.deadline <= time.time()
         if cleared or late:
             deadline = time.time() + self.timeout if late else record.deadline
-            record = replace(record, generation=generation, deadline=deadline)
+            record = replace(record, last_try=this_try, deadline=deadline)
             ledger.write(record)
         submitted = self._submitted(context, record)
         seen = submitted.look()

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.operators.task_state import addressee_of, generation_of
+from airflow_provider_bitscale.operators.task_state import addressee_of, try_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.ledger import INTENT, Intent, Record
@@ -50,7 +50,7 @@ class Submission:
         operator, grid = self._operator, self._form.grid
         return Record(
             phase=INTENT,
-            generation=generation_of(self._context),
+            last_try=try_of(self._context),
             fingerprint=self._fingerprint,
             grid_id=operator.grid_id,
             deadline=time.time() + operator.timeout,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 from airflow.sdk.exceptions import AirflowRuntimeError
 
+from airflow_provider_bitscale.runs.clearing import Try
 from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
 from airflow_provider_bitscale.runs.ledger import Ledger, Store
 from airflow_provider_bitscale.webhooks.addressee import Addressee
@@ -27,9 +28,16 @@ def store_of(context: Context) -> Store:
     return _LastingStore(context["task_state_store"])
 
 
-def generation_of(context: Context) -> int:
-    """A number that a person's Clear raises and a retry does not."""
-    return context["ti"].max_tries
+def try_of(context: Context) -> Try:
+    """The try that runs, as far as a Clear shows in it."""
+    ti = context["ti"]
+    return Try(
+        max_tries=ti.max_tries,
+        # Not every stand-in for Airflow's task runner has the rest.
+        number=getattr(ti, "try_number", None),
+        retries=getattr(context.get("task"), "retries", None),
+        clear_number=getattr(context.get("dag_run"), "clear_number", None),
+    )
 
 
 def addressee_of(context: Context, key: str, conn_id: str) -> Addressee:
@@ -44,7 +52,7 @@ def addressee_of(context: Context, key: str, conn_id: str) -> Addressee:
 
 def remember_success(context: Context) -> None:
     """Called by Airflow when a task of ours has succeeded: clearing it from now on runs it anew."""
-    ledger_of(context).collected(generation_of(context))
+    ledger_of(context).collected(try_of(context))
 
 
 class _LastingStore:

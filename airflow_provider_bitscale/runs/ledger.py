@@ -19,6 +19,7 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnreadableAcceptanceError,
 )
+from airflow_provider_bitscale.runs.clearing import Try, is_cleared
 from airflow_provider_bitscale.runs.durable_write import DurableWrite
 
 KEY = "bitscale_run"
@@ -65,7 +66,7 @@ class Store(Protocol):
 class Record:
     """One run.
 
-    :param generation: grows when a person clears the task, and stays the same over retries.
+    :param last_try: the last that began with the run or handed its result over; tells a Clear from a retry.
     :param fingerprint: of the request, see :meth:`RunRequest.fingerprint`.
     :param deadline: Unix seconds.
     :param column_names: names by column id, for the keys of the result.
@@ -78,7 +79,7 @@ class Record:
     """
 
     phase: str
-    generation: int
+    last_try: Try
     fingerprint: str
     grid_id: str
     deadline: float
@@ -120,8 +121,8 @@ class Ledger:
         if stored is None:
             return None
         try:
-            record = Record(**stored)
-        except TypeError:
+            record = Record(**{**stored, "last_try": Try(**stored["last_try"])})
+        except (TypeError, KeyError):
             record = None
         if record is None or not _makes_sense(record):
             raise AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")
@@ -160,7 +161,7 @@ class Ledger:
         self.write(told)
         return told
 
-    def collected(self, generation: int) -> None:
+    def collected(self, last_try: Try) -> None:
         """The task has succeeded with what it recorded, and waits for no delivery any more."""
         record = self.read()
         if record is not None and record.lacks_id:
@@ -168,7 +169,7 @@ class Ledger:
             self.forget()
         elif record is not None:
             awaited = record.delivery_key if record.handed_on else None
-            self.write(replace(record, phase=COLLECTED, generation=generation, delivery_key=awaited))
+            self.write(replace(record, phase=COLLECTED, last_try=last_try, delivery_key=awaited))
 
     def forget(self) -> None:
         """Nothing was started, or what was started has failed: the next try submits anew."""
@@ -257,13 +258,12 @@ class Ambiguous:
 
 
 def next_step(
-    record: Record | None, *, fingerprint: str, generation: int, resubmit_ambiguous: bool
+    record: Record | None, *, fingerprint: str, this_try: Try, resubmit_ambiguous: bool
 ) -> Submit | Attach | Ambiguous:
     """What a try does, given what earlier ones left behind.
 
     :param record: the record found, if any.
     :param fingerprint: of the request this try would make.
-    :param generation: of this try.
     :param resubmit_ambiguous: whether to pay again rather than fail where an earlier try is ambiguous.
     """
     if record is None:
@@ -274,6 +274,6 @@ def next_step(
         return Ambiguous(record)
     if record.phase == INTENT:
         return Submit(instead_of=record) if resubmit_ambiguous else Ambiguous(record)
-    if record.phase == COLLECTED and record.generation != generation:
+    if record.phase == COLLECTED and is_cleared(record.last_try, this_try, succeeded=True):
         return Submit()
     return Attach(record)

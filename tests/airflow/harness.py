@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import NEVER_EXPIRE, BaseOperator  # type: ignore[attr-defined]
@@ -93,6 +94,7 @@ class FakeTaskInstance:
     """What our tasks read of a task instance, and the XComs they push; values as JSON keeps them."""
 
     max_tries: int
+    try_number: int = 1
     first_reschedule: datetime | None = None
     start_date: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     pushed: dict[str, Any] = field(default_factory=dict)
@@ -113,11 +115,16 @@ class TaskRun:
     """One task instance over its tries, each with an operator made anew, as in a new process.
 
     :param make: makes the operator.
+    :param max_tries: as Airflow keeps it for the task instance.
+    :param retries: of the task, as its DAG has it.
     """
 
     make: Callable[[], BaseOperator]
     store: MemoryStore = field(default_factory=MemoryStore)
     max_tries: int = 2
+    retries: int = 2
+    tries: int = 0
+    clears: int = 0
     triggers: list[BaseTrigger] = field(default_factory=list)
     reschedules: int = 0
     pushed: dict[str, Any] = field(default_factory=dict)
@@ -125,9 +132,16 @@ class TaskRun:
 
     def attempt(self) -> Any:
         """One try, from the first `execute` to the value returned or the error raised."""
-        ti = FakeTaskInstance(self.max_tries, pushed=self.pushed)
+        self.tries += 1
+        ti = FakeTaskInstance(self.max_tries, self.tries, pushed=self.pushed)
         self.outlet_events = OutletEventAccessors()
-        context: Any = {"ti": ti, "task_state_store": self.store, "outlet_events": self.outlet_events}
+        context: Any = {
+            "ti": ti,
+            "task": SimpleNamespace(retries=self.retries),
+            "dag_run": SimpleNamespace(clear_number=self.clears),
+            "task_state_store": self.store,
+            "outlet_events": self.outlet_events,
+        }
         while True:
             operator = self.make()
             try:
@@ -149,8 +163,9 @@ class TaskRun:
         return _succeeded(operator, result, context)
 
     def clear(self) -> None:
-        """What a person's Clear does to a task instance: `max_tries` grows."""
-        self.max_tries += 3
+        """What a person's Clear does to a task instance and its DAG run."""
+        self.max_tries = self.tries + self.retries
+        self.clears += 1
 
 
 def _succeeded(operator: BaseOperator, result: Any, context: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
 from airflow_provider_bitscale.batch.head import KEY, Head, continues, read_head, write_head
 from tests.batch.journals import HEAD
-from tests.runs.test_ledger import JsonStore
+from tests.runs.test_ledger import CLEARED, RETRIED, JsonStore
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ UNREADABLE_HEADS: list[Any] = [
     {},
     {"batch_id": "b1"},
     {"a field of the future": 1},
-    {key: value for key, value in vars(HEAD).items() if key != "opened"},
+    {key: value for key, value in asdict(HEAD).items() if key != "opened"},
 ]
 
 
@@ -78,14 +78,14 @@ def test_whether_a_try_goes_on(
     changed: bool | None,
     changed_and_cleared: bool | None,
 ) -> None:
-    for fingerprint, generation, expected in (
-        ("print", 2, retry),
-        ("print", 3, cleared),
-        ("other", 2, changed),
-        ("other", 3, changed_and_cleared),
+    for fingerprint, this_try, expected in (
+        ("print", RETRIED, retry),
+        ("print", CLEARED, cleared),
+        ("other", RETRIED, changed),
+        ("other", CLEARED, changed_and_cleared),
     ):
         if expected is None:
             with pytest.raises(InvalidRequestError, match=f"Change it back.*delete the key '{KEY}'"):
-                continues(head, fingerprint, generation)
+                continues(head, fingerprint, this_try)
         else:
-            assert continues(head, fingerprint, generation) is expected
+            assert continues(head, fingerprint, this_try) is expected

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
 from airflow_provider_bitscale.api.errors import UnreadableAcceptanceError
 from airflow_provider_bitscale.runs import ledger as ledger_module
+from airflow_provider_bitscale.runs.clearing import Try
 from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
 from airflow_provider_bitscale.runs.ledger import (
     ADOPT_KEY,
@@ -45,7 +46,9 @@ class JsonStore:
         self.texts.pop(key, None)
 
 
-INTENDED = Record(INTENT, 2, "print", "grid_001", 1000.5, column_names={"c-1": "Full Name"})
+FIRST, RETRIED = Try(2, 1, 2, 0), Try(2, 2, 2, 0)
+CLEARED = Try(3, 2, 2, 1)
+INTENDED = Record(INTENT, FIRST, "print", "grid_001", 1000.5, column_names={"c-1": "Full Name"})
 RECORDS = {
     "intent": INTENDED,
     "unreadable": replace(INTENDED, phase=UNREADABLE, answer="200, keys: x"),
@@ -83,19 +86,19 @@ def test_what_a_try_does(
         "submit": Submit(),
         "repeat": Submit(instead_of=record),
     }
-    for fingerprint, generation, expected in (
-        ("print", 2, retry),
-        ("print", 3, cleared),
-        ("other", 2, changed),
-        ("other", 3, changed_and_cleared),
+    for fingerprint, this_try, expected in (
+        ("print", RETRIED, retry),
+        ("print", CLEARED, cleared),
+        ("other", RETRIED, changed),
+        ("other", CLEARED, changed_and_cleared),
     ):
-        step = next_step(record, fingerprint=fingerprint, generation=generation, resubmit_ambiguous=resubmit)
+        step = next_step(record, fingerprint=fingerprint, this_try=this_try, resubmit_ambiguous=resubmit)
         assert step == named[expected]
 
 
 @pytest.mark.parametrize("resubmit", [True, False])
 def test_without_a_record_a_run_is_submitted(resubmit: bool) -> None:
-    assert next_step(None, fingerprint="p", generation=0, resubmit_ambiguous=resubmit) == Submit()
+    assert next_step(None, fingerprint="p", this_try=FIRST, resubmit_ambiguous=resubmit) == Submit()
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
@@ -112,8 +115,8 @@ def test_the_life_of_a_record() -> None:
     submitted = INTENDED.submitted("run_1")
     ledger.write(submitted)
     assert ledger.read() == submitted == RECORDS["submitted"]
-    ledger.collected(5)
-    assert ledger.read() == replace(submitted, phase=COLLECTED, generation=5)
+    ledger.collected(RETRIED)
+    assert ledger.read() == replace(submitted, phase=COLLECTED, last_try=RETRIED)
     ledger.forget()
     ledger.forget()
     assert ledger.read() is None
@@ -158,7 +161,7 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(stored: Any) -> None
 def test_what_could_not_be_written_blocks_no_clear_after_a_success() -> None:
     ledger = Ledger(JsonStore())
     ledger.write(INTENDED)
-    ledger.collected(2)
+    ledger.collected(RETRIED)
     assert ledger.read() is None
 
 

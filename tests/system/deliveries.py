@@ -11,6 +11,7 @@ import requests
 from airflow_provider_bitscale.batch.head import KEY as BATCH
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.webhooks import sign
+from airflow_provider_bitscale.runs.clearing import Try
 from airflow_provider_bitscale.runs.ledger import INTENT, Record
 from airflow_provider_bitscale.runs.ledger import KEY as RUN
 from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH, Addressee, new_key
@@ -54,7 +55,9 @@ def waiting(airflow: LocalAirflow, **changes: Any) -> Addressee:
     :param changes: of its record.
     """
     key = new_key()
-    waits = Record(INTENT, 0, "", "grid_001", 1e10, delivery_key=key, delivery_conn_id="bitscale_default")
+    waits = Record(
+        INTENT, Try(0), "", "grid_001", 1e10, delivery_key=key, delivery_conn_id="bitscale_default"
+    )
     addressee = addressee_of(airflow.trigger("awaits", {"name": "Ada"}), key)
     keep(airflow, addressee, RUN, asdict(replace(waits, **changes)))
     return addressee

@@ -15,6 +15,7 @@ import sqlalchemy
 from airflow_provider_bitscale.batch.head import KEY as BATCH
 from airflow_provider_bitscale.batch.head import Head
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.runs.clearing import Try
 from airflow_provider_bitscale.runs.ledger import COLLECTED, SUBMITTED
 from airflow_provider_bitscale.webhooks.addressee import (
     RECEIVER_PATH,
@@ -121,7 +122,7 @@ def batching(airflow: LocalAirflow, **changes: Any) -> Addressee:
     """A task instance that keeps what one does which runs a batch."""
     run_id = airflow.trigger("awaits", {"name": "Ada"})
     addressee = addressee_of(run_id, mailbox_key(BATCH_ID))
-    head = Head(BATCH_ID, "", 0, 1.0, None, "jsonl", 0, [], delivery_conn_id="bitscale_default")
+    head = Head(BATCH_ID, "", Try(0), 1.0, None, "jsonl", 0, [], delivery_conn_id="bitscale_default")
     keep(airflow, addressee, BATCH, asdict(replace(head, **changes)))
     return addressee
 

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_bitscale.batch.head import KEY as BATCH
 from airflow_provider_bitscale.batch.head import Head
+from airflow_provider_bitscale.runs.clearing import Try
 from airflow_provider_bitscale.runs.ledger import COLLECTED, INTENT, SUBMITTED, Record
 from airflow_provider_bitscale.runs.ledger import KEY as RUN
 from airflow_provider_bitscale.webhooks.addressee import Claims
@@ -27,7 +28,7 @@ class Kept(dict[str, Any]):
         del self[key]
 
 
-RECORD = Record(INTENT, 2, "print", "grid_001", 1e9, delivery_key=KEY, delivery_conn_id="c")
+RECORD = Record(INTENT, Try(2), "print", "grid_001", 1e9, delivery_key=KEY, delivery_conn_id="c")
 SENT = replace(RECORD, phase=SUBMITTED, run_id="run_1")
 TOLD = {KEY: {"run_id": "run_1"}}
 
@@ -51,7 +52,7 @@ RUNS: dict[str, tuple[Kept, str]] = {
         kept(replace(SENT, phase=COLLECTED, delivery_key=None)), NO_SUBSCRIBERS
     ),
     "a sensor waits": (kept(replace(SENT, phase=COLLECTED, handed_on=True)), ACCEPTED),
-    "a batch": (Kept({BATCH: asdict(Head(MAILBOX, "p", 2, 1.0, None, "jsonl", 0, []))}), NO_SUBSCRIBERS),
+    "a batch": (Kept({BATCH: asdict(Head(MAILBOX, "p", Try(2), 1.0, None, "jsonl", 0, []))}), NO_SUBSCRIBERS),
     "a record that cannot be read": (Kept({RUN: {"phase": "lost"}}), NO_SUBSCRIBERS),
     "a record that is none": (Kept({RUN: {"run_id": 7}}), NO_SUBSCRIBERS),
 }  # fmt: skip
@@ -63,7 +64,9 @@ def test_what_a_task_with_one_run_waits_for(store: Kept, outcome: str) -> None:
 
 
 HEAD = Head(
-    MAILBOX.removeprefix("bitscale_mailbox_"), "print", 2, 1.0, None, "jsonl", 0, [], delivery_conn_id="c"
+    MAILBOX.removeprefix("bitscale_mailbox_"),
+    *("print", Try(2), 1.0, None, "jsonl", 0, []),
+    delivery_conn_id="c",
 )
 BATCHES: dict[str, tuple[Kept, str]] = {
     "nothing is kept": (Kept(), NO_SUBSCRIBERS),

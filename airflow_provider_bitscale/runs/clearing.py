@@ -1,0 +1,42 @@
+"""Pure: whether a person has cleared a task since an earlier try of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Try:
+    """What Airflow tells of one try of a task instance; None where whoever runs the task does not tell.
+
+    :param max_tries: set when the task instance is made, and by each Clear to the tries before it plus the
+        task's retries; the same over retries.
+    :param number: which try it is, from 1; goes on over retries and Clears.
+    :param retries: of the task, as its DAG has it at that time.
+    :param clear_number: how often tasks of the DAG run have been cleared, this one or others.
+    """
+
+    max_tries: int
+    number: int | None = None
+    retries: int | None = None
+    clear_number: int | None = None
+
+
+def is_cleared(earlier: Try, now: Try, *, succeeded: bool) -> bool:
+    """Whether a person has cleared the task since an earlier try, rather than Airflow retried it.
+
+    A Clear nearly always changes ``max_tries``. If the retries have been lowered meanwhile, it may set the
+    same number again; then ``max_tries`` less the retries is how many tries were before it. A retry for which
+    the retries were lowered can look alike, but no Clear is counted. What remains open is taken for a retry,
+    which does not pay again.
+
+    :param succeeded: whether the earlier try's success callback was called. Airflow calls it, too, if its
+        report of the success fails, and then retries the task.
+    """
+    if now.max_tries != earlier.max_tries:
+        return True
+    if earlier.number is None or now.number is None or now.retries is None:
+        return succeeded
+    if earlier.clear_number is not None and earlier.clear_number == now.clear_number:
+        return False
+    return earlier.number <= now.max_tries - now.retries < now.number
