@@ -17,6 +17,9 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.10 p
 # What the local BitScale of 'demo' and 'airflow' speaks: v1.1.0, or workspace-key.
 CONTRACT ?= v1.1.0
 
+# One Airflow starts while the other one waits; tests of one file share theirs.
+TWO_AIRFLOWS := --numprocesses 2 --dist loadfile
+
 # Another Airflow's settings must not reach into this one, nor this one's files into $HOME.
 unexport $(filter AIRFLOW%,$(.VARIABLES))
 export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
@@ -36,10 +39,10 @@ airflow: $(VENV)/ready ## the same to click through: Airflow's UI with a connect
 test: $(VENV)/ready ## the whole suite, system tests last
 	@# More than there are cores: most of what they do is wait.
 	@$(BIN)/python -m pytest -m "not system" --numprocesses 4 --dist worksteal
-	@$(BIN)/python -m pytest -m system
+	@$(BIN)/python -m pytest -m system $(TWO_AIRFLOWS)
 
 test-system: $(VENV)/ready ## only the tests that start Airflow's processes
-	@$(BIN)/python -m pytest -m system
+	@$(BIN)/python -m pytest -m system $(TWO_AIRFLOWS)
 
 test-lowest: ## all but the system tests, on the lowest versions that pyproject.toml declares
 	@$(require-python)
@@ -57,7 +60,7 @@ test-next: ## the system tests, on the newest pre-release of Airflow that pip fi
 	&& if test -z "$$version"; then echo "There is no pre-release of Airflow after its newest release: nothing to test"; \
 	else echo "Testing on Airflow $$version" \
 	&& "$$next/bin/pip" install --quiet --quiet --editable . --group dev "apache-airflow==$$version" \
-	&& "$$next/bin/python" -m pytest -m system; fi
+	&& "$$next/bin/python" -m pytest -m system $(TWO_AIRFLOWS); fi
 
 bench: $(VENV)/ready-bench ## measure this provider beside its peers
 	@$(BIN)/python -m tests.benchmarks
