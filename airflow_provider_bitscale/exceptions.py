@@ -131,16 +131,26 @@ _TWINS: dict[type[errors.BitScaleError], type[errors.BitScaleError]] = {
 }
 
 
-def as_airflow(error: errors.BitScaleError) -> errors.BitScaleError:
-    """The Airflow twin of an error; an error that is one already stays what it is."""
+# Errors about what the connection leads to, although no request was answered with them.
+_OF_CONNECTION = (errors.ConfigurationError, errors.InsufficientCreditsError, errors.UnsupportedError)
+
+
+def as_airflow(error: errors.BitScaleError, conn_id: str | None = None) -> errors.BitScaleError:
+    """The Airflow twin of an error; an error that is one already stays what it is.
+
+    :param conn_id: of the connection in use, to be named by errors that are about it.
+    """
     twin = _TWINS.get(type(error))
-    return twin(**error.fields()) if twin else error
+    raised = twin(**error.fields()) if twin else error
+    if raised.connection is None and (error.request is not None or isinstance(error, _OF_CONNECTION)):
+        raised.connection = conn_id
+    return raised
 
 
 @contextmanager
-def airflow_errors() -> Iterator[None]:
-    """Raise the Airflow twin of every error that leaves the block."""
+def airflow_errors(conn_id: str | None = None) -> Iterator[None]:
+    """Raise the Airflow twin of every error that leaves the block; see :func:`as_airflow`."""
     try:
         yield
     except errors.BitScaleError as error:
-        raise as_airflow(error) from None
+        raise as_airflow(error, conn_id) from None

@@ -26,6 +26,7 @@ class Call(Generic[T]):
     :param doubt: what nobody can tell when the fate of the request is unknown, which may then not be
         repeated; None where a request may be processed twice without harm.
     :param paid: whether each success of this call is paid for, be its answer readable or not.
+    :param hint_on: what the contract has to say about an error, besides; None for nothing.
     :param timeout: seconds to wait for the answer; None for the configuration's.
     """
 
@@ -34,6 +35,7 @@ class Call(Generic[T]):
     label: str
     headers: Mapping[str, str] = field(repr=False)
     parse: Callable[[Any], T]
+    hint_on: Callable[[BitScaleError], str | None]
     doubt: str | None = None
     paid: bool = False
     body: bytes | None = None
@@ -51,7 +53,10 @@ class Call(Generic[T]):
         error = from_response(self.label, status, headers, body)
         if error is not None:
             # Once more, for what was not in the body (a redirect's Location) or was escaped in it.
-            raise type(error)(**{**error.fields(), "message": config.scrub_text(error.message)})
+            message = config.scrub_text(error.message)
+            if (hint := self.hint_on(error)) is not None:
+                message = f"{message.rstrip('.')}. {hint}"
+            raise type(error)(**{**error.fields(), "message": message})
         try:
             return self.parse(read_json(body))
         except (ValueError, RecursionError) as problem:

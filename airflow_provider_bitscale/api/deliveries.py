@@ -25,6 +25,8 @@ RUN_ID_HEADER = "X-BitScale-Run-Id"
 SIGNATURE_HEADER = "X-BitScale-Signature"
 SIGNATURE_ENCODINGS = ("hex", "base64")
 MAX_BODY_BYTES = 1_048_576
+# In characters: who has seen one delivery can try shorter keys of its signature until one fits.
+SAFE_SECRET_LENGTH = 16
 
 NO_SIGNATURE = "no_signature"
 MALFORMED_SIGNATURE = "malformed_signature"
@@ -72,6 +74,14 @@ class WebhookSettings:
             )
         if problems:
             raise ConfigurationError("; ".join(problems))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes these settings unsafe, a sentence each."""
+        if len(self.secret) >= SAFE_SECRET_LENGTH:
+            return ()
+        length = f"webhook_secret has fewer than {SAFE_SECRET_LENGTH} characters"
+        return (f"{length}: who sees a delivery could guess it, and sign deliveries.",)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class BitScaleError(Exception):
     :param code: ``error.code`` of the answer, if it had one.
     :param request: method and path of the request, such as ``GET /grids/grid_001``.
     :param retry_after: seconds the server asked to wait, if it did.
+    :param connection: id of the Airflow connection in use, where the error is about what that leads to.
     """
 
     # When the request left, in seconds of the monotonic clock: of use in this process only, and no field.
@@ -54,6 +55,7 @@ class BitScaleError(Exception):
         code: str | None = None,
         request: str | None = None,
         retry_after: float | None = None,
+        connection: str | None = None,
     ) -> None:
         # Whatever a library or a server put into it has to cross Airflow's channels.
         self.message = carriable_text(message)
@@ -62,10 +64,12 @@ class BitScaleError(Exception):
         self.code = code
         self.request = request
         self.retry_after = retry_after
+        self.connection = connection
 
     def __str__(self) -> str:
         answer = " ".join(str(part) for part in (self.status, self.code) if part is not None)
-        return ": ".join(part for part in (self.request, answer, self.message) if part)
+        connection = self.connection and f"connection {self.connection!r}"
+        return ": ".join(part for part in (connection, self.request, answer, self.message) if part)
 
     def fields(self) -> dict[str, Any]:
         """The keyword arguments that rebuild this error; JSON only."""
@@ -75,6 +79,7 @@ class BitScaleError(Exception):
             "code": self.code,
             "request": self.request,
             "retry_after": self.retry_after,
+            "connection": self.connection,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:

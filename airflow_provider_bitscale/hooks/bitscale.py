@@ -11,10 +11,11 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT
-from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
+from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.hooks.connected import Connected
+from airflow_provider_bitscale.hooks.connected import CONN_TYPE, Connected
+from airflow_provider_bitscale.hooks.connection_check import check_connection, refused
 from airflow_provider_bitscale.runs.poll_loop import watch
 from airflow_provider_bitscale.runs.polling import (
     CreditsDecision,
@@ -53,7 +54,7 @@ class BitScaleHook(Connected, BaseHook):
 
     conn_name_attr = "bitscale_conn_id"
     default_conn_name = "bitscale_default"
-    conn_type = "bitscale"
+    conn_type = CONN_TYPE
     hook_name = "BitScale"
 
     def __init__(self, bitscale_conn_id: str = default_conn_name) -> None:
@@ -61,7 +62,7 @@ class BitScaleHook(Connected, BaseHook):
 
     def get_current_user(self) -> User:
         """Who the API key belongs to (endpoint 1; v1.1.0 only)."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.get_current_user()
 
     async def aget_current_user(self) -> User:
@@ -71,7 +72,7 @@ class BitScaleHook(Connected, BaseHook):
 
     def list_workspaces(self) -> list[Workspace]:
         """The workspaces that the user is a member of (endpoint 2; v1.1.0 only)."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.list_workspaces()
 
     async def alist_workspaces(self) -> list[Workspace]:
@@ -84,7 +85,7 @@ class BitScaleHook(Connected, BaseHook):
 
         :param workspace_id: None for the connection's, or the key's, as everywhere.
         """
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.get_workspace(workspace_id)
 
     async def aget_workspace(self, workspace_id: str | None = None) -> Workspace:
@@ -105,7 +106,7 @@ class BitScaleHook(Connected, BaseHook):
 
         :param search: part of a grid's name, in any case.
         """
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.list_grids(search, workspace_id)
 
     async def alist_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
@@ -115,7 +116,7 @@ class BitScaleHook(Connected, BaseHook):
 
     def get_grid(self, grid_id: str) -> Grid:
         """A grid with its columns (endpoint 5)."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.get_grid(grid_id)
 
     async def aget_grid(self, grid_id: str) -> Grid:
@@ -128,7 +129,7 @@ class BitScaleHook(Connected, BaseHook):
 
         :param output_columns: ids of the columns wanted, which decide what inputs are needed; None for all.
         """
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.get_run_recipe(grid_id, output_columns)
 
     async def aget_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
@@ -163,7 +164,7 @@ class BitScaleHook(Connected, BaseHook):
         :raises AmbiguousSubmitError: the run may have been started, or not.
         :raises RunTimedOutError: a sync run was answered as running, and has not ended in time.
         """
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             deadline = time.time() + (timeout or DEFAULT_SYNC_TIMEOUT)
             run = self.client.run_grid(
                 grid_id,
@@ -211,7 +212,7 @@ class BitScaleHook(Connected, BaseHook):
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
         """The state of a run (endpoint 6, polling)."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             return self.client.get_run(grid_id, run_id)
 
     async def aget_run(self, grid_id: str, run_id: str) -> Run:
@@ -229,7 +230,7 @@ class BitScaleHook(Connected, BaseHook):
         :raises RunFailedError: BitScale reports the run as failed.
         :raises RunTimedOutError: it has not ended in time, and goes on.
         """
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             decision = RunDecision(time.time() + timeout, poll_interval, run_id)
             return completed_run(self.watch_run(grid_id, decision), grid_id, run_id)
 
@@ -237,7 +238,7 @@ class BitScaleHook(Connected, BaseHook):
         self, grid_id: str, run_id: str, *, poll_interval: float = 5, timeout: float = 3600
     ) -> Run:
         """Async twin of :meth:`wait_for_run`."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             decision = RunDecision(time.time() + timeout, poll_interval, run_id)
             return completed_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
@@ -288,7 +289,7 @@ class BitScaleHook(Connected, BaseHook):
 
         :raises AmbiguousSubmitError: the key may have been rotated, or not.
         """
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             api_key = self.client.rotate_api_key()
         mask_secret(api_key)
         self.log.warning(_ROTATED, self.bitscale_conn_id)
@@ -307,36 +308,15 @@ class BitScaleHook(Connected, BaseHook):
 
         :return: whether all is well, and who and what was found, or what is wrong.
         """
-        try:
-            with airflow_errors():
-                user, workspace = self.client.identify()
-        except BitScaleError as error:
-            if _may_be_the_wrong_contract(error):
-                return False, f"{error}. {self.client.contract.hint_on_refused_key()}"
-            return False, str(error)
-        found = "Connected" if user is None else f"Connected as {user.name or user.id}"
-        if workspace is None:
-            return True, f"{found}. No workspace_id is set: grids cannot be run with this connection."
-        plan = workspace.plan.name if workspace.plan else None
-        credits = workspace.credits.remaining if workspace.credits else None
-        return True, (
-            f"{found}, workspace {workspace.name or workspace.id}, plan {plan or 'unknown'}, "
-            f"{'unknown' if credits is None else format(credits, ',')} credits left."
-        )
+        return check_connection(self)
 
     async def atest_connection(self) -> tuple[bool, str]:
         """Async twin of :meth:`test_connection`."""
         try:
             await self.aconfig()
         except BitScaleError as error:
-            return False, str(error)
+            return refused(error)
         return await asyncio.to_thread(self.test_connection)
-
-
-def _may_be_the_wrong_contract(error: BitScaleError) -> bool:
-    # A server that speaks another contract does not know the path, or does not find the key where it looks.
-    unknown_path = error.status == 404 and error.code != "WORKSPACE_NOT_FOUND"
-    return unknown_path or isinstance(error, AuthenticationError)
 
 
 def _credits(workspace: Workspace) -> Credits:

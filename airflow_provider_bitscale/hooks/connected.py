@@ -13,7 +13,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
-from airflow_provider_bitscale.api.errors import AuthenticationError
+from airflow_provider_bitscale.api.errors import AuthenticationError, ConfigurationError
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.connection import config_from_fields, webhook_settings_from_fields
 from airflow_provider_bitscale.runs.poll_loop import watch_async
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONN_TYPE = "bitscale"
+
 
 class Connected:
     """What a hook has of its connection: the configuration, read once, and the clients made from it.
@@ -40,6 +42,8 @@ class Connected:
         super().__init__()
         self.bitscale_conn_id = bitscale_conn_id
         self._config: ClientConfig | None = None
+        # Of the same reading.
+        self._webhook_settings: WebhookSettings | None = None
         # When reading began, for those in an event loop whose key is refused together.
         self._read_at = 0.0
 
@@ -50,21 +54,19 @@ class Connected:
         :raises ConfigurationError: naming everything that is wrong with the connection.
         """
         if self._config is None:
-            self._config = _read(BaseHook.get_connection(self.bitscale_conn_id))
-            mask_secret(list(self._config.secrets))
+            config, secrets = self._take(BaseHook.get_connection(self.bitscale_conn_id))
+            mask_secret(secrets)
+            return config
         return self._config
 
-    @cached_property
+    @property
     def webhook_settings(self) -> WebhookSettings | None:
         """How deliveries for this connection are signed; None if it has no ``webhook_secret``.
 
-        :raises ConfigurationError: naming everything that is wrong with the settings.
+        :raises ConfigurationError: naming everything that is wrong with the connection.
         """
-        with airflow_errors():
-            settings = webhook_settings_from_fields(BaseHook.get_connection(self.bitscale_conn_id).extra)
-        if settings is not None:
-            mask_secret(settings.secret)
-        return settings
+        _ = self.config
+        return self._webhook_settings
 
     async def aconfig(self) -> ClientConfig:
         """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
@@ -76,8 +78,8 @@ class Connected:
             except AirflowNotFoundException:
                 # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
                 connection = await asyncio.to_thread(BaseHook.get_connection, self.bitscale_conn_id)
-            config = self._config = _read(connection)
-            await amask_secret(list(config.secrets))
+            config, secrets = self._take(connection)
+            await amask_secret(secrets)
         return config
 
     @cached_property
@@ -94,7 +96,7 @@ class Connected:
     @asynccontextmanager
     async def aclient(self) -> AsyncIterator[AsyncClient]:
         """The async client that all hooks with this connection share in an event loop, open in the block."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             config = await self.aconfig()
 
             from airflow_provider_bitscale.api.async_client import shared_client
@@ -104,7 +106,7 @@ class Connected:
 
     def _rereading_poller(self, poller: Callable[[Client], Callable[[], T]]) -> Callable[[], T]:
         """A function that polls, and reads the connection anew when its key is refused."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             client = self.client
             poll = poller(client)
 
@@ -169,6 +171,25 @@ class Connected:
             self._config = None
         return await self.aconfig()
 
+    def _take(self, connection: Connection) -> tuple[ClientConfig, list[str]]:
+        """Keep what a connection says; its configuration, and the secrets to be masked."""
+        with airflow_errors(self.bitscale_conn_id):
+            # A type that is not told is nobody's mistake: a secrets backend may leave it out.
+            if connection.conn_type not in (None, "", CONN_TYPE):
+                raise ConfigurationError(
+                    f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "
+                    "another connection as bitscale_conn_id"
+                )
+            self._config = config_from_fields(
+                host=connection.host,
+                port=connection.port,
+                schema=connection.schema,
+                password=connection.password,
+                extra=connection.extra,
+            )
+            self._webhook_settings = settings = webhook_settings_from_fields(connection.extra)
+        return self._config, [*self._config.secrets, *(() if settings is None else (settings.secret,))]
+
     def _reread(self) -> None:
         """Forget the connection and its client, to be read and made anew."""
         self.client.close()
@@ -203,14 +224,3 @@ class BatchConnection:
                     return False
                 self.client = await self._open_client(config)
             return True
-
-
-def _read(connection: Connection) -> ClientConfig:
-    with airflow_errors():
-        return config_from_fields(
-            host=connection.host,
-            port=connection.port,
-            schema=connection.schema,
-            password=connection.password,
-            extra=connection.extra,
-        )

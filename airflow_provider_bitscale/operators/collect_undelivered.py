@@ -94,7 +94,7 @@ class CollectUndeliveredOperator(BaseOperator):
         """Ask once for each run of which no delivery is known, and deliver those that have ended."""
         store = context["asset_state_store"][self._submitted_runs]
         now = time.time()
-        with airflow_errors(), self._redelivery() as redelivery:
+        with airflow_errors(self.bitscale_conn_id), self._redelivery() as redelivery:
             backlog = self._read(context, Backlog.from_json(store.get(_BACKLOG)), now)
             given_up = backlog.given_up(now)
             for run_id in given_up:

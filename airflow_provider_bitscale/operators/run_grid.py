@@ -171,7 +171,7 @@ class RunGridOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a run, or go on with the one an earlier try paid for, or that a person names."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             _refuse(self._request.problems())
             ledger = ledger_of(context)
             config = self.hook.config
@@ -197,7 +197,7 @@ class RunGridOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """The trigger has an outcome: collect it."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             outcome = Outcome.from_event(event)
             record = ledger_of(context).read()
             if record is not None:

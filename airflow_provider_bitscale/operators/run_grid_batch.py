@@ -182,7 +182,7 @@ class RunGridBatchOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run all rows, or go on with those that an earlier try has left."""
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             self._refuse(rendered=True)
             started = time.time()
             self._run = run = BatchRun(self, context, self._source(), started)
@@ -191,7 +191,7 @@ class RunGridBatchOperator(BaseOperator):
             self.log.log(logging.INFO if run.rows else logging.WARNING, "%s", run.describe())
             manifest = run.run()
         self.log.info("%s", summary_of(manifest))
-        with airflow_errors():
+        with airflow_errors(self.bitscale_conn_id):
             self._judge(context, run, manifest)
         return manifest
 
@@ -247,5 +247,5 @@ class RunGridBatchOperator(BaseOperator):
         if problems:
             # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
             of = "" if rendered else f"task {self.task_id!r}: "
-            with airflow_errors():
+            with airflow_errors(self.bitscale_conn_id):
                 raise errors.InvalidRequestError(of + "; ".join(problems))

@@ -96,7 +96,7 @@ class OutcomeSensor(BaseSensorOperator):
                 status = outcome.error or (outcome.data or {}).get("status") or outcome.data
                 raise AirflowSensorTimeout(f"Not there within {self.timeout:g} s; last seen: {status}")
             if outcome.kind == REFUSED and outcome.error is not None:
-                raise as_airflow(outcome.error)
+                raise as_airflow(outcome.error, self.bitscale_conn_id)
             return self.value(outcome)
         except (AirflowException, AirflowTaskTimeout) as error:
             # Airflow skips for most failures after a deferral, but only for some while poking.

@@ -63,6 +63,8 @@ class ReceiverUrl:
                 hook.bitscale_conn_id,
             )
             return None
+        for warning in settings.warnings:
+            log.warning("Connection %s: %s", hook.bitscale_conn_id, warning)
         return cls(webhook_url, settings.secret)
 
     def addressed_to(self, addressee: Addressee, row: int | None = None) -> str:

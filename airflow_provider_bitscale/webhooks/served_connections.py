@@ -78,6 +78,10 @@ class ServedConnections:
                 conn_id,
                 problem,
             )
+        for warning in () if settings is None else settings.warnings:
+            self._log.tell(
+                logging.WARNING, ("unsafe", conn_id), "Deliveries for connection %s: %s", conn_id, warning
+            )
         return settings
 
     def _cannot_be_told(self, conn_id: str) -> bool:

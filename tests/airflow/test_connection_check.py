@@ -88,3 +88,16 @@ def test_a_workspace_that_tells_nothing_of_itself_is_still_found(emulator: Emula
         True,
         "Connected as Jane Doe, workspace ws_abc123, plan unknown, unknown credits left.",
     )
+
+
+@pytest.mark.parametrize(("secret", "told"), [("fifteen-letters", True), ("sixteen-letters-", False)])
+@pytest.mark.parametrize("check", [sync_check, async_check])
+def test_a_webhook_secret_that_can_be_guessed_is_told(
+    secret: str, told: bool, check: Check, emulator: Emulator, connect: Connect
+) -> None:
+    fields = emulator.connection()
+    connect(**{**fields, "extra": {**fields["extra"], "webhook_secret": secret}})
+    good, message = check()
+    assert good
+    assert ("webhook_secret has fewer than 16 characters" in message) is told
+    assert secret not in message

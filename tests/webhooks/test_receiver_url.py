@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from dataclasses import replace
 
 import pytest
 
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.webhooks import receiver_url
 from airflow_provider_bitscale.webhooks.addressee import Claims, read_token
+from airflow_provider_bitscale.webhooks.quiet_log import QuietLog
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
+from airflow_provider_bitscale.webhooks.served_connections import ServedConnections
 from tests.webhooks.test_addressee import HOME, MAILBOX, SECRET, URL, token_in
 
 
@@ -78,3 +83,18 @@ def test_trust_in_deliveries_that_do_not_come_is_warned_of(
 def test_the_secret_is_not_shown() -> None:
     receiver = ReceiverUrl(URL, SECRET)
     assert SECRET not in repr(receiver) + receiver.addressed_to(HOME)
+
+
+@pytest.mark.parametrize(("secret", "told"), [("fifteen-letters", True), ("sixteen-letters-", False)])
+def test_a_secret_that_can_be_guessed_is_warned_of_where_it_signs(
+    secret: str, told: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    extra = {"workspace_id": "w", "webhook_secret": secret}
+    connection = {"conn_type": "bitscale", "password": "sk-x", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS", "c")
+    assert ReceiverUrl.of(URL, BitScaleHook("c")) is not None
+    assert asyncio.run(ServedConnections(QuietLog(logging.getLogger("receiver"))).settings()) is not None
+    warned = [record.name for record in caplog.records if "fewer than 16 characters" in record.message]
+    assert warned == ([receiver_url.__name__, "receiver"] if told else [])
+    assert secret not in caplog.text

@@ -12,7 +12,12 @@ from urllib.parse import quote, urlencode
 from airflow_provider_bitscale import __version__
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.errors import InvalidRequestError, UnsupportedError
+from airflow_provider_bitscale.api.errors import (
+    AuthenticationError,
+    BitScaleError,
+    InvalidRequestError,
+    UnsupportedError,
+)
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 
@@ -21,6 +26,8 @@ T = TypeVar("T")
 RUN_IN_DOUBT = "the run may have been started and paid for, or not"
 # Of ids that are as they should be, there is nothing to quote; and a batch sends thousands.
 _NEEDS_NO_QUOTES = re.compile(r"[\w~.-]+", re.ASCII).fullmatch
+# Codes of a 404 that BitScale itself says, of a path that it knows.
+_NOT_FOUND = ("WORKSPACE_NOT_FOUND", "GRID_NOT_FOUND", "RUN_NOT_FOUND")
 _USER_AGENT = f"airflow-provider-bitscale/{__version__}"
 
 
@@ -43,6 +50,8 @@ class Contract(ABC):
     """Whether a run that has ended says what it cost."""
     delivers_runs: ClassVar[bool]
     """Whether a run that has ended is delivered to a webhook."""
+    identity_path: ClassVar[str]
+    """Of the call that tells whose key it is: no other contract has it."""
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
@@ -117,9 +126,25 @@ class Contract(ABC):
         """Whether the key looks like that of a workspace."""
         return self._config.api_key.startswith("sk-live-")
 
+    def hint_on(self, error: BitScaleError) -> str | None:
+        """Whether the other contract is the likely cure of an error; None where it has nothing to do with it.
+
+        A server that speaks another contract does not find the key where it looks, or does not know the path.
+        """
+        unknown_path = error.status == 404 and error.code not in _NOT_FOUND
+        told_apart = self._has_other_key or error.request == self.identity_path
+        if isinstance(error, AuthenticationError) or (unknown_path and told_apart):
+            return self._hint_on_key()
+        return None
+
+    @property
     @abstractmethod
-    def hint_on_refused_key(self) -> str:
-        """Whether the other contract is the likely cure where BitScale does not take the key."""
+    def _has_other_key(self) -> bool:
+        """Whether the key looks like one of another contract."""
+
+    @abstractmethod
+    def _hint_on_key(self) -> str:
+        """What the look of a key that is not taken says."""
 
     def _call(
         self,
@@ -142,7 +167,8 @@ class Contract(ABC):
         if body is not None:
             all_headers["Content-Type"] = "application/json"
         url = self._config.base_url + path + parameters
-        return Call(method, url, f"{method} {path}", all_headers, parse, doubt, paid, body, timeout)
+        label = f"{method} {path}"
+        return Call(method, url, label, all_headers, parse, self.hint_on, doubt, paid, body, timeout)
 
     def _unsupported(self, what: str, instead: str) -> UnsupportedError:
         return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")

@@ -32,10 +32,11 @@ class DocumentedContract(Contract):
     needs_recipe: ClassVar[bool] = False
     tells_run_credits: ClassVar[bool] = True
     delivers_runs: ClassVar[bool] = True
+    identity_path: ClassVar[str] = "GET /user/me"
 
     def get_current_user(self) -> Call[User]:
         """Endpoint 1, Get Current User."""
-        return self._call("GET /user/me", parsing.parse_user)
+        return self._call(self.identity_path, parsing.parse_user)
 
     def list_workspaces(self) -> Call[list[Workspace]]:
         """Endpoint 2, List Workspaces."""
@@ -113,8 +114,11 @@ class DocumentedContract(Contract):
         workspace = None if self._config.workspace_id is None else self.get_workspace()
         return self.get_current_user(), workspace
 
-    def hint_on_refused_key(self) -> str:
-        """Workspace keys have a look of their own."""
+    @property
+    def _has_other_key(self) -> bool:
+        return self._has_workspace_key
+
+    def _hint_on_key(self) -> str:
         if self._has_workspace_key:
             return (
                 "It looks like the key of a workspace, which travels in another header: "
@@ -125,7 +129,8 @@ class DocumentedContract(Contract):
     def _workspace(self, workspace_id: str | None) -> str:
         workspace_id = self._config.workspace_id if workspace_id is None else workspace_id
         if workspace_id is None:
-            raise ConfigurationError("a workspace id is needed here, and workspace_id is not set")
+            hint = f". {self._hint_on_key()}" if self._has_other_key else ""
+            raise ConfigurationError(f"a workspace id is needed here, and workspace_id is not set{hint}")
         return workspace_id
 
     def _workspace_header(self, workspace_id: str | None = None) -> dict[str, str]:

@@ -40,6 +40,7 @@ class WorkspaceKeyContract(Contract):
     needs_recipe: ClassVar[bool] = True
     tells_run_credits: ClassVar[bool] = False
     delivers_runs: ClassVar[bool] = False
+    identity_path: ClassVar[str] = "GET /workspace"
 
     def get_current_user(self) -> Call[User]:
         """Not in this contract."""
@@ -52,7 +53,7 @@ class WorkspaceKeyContract(Contract):
     def get_workspace(self, workspace_id: str | None = None) -> Call[Workspace]:
         """``GET /workspace``."""
         self._refuse_workspace(workspace_id)
-        return self._call("GET /workspace", answers.parse_workspace)
+        return self._call(self.identity_path, answers.parse_workspace)
 
     def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> Listing:
         """``GET /grids``, page by page."""
@@ -125,8 +126,11 @@ class WorkspaceKeyContract(Contract):
         """The workspace of the key."""
         return None, self.get_workspace()
 
-    def hint_on_refused_key(self) -> str:
-        """Workspace keys have a look of their own."""
+    @property
+    def _has_other_key(self) -> bool:
+        return not self._has_workspace_key
+
+    def _hint_on_key(self) -> str:
         if self._has_workspace_key:
             return "It looks like the key of a workspace, as it should; it may have been rotated."
         return (
