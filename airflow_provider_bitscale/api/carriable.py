@@ -23,6 +23,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from operator import is_
 from typing import Any
 
 # msgpack refuses more than 64 bits; what is nested this deep no reader takes apart.
@@ -44,7 +45,8 @@ def carriable(value: Any) -> Any:
 
 def carriable_text(text: str) -> str:
     """A text without NUL characters, and with U+FFFD for halves of surrogate pairs."""
-    if _ODD.search(text) is None:
+    # Nearly all texts are fine, and nearly all of those are ASCII, which takes no search.
+    if (text.isascii() and "\x00" not in text) or _ODD.search(text) is None:
         return text
     # Two halves that follow each other are one character, which this puts together.
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -60,16 +62,16 @@ def _carriable(value: Any, depth: int) -> Any:
         return value if _LEAST <= value <= _MOST else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if not isinstance(value, (Mapping, list, tuple)):
+    if not isinstance(value, (dict, list, tuple, Mapping)):
         return value
     if depth == _MAX_DEPTH:
         return _as_text(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         carried = {_key(key): _carriable(item, depth + 1) for key, item in value.items()}
         # Two keys may come out alike: the later one counts, as for all readers of JSON.
         return value if _is_same(carried, value) else carried
     items = [_carriable(item, depth + 1) for item in value]
-    return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    return value if all(map(is_, items, value)) else items
 
 
 def _key(key: Any) -> Any:
@@ -78,10 +80,8 @@ def _key(key: Any) -> Any:
 
 
 def _is_same(carried: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    return len(carried) == len(value) and all(
-        new_key is old_key and new is old
-        for (new_key, new), (old_key, old) in zip(carried.items(), value.items(), strict=True)
-    )
+    same_keys = len(carried) == len(value) and all(map(is_, carried, value))
+    return same_keys and all(map(is_, carried.values(), value.values()))
 
 
 def read_json(body: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -17,6 +18,8 @@ from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 FEWEST_AHEAD, MOST_AHEAD = 4, 200
 ROWS_TIMES_SECONDS = 80.0
 _ENOUGH_FOR_NOW_SECONDS = 0.02
+
+log = logging.getLogger(__name__)
 
 
 def rows_ahead(ahead: int, left: int, seconds: float) -> int:
@@ -60,6 +63,8 @@ class Feeder:
 
     async def take_over(self) -> None:
         """Open all that an earlier try left: what it has paid for is known before anything is submitted."""
+        if self._shelf.has_left_overs:
+            log.info("Reading the rows again that earlier tries have left unfinished")
         while self._shelf.has_left_overs and (opened := await self._shelf.open_next()) is not None:
             self._left_over += self._take_in(opened)
 

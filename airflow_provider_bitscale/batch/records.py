@@ -65,6 +65,11 @@ class SegmentRecord:
 Records: TypeAlias = "dict[int, SegmentRecord | Summary]"
 
 
+def finished(records: Records) -> set[int]:
+    """Numbers of the segments of which all rows are written to a part."""
+    return {number for number, record in records.items() if isinstance(record, Summary)}
+
+
 def segment_key(batch_id: str, number: int) -> str:
     """The key of an open segment."""
     return f"{KEY}_{batch_id}_{number:05d}"

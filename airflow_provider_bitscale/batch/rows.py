@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -134,6 +134,8 @@ class RowForm:
 
         :raises InvalidRequestError: a field of the key is missing.
         """
+        if not self._key_fields:
+            return None
         if missing := [field for field in self._key_fields if field not in fields]:
             raise InvalidRequestError(f"it has no field {', '.join(map(repr, missing))}, which row_key names")
         values = [fields[field] for field in self._key_fields]
@@ -168,46 +170,54 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
     seen: set[bytes] = set()
     never_seen = set(row_form.named_fields)
     for segment in _cut(source, segment_size):
-        canonical: list[bytes] = []
+        digest = _digest_of(segment)
         for place, found in segment:
             try:
                 fields = _whole(found)
                 readable += 1
                 if never_seen:
                     never_seen.difference_update(fields)
-                canonical.append(_canonical(fields))
+                if digest is None:
+                    _canonical(fields)
                 row = _row(rows, fields, row_form, seen)
             except InvalidRequestError as problem:
                 problems.add(place, problem.message)
             else:
                 duplicates += row.duplicate
             rows += 1
-        digests.append(_digest(canonical))
+        digests.append(digest or "")
     if readable and never_seen:
         # One mistake, which may be what is wrong with every row.
         named = ", ".join(map(repr, sorted(never_seen)))
         raise InvalidRequestError(f"no row has the field {named}{_hint(fields)}")
     if problems.rows:
         raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
-    return Survey(rows, duplicates, tuple(digests), _digest(digest.encode() for digest in digests))
+    return Survey(rows, duplicates, tuple(digests), _digest(_canonical(digests)))
 
 
-def segments(source: Source, row_form: Form, segment_size: int, survey: Survey) -> Iterator[Segment]:
+def segments(
+    source: Source, row_form: Form, segment_size: int, survey: Survey, finished: Container[int] = ()
+) -> Iterator[Segment]:
     """The rows again, to be run.
 
     :param segment_size: as for the survey.
+    :param finished: numbers of segments that are left out.
     :raises InvalidRequestError: they are not those that were surveyed. A changed segment is not given out.
     """
     digests = iter(survey.digests)
     seen: set[bytes] = set()
     rows = 0
     for number, segment in enumerate(_cut(source, segment_size)):
-        found = [fields for _, fields in segment if not isinstance(fields, InvalidRequestError)]
-        if _digest(map(_canonical, found)) != next(digests, None):
+        found = _readable(segment)
+        digest = next(digests, None)
+        if number in finished:
+            seen.update(key for fields in found if (key := row_form.key_of(fields)) is not None)
+        elif digest is None or _digest_of(segment) != digest:
             raise _changed()
-        yield Segment(
-            number, tuple(_row(index, fields, row_form, seen) for index, fields in enumerate(found, rows))
-        )
+        else:
+            yield Segment(
+                number, tuple(_row(index, fields, row_form, seen) for index, fields in enumerate(found, rows))
+            )
         rows += len(found)
     if next(digests, None) is not None:
         raise _changed()
@@ -246,11 +256,20 @@ def _changed() -> InvalidRequestError:
     return InvalidRequestError("the input has changed while it was read")
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    digest = blake2b(digest_size=8)
-    for part in parts:
-        digest.update(part + b"\n")
-    return digest.hexdigest()
+def _readable(segment: Iterable[Record]) -> list[dict[str, Any]]:
+    return [fields for _, fields in segment if not isinstance(fields, InvalidRequestError)]
+
+
+def _digest_of(segment: Iterable[Record]) -> str | None:
+    """A digest of the fields of all rows that can be read; None if there are some that are not JSON."""
+    try:
+        return _digest(_canonical(_readable(segment)))
+    except InvalidRequestError:
+        return None
+
+
+def _digest(canonical: bytes) -> str:
+    return blake2b(canonical, digest_size=8).hexdigest()
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))

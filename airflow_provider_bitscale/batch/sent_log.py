@@ -198,6 +198,8 @@ def _taken_over(file: int, until: float) -> Evidence:
     if os.write(file, seal) != len(seal):
         raise OSError("no space is left")
     told = _told(file)
+    if told.awaits_answers and _is_held(file):
+        log.info("Waiting for the last answers to an earlier try, which still runs")
     while told.awaits_answers and time.monotonic() < until and _is_held(file):
         time.sleep(_WAIT_SECONDS)
         told = _told(file)

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from airflow_provider_bitscale.batch.journal import Journal
@@ -43,7 +44,8 @@ class Shelf:
     """Rows are known by their position in the input.
 
     :param rows: how many the input has.
-    :param segments: of the input, in order; read in a thread, as it may block.
+    :param segments: of the input, in order, without those that are finished; read in a thread, as it may
+        block.
     :param parts: where finished segments are written, by the same thread.
     :param records: what earlier tries left, by number of the segment.
     :param parks_doubtful: whether rows that an earlier try may have submitted are ``unknown``.
@@ -205,11 +207,8 @@ class Shelf:
         self._files.shutdown()
 
     def _read_next(self) -> None:
-        """Read the next segment that is not finished; it is kept even if nobody waits for it any more."""
-        for segment in self._segments:
-            if not isinstance(self._records.get(segment.number), Summary):
-                self._read.append(segment)
-                return
+        """Read the next segment; it is kept even if nobody waits for it any more."""
+        self._read.extend(islice(self._segments, 1))
 
     def _left_as(self, record: SegmentRecord, position: int) -> Settled | None:
         """What has become of a row by the end of the earlier try; None if more is to become of it."""

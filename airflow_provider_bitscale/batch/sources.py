@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from gzip import BadGzipFile
 from typing import Any, Protocol, TypeAlias
 
-from airflow_provider_bitscale.api.carriable import carriable
+from airflow_provider_bitscale.api.carriable import carriable, carriable_text
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.output import ERROR, OWN_FIELDS, RUN_ID, STATUS, StorePath, read_manifest
 from airflow_provider_bitscale.batch.statuses import (
@@ -200,7 +200,7 @@ def _csv_records(lines: Iterator[str]) -> Iterator[Record]:
         elif any(map(_NOT_UTF_8, cells)):
             yield place, _not_utf_8()
         else:
-            yield place, carriable(dict(zip(header, cells, strict=True)))
+            yield place, dict(zip(header, map(carriable_text, cells), strict=True))
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:
@@ -210,11 +210,13 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
         raise _Unreadable(f"line 1, the header: it is not CSV: {problem}") from None
     if header is None:
         return []
+    is_utf_8 = not any(map(_NOT_UTF_8, header))
+    header = list(map(carriable_text, header))
     problems = [f"its cell {number} is empty" for number, name in enumerate(header, 1) if not name.strip()]
     problems += [
         f"it has {name!r} more than once" for name in dict.fromkeys(header) if header.count(name) > 1
     ]
-    if any(map(_NOT_UTF_8, header)):
+    if not is_utf_8:
         problems.append("it is not UTF-8")
     if problems or not header:
         raise _Unreadable(f"line 1, the header: {', '.join(problems) or 'it is empty'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -26,6 +27,7 @@ from airflow_provider_bitscale.batch.options import (
 from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.records import finished
 from airflow_provider_bitscale.batch.rows import Form, RowForm, segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.sent_log import SentLogs
@@ -93,7 +95,9 @@ class BatchRun:
             if self._collects
             else RowForm(self._form, operator.inputs, operator.row_key, source.text)
         )
+        log.info("Checking all rows before anything is paid for")
         self._survey = survey(source, row_form, operator.segment_size)
+        log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
         if isinstance(source, UnfinishedRows):
             for why, count in source.left_out.items():
                 log.warning("%s unknown rows are left out: %s", f"{count:,}", why)
@@ -150,7 +154,7 @@ class BatchRun:
         shelf = Shelf(
             self._survey.rows,
             operator.segment_size,
-            self._segments(),
+            self._segments(finished=finished(begun.records)),
             output or memory,
             begun.journal,
             begun.records,

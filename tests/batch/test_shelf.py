@@ -11,7 +11,14 @@ import pytest
 
 from airflow_provider_bitscale.batch.head import read_head
 from airflow_provider_bitscale.batch.journal import Journal
-from airflow_provider_bitscale.batch.records import INTENT, Records, SegmentRecord, Summary, read_records
+from airflow_provider_bitscale.batch.records import (
+    INTENT,
+    Records,
+    SegmentRecord,
+    Summary,
+    finished,
+    read_records,
+)
 from airflow_provider_bitscale.batch.rows import Row, Segment
 from airflow_provider_bitscale.batch.shelf import Opened, Shelf
 from airflow_provider_bitscale.batch.statuses import (
@@ -59,6 +66,8 @@ class Batch:
 
     def segments(self) -> Iterator[Segment]:
         for number, first in enumerate(range(0, self.rows, SIZE)):
+            if number in finished(self.records):
+                continue
             rows = range(first, min(self.rows, first + SIZE))
             yield Segment(
                 number,

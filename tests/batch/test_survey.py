@@ -98,6 +98,17 @@ def test_input_that_changes_is_noticed(names: str, unchanged: int) -> None:
         next(given)
 
 
+def test_segments_that_are_finished_are_left_out_and_counted() -> None:
+    rows = [{"Full Name": name} for name in "abcaeb"]
+    form = RowForm(FORM, None, "Full Name", False)
+    found = survey(ListSource(rows), form, 2)
+    given = segments(ListSource(rows), form, 2, found, finished={0, 1})
+    assert [(row.index, row.fields, row.duplicate) for segment in given for row in segment.rows] == [
+        (4, {"Full Name": "e"}, False),
+        (5, {"Full Name": "b"}, True),
+    ]
+
+
 def test_a_row_that_breaks_later_is_noticed() -> None:
     form = RowForm(FORM, None, None, False)
     found = survey(leads("a"), form, 2)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.batch import batch
+from tests.benchmarks.batch_kills import batch_kills
 from tests.benchmarks.cpu import beside_bare_loop, beside_peers
 from tests.benchmarks.figures import Figure, table
 from tests.benchmarks.imports import imports
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "latency": latency,
     "pacing": pacing,
     "batch": batch,
+    "kills": batch_kills,
     "webhooks": webhooks,
 }
 

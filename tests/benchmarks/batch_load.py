@@ -1,18 +1,17 @@
 """One measured process: the operator as a worker runs it, on a table and into a folder.
 
-Run as ``python -m tests.benchmarks.batch_load ROWS …``. Prints a line when the operator is about to start,
-and at its end one of JSON: the manifest, when it started in Unix seconds, seconds on the wall and of CPU (all
-threads of the process, without the imports), and the most memory that the process had, in bytes.
+Run as ``python -m tests.benchmarks.batch_load ROWS …``. Prints a line with the Unix time when the operator is
+about to start, and at its end one of JSON: the manifest, when it started in Unix seconds, seconds on the wall
+and of CPU (all threads of the process, without the imports), and the most memory that the process had, in
+bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +19,12 @@ from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from tests.airflow.harness import FakeTaskInstance
 from tests.benchmarks.batch_runs import write_rows
+from tests.benchmarks.state_store import FolderStore, HttpStore
 
 _REHEARSAL_ROWS = 50
-# A worker's store warns above it.
-_LARGEST_VALUE = 64_000
 
 
-class FolderStore:
-    """A task state store that outlives the process: a file of JSON for each key, replaced as a whole."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        self._folder = folder
-
-    def get(self, key: str, default: Any = None) -> Any:
-        try:
-            return json.loads(self._path(key).read_bytes())
-        except FileNotFoundError:
-            return default
-
-    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
-        stored = json.dumps(value, allow_nan=False).encode()
-        assert len(stored) < _LARGEST_VALUE, f"{key} is too large for the store: {len(stored):,} bytes"
-        path = self._path(key)
-        new = path.with_suffix(".new")
-        new.write_bytes(stored)
-        os.replace(new, path)
-
-    def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
-
-    def _path(self, key: str) -> Path:
-        assert "/" not in key
-        return self._folder / f"{key}.json"
-
-
-def _run(rows: Path, mode: str, max_in_flight: int | None) -> dict[str, Any]:
+def _run(rows: Path, mode: str, max_in_flight: int | None, store: FolderStore | HttpStore) -> dict[str, Any]:
     operator = RunGridBatchOperator(
         task_id="batch",
         grid_id=GRID_ID,
@@ -65,7 +34,6 @@ def _run(rows: Path, mode: str, max_in_flight: int | None) -> dict[str, Any]:
         max_in_flight=max_in_flight,
         fail_when_incomplete=False,
     )
-    store = FolderStore(rows.parent / "store")
     return operator.execute({"ti": FakeTaskInstance(1), "task_state_store": store})  # type: ignore[typeddict-item]
 
 
@@ -75,15 +43,17 @@ def main() -> None:
     parser.add_argument("rows", type=Path, help="a file of JSON lines; what is written goes beside it")
     parser.add_argument("--mode", choices=("async", "sync"), default="async")
     parser.add_argument("--max-in-flight", type=int, help="runs under way at once")
+    parser.add_argument("--store", help="origin of a task state store; else it is a folder beside the table")
     parser.add_argument("--rehearse", action="store_true", help="run a small batch first")
     options = parser.parse_args()
     if options.rehearse:
         # So that lazy imports and caches of the whole process are nobody's cost per row.
         rehearsal = write_rows(options.rows.parent / "rehearsal", _REHEARSAL_ROWS, first=10**9)
-        _run(rehearsal, options.mode, options.max_in_flight)
-    print("starting", flush=True)
+        _run(rehearsal, options.mode, options.max_in_flight, FolderStore(rehearsal.parent / "store"))
+    store = HttpStore(options.store) if options.store else FolderStore(options.rows.parent / "store")
     started_at, wall, cpu = time.time(), time.monotonic(), time.process_time()
-    manifest = _run(options.rows, options.mode, options.max_in_flight)
+    print("starting at", started_at, flush=True)
+    manifest = _run(options.rows, options.mode, options.max_in_flight, store)
     measured = {
         "manifest": manifest,
         "started_at": started_at,
