@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -55,7 +55,7 @@ class Connected:
         """
         if self._config is None:
             config, secrets = self._take(BaseHook.get_connection(self.bitscale_conn_id))
-            mask_secret(secrets)
+            mask_secret(list(secrets))
             return config
         return self._config
 
@@ -79,7 +79,7 @@ class Connected:
                 # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
                 connection = await asyncio.to_thread(BaseHook.get_connection, self.bitscale_conn_id)
             config, secrets = self._take(connection)
-            await amask_secret(secrets)
+            await amask_secret(list(secrets))
         return config
 
     @cached_property
@@ -171,7 +171,7 @@ class Connected:
             self._config = None
         return await self.aconfig()
 
-    def _take(self, connection: Connection) -> tuple[ClientConfig, list[str]]:
+    def _take(self, connection: Connection) -> tuple[ClientConfig, Sequence[str]]:
         """Keep what a connection says; its configuration, and the secrets to be masked."""
         with airflow_errors(self.bitscale_conn_id):
             # A type that is not told is nobody's mistake: a secrets backend may leave it out.

@@ -11,9 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from airflow_provider_bitscale.api import (
+    AuthenticationError,
     ClientConfig,
     ColumnType,
     InvalidRequestError,
+    NotFoundError,
     Run,
     RunRecipe,
     RunStatus,
@@ -291,6 +293,28 @@ HINTS = [
 
 @pytest.mark.parametrize(("name", "key", "hint"), HINTS)
 def test_a_refused_key_is_looked_at(name: str, key: str, hint: str) -> None:
-    found = contract_for(ClientConfig(api_key=key, api_contract=name)).hint_on_refused_key()
+    found = contract_for(ClientConfig(api_key=key, api_contract=name)).hint_on(AuthenticationError("no"))
+    assert found is not None
     assert hint in found
     assert key not in found
+
+
+OWN, OTHER = "GET /user/me", "GET /grids/{grid_id}"
+
+
+@pytest.mark.parametrize(
+    ("key", "request_", "code", "hinted"),
+    [
+        ("a-personal-key", OWN, None, True),
+        ("a-personal-key", OWN, "NO_SUCH_PATH", True),
+        ("a-personal-key", OTHER, None, False),
+        ("sk-live-1234567890", OTHER, None, True),
+        ("sk-live-1234567890", OTHER, "GRID_NOT_FOUND", False),
+    ],
+)
+def test_an_unknown_path_speaks_for_another_contract_where_nothing_else_is_likely(
+    key: str, request_: str, code: str | None, hinted: bool
+) -> None:
+    contract = contract_for(ClientConfig(api_key=key))
+    error = NotFoundError("not found", status=404, code=code, request=request_)
+    assert (contract.hint_on(error) is not None) is hinted
