@@ -92,7 +92,8 @@ class CollectUndeliveredOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Ask once for each run of which no delivery is known, and deliver those that have ended."""
-        store = context["asset_state_store"][self._submitted_runs]
+        # Of an asset that is of this grid alone.
+        store = context["asset_state_store"][self._delivered_runs[0]]
         now = time.time()
         with airflow_errors(self.bitscale_conn_id), self._redelivery() as redelivery:
             backlog = self._read(context, Backlog.from_json(store.get(_BACKLOG)), now)
@@ -123,7 +124,7 @@ class CollectUndeliveredOperator(BaseOperator):
 
     def _read(self, context: Context, backlog: Backlog, now: float) -> Backlog:
         since, until = backlog.since(now), now - self.undelivered_for
-        found = submitted(context, self._submitted_runs, since, until)
+        found = submitted(context, self._submitted_runs, self.grid_id, since, until)
         if not (found or backlog.open):
             return backlog.after_reading({}, (), until)
         known = {run_id for asset in self._delivered_runs for run_id in delivered(context, asset, since)}
@@ -152,7 +153,7 @@ class CollectUndeliveredOperator(BaseOperator):
 
     @property
     def _submitted_runs(self) -> Asset:
-        return submitted_runs_asset(self.grid_id, self.bitscale_conn_id)
+        return submitted_runs_asset(self.bitscale_conn_id)
 
     @property
     def _delivered_runs(self) -> list[Asset]:

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetDagRunQueue, AssetModel
+from airflow.models.asset import AssetAliasModel, AssetDagRunQueue, AssetModel
 from airflow.models.asset_state_store import AssetStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
@@ -25,6 +25,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 if TYPE_CHECKING:
+    from airflow.sdk import Asset, AssetAlias
     from sqlalchemy.engine import CursorResult
     from sqlalchemy.orm import Session
 
@@ -37,6 +38,7 @@ __all__ = [
     "check_connections_can_be_read",
     "in_a_transaction",
     "let_queued_runs_take",
+    "make_known",
     "register_event",
     "task_instances",
 ]
@@ -124,6 +126,21 @@ class TaskInstanceStore:
     def push(self, key: str, value: str) -> None:
         """Leave an XCom."""
         XComModel.set(key, value, **self._coordinates, serialize=False, session=self._session)
+
+
+def make_known(session: Session, asset: Asset, alias: AssetAlias) -> None:
+    """Make an asset that tasks have as an outlet by this alias, which Airflow does at the first event.
+
+    Where two tasks succeed at that moment, it makes it twice: the database refuses the second one, and that
+    task fails, whatever it has paid for.
+    """
+    known = session.scalar(select(AssetModel).filter_by(name=asset.name, uri=asset.uri))
+    if known is None:
+        known = AssetModel(name=asset.name, uri=asset.uri, group=asset.group, extra={})
+        session.add(known)
+    if alias.name not in {each.name for each in known.aliases}:
+        same_name = session.scalar(select(AssetAliasModel).filter_by(name=alias.name))
+        known.aliases.append(same_name or AssetAliasModel(name=alias.name, group=alias.group))
 
 
 def register_event(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,10 +20,12 @@ from airflow_provider_bitscale.webhooks.airflow_internals import (
     AssetStateStoreModel,
     in_a_transaction,
     let_queued_runs_take,
+    make_known,
     register_event,
 )
-from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name
+from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name, connection_of
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS, TOO_OLD
+from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS, submitted_runs_asset
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -32,10 +35,26 @@ if TYPE_CHECKING:
 _MARK = "bitscale_run_"
 # For so long after its end it is known of a run that it has been told.
 REMEMBERED = timedelta(days=30)
+# Old marks are looked for by their time, which has no index.
+PRUNE_SECONDS = 3_600.0
 
 Received: TypeAlias = "tuple[str, Delivery]"
 
 log = logging.getLogger(__name__)
+
+
+def expect_submissions(conn_ids: Iterable[str]) -> None:
+    """Let tasks that submit with these connections succeed at the same moment, from the first ones on.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: the database does not take it.
+    """
+    assets = [submitted_runs_asset(conn_id) for conn_id in sorted(conn_ids)]
+
+    def make_all_known(session: Session) -> None:
+        for asset in assets:
+            make_known(session, asset, SUBMITTED_RUNS)
+
+    in_a_transaction(make_all_known)
 
 
 def tell_dags(received: Sequence[Received]) -> list[str]:
@@ -64,21 +83,21 @@ def _tell_dags(session: Session, received: Sequence[Received]) -> tuple[list[str
     # One after the other: the scheduler takes events by their time, and must not take a later one while an
     # earlier one is not committed yet. All assets, for a DAG may be scheduled on several.
     ours = select(AssetModel).where(AssetModel.name.startswith(ASSETS)).order_by(AssetModel.id)
-    locked = session.scalars(ours.with_for_update(key_share=True, of=AssetModel))
+    locked = session.scalars(ours.with_for_update(key_share=True, of=AssetModel)).all()
     assets = {asset.name: asset for asset in locked if asset.name in active}
-    told = _Told(session, [asset.id for asset in assets.values()], [each for _, each in received])
+    told = _Told(session, {asset.id: connection_of(asset.name) for asset in locked}, received)
 
-    def tell(delivery: Delivery, asset: AssetModel | None) -> str:
+    def tell(conn_id: str, delivery: Delivery, asset: AssetModel | None) -> str:
         if asset is None:
             return NO_SUBSCRIBERS
-        outcome = told.note(delivery, asset.id)
+        outcome = told.note(conn_id, delivery, asset.id)
         if outcome == ACCEPTED:
             # As ASCII text: not every database takes every character, nor every reader every object.
             extra = {DELIVERY: json.dumps(dict(delivery.payload))}
             register_event(session, asset, extra, notifications)
         return outcome
 
-    outcomes = [tell(each, assets.get(name)) for (_, each), name in zip(received, names, strict=True)]
+    outcomes = [tell(*each, assets.get(name)) for each, name in zip(received, names, strict=True)]
     for asset in assets.values():
         let_queued_runs_take(session, asset.id)
     return outcomes, notifications
@@ -87,48 +106,48 @@ def _tell_dags(session: Session, received: Sequence[Received]) -> tuple[list[str
 class _Told:
     """The runs that these assets have told of, as marks in their state stores.
 
-    A mark begins with the day on which the run ended, by which old ones are found.
+    A mark is of a connection and a run id alone. All else may differ between two accounts of one run, and a
+    run has one end: the first one that is told.
+
+    :param connections: of the assets, by id.
     """
 
-    def __init__(self, session: Session, asset_ids: Sequence[int], deliveries: Iterable[Delivery]) -> None:
+    _prune_at = 0.0
+
+    def __init__(
+        self, session: Session, connections: Mapping[int, str | None], received: Sequence[Received]
+    ) -> None:
         self._session = session
         self._oldest = datetime.now(timezone.utc) - REMEMBERED
+        of_ours = AssetStateStoreModel.asset_id.in_(connections)
+        if time.monotonic() >= _Told._prune_at:
+            marks_of_ours = AssetStateStoreModel.key.startswith(_MARK, autoescape=True), of_ours
+            old = AssetStateStoreModel.updated_at < self._oldest
+            # Else all that is deleted would be read, and there may be much of it.
+            session.execute(
+                delete(AssetStateStoreModel).where(*marks_of_ours, old),
+                execution_options={"synchronize_session": False},
+            )
+            _Told._prune_at = time.monotonic() + PRUNE_SECONDS
         marks = select(AssetStateStoreModel.asset_id, AssetStateStoreModel.key).where(
-            AssetStateStoreModel.asset_id.in_(asset_ids),
-            AssetStateStoreModel.key.in_({_mark(delivery) for delivery in deliveries}),
+            of_ours, AssetStateStoreModel.key.in_({_mark(delivery) for _, delivery in received})
         )
-        self._marks = {(asset_id, mark) for asset_id, mark in session.execute(marks)}
-        forgotten = delete(AssetStateStoreModel).where(
-            AssetStateStoreModel.asset_id.in_(asset_ids),
-            AssetStateStoreModel.key.between(f"{_MARK}0", f"{_MARK}{self._oldest:%Y%m%d}"),
-        )
-        # Else all that is deleted would be read, and there may be much of it.
-        session.execute(forgotten, execution_options={"synchronize_session": False})
+        self._marks = {(connections[asset_id], mark) for asset_id, mark in session.execute(marks)}
 
-    def note(self, delivery: Delivery, asset_id: int) -> str:
-        """Note that this asset tells of the run now, unless it has, or may have."""
-        ended = _ended(delivery)
-        if ended is not None and ended < self._oldest:
+    def note(self, conn_id: str, delivery: Delivery, asset_id: int) -> str:
+        """Note that this asset tells of the run now, unless one of its connection has, or may have."""
+        mark = _mark(delivery)
+        if (conn_id, mark) in self._marks:
+            return DUPLICATE
+        ended = delivery.run.completed_at
+        # Some dates stand for none.
+        if ended is not None and ended.year >= 2000 and ended < self._oldest:
             log.warning("Run %s ended too long ago to make an event of it", delivery.run_id)
             return TOO_OLD
-        mark = _mark(delivery)
-        if (asset_id, mark) in self._marks:
-            return DUPLICATE
-        self._marks.add((asset_id, mark))
+        self._marks.add((conn_id, mark))
         self._session.add(AssetStateStoreModel(asset_id=asset_id, key=mark, value="true"))
         return ACCEPTED
 
 
 def _mark(delivery: Delivery) -> str:
-    """The same for each repetition of a delivery, whose body stays the same."""
-    ended = _ended(delivery)
-    return f"{_MARK}{'undated' if ended is None else f'{ended:%Y%m%d}'}_{delivery.run_id}"
-
-
-def _ended(delivery: Delivery) -> datetime | None:
-    """When the run ended, in UTC; None if that is not told, or by a date that stands for none."""
-    ended = delivery.run.completed_at
-    try:
-        return ended.astimezone(timezone.utc) if ended is not None and ended.year >= 2000 else None
-    except OverflowError:
-        return None
+    return f"{_MARK}{delivery.run_id}"

@@ -57,7 +57,7 @@ def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) ->
     events: Any = context["triggering_asset_events"]
     for of_asset in events.values():
         for event in of_asset:
-            conn_id = _connection_of(event.asset.name)
+            conn_id = connection_of(event.asset.name)
             if conn_id is None or bitscale_conn_id not in (None, conn_id):
                 continue
             try:
@@ -69,6 +69,6 @@ def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) ->
     return list(deliveries.values())
 
 
-def _connection_of(name: str) -> str | None:
+def connection_of(name: str) -> str | None:
     """The connection of an asset, by its name; None if it is none of ours."""
     return name.removeprefix(ASSETS).partition("/")[0] if name.startswith(ASSETS) else None

@@ -107,12 +107,7 @@ class Receiver:
         except asyncio.TimeoutError:
             self._log.tell(logging.WARNING, ("late",), "A delivery was not received, or recorded, in time")
         except Exception as problem:
-            self._log.tell(
-                logging.ERROR,
-                ("fault", type(problem).__name__),
-                "Deliveries cannot be recorded, and tasks that wait for them go on by polls",
-                exc_info=True,
-            )
+            self._tell_of_fault(problem)
         return _refused(503)
 
     async def _receive(self, request: Request) -> JSONResponse:
@@ -173,6 +168,16 @@ class Receiver:
                 refused,
             )
 
+    def _tell_of_fault(self, problem: Exception) -> None:
+        """Say that the receiver, or what it uses of Airflow, is at fault: the whole of it once a process."""
+        self._log.tell(
+            logging.ERROR,
+            ("fault", type(problem).__name__),
+            "Deliveries cannot be recorded, and tasks that wait for them go on by polls: %s",
+            type(problem).__name__,
+            exc_info=problem,
+        )
+
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         if listed_connections():
@@ -192,9 +197,10 @@ class Receiver:
         try:
             await asyncio.wait_for(self._served.settings(), WARM_UP_SECONDS)
             await asyncio.wait_for(self._record("", Delivery("", "", run, {}), nobody), WARM_UP_SECONDS)
-        except Exception:
+            await asyncio.get_running_loop().run_in_executor(self._checkers, _expect_submissions)
+        except Exception as problem:
             # Whatever it is: the API server has other things to do.
-            log.exception("Deliveries cannot be recorded, and tasks that wait for them go on by polls")
+            self._tell_of_fault(problem)
 
 
 def _is_multi_team() -> bool:
@@ -212,6 +218,12 @@ def _tell_dags(received: Sequence[Received]) -> Sequence[str | Exception]:
     from airflow_provider_bitscale.webhooks.asset_events import tell_dags
 
     return tell_dags(received)
+
+
+def _expect_submissions() -> None:
+    from airflow_provider_bitscale.webhooks.asset_events import expect_submissions
+
+    expect_submissions(listed_connections())
 
 
 def _refused(status: int) -> JSONResponse:

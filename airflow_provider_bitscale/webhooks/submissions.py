@@ -14,32 +14,40 @@ from airflow_provider_bitscale.webhooks.assets import DELIVERY
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# The outlet of whatever submits: which grid's asset an event is for may be known only when the task runs.
+# The outlet of whatever submits: which connection's asset an event is for may be known only when it runs.
 SUBMITTED_RUNS = AssetAlias(name="bitscale_submitted", group="bitscale")
 _RUN_ID = "bitscale_run_id"
+_GRID_ID = "bitscale_grid_id"
 _PAGE = 500
 
 
-def submitted_runs_asset(grid_id: str, bitscale_conn_id: str) -> Asset:
-    """The asset that has an event for each run that was submitted to be delivered."""
-    return Asset(name=f"bitscale_submitted/{bitscale_conn_id}/{grid_id}", group="bitscale")
+def submitted_runs_asset(bitscale_conn_id: str) -> Asset:
+    """The asset that has an event for each run that was submitted to be delivered.
+
+    One for all grids, so that the API server can make it before there is an event: see
+    :func:`~airflow_provider_bitscale.webhooks.asset_events.expect_submissions`.
+    """
+    return Asset(name=f"bitscale_submitted/{bitscale_conn_id}", group="bitscale")
 
 
 def note_submission(context: Context, run_id: str, grid_id: str, bitscale_conn_id: str) -> None:
     """Have Airflow record, as it records that the task has succeeded, that a run was submitted."""
-    asset = submitted_runs_asset(grid_id, bitscale_conn_id)
-    context["outlet_events"][SUBMITTED_RUNS].add(asset, extra={_RUN_ID: run_id})
+    extra: dict[str, Any] = {_RUN_ID: run_id, _GRID_ID: grid_id}
+    context["outlet_events"][SUBMITTED_RUNS].add(submitted_runs_asset(bitscale_conn_id), extra=extra)
 
 
-def submitted(context: Context, asset: Asset, since: float, until: float) -> dict[str, float]:
-    """The runs that were submitted: by id, when, in Unix seconds.
+def submitted(context: Context, asset: Asset, grid_id: str, since: float, until: float) -> dict[str, float]:
+    """The runs of a grid that were submitted: by id, when, in Unix seconds.
 
     :param asset: an inlet of the task.
     :param since: Unix seconds, as ``until``.
     """
-    events = _events(context, asset, _time(since), _time(until))
-    found = ((event.extra.get(_RUN_ID), event.timestamp.timestamp()) for event in events)
-    return {run_id: at for run_id, at in found if isinstance(run_id, str)}
+    found = {}
+    for event in _events(context, asset, _time(since), _time(until)):
+        run_id = event.extra.get(_RUN_ID)
+        if isinstance(run_id, str) and event.extra.get(_GRID_ID) == grid_id:
+            found[run_id] = event.timestamp.timestamp()
+    return found
 
 
 def delivered(context: Context, asset: Asset, since: float) -> set[str]:

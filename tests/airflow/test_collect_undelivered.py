@@ -110,6 +110,12 @@ def test_a_run_that_ends_and_is_delivered_meanwhile_is_not_asked_for_again(
     assert len(polls(emulator)) == 1
 
 
+def test_runs_of_another_grid_are_left_to_its_own_task(emulator: Emulator, airflow: Airflow) -> None:
+    airflow.submitted(ended_run(emulator), grid_id="grid_002")
+    assert airflow.collect() == NOTHING
+    assert not polls(emulator)
+
+
 def test_a_run_that_bitscale_does_not_know_does_not_keep_others_from_being_collected(
     emulator: Emulator, airflow: Airflow
 ) -> None:

@@ -46,7 +46,7 @@ def test_what_is_submitted_to_airflows_receiver_and_not_waited_for_is_noted(
     run_id = task.attempt()["run_id"]
     events = task.outlet_events[SUBMITTED_RUNS].asset_alias_events
     assert [(event.dest_asset_key.name, event.extra) for event in events] == (
-        [(SUBMITTED.name, {"bitscale_run_id": run_id})] if noted else []
+        [(SUBMITTED.name, {"bitscale_run_id": run_id, "bitscale_grid_id": "grid_001"})] if noted else []
     )
 
 

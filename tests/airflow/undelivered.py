@@ -23,7 +23,7 @@ from airflow_provider_bitscale.webhooks.submissions import submitted_runs_asset
 
 PATH = "/bitscale/webhooks/bitscale_default"
 NOTHING: dict[str, list[str]] = {"delivered": [], "open": [], "given_up": []}
-SUBMITTED = submitted_runs_asset("grid_001", "bitscale_default")
+SUBMITTED = submitted_runs_asset("bitscale_default")
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,11 @@ class Airflow:
     received: list[Delivery] = field(default_factory=list)
     url: str = ""
 
-    def submitted(self, run_id: str, *, ago: float = 1000.0) -> None:
+    def submitted(self, run_id: str, *, ago: float = 1000.0, grid_id: str = "grid_001") -> None:
         """A task has submitted a run, so many seconds ago."""
         when = datetime.fromtimestamp(time.time() - ago, timezone.utc)
-        self.events[SUBMITTED.name].append(Event(when, {"bitscale_run_id": run_id}))
+        extra = {"bitscale_run_id": run_id, "bitscale_grid_id": grid_id}
+        self.events[SUBMITTED.name].append(Event(when, extra))
 
     def delivered(self, run_id: str, status: str = "completed") -> None:
         """BitScale has delivered a run just now."""
@@ -89,7 +90,7 @@ class Airflow:
     def _context(self, inlets: list[Asset]) -> Any:
         return {
             "inlet_events": {asset: Events(self.events[asset.name]) for asset in inlets},
-            "asset_state_store": {SUBMITTED: self},
+            "asset_state_store": {bitscale_run_asset("grid_001"): self},
         }
 
     def get(self, key: str) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
 import requests
+import sqlalchemy
 
 from airflow_provider_bitscale.batch.head import KEY as BATCH
 from airflow_provider_bitscale.emulator import Emulator
@@ -88,3 +91,11 @@ def delivered_run_ids(airflow: LocalAirflow) -> list[str]:
 
 def acknowledged(bitscale: Emulator) -> list[dict[str, Any]]:
     return [each for each in bitscale.control.state()["deliveries"] if each["acknowledged"]]
+
+
+@contextmanager
+def session(database: str) -> Iterator[sqlalchemy.Connection]:
+    """A transaction on Airflow's database, which ends with the block."""
+    engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        yield connection

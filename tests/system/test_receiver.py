@@ -10,8 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,7 @@ from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import wait_until
 from tests.system.conftest import StartAirflow
-from tests.system.deliveries import PATH, a_run, acknowledged, deliver, delivered_run_ids, waiting
+from tests.system.deliveries import PATH, a_run, acknowledged, deliver, delivered_run_ids, session, waiting
 
 DAGS = Path(__file__).parent / "dags"
 # Each test has a connection of its own, for what the receiver has read is remembered for a while.
@@ -72,14 +70,6 @@ def bitscale(airflow: LocalAirflow) -> Iterator[Emulator]:
 
 def a_connection(webhook_secret: str = Emulator.webhook_secret) -> dict[str, Any]:
     return {"conn_type": "bitscale", "extra": {"webhook_secret": webhook_secret}}
-
-
-@contextmanager
-def session(database: str) -> Iterator[sqlalchemy.Connection]:
-    """A transaction on Airflow's database, which ends with the block."""
-    engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
-    with engine.begin() as connection:
-        yield connection
 
 
 def submit(bitscale: Emulator, path: str) -> str:
@@ -250,40 +240,6 @@ def test_why_something_was_refused_is_in_the_log_once_however_often_it_comes(air
             assert (answer.status_code, answer.json()) == (401, {"outcome": "refused"})
     log = airflow.logs("api-server")
     assert [log.count(reason) for reason in reasons.values()] == [1, 1, 1]
-
-
-def test_an_event_is_remembered_for_thirty_days_in_which_it_is_made_once(
-    airflow: LocalAirflow, database: str
-) -> None:
-    now = datetime.now(timezone.utc)
-    ended = {
-        name: a_run(f"run_{name}", completed_at=(now - timedelta(days=days)).isoformat())
-        for name, days in {"ended_today": 0, "ended_29_days_ago": 29, "ended_31_days_ago": 31}.items()
-    }
-    ended["ended_at_no_time"] = a_run("run_ended_at_no_time", completed_at="0001-01-01T00:00:00+14:00")
-    old, own = f"bitscale_run_{now - timedelta(days=31):%Y%m%d}_old", "run_20200101_of_somebody_else"
-    with session(database) as filling:
-        [asset_id] = filling.scalars(
-            sqlalchemy.text(
-                "SELECT id FROM asset WHERE name = 'bitscale/bitscale_default/grid_001/completed'"
-            )
-        )
-        for key in (old, own):
-            filling.execute(
-                sqlalchemy.text("INSERT INTO asset_state_store VALUES (:asset_id, :key, 'true', now())"),
-                {"asset_id": asset_id, "key": key},
-            )
-
-    assert [deliver(airflow, run) for run in ended.values()] == [202, 202, 200, 202]
-    assert [deliver(airflow, run) for run in ended.values()] == [200] * 4
-
-    told = Counter(delivered_run_ids(airflow))
-    assert [told[run["run_id"]] for run in ended.values()] == [1, 1, 0, 1]
-    with session(database) as reading:
-        keys = set(reading.scalars(sqlalchemy.text("SELECT key FROM asset_state_store")))
-    assert own in keys
-    assert old not in keys
-    assert any(key.endswith("_ended_29_days_ago") for key in keys)
 
 
 def test_a_rotated_secret_is_in_force_without_a_restart_before_bitscale_gives_up(

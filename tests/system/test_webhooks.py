@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+import sqlalchemy
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api import Client
@@ -22,14 +23,16 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
+from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
 from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port, wait_until
 from tests.system.dags.kill_sweep import IN_DOUBT
-from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_ids
+from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_ids, session
 
 DAGS = Path(__file__).parent / "dags"
+FORGETFUL = f"{RECEIVER_PATH}/forgetful"
 DAG_IDS = {
     "forgets", "awaits", "trusts", "senses", "collects", "kill_sweep_delivered", "batch_trusts",
     "batch_is_killed", "forgets_many", "collects_undelivered",
@@ -48,18 +51,24 @@ def bitscale(port: int) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
+def database(postgres: Postgres) -> str:
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="module")
 def airflow(
-    bitscale: Emulator, port: int, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+    bitscale: Emulator, port: int, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalAirflow]:
     # On SQLite the scheduler may overlook an event that comes while it makes a run of another one.
     env = {
         "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
-        "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default",
+        # With which nothing has been submitted when the runs are that are collected.
+        "AIRFLOW_CONN_FORGETFUL": bitscale.connection_json(),
+        "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default,forgetful",
     }
     home = tmp_path_factory.mktemp("webhooks")
     env["BATCH_OUTPUT"] = str(home / "output")
-    url = postgres.new_database()
-    with LocalAirflow(home, DAGS, env=env, port=port, database_url=url) as running:
+    with LocalAirflow(home, DAGS, env=env, port=port, database_url=database) as running:
         running.wait_for_dags(DAG_IDS)
         yield running
 
@@ -188,9 +197,14 @@ def test_a_delivery_is_repeated_until_the_api_server_is_back(
 
 
 def test_deliveries_that_are_lost_are_collected_once_and_start_dags_once(
-    airflow: LocalAirflow, bitscale: Emulator
+    airflow: LocalAirflow, bitscale: Emulator, database: str
 ) -> None:
-    run_id = airflow.trigger("forgets_many")
+    with session(database) as locking:
+        # The first of them succeed at the same moment.
+        locking.execute(sqlalchemy.text("LOCK TABLE asset_event IN EXCLUSIVE MODE"))
+        run_id = airflow.trigger("forgets_many")
+        held_up = sqlalchemy.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        wait_until(lambda: (locking.scalar(held_up) or 0) >= 2, "two that succeed", timeout=60)
     assert airflow.wait_for_run("forgets_many", run_id) == "success"
     submitted = {run["run_id"] for run in bitscale.control.state()["runs"]}
     wait_until(
@@ -207,7 +221,8 @@ def test_deliveries_that_are_lost_are_collected_once_and_start_dags_once(
     assert collect_undelivered(airflow) == {"delivered": [], "open": [], "given_up": []}
     with Client(config_for(bitscale)) as client:
         late = [client.get_run("grid_001", each).raw for each in submitted]
-    assert {deliver(airflow, {**run, "grid_id": "grid_001"}) for run in late} == {200}, "duplicates"
+    again = {deliver(airflow, {**run, "grid_id": "grid_001"}, FORGETFUL) for run in late}
+    assert again == {200}, "duplicates"
     told = Counter(delivered_run_ids(airflow))
     assert {told[each] for each in submitted} == {1}
     assert bitscale.control.state()["runs_paid"] == len(submitted) == 12

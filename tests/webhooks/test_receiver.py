@@ -58,6 +58,7 @@ def serving(
     def unheard(received: Sequence[Any]) -> list[str]:
         return [NO_SUBSCRIBERS] * len(received)
 
+    monkeypatch.setattr(receiver, "_expect_submissions", lambda: None)
     monkeypatch.setattr(receiver, "_tell_tasks", unheard)
     monkeypatch.setattr(receiver, "_tell_dags", tell_dags or unheard)
     config = uvicorn.Config(Receiver().app(), port=0, log_level="critical", lifespan="on")
@@ -186,16 +187,23 @@ def test_strangers_do_not_fill_the_log(
     assert not any("made_up" in message for message in messages)
 
 
-def test_a_reason_is_logged_again_after_a_minute(
+def test_a_reason_is_logged_again_after_a_minute_with_the_times_that_it_came(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("airflow_provider_bitscale.webhooks.quiet_log.QUIET_SECONDS", 0.2)
     with serving(monkeypatch) as port:
         caplog.clear()
-        status_of(port, NOBODYS)
-        time.sleep(0.3)
-        status_of(port, NOBODYS)
-    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+        for _ in range(3):
+            status_of(port, NOBODYS)
+        a_minute_passes(monkeypatch)
+        for _ in range(2):
+            status_of(port, NOBODYS)
+    first, again = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert again == f"{first} (and 2 times since this was last logged)"
+
+
+def a_minute_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic
+    monkeypatch.setattr("airflow_provider_bitscale.webhooks.quiet_log.time.monotonic", lambda: now() + 60.0)
 
 
 def test_bodies_of_strangers_are_held_up_to_a_bound_of_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,17 +233,21 @@ def test_a_body_that_does_not_come_is_given_up(
     assert len(caplog.records) == 1
 
 
-def test_an_internal_fault_is_answered_503_and_told_once(
+def test_an_internal_fault_is_answered_503_and_its_traceback_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def renamed(received: Sequence[Any]) -> Sequence[Any]:
         raise TypeError("XComModel.set() got an unexpected keyword argument 'region_index'")
 
     with serving(monkeypatch, renamed) as port:
+        # The first time was when it was warmed up.
         assert [status_of(port, LISTED) for _ in range(5)] == [503] * 5
-    said = [record for record in caplog.records if "go on by polls" in record.message and record.exc_info]
-    # While it was warmed up, and at the first delivery.
-    assert len(said) == 2
+        a_minute_passes(monkeypatch)
+        assert [status_of(port, LISTED) for _ in range(5)] == [503] * 5
+    said = [record for record in caplog.records if "go on by polls" in record.message]
+    assert [record.exc_info is not None for record in said] == [True, False]
+    assert [record.levelno for record in said] == [logging.ERROR] * 2
+    assert said[1].message.endswith("TypeError (and 5 times since this was last logged)")
 
 
 def test_a_database_that_refuses_for_a_moment_costs_no_delivery(monkeypatch: pytest.MonkeyPatch) -> None:

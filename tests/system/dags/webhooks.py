@@ -72,7 +72,7 @@ with DAG("batch_is_killed", schedule=None, catchup=False):
 
 RECEIVED = [
     bitscale_run_asset("grid_001", bitscale_conn_id=conn_id)
-    for conn_id in ("bitscale_default", "unread", "unreadable", "rotated", "late")
+    for conn_id in ("bitscale_default", "unread", "unreadable", "rotated", "late", "forgetful")
 ]
 
 with DAG("collects", schedule=AssetAny(*RECEIVED), catchup=False):
