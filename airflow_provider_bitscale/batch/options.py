@@ -117,5 +117,5 @@ def _is_amount(value: Any) -> bool:
     """Whether it is an amount of credits, perhaps as the text that a template gave."""
     try:
         return math.isfinite(float(value)) and float(value) >= 0 and not isinstance(value, bool)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False

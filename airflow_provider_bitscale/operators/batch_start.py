@@ -47,7 +47,7 @@ def take_up(
         fingerprint=fingerprint,
         last_try=this_try,
         started_at=started,
-        output_path=None if operator.output_path is None else str(operator.output_path),
+        output_path=None if operator.output_path is None else str(stored(operator.output_path)),
         output_format=operator.output_format,
         opened=0,
         tries=[],

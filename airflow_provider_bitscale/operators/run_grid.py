@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.submission import Submission
 from airflow_provider_bitscale.operators.submitted_run import SubmittedRun
 from airflow_provider_bitscale.operators.task_state import (
@@ -32,6 +33,7 @@ from airflow_provider_bitscale.runs.ledger import (
     Record,
     next_step,
 )
+from airflow_provider_bitscale.runs.nothing import Given, templated
 from airflow_provider_bitscale.runs.options import option_problems, seconds
 from airflow_provider_bitscale.runs.polling import FAILED, Outcome, look_once
 from airflow_provider_bitscale.runs.request import RunRequest
@@ -52,8 +54,9 @@ class RunGridOperator(BaseOperator):
     clearing a task that had succeeded runs it anew too.
 
     :param grid_id: id of the grid. (templated)
-    :param inputs: values by column name or id. (templated; values that come through XCom are data, and are
-        not rendered again)
+    :param inputs: values by column name or id. A template that comes to ``None`` is refused, as is a required
+        input of blanks, or none with a value. (templated; values that come through XCom are data, and are not
+        rendered again)
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param mode: ``async``, or ``sync``: BitScale answers when the run has ended, and the worker waits for it.
         A sync run that is answered as running is waited for like any other.
@@ -138,8 +141,9 @@ class RunGridOperator(BaseOperator):
         self.key_outputs_by = key_outputs_by
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
+        self._given, self.templated_inputs = Given(arguments(self)), templated(inputs)
         self._run: SubmittedRun | None = None
-        _refuse(
+        refuse(
             self._request.problems(rendered=False)
             + option_problems(
                 mode=mode,
@@ -172,7 +176,7 @@ class RunGridOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a run, or go on with the one an earlier try paid for, or that a person names."""
         with airflow_errors(self.bitscale_conn_id):
-            _refuse(self._request.problems())
+            refuse(self._given.problems(arguments(self)) or self._request.problems())
             ledger = ledger_of(context)
             config = self.hook.config
             fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
@@ -279,9 +283,3 @@ class RunGridOperator(BaseOperator):
     @property
     def _request(self) -> RunRequest:
         return RunRequest(self.grid_id, self.inputs, self.output_columns, self.mode, self.webhook_url)
-
-
-def _refuse(problems: list[str], *, of: str = "") -> None:
-    if problems:
-        with airflow_errors():
-            raise errors.InvalidRequestError(of + "; ".join(problems))

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.collected import UnknownRows
 from airflow_provider_bitscale.batch.options import batch_option_problems
+from airflow_provider_bitscale.batch.paths import path_problems
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
 from airflow_provider_bitscale.operators.batch_run import BatchRun
 from airflow_provider_bitscale.operators.batch_start import remember_batch
+from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.store_path import stored
+from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import seconds
 from airflow_provider_bitscale.runs.request import RunRequest
 
@@ -157,6 +159,7 @@ class RunGridBatchOperator(BaseOperator):
         self.miss_values = miss_values
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
+        self._given = Given(arguments(self))
         self._run: BatchRun | None = None
         self._killed = False
         self._refuse(rendered=False)
@@ -209,7 +212,7 @@ class RunGridBatchOperator(BaseOperator):
             return UnfinishedRows(stored(self.retry_failed_from), resubmit=self.resubmit_ambiguous)
         if self.collect_unknown_from is not None:
             return UnknownRows(stored(self.collect_unknown_from), self.grid_id)
-        return ListSource(self.rows or [])
+        return ListSource([] if self.rows is None else self.rows)
 
     def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
         """Fail the task where its rows have not come to enough."""
@@ -221,6 +224,8 @@ class RunGridBatchOperator(BaseOperator):
             raise failure
 
     def _refuse(self, *, rendered: bool) -> None:
+        if rendered:
+            refuse(self._given.problems(arguments(self)) or self._path_problems())
         problems = self.request.problems(rendered=rendered) + batch_option_problems(
             sources={
                 "rows": self.rows,
@@ -244,8 +249,13 @@ class RunGridBatchOperator(BaseOperator):
             fail_when_incomplete=self.fail_when_incomplete,
             rendered=rendered,
         )
-        if problems:
-            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
-            of = "" if rendered else f"task {self.task_id!r}: "
-            with airflow_errors(self.bitscale_conn_id):
-                raise errors.InvalidRequestError(of + "; ".join(problems))
+        # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
+        refuse(problems, of="" if rendered else f"task {self.task_id!r}: ")
+
+    def _path_problems(self) -> list[str]:
+        return [
+            problem
+            for name in ("rows_path", "retry_failed_from", "collect_unknown_from", "output_path")
+            if (path := getattr(self, name)) is not None
+            for problem in path_problems(name, str(path), written=name == "output_path")
+        ]

@@ -5,15 +5,23 @@ from __future__ import annotations
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.paths import file_text, readable_path
 
 
 def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:
-    """The path, on a store that can be used.
+    """The path, on a store that can be used. Its text gives the same path again.
 
-    :raises InvalidRequestError: it is one that nobody knows, or whose provider is not installed.
+    :param path: a path, or a URI; a file URI as ``Path.as_uri()`` encodes it.
+    :raises InvalidRequestError: it cannot be read, or its store is unknown, or the provider is not installed.
     """
     try:
-        found = ObjectStoragePath(path)
+        if not isinstance(path, ObjectStoragePath):
+            found = ObjectStoragePath(readable_path(str(path)))
+        elif path.protocol in ("file", "local"):
+            # What looks like an escape is in the file's name: this is no URI any more.
+            found = ObjectStoragePath(file_text(path.path))
+        else:
+            found = path
         # Only now the store is looked for.
         _ = found.fs
     except (ValueError, ImportError) as problem:

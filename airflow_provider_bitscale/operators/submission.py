@@ -11,6 +11,7 @@ from airflow_provider_bitscale.operators.task_state import addressee_of, try_of
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.ledger import INTENT, Intent, Record
+from airflow_provider_bitscale.runs.nothing import inputs_without_value
 from airflow_provider_bitscale.webhooks.addressee import new_key
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 
@@ -34,9 +35,18 @@ class Submission:
 
         :raises BitScaleError: they are wrong, or there are too few credits; nothing was submitted.
         """
-        inputs = self._form.inputs_of(self._operator.inputs)
-        if unfilled := self._form.unfilled(inputs):
-            self._operator.log.warning(
+        operator, form = self._operator, self._form
+        inputs = form.inputs_of(operator.inputs)
+        refused, told = inputs_without_value(operator.inputs, operator.templated_inputs, form.required)
+        if refused and operator.validate_inputs:
+            raise errors.InvalidRequestError(
+                f"{'; '.join(refused)}: that is what a template gives that finds nothing. Correct it, or set "
+                "validate_inputs=False if it is meant; nothing was submitted"
+            )
+        for problem in refused + told:
+            operator.log.warning("Is it meant that %s?", problem)
+        if unfilled := form.unfilled(inputs):
+            operator.log.warning(
                 "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
             )
         self._check_credits()

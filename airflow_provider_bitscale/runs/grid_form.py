@@ -53,6 +53,12 @@ class GridForm:
         """
         return resolve_inputs(self.grid, row, self.recipe, validate=self.validate)
 
+    @property
+    def required(self) -> set[str]:
+        """Names and ids of the inputs that the grid requires, as far as it tells."""
+        columns = [column for column in self.grid.columns if column.is_input and column.required]
+        return {column.id for column in columns} | {column.name for column in columns}
+
     def names(self, names: Iterable[str]) -> InputNames:
         """What the names of many rows' values stand for: the same as :meth:`inputs_of`, in two steps.
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.exceptions import InvalidRequestError
+from airflow_provider_bitscale.operators.rendered import arguments
+from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait, look_once
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
@@ -31,6 +33,7 @@ class CreditsSensor(OutcomeSensor):
         super().__init__(**kwargs)
         self.min_credits = min_credits
         self.workspace_id = workspace_id
+        self._given = Given(arguments(self))
         if problems := option_problems(min_credits=min_credits, deferrable=self.deferrable):
             raise InvalidRequestError("; ".join(problems))
 

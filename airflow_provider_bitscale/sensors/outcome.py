@@ -18,6 +18,8 @@ from airflow.sdk.exceptions import (
 from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.exceptions import as_airflow
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.operators.rendered import arguments, refuse
+from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
 from airflow_provider_bitscale.runs.sights import Sights
 
@@ -32,6 +34,9 @@ class OutcomeSensor(BaseSensorOperator):
     :param bitscale_conn_id: id of a connection of type ``bitscale``.
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     """
+
+    # What the author gave, which no template may have lost.
+    _given: Given
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class OutcomeSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, in the way chosen."""
+        refuse(self._given.problems(arguments(self)))
         if not defers(self.deferrable):
             return super().execute(context)
         bounds = Bounds.of(self, context, time.time() + self.timeout)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_bitscale.api.errors import RunFailedError
 from airflow_provider_bitscale.exceptions import AwaitedRunFailedError, InvalidRequestError
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.rendered import arguments
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
+from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, look_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
@@ -64,6 +66,7 @@ class RunCompletedSensor(OutcomeSensor):
         self.trust_webhook = trust_webhook
         self.miss_values = miss_values
         self.key_outputs_by = key_outputs_by
+        self._given = Given(arguments(self))
         problems = option_problems(
             miss_values=miss_values,
             key_outputs_by=key_outputs_by,

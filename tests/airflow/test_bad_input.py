@@ -80,8 +80,20 @@ def test_every_problem_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("field", "template", "rendered", "message"),
     [
-        ("grid_id", "{{ params.grid }}", "", "grid_id must be a non-empty string"),
-        ("grid_id", "{{ params.grid }}", None, "grid_id must be a non-empty string"),
+        ("grid_id", "{{ params.grid }}", "", "grid_id came to ''"),
+        ("grid_id", "{{ params.grid }}", None, "grid_id came to None"),
+        ("grid_id", "{{ params.grid }}", "None", "grid_id came to 'None'"),
+        ("bitscale_conn_id", "{{ params.conn }}", "None", "bitscale_conn_id came to 'None'"),
+        ("webhook_url", "{{ params.url }}", None, "webhook_url came to None"),
+        ("output_columns", "{{ params.columns }}", None, "output_columns came to None"),
+        ("inputs", {"Full Name": "{{ params.name }}"}, {"Full Name": "None"}, "'Full Name' came to 'None'"),
+        ("inputs", {"Full Name": "{{ params.name }}"}, {"Full Name": " "}, "Full Name"),
+        (
+            "inputs",
+            {"Full Name": "Ada", "Company": "{{ params.name }}"},
+            {"Full Name": "Ada", "Company": "None"},
+            "'Company' came to 'None'.*validate_inputs=False",
+        ),
         ("inputs", "{{ params.row }}", "['Jane']", "inputs must be a dict"),
         ("inputs", {"Full Name": "{{ params.name }}"}, {}, "the required input 'Full Name' is missing"),
         ("output_columns", "{{ params.columns }}", [], "output_columns is empty"),
@@ -212,6 +224,6 @@ def test_a_sensor_refuses_ids_that_are_none(
     def make() -> RunCompletedSensor:
         return RunCompletedSensor(task_id="s", **ids, deferrable=deferrable, poke_interval=0.05, timeout=5)
 
-    with pytest.raises(api.InvalidRequestError, match="must be a non-empty id"):
+    with pytest.raises(api.InvalidRequestError, match=r"must be a non-empty id|came to ''"):
         TaskRun(make).attempt()
     assert emulator.control.requests() == []

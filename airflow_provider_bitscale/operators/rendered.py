@@ -1,0 +1,27 @@
+"""The arguments of a task as its author gave them, and as Airflow has rendered them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.exceptions import airflow_errors
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+
+def arguments(operator: BaseOperator) -> dict[str, Any]:
+    """The templated arguments by name, as they are now."""
+    return {name: getattr(operator, name) for name in operator.template_fields}
+
+
+def refuse(problems: list[str], *, of: str = "") -> None:
+    """Fail the task, or the import of its DAG, for all problems at once.
+
+    :param of: what has the problems, where nothing else leads there.
+    :raises InvalidRequestError: there are any.
+    """
+    if problems:
+        with airflow_errors():
+            raise InvalidRequestError(of + "; ".join(problems))

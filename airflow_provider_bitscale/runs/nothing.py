@@ -1,0 +1,82 @@
+"""Pure: what templates make of a value that is not there, and arguments and inputs that came to that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+# As Jinja, JSON, pandas and numpy write it.
+_WRITTEN = ("None", "null", "nan", "NaN", "NaT", "<NA>")
+_NOTHING = frozenset(("", "undefined", *(text.lower() for text in _WRITTEN)))
+# Arguments that are an id, a path or a URL, which no text for nothing can be.
+_TEXTS = (
+    "grid_id",
+    "run_id",
+    "workspace_id",
+    "bitscale_conn_id",
+    "webhook_url",
+    "rows_path",
+    "retry_failed_from",
+    "collect_unknown_from",
+    "output_path",
+)
+
+
+class Given:
+    """Which arguments the author of a DAG gave, to see that no template lost one before a run is paid for.
+
+    :param arguments: by name, as they were given: values, templates, references to other tasks, or None.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        # Of a task that pushed no delivery, none is awaited.
+        self._names = [name for name, value in arguments.items() if value is not None and name != "delivery"]
+
+    def problems(self, rendered: Mapping[str, Any]) -> list[str]:
+        """What came to nothing, one sentence each; empty if nothing did.
+
+        :param rendered: the arguments by name, as Airflow has rendered them.
+        """
+        return [
+            f"{name} came to {rendered[name]!r}, which is what a template gives that finds nothing; correct "
+            "the template, or leave the argument out"
+            for name in self._names
+            if rendered[name] is None or (name in _TEXTS and _is_nothing(rendered[name]))
+        ]
+
+
+def templated(inputs: Any) -> frozenset[str]:
+    """The names of those inputs that are templates."""
+    if not isinstance(inputs, Mapping):
+        return frozenset()
+    return frozenset(
+        name for name, value in inputs.items() if isinstance(value, str) and ("{{" in value or "{%" in value)
+    )
+
+
+def inputs_without_value(
+    inputs: Mapping[str, Any], templates: Collection[str], required: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Inputs that came to nothing: those that cannot be meant so, and those that may, one sentence each.
+
+    :param inputs: the values of a row by name, rendered.
+    :param templates: names of those that were templates.
+    :param required: names and ids of the inputs that the grid requires.
+    """
+    refused, told = [], []
+    for name, value in inputs.items():
+        written = isinstance(value, str) and value.strip() in _WRITTEN
+        blank = isinstance(value, str) and not value.strip()
+        if (written and name in templates) or ((written or blank) and name in required):
+            refused.append(f"the input {name!r} came to {value!r}")
+        elif written or (blank and name in templates):
+            told.append(f"the input {name!r} is {value!r}")
+    if inputs and all(value is None or _is_nothing(value) for value in inputs.values()) and not refused:
+        refused.append("no input has a value, and a blank row would be paid for")
+    return refused, told
+
+
+def _is_nothing(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() in _NOTHING
+    return isinstance(value, float) and value != value

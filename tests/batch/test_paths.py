@@ -1,0 +1,95 @@
+"""Paths as users write them: file URIs are decoded, and what no folder can be meant by is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_bitscale.api import InvalidRequestError
+from airflow_provider_bitscale.batch.paths import path_problems, readable_path
+from airflow_provider_bitscale.operators.store_path import stored
+
+# What is written; then the file that is meant.
+FILES = {
+    "/data/leads.csv": "/data/leads.csv",
+    "/data/50%": "/data/50%",
+    "/data/50%20off": "/data/50%20off",
+    "file:///data/leads.csv": "/data/leads.csv",
+    "file:///data/My%20Leads%2050%25": "/data/My Leads 50%",
+    "file:///data/My Leads 50%": "/data/My Leads 50%",
+    "file:///data/50%2520off": "/data/50%20off",
+    "file:///data/Jan%C3%A9": "/data/Jané",
+    "file:///data/Jané": "/data/Jané",
+    "file:///data/a%23b%3Fc": "/data/a#b?c",
+    "file://localhost/data/a%20b": "/data/a b",
+    "file://LOCALHOST/data/a": "/data/a",
+    "file:/data/a%20b": "/data/a b",
+    "FILE:///data/a%20b": "/data/a b",
+}
+
+
+@pytest.mark.parametrize(("written", "file"), FILES.items())
+def test_a_file_uri_is_decoded_and_a_path_is_not(written: str, file: str) -> None:
+    path = stored(written)
+    assert path.path == file
+    assert stored(str(path)).path == file, "its text gives it again"
+    assert ObjectStoragePath(str(path)).path == file, "as Airflow reads it, too"
+    assert stored(path).path == file
+
+
+@pytest.mark.parametrize(
+    "name", ["leads", "My Leads 50%", "50%20off", "a#b?c=d&e", "Jané 名前", "a+b", "a\\b"]
+)
+def test_a_path_is_found_by_its_uri(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text("Ada")
+    for written in (file.as_uri(), str(file), file):
+        assert stored(written).read_text() == "Ada"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/a%20b", "gs://bucket/50%25", "memory://a%41"])
+def test_the_paths_of_other_stores_stay_as_they_are(path: str) -> None:
+    assert readable_path(path) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("file://nas/leads.csv", "names the host nas; a file is written file:///nas/leads.csv"),
+        ("file://data", "names the host data"),
+        ("file://localhost", "names no file"),
+        ("file:///a%00b", "names no file"),
+    ],
+)
+def test_a_uri_of_no_file_on_this_machine_is_refused(path: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        stored(path)
+
+
+# A path; then what is said against reading it, and against writing there.
+PROBLEMS: dict[str, tuple[str | None, str | None]] = {
+    "/data/out": (None, None),
+    "file:///data/out": (None, None),
+    "s3://bucket/out": (None, None),
+    "s3://conn@bucket/out": (None, None),
+    "leads.csv": (None, "is relative"),
+    "out/None such": (None, "is relative"),
+    "~/out": (None, "is relative"),
+    "./out": (None, "is relative"),
+    "file:out": (None, "is relative"),
+    "C:/out": (None, "is relative"),
+    "s3://bucket/None": ("has a part None", "has a part None"),
+    "s3://None/out": ("has a part None", "has a part None"),
+    "/data/None/out": ("has a part None", "has a part None"),
+    "/data/None such": (None, None),
+}
+
+
+@pytest.mark.parametrize(("path", "read", "written"), [(path, *both) for path, both in PROBLEMS.items()])
+def test_what_no_path_can_be_meant_by(path: str, read: str | None, written: str | None) -> None:
+    for expected, is_written in ((read, False), (written, True)):
+        problems = path_problems("output_path", path, written=is_written)
+        assert len(problems) == (expected is not None)
+        assert all(str(expected) in problem and path in problem for problem in problems)
