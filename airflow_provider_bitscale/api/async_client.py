@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 import aiohttp
-import certifi
 from multidict import CIMultiDict
 from yarl import URL
 
+from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING, AnswerBody, BodyError
 from airflow_provider_bitscale.api.call import Call, Reader
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
-from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
+from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
+from airflow_provider_bitscale.api.network import Network, causes, tell_once
 from airflow_provider_bitscale.api.pacing import AnsweredLate, pacer_for
 from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
 T = TypeVar("T")
 
 MAX_CONNECTIONS = 64
+# As long as a line of an answer's head may be for the sync client.
+_MAX_LINE = 65536
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,20 @@ class AsyncClient:
         self._pacer = pacer_for(config)
         self._queue = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
+        # For what may be sent only once: the server may just be closing a connection that was kept.
+        self._unkept: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncClient:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self.config)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=self.config.proxy,
-        )
+        for warning in self.config.warnings:
+            tell_once(warning)
+        self._session = _open_session(self.config, self._connections)
+        self._unkept = _open_session(self.config, self._connections, keep=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._unkept):
+            if session is not None:
+                await session.close()
 
     async def get_current_user(self) -> User:
         """Endpoint 1, Get Current User (v1.1.0 only)."""
@@ -218,25 +223,32 @@ class AsyncClient:
                 await asyncio.sleep(step.after)
 
     async def _attempt(self, request: _Request[T]) -> T:
-        if self._session is None:
+        session = self._session if request.call.doubt is None else self._unkept
+        if session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         late = AnsweredLate(self._pacer) if request.call.timeout else None
         status: int | None = None
+        fate = SimpleNamespace(connected=False)
         try:
-            async with self._session.request(
+            async with session.request(
                 request.call.method,
                 request.url,
                 headers=request.headers,
                 data=request.call.body,
                 timeout=request.timeout,
                 allow_redirects=False,
+                proxy_headers=_proxy_headers(self.config.network),
+                trace_request_ctx=fate,
             ) as response:
                 status = response.status
-                body = await response.read()
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+                body = await _read(response)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             self._pacer.failed(counted=late is not None and late.over())
-            problem = _transport_error(error, request.call.label, self.config)
-            raise request.call.unanswered(problem, status) from None
+            # A proxy's refusal comes with its URL and headers; the status says enough.
+            reason = str(error.status if isinstance(error, aiohttp.ClientResponseError) else error)
+            raise request.call.unanswered(
+                self.config, list(causes(error)), reason, sent=fate.connected, status=status
+            ) from None
         except BaseException:
             self._pacer.failed(counted=late is not None and late.over())
             raise
@@ -244,24 +256,53 @@ class AsyncClient:
         return request.reader.read(response.status, response.headers, body)
 
 
-def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:
-    never_sent = (
-        aiohttp.ClientConnectorError,
-        aiohttp.ConnectionTimeoutError,
-        aiohttp.ClientHttpProxyError,
-        aiohttp.InvalidURL,
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = AnswerBody(response.headers.get("Content-Encoding"))
+    async for piece in response.content.iter_any():
+        body.add(piece)
+    return body.end()
+
+
+def _open_session(config: ClientConfig, connections: int, *, keep: bool = True) -> aiohttp.ClientSession:
+    """A session that reaches a base URL as resolved, and by nothing else.
+
+    :param keep: whether connections are kept to be used again.
+    """
+    network = config.network
+    # Of a request in plain http the proxy sees the headers; before TLS it is told its own.
+    seen_by_proxy = _proxy_headers(network) if config.base_url.startswith("http:") else None
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections,
+            ssl=True if network.trust is None else network.trust.context(),
+            force_close=not keep,
+            # The system's, as for the sync client, even where aiohttp finds a library with another.
+            resolver=aiohttp.ThreadedResolver(),
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": ACCEPT_ENCODING, **(seen_by_proxy or {})},
+        proxy=None if network.proxy is None else network.proxy.url,
+        auto_decompress=False,
+        max_line_size=_MAX_LINE,
+        max_field_size=_MAX_LINE,
+        trace_configs=[_connected_trace()],
     )
-    # A proxy's refusal comes with its URL and headers; the status says enough.
-    reason = error.status if isinstance(error, aiohttp.ClientResponseError) else error
-    message = config.scrub_text(f"{type(error).__name__}: {reason}")
-    return TransportError(message, sent=not isinstance(error, never_sent), request=label)
 
 
-def _tls(config: ClientConfig) -> ssl.SSLContext | bool:
-    if config.verify is False or not config.base_url.startswith("https"):
-        return config.verify is not False
-    cafile = config.verify if isinstance(config.verify, str) else certifi.where()
-    return ssl.create_default_context(cafile=cafile)
+def _proxy_headers(network: Network) -> dict[str, str] | None:
+    return None if network.proxy is None else network.proxy.headers
+
+
+def _connected_trace() -> aiohttp.TraceConfig:
+    """Notes in a request's context that it has a connection, through proxy and TLS: before, none was sent."""
+
+    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(connected)
+    return trace
 
 
 _Leases = dict[ClientConfig, tuple[AsyncClient, int]]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_bitscale.api.carriable import read_json
+from airflow_provider_bitscale.api.carriable import read_json, shorten
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.error_answers import excerpt, from_response
-from airflow_provider_bitscale.api.errors import BitScaleError, TransportError, UnreadableAcceptanceError
+from airflow_provider_bitscale.api.errors import (
+    TRANSIENT,
+    AuthenticationError,
+    BitScaleError,
+    TransportError,
+    UnreadableAcceptanceError,
+)
 
 T = TypeVar("T")
 
@@ -51,6 +58,9 @@ class Call(Generic[T]):
         """
         body = config.scrub(body)
         error = from_response(self.label, status, headers, body)
+        if error is not None and self.doubt is None and _is_from_elsewhere(error, body):
+            message = f"not an answer of BitScale (a proxy's, or the base URL is wrong): {error.message}"
+            error = TransportError(message, status=status, request=self.label)
         if error is not None:
             # Once more, for what was not in the body (a redirect's Location) or was escaped in it.
             message = config.scrub_text(error.message)
@@ -60,25 +70,49 @@ class Call(Generic[T]):
         try:
             return self.parse(read_json(body))
         except (ValueError, RecursionError) as problem:
+            reason = shorten(str(problem))
             if self.paid:
-                message = f"{ACCEPTED_UNREADABLE}: {problem}. {config.scrub_text(excerpt(body))}"
+                message = f"{ACCEPTED_UNREADABLE}: {reason}. {config.scrub_text(excerpt(body))}"
                 raise UnreadableAcceptanceError(message, status=status, request=self.label) from None
             raise TransportError(
-                f"the answer is not as expected: {problem}", status=status, request=self.label
+                f"the answer is not as expected: {reason}", status=status, request=self.label
             ) from None
 
-    def unanswered(self, problem: TransportError, status: int | None) -> BitScaleError:
-        """The error of a request whose answer did not come to its end.
+    def unanswered(
+        self,
+        config: ClientConfig,
+        causes: Sequence[BaseException],
+        reason: str,
+        *,
+        sent: bool,
+        status: int | None,
+    ) -> BitScaleError:
+        """The error of a request whose answer did not come, or not to its end.
 
-        :param problem: what happened.
+        :param causes: the error of the HTTP library, and those that it wraps.
+        :param reason: what happened.
+        :param sent: whether the request may have been sent.
         :param status: with which the answer began; None if it did not.
         """
-        if status is None:
-            return problem
-        if self.paid and 200 <= status < 300:
-            message = f"{ACCEPTED_UNREADABLE}: it ended before it was whole ({problem.message})"
+        message = config.scrub_text(shorten(f"{type(causes[0]).__name__}: {reason}"))
+        trust = config.network.trust
+        if trust is not None and any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+            message = f"{message}. {trust.advice}"
+        if self.paid and status is not None and 200 <= status < 300:
+            message = f"{ACCEPTED_UNREADABLE}: it ended before it was whole ({message})"
             return UnreadableAcceptanceError(message, status=status, request=self.label)
-        return TransportError(problem.message, request=self.label)
+        return TransportError(message, sent=sent or status is not None, request=self.label)
+
+
+def _is_from_elsewhere(error: BitScaleError, body: bytes) -> bool:
+    """Whether a refusal is no JSON, as that of a proxy or a gateway, which may let the next request pass."""
+    if isinstance(error, (*TRANSIENT, AuthenticationError)):
+        return False
+    try:
+        read_json(body)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 class Reader(Generic[T]):

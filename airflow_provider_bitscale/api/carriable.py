@@ -30,8 +30,11 @@ from typing import Any
 _LEAST, _MOST = -(2**63), 2**64 - 1
 _MAX_DEPTH = 64
 _MAX_TEXT = 1000
+MAX_MESSAGE_LENGTH = 500
 
 _ODD = re.compile("[\x00\ud800-\udfff]")
+# Control characters that are no white space, and marks that turn the direction of writing.
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def carriable(value: Any) -> Any:
@@ -51,6 +54,18 @@ def carriable_text(text: str) -> str:
     # Two halves that follow each other are one character, which this puts together.
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return whole.replace("\x00", "")
+
+
+def plain_text(text: str) -> str:
+    """A :func:`carriable_text` that shows what it says: no terminal obeys it, and nothing in it is hidden."""
+    return _UNSEEN.sub("", carriable_text(text))
+
+
+def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
+    """A text of a server on one line for a person, cut where it is long."""
+    # Of a text as long as an answer, only the beginning is worth the work.
+    text = " ".join(plain_text(text[: 10 * length]).split())
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def _carriable(value: Any, depth: int) -> Any:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import random
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
+from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.connections import may_have_been_sent, open_session
 from airflow_provider_bitscale.api.contracts import contract_for
-from airflow_provider_bitscale.api.errors import BitScaleError, TransportError
+from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
+from airflow_provider_bitscale.api.network import causes, tell_once
 from airflow_provider_bitscale.api.pacing import pacer_for
 from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
@@ -47,12 +50,9 @@ class Client:
         self.config = config
         self.contract = contract_for(config)
         self._pacer = pacer_for(config)
-        self._session = _Session()
-        # Neither .netrc nor the environment may add to a request; the configuration has read what it wants.
-        self._session.trust_env = False
-        self._session.verify = config.verify
-        if config.proxy:
-            self._session.proxies = {"http": config.proxy, "https": config.proxy}
+        self._session = open_session(config.network)
+        for warning in config.warnings:
+            tell_once(warning)
 
     def __enter__(self) -> Client:
         return self
@@ -202,6 +202,13 @@ class Client:
         try:
             if journal is not None:
                 journal.about_to_send()
+        except BaseException:
+            self._pacer.failed()
+            raise
+        if call.doubt is not None:
+            # The server may just be closing a connection that was kept: nobody could tell what it had read.
+            self._session.close()
+        try:
             response = self._session.request(
                 call.method,
                 call.url,
@@ -212,10 +219,14 @@ class Client:
                 stream=True,
             )
             body = _read(response, time.monotonic() + timeout)
-        except (requests.RequestException, HTTPError) as error:
+        except _FAILURES as error:
             self._pacer.failed()
-            problem = _transport_error(error, call.label, self.config)
-            raise call.unanswered(problem, None if response is None else response.status_code) from None
+            chain = list(causes(error))
+            # The innermost cause has the reason; the outer ones repeat the URL.
+            status = None if response is None else response.status_code
+            raise call.unanswered(
+                self.config, chain, str(chain[-1]), sent=may_have_been_sent(chain), status=status
+            ) from None
         except BaseException:
             self._pacer.failed()
             raise
@@ -223,44 +234,23 @@ class Client:
         return call.read(self.config, response.status_code, response.headers, body)
 
 
+# requests and urllib3 let some of the standard library's through.
+_FAILURES = (
+    requests.RequestException,
+    HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+    BodyError,
+)
+
+
 def _read(response: requests.Response, until: float) -> bytes:
     """The body, as it comes: a socket's timeout is for each piece, and pieces may trickle for ever."""
+    body = AnswerBody(response.headers.get("Content-Encoding"))
     with response:
-        pieces = []
-        while piece := response.raw.read1(65536, decode_content=True):
-            pieces.append(piece)
+        while piece := response.raw.read1(65536, decode_content=False):
+            body.add(piece)
             if time.monotonic() > until:
                 raise requests.ReadTimeout("the answer did not end in time")
-        return b"".join(pieces)
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere: requests takes a Location apart, and fails on some, even where it does not follow it."""
-
-
-def _transport_error(error: Exception, label: str, config: ClientConfig) -> TransportError:
-    causes = list(_causes(error))
-    # A ProxyError alone proves nothing: urllib3 says so of an answer that was lost behind a proxy, too.
-    never_sent = (
-        ConnectTimeoutError,
-        NewConnectionError,
-        ssl.SSLCertVerificationError,
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.MissingSchema,
-    )
-    refused_by_proxy = "Tunnel connection failed" in str(causes[-1])
-    sent = not (refused_by_proxy or any(isinstance(cause, never_sent) for cause in causes))
-    # The innermost cause has the reason; the outer ones repeat the URL.
-    message = config.scrub_text(f"{type(error).__name__}: {causes[-1]}")
-    return TransportError(message, sent=sent, request=label)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        inner = getattr(error, "reason", None) or next(
-            (argument for argument in error.args if isinstance(argument, BaseException)), None
-        )
-        error = inner if isinstance(inner, BaseException) else None
+    return body.end()

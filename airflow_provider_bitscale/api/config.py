@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+from airflow_provider_bitscale.api.addresses import canonical_base_url, is_loopback
 from airflow_provider_bitscale.api.errors import ConfigurationError
+from airflow_provider_bitscale.api.network import Network, find_network, settings_problems
 
 # The contracts of the API that a client can speak.
 V1_1_0 = "v1.1.0"
@@ -27,6 +26,8 @@ DEFAULT_SYNC_TIMEOUT = 900.0
 MIN_SECRET_LENGTH = 8
 # A key that was just made, in place of the one in use, is not known yet.
 _WORKSPACE_KEY = re.compile(r"sk-live-[\w-]+")
+# Of any URL in a message: a proxy's, for one.
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]+@")
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,16 @@ class ClientConfig:
         "Authentication"); a workspace's under workspace-key, sent in ``X-API-KEY``.
     :param workspace_id: workspace of the grid endpoints, sent in the ``workspace-id`` header; not under
         workspace-key, where the key names the workspace.
-    :param base_url: URL in front of the documented paths.
+    :param base_url: URL in front of the documented paths; kept in its canonical spelling.
     :param timeout: seconds to wait for a connection, and for an answer.
     :param requests_per_minute: a ceiling of one's own, besides the limit the server reports; None for none,
         or for the five requests a second that workspace-key assumes where the server reports no limit.
     :param allow_insecure_http: allow plain http to a host that is not this machine.
-    :param verify: True to check certificates by the authorities that the certifi package lists, a path to a
-        PEM file to check by those, False not to check.
-    :param proxies: proxy URL by scheme (``{"https": "http://proxy:3128"}``); None to follow the environment.
+    :param verify: True to check certificates by what ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, or
+        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name, else by the authorities that the certifi package lists; a
+        path to a PEM file or a folder to check by those; False not to check.
+    :param proxies: proxy URL by scheme (``{"https": "http://proxy:3128"}``), or by ``all``; None to follow
+        the environment. This machine is reached directly, unless the proxy runs on it, too.
     :param api_contract: what the API speaks: ``v1.1.0`` as documented, or ``workspace-key`` as served today.
     :raises ConfigurationError: naming every problem at once.
     """
@@ -58,21 +61,38 @@ class ClientConfig:
     verify: bool | str = True
     proxies: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
     api_contract: str = V1_1_0
+    network: Network = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
-        problems = list(self._problems())
+        problems = [*self._problems(), *settings_problems(self.verify, self.proxies)]
+        try:
+            object.__setattr__(self, "base_url", canonical_base_url(self.base_url))
+            if self._is_unencrypted and not self.allow_insecure_http:
+                remedy = "use https or allow_insecure_http"
+                raise ValueError(f"{self.base_url!r} would send the API key unencrypted: {remedy}")
+            if not problems:
+                network = find_network(self.base_url, self.proxies, self.verify)
+                object.__setattr__(self, "network", network)
+        except ValueError as problem:
+            problems.append(str(problem))
         if problems:
             raise ConfigurationError("; ".join(problems))
 
     @property
-    def proxy(self) -> str | None:
-        """The proxy for the base URL, if there is one: the one configured, else the environment's."""
+    def warnings(self) -> tuple[str, ...]:
+        """What makes a connection with these settings unsafe, for logs and for whoever tests it."""
+        warnings = []
+        if self._is_unencrypted:
+            warnings.append(f"allow_insecure_http: the API key goes to {self.base_url} unencrypted.")
+        if self.verify is False and self.network.trust is not None:
+            warnings.append(f"verify=false: whoever is on the way to {self.base_url} can read the API key.")
+        return tuple(warnings)
+
+    @property
+    def _is_unencrypted(self) -> bool:
+        """Whether the key leaves this machine in plain http."""
         url = urlsplit(self.base_url)
-        if self.proxies is not None:
-            return self.proxies.get(url.scheme)
-        host = url.hostname or ""
-        return None if proxy_bypass(host) else getproxies().get(url.scheme)
+        return url.scheme == "http" and not is_loopback(url.hostname or "")
 
     def scrub(self, body: bytes) -> bytes:
         """The body without the API key, which a server may echo."""
@@ -81,14 +101,15 @@ class ClientConfig:
         return body
 
     def scrub_text(self, text: str) -> str:
-        """A message without the API key, as :meth:`scrub`, and without any other key of a workspace."""
-        return _WORKSPACE_KEY.sub("***", self.scrub(text.encode("utf-8", errors="replace")).decode())
+        """A message without the API key, as :meth:`scrub`, any other key of a workspace, and credentials."""
+        scrubbed = self.scrub(text.encode("utf-8", errors="replace")).decode()
+        return _CREDENTIALS.sub("***@", _WORKSPACE_KEY.sub("***", scrubbed))
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must stand in no message: the API key, and the password of a proxy."""
-        password = urlsplit(self.proxy).password if self.proxy else None
-        return (self.api_key, password) if password else (self.api_key,)
+        proxy = self.network.proxy
+        return (self.api_key, *(proxy.secrets if proxy else ()))
 
     @cached_property
     def _spellings(self) -> tuple[bytes, ...]:
@@ -113,58 +134,11 @@ class ClientConfig:
             problems.append(f"api_contract must be {' or '.join(API_CONTRACTS)}, not {self.api_contract!r}")
         elif self.api_contract == WORKSPACE_KEY and self.workspace_id is not None:
             problems.append("workspace_id must be empty under workspace-key: the key names the workspace")
-        problems += self._url_problems()
         if not 0 < self.timeout < float("inf"):
             problems.append(f"timeout must be a number of seconds above 0, not {self.timeout!r}")
         if self.requests_per_minute is not None and not 0 < self.requests_per_minute < float("inf"):
             problems.append(f"requests_per_minute must be above 0, not {self.requests_per_minute!r}")
-        if isinstance(self.verify, str) and not _is_pem(self.verify):
-            problems.append(f"verify must be the path of a PEM file with certificates, not {self.verify!r}")
-        problems += [
-            f"the proxy for {scheme} is not a URL"
-            for scheme, url in (self.proxies or {}).items()
-            if not _is_url(url)
-        ]
         return problems
-
-    def _url_problems(self) -> list[str]:
-        if "@" in self.base_url:
-            return ["the base URL may not hold credentials"]
-        if not _is_url(self.base_url):
-            return [f"the base URL must begin with https:// and name a host, not {self.base_url!r}"]
-        url = urlsplit(self.base_url)
-        host = url.hostname or ""
-        if url.query or url.fragment:
-            return ["the base URL may not hold a query or a fragment"]
-        if url.scheme == "http" and not is_loopback(host) and not self.allow_insecure_http:
-            return [f"{self.base_url!r} would send the API key unencrypted: use https or allow_insecure_http"]
-        return []
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-
-
-def _is_pem(path: str) -> bool:
-    try:
-        ssl.create_default_context(cafile=path)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def fits_header(text: str) -> bool:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_bitscale.api.carriable import MAX_MESSAGE_LENGTH, shorten
 from airflow_provider_bitscale.api.errors import (
     CODE_WEBHOOK_DELIVERY_FAILED,
     AuthenticationError,
@@ -29,7 +30,6 @@ from airflow_provider_bitscale.api.errors import (
 )
 from airflow_provider_bitscale.api.rate_limit import parse_retry_after
 
-MAX_MESSAGE_LENGTH = 500
 MAX_EXCERPT_LENGTH = 300
 
 _BY_CODE: dict[str, type[BitScaleError]] = {
@@ -91,7 +91,8 @@ def from_response(
         kind = _BY_CODE[code]
     elif 300 <= status < 400:
         kind = TransportError
-        message = f"redirected to {headers.get('Location')!r}; redirects are not followed, check the base URL"
+        target = str(headers.get("Location"))[:MAX_MESSAGE_LENGTH]
+        message = f"redirected to {target!r}; redirects are not followed, check the base URL"
     elif status >= 500 or status < 200:
         kind = ServerError
     else:
@@ -121,7 +122,7 @@ def excerpt_of(payload: Mapping[str, Any]) -> str:
 
 def _excerpt(payload: Mapping[str, Any], text: str) -> str:
     keys = f"keys {', '.join(map(str, list(payload)[:20]))}; " if payload else ""
-    return f"Answered: {keys}{_shorten(text, MAX_EXCERPT_LENGTH) or 'nothing'}"
+    return f"Answered: {keys}{shorten(text, MAX_EXCERPT_LENGTH) or 'nothing'}"
 
 
 def _by_word(status: int, code: str | None) -> type[BitScaleError] | None:
@@ -136,18 +137,18 @@ def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str
     except (ValueError, RecursionError):
         payload = None
     if not isinstance(payload, dict):
-        return None, _shorten(_text(body))
+        return None, shorten(_text(body))
     # A run that failed has an error too, and is an answer like any other.
     error = None if may_be_run and ("status" in payload or "run_id" in payload) else payload.get("error")
     if isinstance(error, dict):
-        return _code(error.get("code")), _shorten(str(error.get("message") or ""))
+        return _code(error.get("code")), shorten(str(error.get("message") or ""))
     code = _code(payload.get("code"), known=may_be_run)
     if isinstance(error, str):
         code = code or _code(error, known=True)
     message = payload.get("message")
     if not isinstance(message, str):
         message = error if isinstance(error, str) and error != code else _text(body)
-    return code, _shorten(message)
+    return code, shorten(message)
 
 
 def _code(value: Any, *, known: bool = False) -> str | None:
@@ -160,13 +161,8 @@ def _code(value: Any, *, known: bool = False) -> str | None:
     documented = re.sub(r"[\s-]+", "_", value.strip()).upper()
     if documented in _BY_CODE:
         return documented
-    return None if known else _shorten(value)
+    return None if known else shorten(value)
 
 
 def _text(body: bytes) -> str:
     return body.decode("utf-8", errors="replace")
-
-
-def _shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[:length] + "…"

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_bitscale.api.carriable import carriable_text
+from airflow_provider_bitscale.api.carriable import plain_text
 
 
 class BitScaleError(Exception):
@@ -57,8 +57,8 @@ class BitScaleError(Exception):
         retry_after: float | None = None,
         connection: str | None = None,
     ) -> None:
-        # Whatever a library or a server put into it has to cross Airflow's channels.
-        self.message = carriable_text(message)
+        # Whatever a library or a server put into it has to cross Airflow's channels, and to be read in a log.
+        self.message = plain_text(message)
         super().__init__(self.message)
         self.status = status
         self.code = code

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_bitscale.api import fields
+from airflow_provider_bitscale.api.carriable import shorten
 from airflow_provider_bitscale.api.models import (
     Column,
     ColumnType,
@@ -166,5 +167,5 @@ def _error_text(error: Any) -> str | None:
     # The document has a run's `error` field, but not its shape.
     if isinstance(error, Mapping):
         parts = [str(error[key]) for key in ("code", "message") if error.get(key)]
-        return ": ".join(parts) or str(dict(error))
-    return None if error is None else str(error)
+        return shorten(": ".join(parts) or str(dict(error)))
+    return None if error is None else shorten(str(error))

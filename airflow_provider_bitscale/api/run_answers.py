@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from airflow_provider_bitscale.api.carriable import shorten
 from airflow_provider_bitscale.api.fields import is_id
 from airflow_provider_bitscale.api.models import Json, Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
@@ -189,7 +190,7 @@ class _Found:
 
 @lru_cache(maxsize=128)
 def _tell_once(what: str) -> None:
-    log.warning("BitScale's answer is not as documented, and is read all the same: %s", what)
+    log.warning("BitScale's answer is not as documented, and is read all the same: %s", shorten(what))
 
 
 def _wrapper(payload: Json) -> str | None:

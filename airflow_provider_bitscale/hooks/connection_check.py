@@ -21,7 +21,8 @@ def check_connection(hook: BitScaleHook) -> tuple[bool, str]:
         settings = hook.webhook_settings
     except BitScaleError as error:
         return refused(error)
-    return True, " ".join([_found(user, workspace), *(() if settings is None else settings.warnings)])
+    warnings = (*hook.config.warnings, *(() if settings is None else settings.warnings))
+    return True, " ".join([_found(user, workspace), *warnings])
 
 
 def refused(error: BitScaleError) -> tuple[bool, str]:

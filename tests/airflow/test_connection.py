@@ -120,7 +120,7 @@ def test_whitespace_around_a_pasted_key_is_dropped(around: str, connect: Connect
         ("http://bitscale.example", True, True),
         ("http://bitscale.example", "True", True),
         ("http://127.0.0.1:8080", None, True),
-        ("http://emulator.localhost", None, True),
+        ("http://emulator.localhost", None, False),
         ("https://bitscale.example", None, True),
     ],
 )

@@ -27,6 +27,8 @@ class RawServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.received: list[bytes] = []
+        self.connections = 0
+        self.lock = threading.Lock()
 
     def __enter__(self) -> RawServer:
         threading.Thread(target=self._accept, name="raw-server", daemon=True).start()
@@ -85,6 +87,40 @@ def relay(port: int) -> RawServer:
             back.join()
 
     return RawServer(serve)
+
+
+def keeping(answer: bytes, requests: int) -> RawServer:
+    """A server that answers so many requests on each connection, says it keeps it, and closes it."""
+
+    def serve(connection: socket.socket, server: RawServer) -> None:
+        with server.lock:
+            server.connections += 1
+            number = server.connections
+        for _ in range(requests):
+            request = _read_request(connection)
+            if not request:
+                return
+            server.received.append(b"connection %d: " % number + request)
+            connection.sendall(answer)
+
+    return RawServer(serve)
+
+
+def tunnel(tls: ssl.SSLContext | None = None) -> RawServer:
+    """A proxy that tunnels to this machine on CONNECT, and remembers what it was told before."""
+
+    def serve(connection: socket.socket, server: RawServer) -> None:
+        head = _read_request(connection)
+        server.received.append(head)
+        port = int(head.split()[1].rpartition(b":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as onward:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(onward, connection, None), daemon=True)
+            back.start()
+            _pump(connection, onward, None)
+            back.join()
+
+    return RawServer(serve, tls)
 
 
 def _pump(source: socket.socket, target: socket.socket, copy: list[bytes] | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.error_answers import from_response
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.parsing import parse_run
 
 REQUEST = "GET /grids/grid_001"
 
@@ -260,3 +261,20 @@ def test_the_tree_is_complete() -> None:
 def test_an_error_text_goes_through_every_channel() -> None:
     error = errors.TransportError("cut \ud83d and \x00 empty")
     assert (error.message, str(error)) == ("cut \ufffd and  empty", "cut \ufffd and  empty")
+
+
+ODD_TEXT = "\x1b[31mno\x07 such\u202e person\u2066\x9b\r\n2026-01-01 INFO all is well\u2028\x00"
+
+
+def test_no_text_of_a_server_obeys_a_terminal_or_turns_a_line_around() -> None:
+    for content in (ODD_TEXT.encode(), body("X", ODD_TEXT), json.dumps({"error": ODD_TEXT}).encode()):
+        assert error_of(502, content).message == "[31mno such person 2026-01-01 INFO all is well"
+    assert errors.ServerError("\x1b[31mno\u202e\x9b").message == "[31mno"
+
+
+@pytest.mark.parametrize("error", [ODD_TEXT, {"message": ODD_TEXT}, {"odd": ODD_TEXT}, "x" * 5_000_000])
+def test_neither_does_the_reason_of_a_failed_run_and_it_is_short(error: Any) -> None:
+    reason = parse_run({"run_id": "r", "status": "failed", "error": error}).error
+    assert reason is not None
+    assert len(reason) <= 501
+    assert not set(reason) & set("\x1b\x07\u202e\u2066\x9b\r\n\u2028\x00")

@@ -5,18 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import ssl
 import time
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_bitscale.api import (
     AmbiguousSubmitError,
@@ -29,6 +22,7 @@ from airflow_provider_bitscale.api import (
 from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from tests.api.certificates import self_signed, server_tls
 from tests.api.clients import Opener, config_for, posts
 from tests.api.servers import answering, http_answer, relay
 
@@ -127,10 +121,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_leaves(
     open_client: Opener, tmp_path: Path
 ) -> None:
     certificate = self_signed(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
     user = http_answer(json.dumps({"id": "usr_1"}).encode())
-    with answering(user, tls=context) as server:
+    with answering(user, tls=server_tls(certificate)) as server:
         url = server.url.replace("http://", "https://")
         with pytest.raises(TransportError) as caught:
             ask_once(open_client, config(url))
@@ -144,29 +136,6 @@ def test_a_server_without_tls_does_not_get_the_key(open_client: Opener) -> None:
     with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as server, pytest.raises(TransportError):
         ask_once(open_client, config(server.url.replace("http://", "https://"), timeout=0.3))
     assert not any(KEY.encode() in received for received in server.received)
-
-
-def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "BitScale's double")])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "self-signed.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
 
 
 def test_a_proxy_is_used_where_one_is_set(open_client: Opener, emulator: Emulator) -> None:

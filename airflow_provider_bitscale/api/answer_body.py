@@ -1,0 +1,75 @@
+"""The body of an answer as it arrives, decompressed alike for both clients, and never without a bound."""
+
+from __future__ import annotations
+
+import zlib
+
+# What clients say they read; an answer in another encoding cannot be read.
+ACCEPT_ENCODING = "gzip, deflate"
+# Far above what a grid answers. A few hundred bytes may decompress to a million times as many.
+MAX_ANSWER_BYTES = 64 * 2**20
+
+_COMPRESSED = ("gzip", "x-gzip", "deflate")
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_BARE_DEFLATE = -zlib.MAX_WBITS
+
+
+class BodyError(Exception):
+    """The body cannot be read: it is too large, or not in the encoding that it came with."""
+
+
+class AnswerBody:
+    """Gathers the pieces of a body.
+
+    :param encoding: the ``Content-Encoding`` of the answer.
+    """
+
+    def __init__(self, encoding: str | None) -> None:
+        self._encoding = (encoding or "").strip().lower()
+        self._compressed = self._encoding in _COMPRESSED
+        self._decompressor: zlib._Decompress | None = None
+        self._body = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece as it came over the wire.
+
+        :raises BodyError: the body is too large, or not in its encoding.
+        """
+        try:
+            while piece:
+                piece = self._decompress(piece) if self._compressed else self._keep(piece)
+        except zlib.error as problem:
+            raise BodyError(f"the answer is not {self._encoding}: {problem}") from None
+
+    def end(self) -> bytes:
+        """The whole body.
+
+        :raises BodyError: it ended before its encoding did.
+        """
+        if self._decompressor is not None and not self._decompressor.eof:
+            raise BodyError(f"the answer ended within its {self._encoding}")
+        return bytes(self._body)
+
+    def _decompress(self, piece: bytes) -> bytes:
+        """Keep what a piece holds.
+
+        :return: the rest of it, which belongs to a further member of a gzip file.
+        """
+        if self._decompressor is None:
+            # Servers mean one of two things by "deflate"; the first byte tells which.
+            bare = self._encoding == "deflate" and piece[0] & 0x0F != zlib.DEFLATED
+            self._decompressor = zlib.decompressobj(_BARE_DEFLATE if bare else _GZIP_OR_ZLIB)
+        elif self._decompressor.eof:
+            if not piece.startswith(b"\x1f"):
+                # Padding behind the last member, as gzip ignores it.
+                return b""
+            self._decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
+        room = MAX_ANSWER_BYTES - len(self._body)
+        self._keep(self._decompressor.decompress(piece, room + 1))
+        return self._decompressor.unused_data
+
+    def _keep(self, piece: bytes) -> bytes:
+        if len(self._body) + len(piece) > MAX_ANSWER_BYTES:
+            raise BodyError(f"the answer is longer than {MAX_ANSWER_BYTES // 2**20} MiB")
+        self._body += piece
+        return b""

@@ -1,0 +1,132 @@
+"""How the sync client connects: requests and urllib3, told to keep to what the async client does."""
+
+from __future__ import annotations
+
+import http.client
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING
+from airflow_provider_bitscale.api.network import Network
+
+# What is raised before a connection is asked for.
+_UNSENDABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+    UnicodeError,
+)
+# Against a server that informs for ever.
+_MAX_INFORMATIONAL = 100
+
+
+def open_session(network: Network) -> requests.Session:
+    """A session that reaches a base URL as resolved, and by nothing else."""
+    session = _Session()
+    # Neither .netrc nor the environment may add to a request; the network has read what it wants.
+    session.trust_env = False
+    session.headers["Accept-Encoding"] = ACCEPT_ENCODING
+    for scheme in ("http", "https"):
+        session.mount(f"{scheme}://", _Adapter(network))
+        if network.proxy is not None:
+            session.proxies[scheme] = network.proxy.url
+    return session
+
+
+def may_have_been_sent(causes: list[BaseException]) -> bool:
+    """Whether a request that failed so had a connection, through proxy and TLS.
+
+    :param causes: the error and those that it wraps.
+    """
+    return not any(map(_is_unsent, causes))
+
+
+def _is_unsent(cause: BaseException | None) -> bool:
+    if cause is None:
+        return False
+    # urllib3 wraps a timeout of TLS without handing it on.
+    marked = getattr(cause, "while_connecting", False)
+    return marked or isinstance(cause, _UNSENDABLE) or _is_unsent(cause.__cause__)
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: requests takes a Location apart, and fails on some, even where it does not follow it."""
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._tls = None if network.trust is None else network.trust.context()
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._tls, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        return {} if self._network.proxy is None else self._network.proxy.headers
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        # With its own settings, requests would trust certifi besides.
+        address, _ = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return address, {"ssl_context": self._tls}
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to add: the context says it all."""
+
+
+class _Answer(http.client.HTTPResponse):
+    """Skips every informational answer, not 100 alone; 101 would end HTTP, and is an answer."""
+
+    _informational = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS:
+            self._informational += 1
+            if self._informational > _MAX_INFORMATIONAL:
+                raise http.client.HTTPException("too many informational answers")
+            return version, http.client.CONTINUE, reason
+        return version, status, reason
+
+
+class _MarksFailures:
+    """Marks what fails before anything could be sent: urllib3 wraps it like what fails later."""
+
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except Exception as error:
+            error.while_connecting = True  # type: ignore[attr-defined]
+            raise
+
+
+# Named for the messages of urllib3, which begin with the names of these classes.
+class Connection(_MarksFailures, HTTPConnection):
+    response_class = _Answer
+
+
+class SecureConnection(_MarksFailures, HTTPSConnection):
+    response_class = _Answer
+
+
+class Pool(HTTPConnectionPool):
+    ConnectionCls = Connection
+
+
+class SecurePool(HTTPSConnectionPool):
+    ConnectionCls = SecureConnection
+
+
+_POOLS = {"http": Pool, "https": SecurePool}

@@ -1,0 +1,252 @@
+"""How a base URL is reached: proxy and certificates, resolved once and handed to both clients.
+
+Each HTTP library reads the environment in its own way, or not at all. Neither is let: what is followed stands
+here, and what one of the two could not follow is refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
+
+from airflow_provider_bitscale.api.addresses import (
+    DEFAULT_PORTS,
+    authority,
+    canonical_host,
+    is_loopback,
+    split_url,
+)
+
+log = logging.getLogger(__name__)
+
+# In the order in which requests and curl follow them; each is a file or a folder.
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXY_KEYS = (*DEFAULT_PORTS, "all")
+_TRUST_ADVICE = (
+    "If a proxy of your company inspects TLS, set the connection's verify, or REQUESTS_CA_BUNDLE or "
+    "SSL_CERT_FILE where workers and triggerer run, to a PEM file with its certificate"
+)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy that both clients can use.
+
+    :param url: scheme, host and port, and no credentials: no library can put them into a message.
+    :param credentials: user and password.
+    """
+
+    url: str
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the proxy is sent besides (RFC 7617, in UTF-8)."""
+        return {"Proxy-Authorization": f"Basic {self._token}"} if self._token else {}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must stand in no message."""
+        return tuple(filter(None, (self.credentials and self.credentials[1], self._token)))
+
+    @property
+    def _token(self) -> str | None:
+        return self.credentials and b64encode(":".join(self.credentials).encode()).decode()
+
+
+@dataclass(frozen=True)
+class Trust:
+    """By which authorities certificates are checked.
+
+    :param source: the setting that says so; None where certificates are not checked.
+    :param file: a PEM file.
+    :param folder: folders of hashed certificates (``openssl rehash``), joined as in ``PATH``.
+    """
+
+    source: str | None
+    file: str | None = None
+    folder: str | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The settings of TLS.
+
+        :raises OSError: file or folder cannot be read, or hold no certificates.
+        """
+        context = ssl.create_default_context(cafile=self.file, capath=self.folder)
+        if self.source is None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    @property
+    def advice(self) -> str:
+        """What to do where a certificate is refused."""
+        return f"Certificates are checked by {self.source}. {_TRUST_ADVICE}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Proxy, or None for none, and TLS, or None where neither base URL nor proxy speaks it."""
+
+    proxy: Proxy | None = None
+    trust: Trust | None = None
+
+
+def find_network(base_url: str, proxies: Mapping[str, str] | None, verify: bool | str) -> Network:
+    """Resolve settings and environment.
+
+    :param base_url: in its canonical spelling.
+    :param proxies: proxy URL by scheme, or by ``all``; None to follow the environment.
+    :param verify: True to follow the environment, and certifi without one; a path; False not to check.
+    :raises ValueError: naming the setting or the variable that cannot be followed.
+    """
+    proxy = _find_proxy(base_url, proxies)
+    speaks_tls = base_url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
+    return Network(proxy, _find_trust(verify) if speaks_tls else None)
+
+
+def settings_problems(verify: bool | str, proxies: Mapping[str, str] | None) -> list[str]:
+    """What is wrong with a path in ``verify`` and with each of the proxies, needed or not."""
+    problems = []
+    try:
+        if not isinstance(verify, bool):
+            _checked(_trust_in("verify", verify))
+    except ValueError as problem:
+        problems.append(str(problem))
+    for key, text in (proxies or {}).items():
+        try:
+            if key not in _PROXY_KEYS:
+                raise ValueError(f"is never used: there are proxies for {', '.join(_PROXY_KEYS)}")
+            read_proxy(text)
+        except ValueError as problem:
+            problems.append(f"the proxy for {key} {problem}")
+    return problems
+
+
+def _find_proxy(base_url: str, proxies: Mapping[str, str] | None) -> Proxy | None:
+    url = urlsplit(base_url)
+    name, text = _proxy_of_environment(base_url) if proxies is None else _configured(proxies, url.scheme)
+    if not text:
+        return None
+    stays_here = is_loopback(url.hostname or "")
+    try:
+        proxy = read_proxy(text)
+    except ValueError as problem:
+        if stays_here:
+            return None
+        raise ValueError(f"{name} {problem}") from None
+    # What is meant for this machine, in plain http perhaps, does not go over the network to come back.
+    return None if stays_here and not is_loopback(urlsplit(proxy.url).hostname or "") else proxy
+
+
+def _configured(proxies: Mapping[str, str], scheme: str) -> tuple[str, str | None]:
+    key = scheme if proxies.get(scheme) else "all"
+    return f"the proxy for {key}", proxies.get(key)
+
+
+def _proxy_of_environment(base_url: str) -> tuple[str, str | None]:
+    scheme = urlsplit(base_url).scheme
+    # Has read the variables in either case, and what the system is set to where there are none.
+    found = getproxies()
+    key = scheme if found.get(scheme) else "all"
+    if not found.get(key):
+        return "", None
+    # Loaded only where there is a proxy: whoever defers does not pay for two HTTP libraries.
+    from requests.utils import should_bypass_proxies
+
+    if should_bypass_proxies(base_url, no_proxy=None):
+        return "", None
+    variables = (f"{key}_proxy", f"{key}_proxy".upper())
+    name = next((name for name in variables if os.environ.get(name)), "the proxy of the system's settings")
+    return name, found[key]
+
+
+def read_proxy(text: str) -> Proxy:
+    """The proxy that a URL names, with or without its scheme, as in ``http_proxy``.
+
+    :raises ValueError: says why no proxy can be meant, without a word of the URL.
+    """
+    text = text.strip()
+    # As requests, urllib and curl read it.
+    full = text if "://" in text else f"http://{text.removeprefix('//')}"
+    scheme = full.partition("://")[0].lower()
+    if scheme not in DEFAULT_PORTS:
+        raise ValueError("must be a proxy that speaks http or https, not socks or another")
+    url = split_url(full)
+    # An @ behind the host is that of a password with a / or # in it, which must be percent-encoded.
+    if url is None or "@" in url.path + url.query + url.fragment or not full.isprintable() or "\\" in full:
+        raise ValueError("is not a URL of a proxy (http://user:password@host:port, percent-encoded)")
+    try:
+        host = canonical_host(url.hostname or "")
+    except ValueError:
+        raise ValueError("does not name a host that can be looked up") from None
+    bare = f"{scheme}://{authority(host, url.port, scheme)}"
+    if "@" not in url.netloc:
+        return Proxy(bare)
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    if ":" in user:
+        raise ValueError("has a user name with a colon, which HTTP cannot carry")
+    return Proxy(bare, (user, password))
+
+
+def _find_trust(verify: bool | str) -> Trust:
+    if not isinstance(verify, bool):
+        return _trust_in("verify", verify)
+    if not verify:
+        return Trust(None)
+    for name in _BUNDLES:
+        if path := os.environ.get(name):
+            return _checked(_trust_in(name, path))
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    trusted = [Trust("SSL_CERT_FILE", file=file)] if file else []
+    trusted += [Trust("SSL_CERT_DIR", folder=folder)] if folder else []
+    if trusted:
+        source = " and ".join(str(_checked(trust).source) for trust in trusted)
+        return Trust(source, file or None, folder or None)
+    import certifi
+
+    return Trust("the certifi package", certifi.where())
+
+
+def _trust_in(source: str, path: str) -> Trust:
+    return Trust(source, folder=path) if os.path.isdir(path) else Trust(source, file=path)
+
+
+def _checked(trust: Trust) -> Trust:
+    try:
+        # OpenSSL takes a folder that is not there for an empty one.
+        if trust.folder and not any(map(os.path.isdir, trust.folder.split(os.pathsep))):
+            raise OSError
+        trust.context()
+    except (OSError, ValueError):
+        raise ValueError(
+            f"{trust.source} must be the path of a PEM file with certificates, or of a folder with such, "
+            f"not {trust.file or trust.folder!r}"
+        ) from None
+    return trust
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error of an HTTP library and those that it wraps, the innermost last."""
+    seen: set[int] = set()
+    inner: object = error
+    while isinstance(inner, BaseException) and id(inner) not in seen:
+        seen.add(id(inner))
+        yield inner
+        wrapped = (argument for argument in inner.args if isinstance(argument, BaseException))
+        inner = getattr(inner, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next(wrapped, None)
+
+
+@lru_cache(maxsize=128)
+def tell_once(warning: str) -> None:
+    """Log what makes a connection unsafe, once a process."""
+    log.warning("%s", warning)

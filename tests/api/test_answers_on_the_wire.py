@@ -1,0 +1,205 @@
+"""Answers as servers and gateways send them: both clients read the same, and refuse the same."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    ClientConfig,
+    NotFoundError,
+    TransportError,
+    UnreadableAcceptanceError,
+)
+from airflow_provider_bitscale.api.answer_body import MAX_ANSWER_BYTES, AnswerBody, BodyError
+from airflow_provider_bitscale.api.contracts import contract_for
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
+from tests.api.clients import Opener, config_for, posts
+from tests.api.servers import answering, http_answer, keeping
+
+KEY = "key-4c9f1b7de2a84f03b6d5"
+USER = json.dumps({"id": "usr_1"}).encode()
+ACCEPTED = json.dumps({"mode": "async", "run_id": "run_1", "status": "queued"}).encode()
+# More than a client could keep, in a thousandth of its size.
+BOMB = gzip.compress(b'{"id": "' + b"a" * (MAX_ANSWER_BYTES + 1) + b'"}', 1)
+
+
+def config(url: str) -> ClientConfig:
+    return ClientConfig(api_key=KEY, workspace_id="ws", base_url=url, timeout=5.0)
+
+
+def ask_once(open_client: Opener, settings: ClientConfig) -> Any:
+    return open_client(settings)("send", contract_for(settings).get_current_user(), patient=False)
+
+
+HEADS: dict[str, tuple[bytes, ...]] = {
+    "a long header": (b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 65_000 + b"\r\n",),
+    "a long reason": (b"HTTP/1.1 200 " + b"x" * 60_000 + b"\r\n",),
+    "many headers": (b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=b\r\n" * 95,),
+    "processing": (b"HTTP/1.1 102 Processing\r\n\r\n" * 3, b"HTTP/1.1 200 OK\r\n"),
+    "continue": (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
+    "early hints": (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\n",),
+    "some of each": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 199 X\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n",),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+def test_the_head_of_an_answer_may_be(open_client: Opener, head: tuple[bytes, ...]) -> None:
+    rest = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
+    with answering(*head, rest % len(USER) + USER) as server:
+        assert ask_once(open_client, config(server.url)).id == "usr_1"
+    with answering(*head, rest % len(ACCEPTED) + ACCEPTED) as server:
+        assert open_client(config(server.url))("run_grid", "g", {}).run_id == "run_1"
+
+
+def test_a_server_that_informs_for_ever_is_given_up(open_client: Opener) -> None:
+    with answering(b"HTTP/1.1 102 Processing\r\n\r\n" * 200) as server, pytest.raises(TransportError):
+        ask_once(open_client, config(server.url))
+
+
+def test_an_answer_that_ends_http_is_an_answer(open_client: Opener) -> None:
+    with (
+        answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n") as server,
+        pytest.raises(AmbiguousSubmitError),
+    ):
+        open_client(config(server.url))("run_grid", "g", {})
+    assert len(server.received) == 1
+
+
+def test_a_paid_request_never_goes_over_a_connection_that_was_kept(open_client: Opener) -> None:
+    answer = http_answer(ACCEPTED[:-1] + b', "id": "usr_1"}').replace(
+        b"Connection: close", b"Connection: keep-alive"
+    )
+    with keeping(answer, 3) as server:
+        client = open_client(config(server.url))
+        client("get_current_user")
+        client("get_current_user")
+        for _ in range(3):
+            assert client("run_grid", "g", {}).run_id == "run_1"
+    first = {request.split(b": ")[0] for request in server.received if b"GET" in request}
+    paid = [request.split(b": ")[0] for request in server.received if b"POST" in request]
+    assert len(first) == 1, "reads keep theirs"
+    assert len({*paid, *first}) == 4
+
+
+def test_a_connection_that_was_just_closed_costs_a_read_no_more_than_another_attempt(
+    open_client: Opener,
+) -> None:
+    with keeping(http_answer(USER).replace(b"Connection: close", b"Connection: keep-alive"), 1) as server:
+        client = open_client(config(server.url))
+        for _ in range(5):
+            assert client("get_current_user").id == "usr_1"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(USER)),
+        ("GZIP", gzip.compress(USER)),
+        ("x-gzip", gzip.compress(USER)),
+        ("gzip", gzip.compress(USER[:4]) + gzip.compress(USER[4:])),
+        ("gzip", gzip.compress(USER) + b"\0" * 9),
+        ("deflate", zlib.compress(USER)),
+        ("deflate", zlib.compress(USER)[2:-4]),
+        ("identity", USER),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 65536])
+def test_every_encoding_that_is_asked_for_is_read(encoding: str, body: bytes, size: int) -> None:
+    gathered = AnswerBody(encoding)
+    for start in range(0, len(body), size):
+        gathered.add(body[start : start + size])
+    assert gathered.end() == USER
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("body", [b"plain text", gzip.compress(USER)[:-9], zlib.compress(USER)[:-5]])
+def test_what_is_not_in_its_encoding_or_ends_within_it_cannot_be_read(encoding: str, body: bytes) -> None:
+    def read() -> bytes:
+        gathered = AnswerBody(encoding)
+        gathered.add(body)
+        return gathered.end()
+
+    with pytest.raises(BodyError):
+        read()
+
+
+def test_no_body_is_fine_in_any_encoding() -> None:
+    assert AnswerBody("gzip").end() == b""
+
+
+def test_the_encodings_that_are_read_are_asked_for(open_client: Opener) -> None:
+    with answering(http_answer(gzip.compress(USER), "200 OK", "Content-Encoding: gzip")) as server:
+        assert ask_once(open_client, config(server.url)).id == "usr_1"
+    assert b"accept-encoding: gzip, deflate\r\n" in server.received[0].lower()
+
+
+def test_no_more_is_kept_than_may_be() -> None:
+    gathered = AnswerBody("gzip")
+    with pytest.raises(BodyError, match="longer than 64 MiB"):
+        gathered.add(BOMB)
+    assert len(gathered._body) <= MAX_ANSWER_BYTES
+
+
+def test_an_answer_that_would_fill_the_memory_is_refused_and_one_that_was_paid_for_is_no_doubt(
+    open_client: Opener,
+) -> None:
+    with answering(http_answer(BOMB, "200 OK", "Content-Encoding: gzip")) as server:
+        with pytest.raises(TransportError, match="longer than 64 MiB"):
+            ask_once(open_client, config(server.url))
+        with pytest.raises(UnreadableAcceptanceError, match="longer than 64 MiB"):
+            open_client(config(server.url))("run_grid", "g", {})
+    failed = http_answer(BOMB, "500 Oh", "Content-Encoding: gzip")
+    with answering(failed) as server, pytest.raises(AmbiguousSubmitError):
+        open_client(config(server.url))("run_grid", "g", {})
+
+
+@pytest.mark.parametrize("status", [200, 400, 402, 403, 404, 407, 502])
+@pytest.mark.parametrize("body", ["<html>Please log in to the hotel's network</html>", ""])
+def test_a_read_that_is_answered_without_json_is_sent_again(
+    open_client: Opener, emulator: Emulator, status: int, body: str
+) -> None:
+    emulator.control.add_fault("status", status=status, body=body, on="get_grid", times=1)
+    assert open_client(config_for(emulator))("get_grid", GRID_ID).id == GRID_ID
+    assert len(emulator.control.requests()) == 2
+
+
+def test_at_last_it_is_told_as_what_it_is(open_client: Opener, emulator: Emulator) -> None:
+    emulator.control.add_fault("status", status=403, body="<h1>Denied by policy</h1>", on="get_grid")
+    settings = config_for(emulator)
+    with pytest.raises(TransportError, match=r"403.*not an answer of BitScale.*Denied by policy") as caught:
+        open_client(settings)("send", contract_for(settings).get_grid(GRID_ID), patient=False)
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, '{"error": {"code": "GRID_NOT_FOUND"}}', NotFoundError),
+        (404, '"no such grid"', NotFoundError),
+        (401, "Unauthorized", AuthenticationError),
+    ],
+)
+def test_a_refusal_of_bitscale_is_final(
+    open_client: Opener, emulator: Emulator, status: int, body: str, kind: type[Exception]
+) -> None:
+    emulator.control.add_fault("status", status=status, body=body, on="get_grid", times=1)
+    with pytest.raises(kind):
+        open_client(config_for(emulator))("get_grid", GRID_ID)
+    assert len(emulator.control.requests()) == 1
+
+
+def test_a_paid_request_that_a_gateway_refuses_is_not_sent_again(
+    open_client: Opener, emulator: Emulator
+) -> None:
+    emulator.control.add_fault("status", status=403, body="<h1>Denied</h1>", on="run_grid", times=1)
+    with pytest.raises(Exception, match="Denied"):
+        open_client(config_for(emulator))("run_grid", GRID_ID, {FULL_NAME: "Jane"})
+    assert len(posts(emulator)) == 1
