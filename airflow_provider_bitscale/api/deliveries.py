@@ -12,14 +12,14 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_bitscale.api.carriable import carriable, loads
 from airflow_provider_bitscale.api.errors import BitScaleError, ConfigurationError
-from airflow_provider_bitscale.api.fields import MAX_ID_CHARACTERS, is_id
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.api.run_answers import read_delivered_run
 
 RUN_ID_HEADER = "X-BitScale-Run-Id"
 SIGNATURE_HEADER = "X-BitScale-Signature"
@@ -89,8 +89,8 @@ class Delivery:
     """A verified delivery: a run that has ended.
 
     :param run: as a poll would tell it.
-    :param payload: the JSON object as it came, but for values that Airflow does not carry: see
-        :mod:`airflow_provider_bitscale.api.carriable`.
+    :param payload: the JSON object as it came; but what was spelled otherwise is in the form of v1.1.0, and
+        without values that Airflow does not carry: see :mod:`airflow_provider_bitscale.api.carriable`.
     """
 
     run_id: str
@@ -136,6 +136,8 @@ def parse_delivery(
 ) -> Delivery:
     """Verify a delivery and read the run in it (API document, "Webhook Payload").
 
+    The run is read as answers are (:mod:`airflow_provider_bitscale.api.run_answers`), however it is spelled.
+
     :param headers: of the request, in any case.
     :param body: as it came, byte for byte.
     :param max_bytes: a larger body is refused before anything is computed of it.
@@ -152,22 +154,16 @@ def parse_delivery(
         prefix=settings.signature_prefix,
         encoding=settings.signature_encoding,
     )
-    payload = _json_object(body)
-    if not all(is_id(payload.get(name)) for name in ("run_id", "grid_id")):
-        raise DeliveryRefusedError(
-            f"run_id and grid_id are no texts of up to {MAX_ID_CHARACTERS} characters that can be printed",
-            code=NOT_A_RUN,
-        )
-    payload = carriable(payload)
     try:
-        run = parse_run(payload)
+        # As it came: an id that cannot be carried is none, and is not made another one.
+        read = read_delivered_run(_json(body))
     except ValueError as problem:
-        raise DeliveryRefusedError(f"the body is no run: {problem}", code=NOT_A_RUN) from None
-    if run.run_id is None or run.grid_id is None or not run.status.is_terminal:
-        raise DeliveryRefusedError("the body is no run that has ended", code=NOT_A_RUN)
+        raise DeliveryRefusedError(f"the body is not to be understood: {problem}", code=NOT_A_RUN) from None
+    payload = carriable(read.raw)
+    run = replace(parse_run(payload), unexpected=read.unexpected)
     if known.get(RUN_ID_HEADER.lower()) != run.run_id:
         raise DeliveryRefusedError(f"{RUN_ID_HEADER} and the body name different runs", code=OTHER_RUN_ID)
-    return Delivery(run.run_id, run.grid_id, run, payload)
+    return Delivery(str(run.run_id), str(run.grid_id), run, payload)
 
 
 def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str], bytes]:
@@ -186,11 +182,8 @@ def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str
     return headers, body
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json(body: bytes) -> Any:
     try:
-        payload = loads(body)
+        return loads(body)
     except (ValueError, RecursionError) as problem:
         raise DeliveryRefusedError(f"the body is not JSON: {problem}", code=NOT_JSON) from None
-    if not isinstance(payload, dict):
-        raise DeliveryRefusedError("the body is not a JSON object", code=NOT_JSON)
-    return payload

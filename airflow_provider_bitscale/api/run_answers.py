@@ -24,6 +24,7 @@ from airflow_provider_bitscale.api.run_outputs import read_outputs
 log = logging.getLogger(__name__)
 
 _RUN_IDS = ("runid", "requestid")
+_GRID_IDS = ("gridid", "grid")
 _WRAPPERS = ("data", "run", "request", "response", "payload", "result")
 _MAX_WRAPPERS = 3
 _POLL_URLS = ("pollurl", "statusurl")
@@ -71,6 +72,10 @@ class RunSpelling:
     cells: bool
 
 
+# Also that of deliveries, which only v1.1.0 documents.
+DOCUMENTED = RunSpelling(run_id=("run_id",), cells=False)
+
+
 def read_accepted_run(payload: Any, spelling: RunSpelling) -> Run:
     """Read the answer to a POST that was paid for: whatever names the run or holds its result is enough.
 
@@ -104,6 +109,26 @@ def read_polled_run(payload: Any, spelling: RunSpelling, run_id: str) -> Run:
         raise ValueError("'status' is missing")
     about_run = named is not None or any(found.fields.get(name) for name in ("mode", "grid_id", "outputs"))
     return found.told(found.run(named or run_id, about_run=about_run))
+
+
+def read_delivered_run(payload: Any) -> Run:
+    """Read what is delivered when a run has ended: as the answer to a poll, but it must name run and grid.
+
+    :return: with ``raw`` in the form of v1.1.0: ``parsing.parse_run`` reads the same out of it.
+    :raises ValueError: it names no run or no grid, or the run has not ended.
+    """
+    found = _Found.of(payload, DOCUMENTED)
+    # What stands under the documented name and is no id is not made up for by another one.
+    run_id = found.documented_id() if found.fields.get("run_id") else found.accepted_id()
+    grid_id = found.grid_id()
+    if run_id is None or grid_id is None:
+        raise ValueError(f"the id of the {'run' if run_id is None else 'grid'} is missing")
+    run = replace(found.run(run_id), grid_id=grid_id)
+    if not run.status.is_terminal:
+        raise ValueError("it is no run that has ended")
+    run, read = found.told(run), run.to_json()
+    spelled = ("run_id", "grid_id", "status", "outputs", "output_names", "error")
+    return replace(run, raw={**run.raw, **{name: read[name] for name in spelled if read[name]}})
 
 
 @dataclass
@@ -155,6 +180,15 @@ class _Found:
         if polled is not None:
             self.unexpected.append(f"the run id is told by {url!r} alone")
         return polled
+
+    def grid_id(self) -> str | None:
+        """The id of the run's grid, under whatever name."""
+        for name in _named(self.fields, _GRID_IDS):
+            for grid_id in _ids(self.fields, [name]):
+                if name != "grid_id":
+                    self.unexpected.append(f"the grid id is called {name!r}")
+                return grid_id
+        return None
 
     def run(self, run_id: str | None, *, about_run: bool = True) -> Run:
         """The fields as a run with this id.

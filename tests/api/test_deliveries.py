@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -136,7 +137,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "not JSON": (b"run_id=run_1", deliveries.NOT_JSON),
     "half of it": (BODY[:-5], deliveries.NOT_JSON),
     "not UTF-8": (b'{"run_id": "\xff"}', deliveries.NOT_JSON),
-    "a list": (b"[]", deliveries.NOT_JSON),
+    "an empty list": (b"[]", deliveries.NOT_A_RUN),
+    "two runs": (json.dumps([DOCUMENTED] * 2).encode(), deliveries.NOT_A_RUN),
     "nothing": (b"", deliveries.NOT_JSON),
     "so deep that Python gives up": (b'{"a":' + b"[" * 200_000, deliveries.NOT_JSON),
     "no run": (b"{}", deliveries.NOT_A_RUN),
@@ -151,9 +153,73 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an id with half a character": (changed(grid_id="\ud800"), deliveries.NOT_A_RUN),
     "an id over two lines": (changed(run_id="run_1\nrun_2"), deliveries.NOT_A_RUN),
     "an empty id": (changed(run_id=""), deliveries.NOT_A_RUN),
-    "an id that is a number": (changed(run_id=7), deliveries.NOT_A_RUN),
+    "an id that is a number of another run": (changed(run_id=7), deliveries.OTHER_RUN_ID),
+    "an id that is none, beside the right one": (
+        changed(run_id="run\0", requestId=DOCUMENTED["run_id"]),
+        deliveries.NOT_A_RUN,
+    ),
+    "an id that is true": (changed(run_id=True), deliveries.NOT_A_RUN),
+    "an id of 201, wrapped": (
+        json.dumps({"data": {**DOCUMENTED, "run_id": "r" * 201}}).encode(),
+        deliveries.NOT_A_RUN,
+    ),
+    "another word for a run that goes on": (changed(status="processing"), deliveries.NOT_A_RUN),
     "10 MB": (b" " * 10_000_000, deliveries.TOO_LARGE),
 }
+
+
+def renamed(**names: str) -> dict[str, Any]:
+    """The documented delivery with some of its fields under other names."""
+    return {names.get(name, name): value for name, value in DOCUMENTED.items()}
+
+
+CELLS = [{"column_id": key, "value": value} for key, value in DOCUMENTED["outputs"].items()]
+SPELLED: dict[str, Any] = {
+    "requestId": renamed(run_id="requestId"),
+    "runId, gridId": renamed(run_id="runId", grid_id="gridId"),
+    "id": renamed(run_id="id"),
+    "wrapped in data": {"data": DOCUMENTED},
+    "an event": {"id": "evt_1", "event": "run.completed", "run": DOCUMENTED},
+    "a list of one": [DOCUMENTED],
+    "another name for the status": renamed(status="state"),
+    "upper case": {**DOCUMENTED, "status": "COMPLETED"},
+    "success": {**DOCUMENTED, "status": "success"},
+    "partially_completed": {**DOCUMENTED, "status": "partially_completed"},
+    "a list of cells": {**DOCUMENTED, "outputs": CELLS},
+    "result": renamed(outputs="result"),
+    "named cells": {
+        **DOCUMENTED,
+        "outputs": {key: {"name": key, "value": value} for key, value in DOCUMENTED["outputs"].items()},
+    },
+}
+
+
+@pytest.mark.parametrize("payload", SPELLED.values(), ids=SPELLED.keys())
+def test_a_delivery_is_read_as_answers_are_however_it_is_spelled(payload: Any) -> None:
+    body = json.dumps(payload).encode()
+    delivery = parse_delivery(headers(body), body, SETTINGS)
+    documented = parse_delivery(headers(), BODY, SETTINGS)
+    assert replace(delivery.run, output_names={}) == documented.run
+    assert delivery.run.unexpected
+    # Whoever is told reads the payload.
+    told = parse_run(json.loads(json.dumps(delivery.payload)))
+    assert told == delivery.run
+    assert (delivery.run_id, delivery.grid_id) == (told.run_id, told.grid_id)
+
+
+def test_an_id_that_is_a_number_is_read_as_text() -> None:
+    body = changed(run_id=10**30, grid_id=7)
+    delivery = parse_delivery(headers(body, X_BitScale_Run_Id=f"1{'0' * 30}"), body, SETTINGS)
+    assert (delivery.run_id, delivery.grid_id) == (f"1{'0' * 30}", "7")
+    assert (delivery.payload["run_id"], delivery.payload["grid_id"]) == (delivery.run_id, "7")
+
+
+@pytest.mark.parametrize("status", ["FAILED", "error", "cancelled"])
+def test_a_failed_run_is_delivered_with_what_failed(status: str) -> None:
+    body = changed(status=status, outputs=None, message="no credits")
+    delivery = parse_delivery(headers(body), body, SETTINGS)
+    assert (delivery.run.status, delivery.run.error) == (RunStatus.FAILED, "no credits")
+    assert parse_run(delivery.payload) == delivery.run
 
 
 @pytest.mark.parametrize(("body", "reason"), REFUSED.values(), ids=REFUSED.keys())

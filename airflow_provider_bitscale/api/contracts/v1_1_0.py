@@ -18,9 +18,7 @@ from airflow_provider_bitscale.api.contracts.base import (
 from airflow_provider_bitscale.api.errors import ConfigurationError, InvalidRequestError
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
-from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
-
-_SPELLING = RunSpelling(run_id=("run_id",), cells=False)
+from airflow_provider_bitscale.api.run_answers import DOCUMENTED, read_accepted_run, read_polled_run
 
 
 class DocumentedContract(Contract):
@@ -86,7 +84,7 @@ class DocumentedContract(Contract):
         body = run_body(inputs, mode=mode, output_columns=output_columns, webhook_url=webhook_url)
         return self._call(
             "POST /grids/{grid_id}/run",
-            partial(read_accepted_run, spelling=_SPELLING),
+            partial(read_accepted_run, spelling=DOCUMENTED),
             headers=self._workspace_header(),
             body=body,
             doubt=RUN_IN_DOUBT,
@@ -99,7 +97,7 @@ class DocumentedContract(Contract):
         """Endpoint 6, Polling for Results."""
         return self._call(
             "GET /grids/{grid_id}/runs/{run_id}",
-            partial(read_polled_run, spelling=_SPELLING, run_id=run_id),
+            partial(read_polled_run, spelling=DOCUMENTED, run_id=run_id),
             headers=self._workspace_header(),
             grid_id=grid_id,
             run_id=run_id,
