@@ -180,13 +180,7 @@ class Connected:
                     f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "
                     "another connection as bitscale_conn_id"
                 )
-            self._config = config_from_fields(
-                host=connection.host,
-                port=connection.port,
-                schema=connection.schema,
-                password=connection.password,
-                extra=connection.extra,
-            )
+            self._config = _read(connection)
             self._webhook_settings = settings = webhook_settings_from_fields(connection.extra)
         return self._config, [*self._config.secrets, *(() if settings is None else (settings.secret,))]
 
@@ -224,3 +218,13 @@ class BatchConnection:
                     return False
                 self.client = await self._open_client(config)
             return True
+
+
+def _read(connection: Connection) -> ClientConfig:
+    return config_from_fields(
+        host=connection.host,
+        port=connection.port,
+        schema=connection.schema,
+        password=connection.password,
+        extra=connection.extra,
+    )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Mapping
-from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, DEFAULT_TIMEOUT, V1_1_0, ClientConfig
+from airflow_provider_bitscale.api.config import (
+    DEFAULT_BASE_URL,
+    DEFAULT_TIMEOUT,
+    MIN_SECRET_LENGTH,
+    V1_1_0,
+    ClientConfig,
+)
 from airflow_provider_bitscale.api.deliveries import WebhookSettings
 from airflow_provider_bitscale.api.errors import ConfigurationError
+from airflow_provider_bitscale.hooks.extra_fields import Reader, extra_fields
 
 EXTRA_FIELDS = (
     "api_contract",
@@ -39,16 +43,18 @@ def config_from_fields(
 ) -> ClientConfig:
     """Read the fields of a connection, whether they came from the form, a URI, JSON or the environment.
 
-    Numbers and booleans may be text, as in a URI.
+    Numbers and booleans may be text, as in a URI; ids and secrets of digits may be numbers, which Airflow
+    makes of them in a URI.
 
     :raises ConfigurationError: naming every problem at once.
     """
     problems: list[str] = []
-    fields = _extra_fields(extra, problems)
-    read = _Reader(fields, problems)
+    fields = extra_fields(extra, EXTRA_FIELDS, problems)
+    read = Reader(fields, problems)
+    fixed = Reader({"password": password, "host": host, "schema": schema}, problems)
     settings: dict[str, Any] = {
-        "api_key": (password or "").strip(),
-        "base_url": _base_url(host, port, schema),
+        "api_key": fixed.text("password") or "",
+        "base_url": _base_url(fixed.text("host"), port, fixed.text("schema")),
         "api_contract": read.text("api_contract") or V1_1_0,
         "workspace_id": read.text("workspace_id"),
         "timeout": read.number("timeout", DEFAULT_TIMEOUT),
@@ -63,7 +69,9 @@ def config_from_fields(
     except ConfigurationError as error:
         problems.append(error.message)
     if problems:
-        raise ConfigurationError("; ".join(problems))
+        message, key = "; ".join(problems), settings["api_key"]
+        # A key that was written into another field stands in what is said of that.
+        raise ConfigurationError(message.replace(key, "***") if len(key) >= MIN_SECRET_LENGTH else message)
     return config
 
 
@@ -73,13 +81,13 @@ def webhook_settings_from_fields(extra: str | Mapping[str, Any] | None) -> Webho
     :raises ConfigurationError: naming every problem at once.
     """
     problems: list[str] = []
-    settings = _webhook_settings(_Reader(_extra_fields(extra, problems), problems), problems)
+    settings = _webhook_settings(Reader(extra_fields(extra, EXTRA_FIELDS, problems), problems), problems)
     if problems:
         raise ConfigurationError("; ".join(problems))
     return settings
 
 
-def _webhook_settings(read: _Reader, problems: list[str]) -> WebhookSettings | None:
+def _webhook_settings(read: Reader, problems: list[str]) -> WebhookSettings | None:
     secret = read.text("webhook_secret")
     given = {
         "signature_header": read.text("webhook_signature_header"),
@@ -116,78 +124,3 @@ def _is_bare_ipv6(host: str) -> bool:
         return ipaddress.ip_address(host).version == 6
     except ValueError:
         return False
-
-
-def _extra_fields(extra: str | Mapping[str, Any] | None, problems: list[str]) -> Mapping[str, Any]:
-    try:
-        fields = json.loads(extra) if isinstance(extra, str) and extra.strip() else extra or {}
-    except ValueError:
-        fields = None
-    if not isinstance(fields, Mapping):
-        problems.append("the extra fields are not a JSON object")
-        return {}
-    for name in fields:
-        if name not in EXTRA_FIELDS:
-            near = get_close_matches(name, EXTRA_FIELDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(EXTRA_FIELDS)}"
-            problems.append(f"{name} is no extra field of a BitScale connection; {hint}")
-    return fields
-
-
-class _Reader:
-    """Reads typed values; what does not fit becomes a problem."""
-
-    def __init__(self, fields: Mapping[str, Any], problems: list[str]) -> None:
-        # The form sends an empty field as null or as empty text.
-        self._fields = {name: value for name, value in fields.items() if value not in (None, "")}
-        self._problems = problems
-
-    def text(self, name: str) -> str | None:
-        value = self._fields.get(name)
-        if value is None or isinstance(value, str):
-            return value.strip() if value else None
-        self._wrong(name, "text", value)
-        return None
-
-    def number(self, name: str, default: float | None) -> float | None:
-        value = self._fields.get(name, default)
-        if value is None:
-            return None
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            return float(value)
-        except (TypeError, ValueError):
-            self._wrong(name, "a number", value)
-            return default
-
-    def boolean(self, name: str, default: bool) -> bool:
-        value = self.boolean_or_text(name, default)
-        if isinstance(value, bool):
-            return value
-        self._wrong(name, "true or false", value)
-        return default
-
-    def boolean_or_text(self, name: str, default: bool) -> bool | str:
-        value = self._fields.get(name, default)
-        if isinstance(value, str):
-            return {"true": True, "false": False}.get(value.strip().lower(), value)
-        if isinstance(value, bool):
-            return value
-        self._wrong(name, "true, false or a path" if name == "verify" else "true or false", value)
-        return default
-
-    def mapping(self, name: str) -> dict[str, str] | None:
-        value = self._fields.get(name)
-        if isinstance(value, str):
-            with suppress(ValueError):
-                value = json.loads(value)
-        if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):
-            return dict(value)
-        if value is not None:
-            self._wrong(name, "a JSON object of scheme to URL", value)
-        return None
-
-    def _wrong(self, name: str, expected: str, value: Any) -> None:
-        shown = "" if name in ("webhook_secret", "proxies") else f", not {value!r}"
-        self._problems.append(f"{name} must be {expected}{shown}")

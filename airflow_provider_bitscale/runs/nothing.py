@@ -41,7 +41,7 @@ class Given:
             f"{name} came to {rendered[name]!r}, which is what a template gives that finds nothing; correct "
             "the template, or leave the argument out"
             for name in self._names
-            if rendered[name] is None or (name in _TEXTS and _is_nothing(rendered[name]))
+            if rendered[name] is None or (name in _TEXTS and is_nothing(rendered[name]))
         ]
 
 
@@ -71,12 +71,13 @@ def inputs_without_value(
             refused.append(f"the input {name!r} came to {value!r}")
         elif written or (blank and name in templates):
             told.append(f"the input {name!r} is {value!r}")
-    if inputs and all(value is None or _is_nothing(value) for value in inputs.values()) and not refused:
+    if inputs and all(value is None or is_nothing(value) for value in inputs.values()) and not refused:
         refused.append("no input has a value, and a blank row would be paid for")
     return refused, told
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Whether a value is NaN, blanks, or a text for nothing, in any spelling."""
     if isinstance(value, str):
         return value.strip().lower() in _NOTHING
     return isinstance(value, float) and value != value

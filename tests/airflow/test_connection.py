@@ -136,8 +136,8 @@ def test_plain_http_is_for_this_machine_unless_allowed(
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "api_contract": (["v1.1.0"], "api_contract must be text, not ['v1.1.0']"),
-    "workspace_id": (["ws"], "workspace_id must be text, not ['ws']"),
+    "api_contract": (["v1.1.0"], "api_contract must be text, not a list"),
+    "workspace_id": (["ws"], "workspace_id must be text, not a list"),
     "timeout": ("soon", "timeout must be a number, not 'soon'"),
     "requests_per_minute": (True, "requests_per_minute must be a number, not True"),
     "webhook_secret": (["whsec-51c0b2"], "webhook_secret must be text"),
