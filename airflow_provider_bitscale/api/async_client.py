@@ -16,21 +16,20 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING, AnswerBody, BodyError
+from airflow_provider_bitscale.api.answer_body import BodyError
+from airflow_provider_bitscale.api.async_connections import open_session, proxy_headers, read_body
 from airflow_provider_bitscale.api.call import Call, Reader
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
-from airflow_provider_bitscale.api.network import Network, causes, tell_once
+from airflow_provider_bitscale.api.network import causes, tell_once
 from airflow_provider_bitscale.api.pacing import AnsweredLate, pacer_for
 from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
 T = TypeVar("T")
 
 MAX_CONNECTIONS = 64
-# As long as a line of an answer's head may be for the sync client.
-_MAX_LINE = 65536
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,10 @@ class AsyncClient:
     async def __aenter__(self) -> AsyncClient:
         for warning in self.config.warnings:
             tell_once(warning)
-        self._session = _open_session(self.config, self._connections)
-        self._unkept = _open_session(self.config, self._connections, keep=False)
+        trust = self.config.network.trust
+        tls = True if trust is None else trust.context()
+        self._session = open_session(self.config, tls, self._connections)
+        self._unkept = open_session(self.config, tls, self._connections, keep=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -237,11 +238,11 @@ class AsyncClient:
                 data=request.call.body,
                 timeout=request.timeout,
                 allow_redirects=False,
-                proxy_headers=_proxy_headers(self.config.network),
+                proxy_headers=proxy_headers(self.config.network),
                 trace_request_ctx=fate,
             ) as response:
                 status = response.status
-                body = await _read(response)
+                body = await read_body(response)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             self._pacer.failed(counted=late is not None and late.over())
             # A proxy's refusal comes with its URL and headers; the status says enough.
@@ -254,55 +255,6 @@ class AsyncClient:
             raise
         self._pacer.answered(response.status, response.headers, counted=late is not None and late.over())
         return request.reader.read(response.status, response.headers, body)
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = AnswerBody(response.headers.get("Content-Encoding"))
-    async for piece in response.content.iter_any():
-        body.add(piece)
-    return body.end()
-
-
-def _open_session(config: ClientConfig, connections: int, *, keep: bool = True) -> aiohttp.ClientSession:
-    """A session that reaches a base URL as resolved, and by nothing else.
-
-    :param keep: whether connections are kept to be used again.
-    """
-    network = config.network
-    # Of a request in plain http the proxy sees the headers; before TLS it is told its own.
-    seen_by_proxy = _proxy_headers(network) if config.base_url.startswith("http:") else None
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections,
-            ssl=True if network.trust is None else network.trust.context(),
-            force_close=not keep,
-            # The system's, as for the sync client, even where aiohttp finds a library with another.
-            resolver=aiohttp.ThreadedResolver(),
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept-Encoding": ACCEPT_ENCODING, **(seen_by_proxy or {})},
-        proxy=None if network.proxy is None else network.proxy.url,
-        auto_decompress=False,
-        max_line_size=_MAX_LINE,
-        max_field_size=_MAX_LINE,
-        trace_configs=[_connected_trace()],
-    )
-
-
-def _proxy_headers(network: Network) -> dict[str, str] | None:
-    return None if network.proxy is None else network.proxy.headers
-
-
-def _connected_trace() -> aiohttp.TraceConfig:
-    """Notes in a request's context that it has a connection, through proxy and TLS: before, none was sent."""
-
-    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.connected = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(connected)
-    trace.on_connection_reuseconn.append(connected)
-    return trace
 
 
 _Leases = dict[ClientConfig, tuple[AsyncClient, int]]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_bitscale.api.carriable import read_json, shorten
+from airflow_provider_bitscale.api.carriable import MAX_MESSAGE_LENGTH, read_json, shorten
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.error_answers import excerpt, from_response
 from airflow_provider_bitscale.api.errors import (
@@ -62,15 +62,16 @@ class Call(Generic[T]):
             message = f"not an answer of BitScale (a proxy's, or the base URL is wrong): {error.message}"
             error = TransportError(message, status=status, request=self.label)
         if error is not None:
-            # Once more, for what was not in the body (a redirect's Location) or was escaped in it.
-            message = config.scrub_text(error.message)
+            # Once more, for what was not in the body (a redirect's Location) or was escaped in it; and before
+            # it is cut, perhaps within a key.
+            message = shorten(config.scrub_text(error.message), 2 * MAX_MESSAGE_LENGTH)
             if (hint := self.hint_on(error)) is not None:
                 message = f"{message.rstrip('.')}. {hint}"
             raise type(error)(**{**error.fields(), "message": message})
         try:
             return self.parse(read_json(body))
         except (ValueError, RecursionError) as problem:
-            reason = shorten(str(problem))
+            reason = shorten(config.scrub_text(str(problem)))
             if self.paid:
                 message = f"{ACCEPTED_UNREADABLE}: {reason}. {config.scrub_text(excerpt(body))}"
                 raise UnreadableAcceptanceError(message, status=status, request=self.label) from None
@@ -94,7 +95,7 @@ class Call(Generic[T]):
         :param sent: whether the request may have been sent.
         :param status: with which the answer began; None if it did not.
         """
-        message = config.scrub_text(shorten(f"{type(causes[0]).__name__}: {reason}"))
+        message = shorten(config.scrub_text(f"{type(causes[0]).__name__}: {reason}"))
         trust = config.network.trust
         if trust is not None and any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             message = f"{message}. {trust.advice}"

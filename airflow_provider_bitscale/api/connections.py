@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import io
+import socket
+import time
 from typing import Any
 
 import requests
@@ -31,8 +34,9 @@ def open_session(network: Network) -> requests.Session:
     # Neither .netrc nor the environment may add to a request; the network has read what it wants.
     session.trust_env = False
     session.headers["Accept-Encoding"] = ACCEPT_ENCODING
+    adapter = _Adapter(network)
     for scheme in ("http", "https"):
-        session.mount(f"{scheme}://", _Adapter(network))
+        session.mount(f"{scheme}://", adapter)
         if network.proxy is not None:
             session.proxies[scheme] = network.proxy.url
     return session
@@ -87,18 +91,48 @@ class _Adapter(HTTPAdapter):
 
 
 class _Answer(http.client.HTTPResponse):
-    """Skips every informational answer, not 100 alone; 101 would end HTTP, and is an answer."""
+    """An answer with a deadline, that skips what only informs (100 alone is skipped by the library)."""
 
     _informational = 0
 
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
+
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
+        # 101 ends HTTP, and is an answer.
         if 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS:
             self._informational += 1
             if self._informational > _MAX_INFORMATIONAL:
                 raise http.client.HTTPException("too many informational answers")
             return version, http.client.CONTINUE, reason
         return version, status, reason
+
+
+class _UntilDeadline(io.RawIOBase):
+    """Reads for as long as the socket may take for one piece: a server may trickle head and body for ever."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        timeout = sock.gettimeout()
+        self._until = None if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._until is not None:
+            remaining = self._until - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError("the answer did not end in time")
+            self._sock.settimeout(remaining)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _MarksFailures:

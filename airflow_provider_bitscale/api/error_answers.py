@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_bitscale.api.carriable import MAX_MESSAGE_LENGTH, shorten
+from airflow_provider_bitscale.api.carriable import shorten
 from airflow_provider_bitscale.api.errors import (
     CODE_WEBHOOK_DELIVERY_FAILED,
     AuthenticationError,
@@ -91,8 +91,7 @@ def from_response(
         kind = _BY_CODE[code]
     elif 300 <= status < 400:
         kind = TransportError
-        target = str(headers.get("Location"))[:MAX_MESSAGE_LENGTH]
-        message = f"redirected to {target!r}; redirects are not followed, check the base URL"
+        message = f"redirected to {headers.get('Location')!r}; redirects are not followed, check the base URL"
     elif status >= 500 or status < 200:
         kind = ServerError
     else:

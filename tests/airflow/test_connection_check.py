@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from tests.airflow.conftest import Connect, posted_bodies
+from tests.api.certificates import self_signed, server_tls
+from tests.api.servers import answering, http_answer
 
 Check = Callable[[], tuple[bool, str]]
 
@@ -101,3 +104,15 @@ def test_a_webhook_secret_that_can_be_guessed_is_told(
     assert good
     assert ("webhook_secret has fewer than 16 characters" in message) is told
     assert secret not in message
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("check", [sync_check, async_check])
+def test_it_says_what_makes_the_connection_unsafe(check: Check, connect: Connect, tmp_path: Path) -> None:
+    user = http_answer(b'{"id": "usr_1", "name": "Jane"}')
+    with answering(user, tls=server_tls(self_signed(tmp_path))) as server:
+        host = server.url.replace("http://", "https://")
+        connect(host=host, password="key-4c9f1b7de2a84f03b6d5", extra={"verify": False})
+        good, message = check()
+    assert good
+    assert f"verify=false: whoever is on the way to {host}/api/v1 can read the API key." in message

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import ssl
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
@@ -199,6 +198,15 @@ def test_a_certificate_that_is_refused_names_the_settings(
     assert secure.received == []
 
 
+def test_a_certificate_for_another_host_is_refused(
+    open_client: Opener, certificate: Path, secure: RawServer
+) -> None:
+    with pytest.raises(TransportError, match="localhost") as caught:
+        ask_once(open_client, config(f"https://localhost:{secure.port}", verify=str(certificate)))
+    assert not caught.value.sent
+    assert secure.received == []
+
+
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
 @pytest.mark.parametrize("value", ["/no/such/path", __file__])
 def test_authorities_that_are_not_there_are_refused_before_anything_is_sent(
@@ -284,9 +292,3 @@ def test_a_connection_that_is_unsafe_is_told_once_a_process(
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [message.partition(":")[0] for message in told] == ([warning] if warning else [])
     assert all(settings["base_url"] in message for message in told)
-
-
-def test_a_context_that_does_not_check_says_so() -> None:
-    trust = ClientConfig(api_key=KEY, verify=False).network.trust
-    assert trust is not None
-    assert trust.context().verify_mode is ssl.CERT_NONE

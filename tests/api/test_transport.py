@@ -184,13 +184,25 @@ def test_a_client_is_closed_and_says_so_when_it_is_not_open() -> None:
         asyncio.run(closed.get_current_user())
 
 
-def test_an_answer_that_trickles_for_ever_is_given_up(open_client: Opener) -> None:
-    drops: list[bytes | float] = [b" ", 0.2] * 50
-    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *drops) as server:
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        pytest.param(b"", b"H", id="status"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: ", b"x", id="a header"),
+        pytest.param(b"", b"HTTP/1.1 102 Processing\r\n\r\n", id="informational"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" ", id="body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", id="chunks"),
+    ],
+)
+def test_an_answer_that_trickles_for_ever_is_given_up(open_client: Opener, begin: bytes, drop: bytes) -> None:
+    drops: list[bytes | float] = [drop, 0.2] * 50
+    with answering(begin, *drops) as server:
         started = time.monotonic()
-        with pytest.raises(TransportError):
+        with pytest.raises(TransportError) as caught:
             ask_once(open_client, config(server.url, timeout=0.5))
         assert time.monotonic() - started < 5
+        assert caught.value.sent
 
 
 def test_a_proxy_that_refuses_was_sent_nothing_of_ours_and_keeps_its_password(open_client: Opener) -> None:
