@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.runs.certain_read import read_certainly
 from airflow_provider_bitscale.runs.clearing import Try, is_cleared
 from airflow_provider_bitscale.runs.ledger import Store
 
@@ -45,10 +46,9 @@ def read_head(store: Store) -> Head | None:
     """The batch of an earlier try, or None.
 
     :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
+    :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
     """
-    # Airflow's SDK turns each JSON 404 into None, also that of a proxy which had a bad moment. To begin anew
-    # is to pay anew, so it takes two answers.
-    if (stored := store.get(KEY)) is None and (stored := store.get(KEY)) is None:
+    if (stored := read_certainly(store, KEY)) is None:
         return None
     try:
         return Head(**{**stored, "last_try": Try(**stored["last_try"])})

@@ -41,24 +41,6 @@ def test_a_head_that_cannot_be_read_is_not_the_same_as_none(stored: Any) -> None
         read_head(JsonStore(**{KEY: stored}))
 
 
-class ForgetfulStore(JsonStore):
-    """A store that is answered "no such key" once, by something in between."""
-
-    forgets = 1
-
-    def get(self, key: str) -> Any:
-        if self.forgets:
-            self.forgets -= 1
-            return None
-        return super().get(key)
-
-
-def test_a_head_that_is_not_found_once_is_looked_for_again() -> None:
-    store = ForgetfulStore()
-    write_head(store, HEAD)
-    assert read_head(store) == HEAD
-
-
 # An earlier try's head; then whether a try goes on: for the same wish and for another one (None: refused),
 # without a clear and after one.
 CONTINUES: dict[str, tuple[Head | None, bool | None, bool | None, bool | None, bool | None]] = {

@@ -51,7 +51,7 @@ _SERIES = (
     _Series("workers killed, retried on the same machine", 20, 2_000, 500, False, 5.0),
     # Nor can rows that were announced, and perhaps not sent, where no log tells: half a second's worth.
     _Series("workers killed, retried elsewhere", 8, 2_000, 500, True, 250.0),
-    _Series("workers killed, retried elsewhere, 10 requests/s", 4, 100, 10, True, 5.0),
+    _Series("workers killed, retried elsewhere, 10 requests/s", 4, 100, 10, True, 10.0),
 )
 
 
