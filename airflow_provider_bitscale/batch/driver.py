@@ -216,6 +216,7 @@ class Driver:
             counts=dict(tally.counts),
             in_flight=batch.plan.in_flight,
             credits_spent=tally.credits,
+            runs_without_credits=tally.untold,
             credits_expected=batch.plan.expected_credits,
             requests_per_second=batch.plan.requests.per_second(now),
             requests_left=batch.plan.requests_left(0 if batch.request.results_come else 1),

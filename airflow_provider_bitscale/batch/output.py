@@ -172,9 +172,14 @@ def read_manifest(path: StorePath) -> dict[str, Any]:
 def _is_manifest(data: Mapping[str, Any]) -> bool:
     return (
         _are_texts(data.get("parts"))
+        and _is_mapping(data.get("inputs"))
         and _are_texts(data.get("output_names"))
         and data.get("format") in FORMATS
     )
+
+
+def _is_mapping(inputs: Any) -> bool:
+    return inputs is None or (isinstance(inputs, dict) and _are_texts(list(inputs.values())))
 
 
 def _are_texts(value: Any) -> bool:

@@ -18,6 +18,7 @@ class Progress:
 
     :param rows: in all.
     :param counts: settled rows by status.
+    :param runs_without_credits: that did not tell what they cost.
     :param credits_expected: spent, and reserved for what is in flight; None while no cost is known.
     :param requests_left: that are needed at least.
     :param limit_per_second: requests a second that BitScale allows, where that is known.
@@ -29,6 +30,7 @@ class Progress:
     counts: Mapping[str, int]
     in_flight: int
     credits_spent: float
+    runs_without_credits: int
     credits_expected: float | None
     requests_per_second: float
     requests_left: int
@@ -62,7 +64,7 @@ class Progress:
             f"{self.in_flight:,} in flight",
             f"{self.requests_per_second:.1f} requests/s"
             + (f" of {self.limit_per_second:g}" if self.limit_per_second else ""),
-            f"{_amount(self.credits_spent)} credits spent"
+            credits_spent(self.credits_spent, self.runs_without_credits)
             + (f", {self.credits_expected:,.0f} expected" if self.credits_expected else ""),
         ]
         if self.hindrance:
@@ -86,6 +88,16 @@ def hindrance_of(plan: Planner, now: float, unix_now: float) -> str | None:
     if not plan.brake.proven:
         return f"first run not understood yet: {plan.in_flight:,} in flight"
     return f"learning what a row costs: {plan.in_flight:,} in flight" if plan.learns_costs else None
+
+
+def credits_spent(credits: float, untold: int) -> str:
+    """What was spent, as far as it is known: where no run told what it cost, no amount is named.
+
+    :param untold: runs that did not tell.
+    """
+    if untold and not credits:
+        return f"{untold:,} runs did not tell what they cost"
+    return f"{_amount(credits)} credits spent" + (f", {untold:,} runs did not tell theirs" if untold else "")
 
 
 def _amount(credits: float) -> str:

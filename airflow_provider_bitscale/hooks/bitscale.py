@@ -274,7 +274,9 @@ class BitScaleHook(Connected, BaseHook):
             poll = client.workspace_poller(workspace_id)
 
             async def look() -> Credits:
-                return _credits(await poll())
+                credits = _credits(await poll())
+                self.log.info("%s", decision.describe(credits))
+                return credits
 
             return look
 

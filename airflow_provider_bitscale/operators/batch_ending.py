@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.head import Head
+from airflow_provider_bitscale.batch.progress import credits_spent
 from airflow_provider_bitscale.batch.statuses import STATUSES
 from airflow_provider_bitscale.batch.verdict import Ending, Verdict
 from airflow_provider_bitscale.exceptions import (
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def manifest_of(
-    head: Head, grid_id: str, rows: int, tally: Tally, output_names: Sequence[str]
+    head: Head,
+    grid_id: str,
+    rows: int,
+    tally: Tally,
+    inputs: Mapping[str, str] | None,
+    output_names: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest, as the operator describes it, without its own path."""
     finished = time.time()
@@ -37,6 +43,7 @@ def manifest_of(
         "parts": [tally.parts[number] for number in sorted(tally.parts)],
         "manifest_path": None,
         "format": head.output_format,
+        "inputs": None if inputs is None else dict(inputs),
         "output_names": list(output_names),
         "started_at": _iso(head.started_at),
         "finished_at": _iso(finished),
@@ -47,8 +54,7 @@ def manifest_of(
 def summary_of(manifest: dict[str, Any]) -> str:
     """What has come of the batch, as a line for the log."""
     counts = ", ".join(f"{count:,} {status}" for status, count in manifest["counts"].items() if count)
-    untold = manifest["runs_without_credits"]
-    credits = f"{manifest['credits']:,} credits{f', {untold:,} runs did not tell theirs' if untold else ''}"
+    credits = credits_spent(manifest["credits"], manifest["runs_without_credits"])
     stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
     return (
         f"{manifest['rows']:,} rows in {manifest['seconds']:,.1f} s: {counts or 'none'}; "

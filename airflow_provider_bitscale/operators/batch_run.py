@@ -32,7 +32,7 @@ from airflow_provider_bitscale.batch.rows import Form, RowForm, segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.sent_log import SentLogs
 from airflow_provider_bitscale.batch.shelf import Shelf
-from airflow_provider_bitscale.batch.sources import UnfinishedRows
+from airflow_provider_bitscale.batch.sources import EarlierRows, UnfinishedRows
 from airflow_provider_bitscale.batch.statuses import SUCCEEDED
 from airflow_provider_bitscale.batch.taking_over import Begun, begin
 from airflow_provider_bitscale.batch.tally import Tally
@@ -90,10 +90,14 @@ class BatchRun:
         if unsupported:
             raise errors.UnsupportedError(unsupported)
         self._form = GridForm.ask(hook.client, operator.grid_id, operator.output_columns, validate=True)
+        # What came from an earlier batch is read as it was read there.
+        self._inputs = operator.inputs
+        if self._inputs is None and isinstance(source, EarlierRows):
+            self._inputs = source.manifest.get("inputs")
         row_form: Form = (
             NotSubmitted()
             if self._collects
-            else RowForm(self._form, operator.inputs, operator.row_key, source.text)
+            else RowForm(self._form, self._inputs, operator.row_key, source.text)
         )
         log.info("Checking all rows before anything is paid for")
         self._survey = survey(source, row_form, operator.segment_size)
@@ -170,7 +174,9 @@ class BatchRun:
         finally:
             shelf.close()
             begun.sent_log.close()
-        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._output_names)
+        manifest = manifest_of(
+            self._head, operator.grid_id, self._survey.rows, tally, self._inputs, self._output_names
+        )
         if output is None:
             manifest["results"] = memory.rows
         else:
@@ -273,7 +279,7 @@ class BatchRun:
         bought = operator.request.fingerprint(config.base_url, config.workspace_id)
         read = [
             self._collects,
-            operator.inputs,
+            self._inputs,
             operator.row_key,
             operator.segment_size,
             self._survey.fingerprint,

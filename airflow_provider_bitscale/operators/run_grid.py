@@ -59,7 +59,7 @@ class RunGridOperator(BaseOperator):
         rendered again)
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param mode: ``async``, or ``sync``: BitScale answers when the run has ended, and the worker waits for it.
-        A sync run that is answered as running is waited for like any other.
+        A sync run that is answered as running (workspace-key) is waited for like any other.
     :param webhook_url: public https URL where BitScale shall deliver the finished run; async only. If it is
         that of Airflow's receiver for this connection, a token is added to its query. Where the wait is
         deferred, the delivery is awaited: polls are rare until it comes. Deferred or not, where the answer to
@@ -69,7 +69,8 @@ class RunGridOperator(BaseOperator):
     :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for, or
         for a DAG that its delivery starts; :class:`CollectUndeliveredOperator` tells of deliveries that are
         lost.
-    :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
+    :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``. With ``sync`` under
+        workspace-key only, where BitScale answers a run that takes long as running.
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param timeout: seconds from submission until waiting ends; the run may go on, and a retry waits for it
         again. Airflow's ``execution_timeout`` ends a try, deferred or not, and a retry goes on with its run.

@@ -58,7 +58,8 @@ class RunGridBatchOperator(BaseOperator):
     :param output_path: folder for the parts and their manifest; None to return the rows, up to 1,000.
         (templated)
     :param inputs: by name or id of an input, the *field* of a row that has its value (not the value, as in
-        RunGridOperator); None to take the fields that are named like inputs.
+        RunGridOperator); None to take those of the earlier batch, where the rows are from one, or the fields
+        that are named like inputs.
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param row_key: field or fields that tell rows apart; later rows with the same are ``duplicate``.
     :param mode: ``async``, or ``sync``: one request a row, but a row that is lost with the worker is unknown.
@@ -86,9 +87,9 @@ class RunGridBatchOperator(BaseOperator):
         or ``resubmit`` it and perhaps pay twice.
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: the manifest: ``{batch_id, grid_id, rows, counts: {succeeded, failed, unknown, not_submitted,
-        duplicate}, credits, runs_without_credits, stopped_by, parts, manifest_path, format, output_names,
-        started_at, finished_at, seconds}``, and without ``output_path`` its ``results``: the fields and
-        outputs of each row with ``_status``, ``_run_id``, ``_credits`` and ``_error``.
+        duplicate}, credits, runs_without_credits, stopped_by, parts, manifest_path, format, inputs,
+        output_names, started_at, finished_at, seconds}``, and without ``output_path`` its ``results``: the
+        fields and outputs of each row with ``_status``, ``_run_id``, ``_credits`` and ``_error``.
     """
 
     template_fields: Sequence[str] = (

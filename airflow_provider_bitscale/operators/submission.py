@@ -12,6 +12,7 @@ from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.ledger import INTENT, Intent, Record
 from airflow_provider_bitscale.runs.nothing import inputs_without_value
+from airflow_provider_bitscale.runs.options import unsupported_wait
 from airflow_provider_bitscale.webhooks.addressee import new_key
 from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
 
@@ -35,7 +36,13 @@ class Submission:
 
         :raises BitScaleError: they are wrong, or there are too few credits; nothing was submitted.
         """
-        operator, form = self._operator, self._form
+        operator = self._operator
+        unsupported = unsupported_wait(
+            operator.hook.client.contract, mode=operator.mode, deferrable=operator.deferrable
+        )
+        if unsupported:
+            raise errors.UnsupportedError(unsupported)
+        form = self._form
         inputs = form.inputs_of(operator.inputs)
         refused, told = inputs_without_value(operator.inputs, operator.templated_inputs, form.required)
         if refused and operator.validate_inputs:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.contracts import Contract
 
 _CHOICES = {
     "key_outputs_by": ("name", "id"),
@@ -31,13 +34,20 @@ def option_problems(**options: Any) -> list[str]:
             problems.append(f"miss_values must be a list of texts, not {value!r}")
         elif name == "min_credits" and value is not None and not (is_number(value) and value >= 0):
             problems.append(f"min_credits must be a number that is not negative, not {value!r}")
-    if options.get("mode") == "sync":
-        # A global default of deferrable is not the author's word, and is passed over.
-        if options.get("deferrable"):
-            problems.append("deferrable=True goes with mode='async' only: a sync run is answered directly")
-        if options.get("wait_for_completion") is False:
-            problems.append("wait_for_completion=False goes with mode='async' only")
+    if options.get("mode") == "sync" and options.get("wait_for_completion") is False:
+        problems.append("wait_for_completion=False goes with mode='async' only")
     return problems
+
+
+def unsupported_wait(contract: Contract, *, mode: str, deferrable: bool | None) -> str | None:
+    """What is asked of a wait that there is none for with this contract of the API; None if nothing is."""
+    # A global default of deferrable is not the author's word, and is passed over.
+    if mode == "sync" and deferrable and not contract.cuts_sync_off:
+        return (
+            f"deferrable=True goes with mode='async' only: under the API contract {contract.name} a sync run "
+            "is answered when it has ended"
+        )
+    return None
 
 
 def seconds(duration: Any) -> Any:

@@ -90,8 +90,6 @@ class _Progress(Generic[T]):
                 log.warning("The poll failed, and says nothing about what is waited for: %s", seen)
             elif isinstance(seen, Run):
                 log.info("Run %s is %s", seen.run_id, seen.reported_status)
-            else:
-                log.info("Now %s", seen)
         if isinstance(seen, Run) and not self._has_warned and is_odd(seen, lasting):
             self._has_warned = True
             log.warning(

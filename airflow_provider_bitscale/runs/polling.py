@@ -192,6 +192,15 @@ class CreditsDecision(_Patience):
 
     min_credits: float
 
+    def describe(self, seen: Credits | BitScaleError) -> str:
+        """What was seen beside what is wanted, for a log."""
+        wanted = f"{self.min_credits:,} are wanted"
+        if isinstance(seen, BitScaleError):
+            return f"The credits could not be asked for ({seen}), {wanted}"
+        if seen.remaining is None:
+            return f"BitScale does not tell how many credits are left, {wanted}"
+        return f"{seen.remaining:,} credits are left, {wanted}"
+
     def after(
         self, seen: Credits | BitScaleError, now: float, jitter: float, lasting: float = 0.0
     ) -> Wait | Outcome:

@@ -41,6 +41,7 @@ class CreditsSensor(OutcomeSensor):
         """Ask for the workspace once."""
         seen = look_once(self.hook.credits_poller(self.workspace_id))
         decision = CreditsDecision(deadline, self.poke_interval, self.min_credits)
+        self.log.info("%s", decision.describe(seen))
         return decision.after(seen, time.time(), 0.0, self.lasting(seen))
 
     def trigger(self, bounds: Bounds) -> CreditsTrigger:

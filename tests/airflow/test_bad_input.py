@@ -12,6 +12,7 @@ from airflow.sdk import DAG, XComArg
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
@@ -48,7 +49,6 @@ AT_PARSE_TIME: list[tuple[str, dict[str, Any], str]] = [
     ("webhook without a host", {"webhook_url": "https:///x"}, "webhook_url must be an https:// URL"),
     ("webhook a number", {"webhook_url": 1}, "webhook_url must be an https:// URL"),
     ("webhook with sync", {"webhook_url": "https://example.com", "mode": "sync"}, "webhook_url goes with"),
-    ("deferrable with sync", {"deferrable": True, "mode": "sync"}, "deferrable=True goes with mode='async'"),
     ("no wait with sync", {"wait_for_completion": False, "mode": "sync"}, "wait_for_completion=False goes"),
     ("negative credits", {"min_credits": -1}, "min_credits must be a number that is not negative, not -1"),
     ("no interval", {"poll_interval": 0}, "poll_interval must be a number of seconds above 0, not 0"),
@@ -227,3 +227,12 @@ def test_a_sensor_refuses_ids_that_are_none(
     with pytest.raises(api.InvalidRequestError, match=r"must be a non-empty id|came to ''"):
         TaskRun(make).attempt()
     assert emulator.control.requests() == []
+
+
+@pytest.mark.parametrize("contract", [V1_1_0])
+def test_a_wait_that_the_contract_does_not_have_is_refused_before_the_post(emulator: Emulator) -> None:
+    run = TaskRun(lambda: operator(mode="sync", deferrable=True))
+    with pytest.raises(api.UnsupportedError, match="deferrable=True goes with mode='async' only") as caught:
+        run.attempt()
+    assert isinstance(caught.value, AirflowFailException)
+    assert (posted_bodies(emulator), run.store.values) == ([], {})

@@ -152,7 +152,7 @@ HOOK_METHODS = {
 # Of RunGridBatchOperator: what it returns, what its parts add to a row, and its keys in the task state store.
 MANIFEST = {
     "batch_id", "grid_id", "rows", "counts", "credits", "runs_without_credits", "stopped_by", "parts",
-    "manifest_path", "format", "output_names", "started_at", "finished_at", "seconds",
+    "manifest_path", "format", "inputs", "output_names", "started_at", "finished_at", "seconds",
 }  # fmt: skip
 COUNTS = ("succeeded", "failed", "unknown", "not_submitted", "duplicate")
 OWN_FIELDS = {"_status", "_run_id", "_credits", "_error"}

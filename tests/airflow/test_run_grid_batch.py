@@ -209,7 +209,8 @@ def test_the_progress_is_kept_for_people(emulator: Emulator) -> None:
 
 
 PROGRESS = {
-    "rows", "settled", "counts", "in_flight", "credits_spent", "credits_expected", "requests_per_second",
+    "rows", "settled", "counts", "in_flight", "credits_spent", "runs_without_credits", "credits_expected",
+        "requests_per_second",
     "requests_left", "limit_per_second", "seconds_left", "stopped_by", "hindrance", "error",
 }  # fmt: skip
 

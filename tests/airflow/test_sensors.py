@@ -160,6 +160,19 @@ def test_credits_that_are_there_are_the_xcom(mode: str, emulator: Emulator) -> N
 
 
 @IN_EVERY_MODE
+def test_each_poke_logs_the_balance_and_what_is_wanted(
+    mode: str, emulator: Emulator, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emulator.control.set_credits(1_234)
+    caplog.set_level("INFO")
+    with pytest.raises(AirflowSensorTimeout):
+        waiting_for_credits(mode, min_credits=50_000, timeout=0.5).attempt()
+    polls = [r for r in emulator.control.requests() if "/_emulator" not in r["path"]]
+    said = (caplog.text + capsys.readouterr().out).count("1,234 credits are left, 50,000 are wanted")
+    assert said == len(polls) > 1
+
+
+@IN_EVERY_MODE
 @pytest.mark.parametrize("contract", [V1_1_0])
 def test_credits_of_another_workspace(mode: str, emulator: Emulator) -> None:
     emulator.control.set_credits(7, "ws_def456")

@@ -20,6 +20,7 @@ HALFWAY: dict[str, Any] = {
     "counts": {"succeeded": 4_000, "failed": 12, "unknown": 1},
     "in_flight": 250,
     "credits_spent": 36_108,
+    "runs_without_credits": 0,
     "credits_expected": 38_358.4,
     "requests_per_second": 48.04,
     "requests_left": 11_724,
@@ -47,6 +48,25 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
             "limit_per_second": None,
         },
         "0 of 10,000 rows; 0 in flight; 0.0 requests/s; 0 credits spent",
+    ),
+    "some costs told": (
+        {"credits_expected": None, "runs_without_credits": 1_013, "requests_per_second": 0.0},
+        (
+            "4,013 of 10,000 rows (4,000 succeeded, 12 failed, 1 unknown); 250 in flight; "
+            "0.0 requests/s of 50; 36,108 credits spent, 1,013 runs did not tell theirs"
+        ),
+    ),
+    "no cost told": (
+        {
+            "credits_spent": 0,
+            "credits_expected": None,
+            "runs_without_credits": 4_001,
+            "requests_per_second": 0.0,
+        },
+        (
+            "4,013 of 10,000 rows (4,000 succeeded, 12 failed, 1 unknown); 250 in flight; "
+            "0.0 requests/s of 50; 4,001 runs did not tell what they cost"
+        ),
     ),
     "stopped": (
         {"stopped_by": "max_credits", "counts": {"succeeded": 5, "not_submitted": 7}, "in_flight": 2},

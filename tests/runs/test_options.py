@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.runs.options import option_problems, seconds
+from airflow_provider_bitscale.api import ClientConfig
+from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
+from airflow_provider_bitscale.api.contracts import contract_for
+from airflow_provider_bitscale.runs.options import option_problems, seconds, unsupported_wait
 
 FINE: list[dict[str, Any]] = [
     {},
     {"mode": "async", "deferrable": True, "wait_for_completion": False},
     {"mode": "sync", "deferrable": None, "wait_for_completion": True},
+    {"mode": "sync", "deferrable": True},
     {"mode": "sync", "deferrable": False},
     {"poll_interval": 0.5, "timeout": 1, "min_credits": 0},
     {"miss_values": ()},
@@ -20,7 +24,6 @@ FINE: list[dict[str, Any]] = [
     {"min_credits": None, "key_outputs_by": "id", "on_ambiguous_submit": "resubmit"},
 ]
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"mode": "sync", "deferrable": True}, "deferrable=True goes with mode='async' only"),
     ({"mode": "sync", "wait_for_completion": False}, "wait_for_completion=False goes with mode='async' only"),
     ({"poll_interval": 0}, "poll_interval must be a number of seconds above 0, not 0"),
     ({"poll_interval": "5"}, "poll_interval must be a number of seconds above 0, not '5'"),
@@ -55,3 +58,21 @@ def test_all_problems_are_named_at_once() -> None:
 def test_a_duration_may_be_a_timedelta() -> None:
     assert seconds(timedelta(minutes=2)) == 120.0
     assert seconds(5) == 5
+
+
+@pytest.mark.parametrize(
+    ("contract", "mode", "deferrable", "refused"),
+    [
+        (V1_1_0, "sync", True, True),
+        (V1_1_0, "sync", None, False),
+        (V1_1_0, "sync", False, False),
+        (V1_1_0, "async", True, False),
+        (WORKSPACE_KEY, "sync", True, False),
+        (WORKSPACE_KEY, "async", True, False),
+    ],
+)
+def test_a_sync_run_is_awaited_in_the_triggerer_where_it_may_be_answered_before_its_end(
+    contract: str, mode: str, deferrable: bool | None, refused: bool
+) -> None:
+    speaking = contract_for(ClientConfig(api_key="k", api_contract=contract))
+    assert (unsupported_wait(speaking, mode=mode, deferrable=deferrable) is not None) is refused

@@ -204,6 +204,37 @@ def test_rows_that_failed_can_be_run_by_another_batch(emulator: Emulator, tmp_pa
 
 
 @ONE_CONTRACT
+@pytest.mark.parametrize("given", [None, {"Full Name": "person", "Company": "firm"}])
+def test_rows_of_an_earlier_batch_are_read_by_the_inputs_they_had_there(
+    given: dict[str, str] | None, emulator: Emulator, tmp_path: Path
+) -> None:
+    emulator.control.add_fault("run_fails", times=2)
+    # Fields that no input is named like, and one that is, and is none.
+    rows = [{"person": f"Ada {n}", "firm": "Engines", "Company": "not this"} for n in range(4)]
+    folder = f"file://{tmp_path}"
+    inputs = {"Full Name": "person", "Company": "firm"}
+    first = Batch(rows=rows, inputs=inputs, max_failed_rows=2, output_path=folder).attempt()
+    assert first["inputs"] == inputs
+    second = Batch(retry_failed_from=first["manifest_path"], inputs=given, output_path=folder).attempt()
+    assert statuses(second) == {"succeeded": 2}
+    assert second["inputs"] == inputs, "for a third batch"
+    sent = [sorted(json.loads(post["body"])["inputs"].values()) for post in posts(emulator)]
+    assert sorted(sent) == sorted([*([f"Ada {n}", "Engines"] for n in range(4)), *sent[4:]])
+    assert len(sent) == 6
+
+
+@ONE_CONTRACT
+def test_inputs_of_a_retry_replace_those_of_the_manifest(emulator: Emulator, tmp_path: Path) -> None:
+    emulator.control.add_fault("run_fails", times=1)
+    rows = [{"person": "Ada", "first": "Grace"}, {"person": "Alan", "first": "Mary"}]
+    folder = f"file://{tmp_path}"
+    first = Batch(rows=rows, inputs={"Full Name": "person"}, max_failed_rows=1, output_path=folder).attempt()
+    Batch(retry_failed_from=first["manifest_path"], inputs={"Full Name": "first"}).attempt()
+    [again] = json.loads(posts(emulator)[2]["body"])["inputs"].values()
+    assert again in ("Grace", "Mary")
+
+
+@ONE_CONTRACT
 def test_a_deadline_submits_no_more_and_a_retry_goes_on(emulator: Emulator, tmp_path: Path) -> None:
     batch = Batch(
         rows=people(30), deadline=1.5, max_in_flight=3, segment_size=4, output_path=f"file://{tmp_path}"

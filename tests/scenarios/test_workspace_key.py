@@ -46,14 +46,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.mark.parametrize("deferrable_by_default", ["True", "False"])
+@pytest.mark.parametrize(
+    ("deferrable", "deferrable_by_default"), [(None, "True"), (None, "False"), (True, "False")]
+)
 def test_a_sync_run_that_answers_as_running_is_waited_for_without_a_second_post(
-    impatient: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable_by_default: str
+    impatient: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool | None, deferrable_by_default: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", deferrable_by_default)
-    run = task(mode="sync", deferrable=None)
+    run = task(mode="sync", deferrable=deferrable)
     result = run.attempt()
-    assert (len(run.triggers) == 1) == (deferrable_by_default == "True")
+    assert (len(run.triggers) == 1) == (deferrable or deferrable_by_default == "True")
     [submitted] = impatient.control.state()["runs"]
     assert result["run_id"] == submitted["run_id"]
     assert result["outputs"]["Enriched Email"] == "jane.doe@acmecorp.com"

@@ -50,6 +50,8 @@ class Contract(ABC):
     """Whether a run that has ended says what it cost."""
     delivers_runs: ClassVar[bool]
     """Whether a run that has ended is delivered to a webhook."""
+    cuts_sync_off: ClassVar[bool]
+    """Whether a sync run may be answered before it has ended, and has to be waited for then."""
     identity_path: ClassVar[str]
     """Of the call that tells whose key it is: no other contract has it."""
 

@@ -30,6 +30,7 @@ class DocumentedContract(Contract):
     needs_recipe: ClassVar[bool] = False
     tells_run_credits: ClassVar[bool] = True
     delivers_runs: ClassVar[bool] = True
+    cuts_sync_off: ClassVar[bool] = False
     identity_path: ClassVar[str] = "GET /user/me"
 
     def get_current_user(self) -> Call[User]:

@@ -40,6 +40,7 @@ class WorkspaceKeyContract(Contract):
     needs_recipe: ClassVar[bool] = True
     tells_run_credits: ClassVar[bool] = False
     delivers_runs: ClassVar[bool] = False
+    cuts_sync_off: ClassVar[bool] = True
     identity_path: ClassVar[str] = "GET /workspace"
 
     def get_current_user(self) -> Call[User]:
