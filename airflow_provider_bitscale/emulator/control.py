@@ -12,7 +12,7 @@ _TIMEOUT_SECONDS = 30
 
 
 class EmulatorControl:
-    """Steers the emulator at ``url`` (``Emulator.url``, without the API's base path).
+    """Steers the emulator at ``url``, such as ``http://127.0.0.1:8765`` (``Emulator.url``).
 
     Every method raises ``ValueError`` with the emulator's own words when it refuses what it was asked, and
     ``requests.RequestException`` when it cannot be reached.
@@ -31,8 +31,8 @@ class EmulatorControl:
     def requests(self) -> list[dict[str, Any]]:
         """Return the recorded wire in order of arrival: at, method, path, headers, body, status, fault.
 
-        ``path`` is raw with its query; header names are lower case; ``status`` is None where no status line
-        was sent. The newest 200,000 requests are kept.
+        ``path`` is raw with its query; header names are lower case, and of a key only the last letters are
+        shown; ``status`` is None where no status line was sent. The newest 200,000 requests are kept.
         """
         return cast("list[dict[str, Any]]", self._ask("GET", "/requests"))
 
@@ -97,7 +97,7 @@ class EmulatorControl:
             # Not json=body: requests refuses NaN and infinities, which a fault may have to carry.
             data = None if body is None else json.dumps(body)
             answer = session.request(method, self._url + path, data=data, timeout=_TIMEOUT_SECONDS)
-        if answer.status_code in {400, 404}:
+        if answer.status_code in {400, 403, 404}:
             raise ValueError(answer.json()["error"]["message"])
         answer.raise_for_status()
         return answer.json()

@@ -9,7 +9,8 @@
 ``POST   /_emulator/runs/{run_id}/finish``    ``{"status": "completed"}``: end a run now
 
 It needs no API key and is neither recorded, counted nor struck by faults. What is wrong with a request is
-told in the API's error shape, as 400 or 404.
+told in the API's error shape, as 400 or 404. It is for programs on this machine: a page that a browser has
+open, under whatever name it knows this machine by, is answered 403.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_bitscale.emulator.errors import INVALID_REQUEST, NOT_FOUND, error_body
+from airflow_provider_bitscale.emulator.errors import FORBIDDEN, INVALID_REQUEST, NOT_FOUND, error_body
 from airflow_provider_bitscale.emulator.seed import WORKSPACE_ID
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.emulator.app import EmulatorApp
 
 CONTROL_PATH = "/_emulator/"
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+# What a browser says of a request that no page of another site has caused.
+_OWN_SITE = ("none", "same-origin")
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -111,12 +116,32 @@ async def _fields(request: Request) -> dict[str, Any]:
     return document
 
 
+def _refuse_pages(request: Request) -> None:
+    """Let no page of another site in, be it by a name of its own that leads to this machine.
+
+    Raises ``PermissionError``.
+    """
+    host = request.headers.get("host", "")
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = None
+    if name not in _THIS_MACHINE:
+        raise PermissionError(f"the control interface is at 127.0.0.1 or localhost, not at {host!r}")
+    origin = request.headers.get("origin", f"http://{host}")
+    if origin != f"http://{host}" or request.headers.get("sec-fetch-site", "none") not in _OWN_SITE:
+        raise PermissionError("the control interface is not for pages of another origin")
+
+
 def _told(handler: _Handler) -> _Handler:
     """Wrap a handler so that a wrong request is told what is wrong with it."""
 
     async def told(request: Request) -> Response:
         try:
+            _refuse_pages(request)
             return await handler(request)
+        except PermissionError as error:
+            return _json(error_body(FORBIDDEN, str(error)), status_code=403)
         except ValueError as error:
             return _json(error_body(INVALID_REQUEST, str(error)), status_code=400)
         except KeyError as error:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 _LONGEST_RECORD = 200_000
+# Headers with the key of a contract, or what a client may take for one.
+_KEY_HEADERS = ("api_key", "x-api-key", "api-key", "apikey", "authorization")
+# Of a key, enough is shown to tell which it was; of one that is shorter than this, nothing.
+_LONG_KEY = 20
+_SHOWN_LETTERS = 4
 
 
 @dataclass(slots=True)
@@ -25,16 +30,27 @@ class Exchange:
     faults: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return the exchange as the control API shows it; several faults are joined by ``+``."""
+        """Return the exchange as the control API shows it; several faults are joined by ``+``.
+
+        Whoever meant to try the real service may have sent its key: keys are masked.
+        """
+        headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers]
         return {
             "at": self.at,
             "method": self.method,
             "path": self.path,
-            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
+            "headers": [
+                [name, masked(value) if name.lower() in _KEY_HEADERS else value] for name, value in headers
+            ],
             "body": self.body.decode("utf-8", "replace"),
             "status": self.status,
             "fault": "+".join(self.faults) or None,
         }
+
+
+def masked(key: str) -> str:
+    """Return what is shown of a key: ``***``, and its last letters if it is long."""
+    return "***" + (key[-_SHOWN_LETTERS:] if len(key) >= _LONG_KEY else "")
 
 
 def new_wire() -> deque[Exchange]:

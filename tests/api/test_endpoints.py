@@ -23,6 +23,7 @@ from airflow_provider_bitscale.api import (
 )
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY, ENRICHED_EMAIL, FULL_NAME, GRID_ID
+from airflow_provider_bitscale.emulator.wire import masked
 from tests.api.clients import Caller, Opener, config_for
 
 JANE = {FULL_NAME: "Jane Doe", COMPANY: "Acme — Görlitz"}
@@ -97,7 +98,7 @@ def test_the_exact_request(
     headers = dict(request["headers"])
     assert len(headers) == len(request["headers"]), "no header twice"
     assert (request["method"], request["path"]) == (verb, "/api/v1" + path)
-    assert headers["api_key"] == emulator.api_key
+    assert headers["api_key"] == masked(emulator.api_key)
     assert headers.get("workspace-id") == (emulator.workspace_id if workspace else None)
     assert headers.get("content-type") == ("application/json" if body else None)
     assert headers["accept"] == "application/json"

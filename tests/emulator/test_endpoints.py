@@ -12,6 +12,7 @@ import requests
 
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
+from airflow_provider_bitscale.emulator.wire import masked
 from tests.emulator.conftest import Client, error_code
 
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -222,7 +223,7 @@ def test_the_wire_is_recorded_in_order_and_the_control_is_not(client: Client, em
     first, second = emulator.control.requests()
     assert first["path"] == "/api/v1/grids/grid%2F001?a=%20b"
     assert (first["method"], first["status"], first["body"], first["fault"]) == ("GET", 404, "", None)
-    assert ["api_key", emulator.api_key] in first["headers"]
+    assert ["api_key", masked(emulator.api_key)] in first["headers"]
     assert (second["method"], second["status"]) == ("POST", 200)
     assert FULL_NAME in second["body"]
     assert first["at"] <= second["at"]
