@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # In the order in which requests and curl follow them; each is a file or a folder.
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# asyncio has it from then on.
+_TLS_WITHIN_TLS = sys.version_info >= (3, 11)
 _PROXY_KEYS = (*DEFAULT_PORTS, "all")
 _TRUST_ADVICE = (
     "If a proxy of your company inspects TLS, set the connection's verify, or REQUESTS_CA_BUNDLE or "
@@ -108,7 +111,10 @@ def find_network(base_url: str, proxies: Mapping[str, str] | None, verify: bool 
     :raises ValueError: naming the setting or the variable that cannot be followed.
     """
     proxy = _find_proxy(base_url, proxies)
-    speaks_tls = base_url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
+    proxy_speaks_tls = proxy is not None and proxy.url.startswith("https:")
+    speaks_tls = base_url.startswith("https:") or proxy_speaks_tls
+    if proxy_speaks_tls and base_url.startswith("https:") and not _TLS_WITHIN_TLS:
+        raise ValueError("https through a proxy that speaks https itself needs Python 3.11 or newer")
     return Network(proxy, _find_trust(verify) if speaks_tls else None)
 
 

@@ -8,6 +8,8 @@ import certifi
 import pytest
 
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
+from airflow_provider_bitscale.api.network import tell_once
+from tests.api.clients import Opener
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 
@@ -141,3 +143,24 @@ def test_the_password_of_a_proxy_is_a_secret_too() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ClientConfig(api_key=KEY, proxies={"https": "http://user:hunter22@proxy:port"})
     assert str(caught.value).startswith("the proxy for https is not a URL of a proxy")
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({"base_url": "http://bitscale.internal:81", "allow_insecure_http": True}, "allow_insecure_http"),
+        ({"base_url": "https://bitscale.internal:82", "verify": False}, "verify=false"),
+        ({"base_url": "http://127.0.0.1:83", "allow_insecure_http": True, "verify": False}, None),
+        ({"base_url": "https://bitscale.internal:84", "allow_insecure_http": True}, None),
+    ],
+    ids=["plain http", "unchecked", "this machine", "https"],
+)
+def test_a_connection_that_is_unsafe_is_told_once_a_process(
+    open_client: Opener, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], warning: str | None
+) -> None:
+    tell_once.cache_clear()
+    for _ in range(3):
+        open_client(ClientConfig(api_key=KEY, **settings))
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [message.partition(":")[0] for message in told] == ([warning] if warning else [])
+    assert all(settings["base_url"] in message for message in told)
