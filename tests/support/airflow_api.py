@@ -6,16 +6,20 @@ import json
 import logging
 import time
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import requests
+from packaging.version import Version
 
 from tests.support.processes import wait_until
 
 log = logging.getLogger(__name__)
 
 FINISHED = ("success", "failed")
+
+_CAN_DISCARD_STATE = Version(version("apache-airflow")).release >= (3, 4)
 
 # Seconds before a call that left nothing behind is made again.
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
@@ -151,9 +155,17 @@ class AirflowApi:
         path = f"{_task(dag_id, run_id, task_id)}/xcomEntries/{quote(key, safe='')}"
         return self.call("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
 
-    def clear(self, dag_id: str, run_id: str, task_ids: list[str] | None = None) -> None:
-        """Clear these tasks of a run, or all, whatever their state, as the UI's Clear does."""
+    def clear(
+        self, dag_id: str, run_id: str, task_ids: list[str] | None = None, *, keep_state: bool = False
+    ) -> None:
+        """Clear these tasks of a run, or all, whatever their state, as the UI's Clear does.
+
+        From Airflow 3.4 on it discards what the tasks keep in their state stores unless `keep_state`; before,
+        it never does.
+        """
         body: dict[str, Any] = {"dag_run_id": run_id, "dry_run": False, "only_failed": False}
+        if keep_state and _CAN_DISCARD_STATE:
+            body["keep_task_state"] = True
         if task_ids is not None:
             body["task_ids"] = task_ids
         self.call("POST", f"/dags/{quote(dag_id)}/clearTaskInstances", json=body)

@@ -140,7 +140,7 @@ def test_a_person_names_the_run_whose_answer_was_lost_and_a_clear_collects_it(
     (run,) = bitscale.control.state()["runs"]
     store = f"/dags/one_row_deferred/dagRuns/{run_id}/taskInstances/enrich/state-store"
     airflow.call("PUT", f"{store}/bitscale_adopt_run_id?map_index=-1", json={"value": run["run_id"]})
-    airflow.clear("one_row_deferred", run_id)
+    airflow.clear("one_row_deferred", run_id, keep_state=True)
 
     assert airflow.wait_for_run("one_row_deferred", run_id) == "success"
     assert airflow.xcom("one_row_deferred", run_id, "enrich")["run_id"] == run["run_id"]
@@ -200,7 +200,7 @@ def test_a_batch_that_is_failed_by_hand_submits_no_more_and_goes_on_when_cleared
     wait_until(lambda: not airflow.task_process_ids(), "the end of the task's process", timeout=60)
     assert paid(bitscale) == 10
 
-    airflow.clear("batch_failed_by_hand", run_id)
+    airflow.clear("batch_failed_by_hand", run_id, keep_state=True)
 
     collect_what_goes_on(airflow, bitscale, "batch_failed_by_hand", run_id)
 
