@@ -10,8 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from airflow_provider_bitscale.api.deliveries import WebhookSettings, parse_delivery
+from airflow_provider_bitscale.api.deliveries import (
+    RUN_ID_HEADER,
+    SIGNATURE_HEADER,
+    WebhookSettings,
+    parse_delivery,
+)
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
 from airflow_provider_bitscale.webhooks.awaited import awaits
 from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
@@ -46,6 +52,12 @@ class Receiver:
         self.received = 0
         self._turn = threading.Lock()
         self._settings = WebhookSettings(Emulator.webhook_secret)
+
+    def deliver(self, url: str, run: dict[str, Any]) -> int:
+        """Take in a delivery that somebody has signed; the status."""
+        body = json.dumps(run).encode()
+        headers = {RUN_ID_HEADER: run["run_id"], SIGNATURE_HEADER: sign(body, Emulator.webhook_secret)}
+        return self.take(url, headers, body)
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """Take one delivery in; the status to answer with."""

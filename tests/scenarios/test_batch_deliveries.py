@@ -160,6 +160,29 @@ def test_a_row_to_be_submitted_again_is_not_once_its_delivery_has_come(
     assert manifest["runs_without_credits"] == 0
 
 
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_row_whose_run_is_known_takes_no_other_run_for_it(
+    emulator: Emulator, receiver: Receiver, trust: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.control.add_fault("run_never_ends", times=1)
+    batch = ToldBatch(receiver, rows=people(1), trust_webhook=trust, deadline=30)
+    with ThreadPoolExecutor(1) as pool:
+        manifest = pool.submit(batch.attempt)
+        wait_until(lambda: emulator.control.state()["runs"], "a run", timeout=20)
+        [run] = emulator.control.state()["runs"]
+        [post] = posts(emulator)
+        # Whoever has the secret and sees the URL can sign this, as BitScale may confuse two runs.
+        other = {**run, "run_id": "run_of_another_row", "status": "completed", "outputs": {EMAIL: "forged"}}
+        wait_until(lambda: run["run_id"] in str(receiver.store.values), "an accepted run", timeout=20)
+        receiver.deliver(json.loads(post["body"])["webhook_url"], other)
+        wait_until(lambda: "it is ignored" in caplog.text, "a delivery that is ignored", timeout=20)
+        emulator.control.finish_run(run["run_id"])
+        [row] = written(manifest.result())
+    assert (row["_status"], row["_run_id"]) == ("succeeded", run["run_id"])
+    assert row[EMAIL] != "forged"
+    assert "A delivery names run run_of_another_row for row 1, which is run" in caplog.text
+
+
 def test_a_row_that_was_paid_for_twice_is_named(
     emulator: Emulator, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
