@@ -9,6 +9,8 @@ ACCEPT_ENCODING = "gzip, deflate"
 # Far above what a grid answers. A few hundred bytes may decompress to a million times as many.
 MAX_ANSWER_BYTES = 64 * 2**20
 
+# Bytes that are decompressed at a time.
+_STEP = 2**20
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _BARE_DEFLATE = -zlib.MAX_WBITS
@@ -47,13 +49,16 @@ class AnswerBody:
         :raises BodyError: it ended before its encoding did.
         """
         if self._decompressor is not None and not self._decompressor.eof:
+            # What the last step had no room for.
+            self._keep(self._decompressor.flush())
+        if self._decompressor is not None and not self._decompressor.eof:
             raise BodyError(f"the answer ended within its {self._encoding}")
         return bytes(self._body)
 
     def _decompress(self, piece: bytes) -> bytes:
-        """Keep what a piece holds.
+        """Keep what a piece holds, or as much of it as one step gives.
 
-        :return: the rest of it, which belongs to a further member of a gzip file.
+        :return: the rest of it, which may belong to a further member of a gzip file.
         """
         if self._decompressor is None:
             # Servers mean one of two things by "deflate"; the first byte tells which.
@@ -64,9 +69,8 @@ class AnswerBody:
                 # Padding behind the last member, as gzip ignores it.
                 return b""
             self._decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
-        room = MAX_ANSWER_BYTES - len(self._body)
-        self._keep(self._decompressor.decompress(piece, room + 1))
-        return self._decompressor.unused_data
+        self._keep(self._decompressor.decompress(piece, _STEP))
+        return self._decompressor.unconsumed_tail or self._decompressor.unused_data
 
     def _keep(self, piece: bytes) -> bytes:
         if len(self._body) + len(piece) > MAX_ANSWER_BYTES:
