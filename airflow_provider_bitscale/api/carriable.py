@@ -120,10 +120,11 @@ def loads(body: bytes) -> Any:
         raise
     except ValueError:
         # Python refuses integers of more than 4,300 digits.
-        return json.loads(body, parse_int=_integer)
+        return json.loads(body, parse_int=integer)
 
 
-def _integer(digits: str) -> int | str:
+def integer(digits: str) -> int | str:
+    """An integer of JSON; of more digits than Python takes, as text."""
     return int(digits) if len(digits) <= _MAX_TEXT else digits
 
 

@@ -1,4 +1,4 @@
-"""Pure: how the text of a cell is read, by the type of its column."""
+"""Pure: how a value is read for the type of its column, where it is certain what it means."""
 
 from __future__ import annotations
 
@@ -11,30 +11,69 @@ from airflow_provider_bitscale.api.models import Column, ColumnType
 
 
 def reader_of(column: Column | None) -> Callable[[Any], Any]:
-    """How the text of a cell is read for this column."""
-    return _text if column is None else _CONVERSIONS.get(column.type, _text)
+    """How a value of a row is read for this column; None where its type is not known.
+
+    What is not certain is left as it is, for the grid's form to refuse.
+    """
+    return _as_it_is if column is None else _CONVERSIONS.get(column.type, _as_it_is)
 
 
-def _text(cell: Any) -> Any:
-    return cell or None
+def is_number(text: str) -> bool:
+    """Whether a text is a number as most programs write one, such as ``-5`` or ``1.5e3``."""
+    return _NUMBER.fullmatch(text) is not None
 
 
-def _number(cell: Any) -> Any:
-    text = (cell or "").strip()
-    if not _NUMBER.fullmatch(text):
-        return _text(cell)
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> Any:
+    # Floats are not certain: 7 may have become 7.0 on its way.
+    return str(value) if _is_whole(value) else value
+
+
+def _number(value: Any) -> Any:
+    text = value.strip() if isinstance(value, str) else ""
+    if not is_number(text):
+        return value
     with suppress(ValueError):
         return int(text)
     return float(text)
 
 
-def _boolean(cell: Any) -> Any:
-    return _BOOLEANS.get((cell or "").strip().lower(), _text(cell))
+def _boolean(value: Any) -> Any:
+    if isinstance(value, str) or _is_whole(value):
+        return _BOOLEANS.get(str(value).strip().lower(), value)
+    return value
+
+
+def _date(value: Any) -> Any:
+    """With the T of ISO 8601 between day and time, for which databases and spreadsheets write a space."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return f"{text[:10]}T{text[11:]}" if _DAY_AND_TIME.match(text) else text
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_DAY_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d", re.ASCII)
+_BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0"), False),
+}
 _CONVERSIONS: dict[ColumnType, Callable[[Any], Any]] = {
+    ColumnType.TEXT: _text,
     ColumnType.NUMBER: _number,
     ColumnType.BOOLEAN: _boolean,
+    ColumnType.DATE: _date,
+    ColumnType.URL: _trimmed,
+    ColumnType.EMAIL: _trimmed,
 }

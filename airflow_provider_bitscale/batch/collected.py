@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.output import ERROR, RUN_ID, STATUS, StorePath
+from airflow_provider_bitscale.batch.earlier_rows import EarlierRows
+from airflow_provider_bitscale.batch.output import ERROR, RUN_ID, STATUS
 from airflow_provider_bitscale.batch.records import INTENT, SegmentRecord
 from airflow_provider_bitscale.batch.rows import Segment
-from airflow_provider_bitscale.batch.sources import EarlierRows
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
+from airflow_provider_bitscale.batch.store_files import StorePath
 
 
 class UnknownRows(EarlierRows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
@@ -23,6 +23,8 @@ class Head:
     :param fingerprint: of the input, the grid and all that changes what is bought.
     :param last_try: the last that began with the batch or handed it over; tells a Clear from a retry.
     :param output_path: where its parts are; the first try decides.
+    :param output_names: of the outputs; the first try decides, for its parts have them all.
+    :param escapes_formulas: whether its parts in CSV are escaped; the first try decides.
     :param opened: how many segments have a record. It grows before a row of a new segment is submitted, so a
         record that is missing is lost, and says nothing about what was paid for.
     :param tries: a token for each try that may have submitted rows, in order.
@@ -40,6 +42,8 @@ class Head:
     tries: list[str]
     collected: bool = False
     delivery_conn_id: str | None = None
+    output_names: list[str] = field(default_factory=list)
+    escapes_formulas: bool = False
 
 
 def read_head(store: Store) -> Head | None:

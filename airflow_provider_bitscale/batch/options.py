@@ -30,6 +30,8 @@ def batch_option_problems(
     segment_size: Any,
     output_path: Any,
     output_format: Any,
+    csv_escape_formulas: Any,
+    null_values: Any,
     miss_values: Any,
     on_ambiguous_submit: Any,
     fail_when_incomplete: Any,
@@ -43,8 +45,10 @@ def batch_option_problems(
     problems = option_problems(
         timeout=timeout,
         trust_webhook=trust_webhook,
+        null_values=null_values,
         miss_values=miss_values,
         fail_when_incomplete=fail_when_incomplete,
+        csv_escape_formulas=csv_escape_formulas,
     )
     given = [name for name, value in sources.items() if value is not None]
     if len(given) != 1:

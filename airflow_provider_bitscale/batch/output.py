@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.csv_text import csv_text
 from airflow_provider_bitscale.batch.statuses import Settled
+from airflow_provider_bitscale.batch.store_files import StoreError, StorePath, is_final, write_whole
+
+log = logging.getLogger(__name__)
 
 STATUS, RUN_ID, CREDITS, ERROR = OWN_FIELDS = ("_status", "_run_id", "_credits", "_error")
-
-
-class StorePath(Protocol):
-    """What is used of a path in a store: Airflow's ObjectStoragePath has it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def fs(self) -> Any: ...
-    @property
-    def parent(self) -> StorePath: ...
-    def open(self, mode: str = ..., **options: Any) -> Any: ...
-    def __truediv__(self, name: str, /) -> StorePath: ...
 
 
 def output_row(row_fields: Mapping[str, Any], settled: Settled) -> dict[str, Any]:
@@ -77,41 +61,68 @@ class RowsInMemory:
 class Output:
     """The files of a batch: parts with its rows and, when all are there, the manifest that lists them.
 
-    On local disks and in object stores, a file is there as a whole or not at all. To write it again replaces
-    it; the same rows give the same bytes.
+    A file is there as a whole or not at all. To write it again replaces it; the same rows give the same
+    bytes.
 
-    :param folder: made, with those above it, on local disks; other stores have none.
+    :param folder: made, with those above it, on disks and on file servers; stores of objects have none.
     :param format: one of ``FORMATS``.
-    :param output_names: columns that every part in CSV has, whatever was found in its rows.
+    :param fields: of all rows of the batch, in order.
+    :param output_names: of the batch. All its parts in CSV have one header: first the fields that are not
+        named like an output, then these, then our own.
+    :param escape_formulas: put an apostrophe before cells of CSV that a spreadsheet would run.
     """
 
     durable = True
 
-    def __init__(self, folder: StorePath, format: str, batch_id: str, output_names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: StorePath,
+        format: str,
+        batch_id: str,
+        *,
+        fields: Iterable[str] = (),
+        output_names: Sequence[str] = (),
+        escape_formulas: bool = False,
+    ) -> None:
         self.folder = folder
         self.format = format
         self.batch_id = batch_id
-        self.output_names = output_names
+        self._escape_formulas = escape_formulas
+        last = (*output_names, *OWN_FIELDS)
+        self._header = list(dict.fromkeys((*(name for name in fields if name not in last), *last)))
 
     def write_part(self, number: int, rows: Sequence[Mapping[str, Any]]) -> str:
         """Write rows, as :func:`output_row` gives them.
 
         :return: the path of the part.
-        :raises OSError: as for the manifest, the store did not take the file.
+        :raises StoreError: as for the manifest, the store did not take the file.
         """
-        text = _WRITERS[self.format](rows, self.output_names)
-        return self._write(f"part-{number:05d}.{self.format}", text)
+        name = f"part-{number:05d}.{self.format}"
+        if self.format == "jsonl":
+            return self._write(name, _jsonl(rows))
+        if more := sorted({field for row in rows for field in row}.difference(self._header)):
+            log.warning(
+                "%s has no column for %s, unknown to the grid when the batch began; their runs have it",
+                self._path(name),
+                ", ".join(map(repr, more)),
+            )
+        return self._write(name, csv_text(rows, self._header, escape_formulas=self._escape_formulas))
 
     def check(self) -> None:
-        """Write and remove a file, before anything is paid for that could not be written then.
+        """Write a file, before anything is paid for that could not be written then.
 
-        :raises InvalidRequestError: the store does not take it.
+        It is removed again where that is allowed; to write and to read is all that a batch needs.
+
+        :raises InvalidRequestError: the store does not take it, and will not take it later.
+        :raises StoreError: it does not take it now.
         """
         try:
             self._write("check", "")
-            self.folder.fs.rm_file(self._path("check").path)
-        except Exception as problem:
-            raise InvalidRequestError(f"output_path {self.folder} cannot be written: {problem}") from None
+        except StoreError as problem:
+            if is_final(problem.__cause__):
+                raise InvalidRequestError(f"output_path cannot be written: {problem}") from None
+            raise
+        self.remove_file("check")
 
     @property
     def manifest_path(self) -> str:
@@ -130,17 +141,28 @@ class Output:
         return self._write(name, text)
 
     def read_file(self, name: str) -> str | None:
-        """What is in a file of this batch's own; None if there is none."""
+        """What is in a file of this batch's own; None if there is none.
+
+        :raises StoreError: the store cannot be read.
+        """
+        path = self._path(name)
         try:
-            with self._path(name).open("rb") as file:
+            with path.open("rb") as file:
                 return bytes(file.read()).decode()
         except FileNotFoundError:
             return None
+        except Exception as problem:
+            raise StoreError.of(path, problem) from problem
 
     def remove_file(self, name: str) -> None:
-        """Remove a file of this batch's own, if it is there."""
-        with suppress(FileNotFoundError):
-            self.folder.fs.rm_file(self._path(name).path)
+        """Remove a file of this batch's own, if it is there and may be removed."""
+        path = self._path(name)
+        try:
+            path.fs.rm_file(path.path)
+        except FileNotFoundError:
+            pass
+        except Exception as problem:
+            log.info("%s is left, for it cannot be removed: %s", path, problem)
 
     def _path(self, name: str) -> StorePath:
         return self.folder / f"{self.batch_id}-{name}"
@@ -148,7 +170,7 @@ class Output:
     def _write(self, name: str, text: str) -> str:
         path = self._path(name)
         # An answer may be cut in the middle of a character. That half is written as JSON escapes it.
-        _write_whole(path, text.encode("utf-8", "backslashreplace"))
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
         return str(path)
 
 
@@ -156,6 +178,7 @@ def read_manifest(path: StorePath) -> dict[str, Any]:
     """The manifest of a batch.
 
     :raises InvalidRequestError: there is none, or it is something else.
+    :raises StoreError: the store cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -164,6 +187,8 @@ def read_manifest(path: StorePath) -> dict[str, Any]:
         raise InvalidRequestError(f"there is no file {path}") from None
     except ValueError:
         manifest = None
+    except Exception as problem:
+        raise StoreError.of(path, problem) from problem
     if not isinstance(manifest, dict) or not _is_manifest(manifest):
         raise InvalidRequestError(f"{path} is not the manifest of a batch")
     return manifest
@@ -186,49 +211,8 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _jsonl(rows: Sequence[Mapping[str, Any]], output_names: Sequence[str]) -> str:
+def _jsonl(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _csv(rows: Sequence[Mapping[str, Any]], output_names: Sequence[str]) -> str:
-    names = dict.fromkeys(name for row in rows for name in row if name not in OWN_FIELDS)
-    header = [*dict.fromkeys((*names, *output_names)), *OWN_FIELDS]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows([_cell(row.get(name)) for name in header] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-_WRITERS: dict[str, Callable[[Sequence[Mapping[str, Any]], Sequence[str]], str]] = {
-    "jsonl": _jsonl,
-    "csv": _csv,
-}
-FORMATS = tuple(_WRITERS)
-
-
-def _write_whole(path: StorePath, data: bytes) -> None:
-    if not getattr(path.fs, "local_file", False):
-        # Object stores show an object when all of it has arrived.
-        path.fs.pipe_file(path.path, data)
-        return
-    # Not fsspec's transaction: it goes by way of the folder for temporary files, and a move from one disk to
-    # another is a copy that can be seen half done.
-    target = Path(path.path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            # Else a power cut may keep the name, and not what is in the file.
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+FORMATS = ("jsonl", "csv")

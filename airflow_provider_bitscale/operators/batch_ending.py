@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ def manifest_of(
     rows: int,
     tally: Tally,
     inputs: Mapping[str, str] | None,
-    output_names: Sequence[str],
 ) -> dict[str, Any]:
     """The manifest, as the operator describes it, without its own path."""
     finished = time.time()
@@ -44,7 +43,8 @@ def manifest_of(
         "manifest_path": None,
         "format": head.output_format,
         "inputs": None if inputs is None else dict(inputs),
-        "output_names": list(output_names),
+        "csv_escape_formulas": head.escapes_formulas,
+        "output_names": head.output_names,
         "started_at": _iso(head.started_at),
         "finished_at": _iso(finished),
         "seconds": round(finished - head.started_at, 3),

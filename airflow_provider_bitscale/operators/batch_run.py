@@ -19,6 +19,7 @@ from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.collected import NotSubmitted, UnknownRows, collected_records
 from airflow_provider_bitscale.batch.driver import Driver
+from airflow_provider_bitscale.batch.earlier_rows import EarlierRows
 from airflow_provider_bitscale.batch.options import (
     allowed_failures,
     failures_to_go_on_with,
@@ -28,16 +29,17 @@ from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.records import finished
-from airflow_provider_bitscale.batch.rows import Form, RowForm, segments, survey
+from airflow_provider_bitscale.batch.row_form import Form, RowForm
+from airflow_provider_bitscale.batch.rows import segments, survey
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.sent_log import SentLogs
 from airflow_provider_bitscale.batch.shelf import Shelf
-from airflow_provider_bitscale.batch.sources import EarlierRows, UnfinishedRows
 from airflow_provider_bitscale.batch.statuses import SUCCEEDED
 from airflow_provider_bitscale.batch.taking_over import Begun, begin
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.batch.unsaved import Unsaved
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
+from airflow_provider_bitscale.operators.batch_input import tell_input
 from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.batch_start import take_up
 from airflow_provider_bitscale.operators.batch_thread import run_in_thread
@@ -97,14 +99,13 @@ class BatchRun:
         row_form: Form = (
             NotSubmitted()
             if self._collects
-            else RowForm(self._form, self._inputs, operator.row_key, source.text)
+            else RowForm(self._form, self._inputs, operator.row_key, operator.null_values)
         )
         log.info("Checking all rows before anything is paid for")
         self._survey = survey(source, row_form, operator.segment_size)
         log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
-        if isinstance(source, UnfinishedRows):
-            for why, count in source.left_out.items():
-                log.warning("%s unknown rows are left out: %s", f"{count:,}", why)
+        names = output_names(self._form)
+        tell_input(source, row_form, self._survey, self._form, names)
         if operator.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
             raise errors.InvalidRequestError(
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
@@ -117,8 +118,8 @@ class BatchRun:
             try_of(context),
             started,
             self._delivery_conn_id,
+            names,
         )
-        self._output_names = output_names(self._form)
         self._output = self._checked_output()
         self._cancelled = False
         self._driving: tuple[asyncio.AbstractEventLoop, Driver] | None = None
@@ -174,9 +175,7 @@ class BatchRun:
         finally:
             shelf.close()
             begun.sent_log.close()
-        manifest = manifest_of(
-            self._head, operator.grid_id, self._survey.rows, tally, self._inputs, self._output_names
-        )
+        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._inputs)
         if output is None:
             manifest["results"] = memory.rows
         else:
@@ -270,7 +269,14 @@ class BatchRun:
         head = self._head
         if head.output_path is None:
             return None
-        output = Output(stored(head.output_path), head.output_format, head.batch_id, self._output_names)
+        output = Output(
+            stored(head.output_path),
+            head.output_format,
+            head.batch_id,
+            fields=self._survey.fields,
+            output_names=head.output_names,
+            escape_formulas=head.escapes_formulas,
+        )
         output.check()
         return output
 
@@ -281,6 +287,7 @@ class BatchRun:
             self._collects,
             self._inputs,
             operator.row_key,
+            sorted(operator.null_values),
             operator.segment_size,
             self._survey.fingerprint,
         ]

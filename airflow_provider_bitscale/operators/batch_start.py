@@ -30,12 +30,14 @@ def take_up(
     this_try: Try,
     started: float,
     delivery_conn_id: str | None,
+    output_names: list[str],
 ) -> tuple[Head, bool]:
     """The batch to run, and whether it is that of an earlier try.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
     :param started: when the try did, in Unix seconds.
     :param delivery_conn_id: the connection that deliveries have to be signed with; None if none are expected.
+    :param output_names: those that the grid has now.
     :raises BitScaleError: what earlier tries left cannot be gone on with.
     """
     head = read_head(store)
@@ -52,6 +54,8 @@ def take_up(
         opened=0,
         tries=[],
         delivery_conn_id=delivery_conn_id,
+        output_names=output_names,
+        escapes_formulas=operator.csv_escape_formulas,
     )
     return head, False
 
@@ -65,5 +69,5 @@ def remember_batch(context: Context) -> None:
     write_head(store, replace(head, collected=True, last_try=try_of(context)))
     output = None
     if head.output_path is not None:
-        output = Output(stored(head.output_path), head.output_format, head.batch_id, ())
+        output = Output(stored(head.output_path), head.output_format, head.batch_id)
     forget(head, SentLogs(head.batch_id), Unsaved(head.batch_id, output, 0))

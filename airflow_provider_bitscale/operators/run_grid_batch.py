@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_bitscale.api.blank import NULL_VALUES
 from airflow_provider_bitscale.batch.collected import UnknownRows
+from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.options import batch_option_problems
 from airflow_provider_bitscale.batch.paths import path_problems
-from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
+from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
@@ -47,8 +49,8 @@ class RunGridBatchOperator(BaseOperator):
 
     :param grid_id: id of the grid. (templated)
     :param rows: a list of dicts. (templated; what comes through XCom is data, and is not rendered again)
-    :param rows_path: or a file of them, ``.csv`` or ``.jsonl``, on any store that ObjectStoragePath knows;
-        read as a stream, twice. (templated)
+    :param rows_path: or a file of them, ``.csv``, ``.tsv``, ``.jsonl`` or ``.json``, on any store that
+        ObjectStoragePath knows; read as a stream, twice. (templated)
     :param retry_failed_from: or the manifest of an earlier batch, to run the rows that failed or were not
         submitted; with ``on_ambiguous_submit="resubmit"`` also those that are unknown, unless BitScale
         accepted them. The log says how many unknown rows were left out, and why. (templated)
@@ -81,15 +83,23 @@ class RunGridBatchOperator(BaseOperator):
     :param deadline: seconds from the start of a try until it stops submitting, looks at each run once more,
         and fails if any is left; a retry goes on. None for none.
     :param segment_size: rows in a part, up to 1,000.
-    :param output_format: ``jsonl`` or ``csv``.
+    :param output_format: ``jsonl`` or ``csv``. All CSV parts of a batch have one header: the fields of the
+        rows, then ``output_names`` in their order, then ``_status``, ``_run_id``, ``_credits``, ``_error``.
+    :param csv_escape_formulas: put an apostrophe before cells of CSV that a spreadsheet would run: those that
+        begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, and are no number such as -5.
+        ``retry_failed_from`` takes it away again.
+    :param null_values: texts of rows that stand for no value, by default what databases and spreadsheets
+        write for NULL and for errors. Words that may mean nothing, such as NULL, NA or ``-``, are sent as
+        they are, with a warning: people are called Null. What is blank is no value in any case.
     :param miss_values: texts such as "No email found" that stand for nothing found; they become None.
     :param on_ambiguous_submit: ``park`` a row as ``unknown`` if nobody can tell whether its run was started,
         or ``resubmit`` it and perhaps pay twice.
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: the manifest: ``{batch_id, grid_id, rows, counts: {succeeded, failed, unknown, not_submitted,
         duplicate}, credits, runs_without_credits, stopped_by, parts, manifest_path, format, inputs,
-        output_names, started_at, finished_at, seconds}``, and without ``output_path`` its ``results``: the
-        fields and outputs of each row with ``_status``, ``_run_id``, ``_credits`` and ``_error``.
+        csv_escape_formulas, output_names, started_at, finished_at, seconds}``, and without ``output_path``
+        its ``results``: the fields and outputs of each row with ``_status``, ``_run_id``, ``_credits`` and
+        ``_error``.
     """
 
     template_fields: Sequence[str] = (
@@ -131,6 +141,8 @@ class RunGridBatchOperator(BaseOperator):
         deadline: float | timedelta | None = None,
         segment_size: int = 500,
         output_format: str = "jsonl",
+        csv_escape_formulas: bool = False,
+        null_values: Collection[str] = NULL_VALUES,
         miss_values: Collection[str] = (),
         on_ambiguous_submit: str = "park",
         bitscale_conn_id: str = "bitscale_default",
@@ -157,6 +169,8 @@ class RunGridBatchOperator(BaseOperator):
         self.deadline: float | None = seconds(deadline)
         self.segment_size = segment_size
         self.output_format = output_format
+        self.csv_escape_formulas = csv_escape_formulas
+        self.null_values = null_values
         self.miss_values = miss_values
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
@@ -245,6 +259,8 @@ class RunGridBatchOperator(BaseOperator):
             segment_size=self.segment_size,
             output_path=self.output_path,
             output_format=self.output_format,
+            csv_escape_formulas=self.csv_escape_formulas,
+            null_values=self.null_values,
             miss_values=self.miss_values,
             on_ambiguous_submit=self.on_ambiguous_submit,
             fail_when_incomplete=self.fail_when_incomplete,

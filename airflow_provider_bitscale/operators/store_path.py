@@ -6,6 +6,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.paths import file_text, readable_path
+from airflow_provider_bitscale.batch.store_files import StoreError
 
 
 def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:
@@ -13,6 +14,7 @@ def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:
 
     :param path: a path, or a URI; a file URI as ``Path.as_uri()`` encodes it.
     :raises InvalidRequestError: it cannot be read, or its store is unknown, or the provider is not installed.
+    :raises StoreError: the store cannot be reached.
     """
     try:
         if not isinstance(path, ObjectStoragePath):
@@ -28,4 +30,7 @@ def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:
         raise InvalidRequestError(
             f"{path} cannot be used: {problem}. Is the provider of that store installed?"
         ) from None
+    except OSError as problem:
+        # Some connect as soon as they are made.
+        raise StoreError.of(path, problem) from problem
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.models import Grid, RunRecipe
 from airflow_provider_bitscale.runs.inputs import (
     InputNames,
@@ -70,7 +71,14 @@ class GridForm:
         """Whether a name stands for something that a run takes, be it for one of several."""
         return may_be_input(self.grid, name, self.recipe)
 
+    @property
+    def input_names(self) -> dict[str, str]:
+        """The names of all inputs, by the key that a run takes."""
+        if self.recipe is not None:
+            return {label: label for label in self.recipe.inputs}
+        return {column.id: column.name for column in self.grid.columns if column.is_input}
+
     def unfilled(self, inputs: Mapping[str, Any]) -> list[str]:
         """Inputs of the recipe that have no value. Whether they are required, nobody tells."""
         labels = () if self.recipe is None else self.recipe.inputs
-        return [label for label in labels if inputs.get(label) in (None, "")]
+        return [label for label in labels if is_blank(inputs.get(label))]

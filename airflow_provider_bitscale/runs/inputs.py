@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
-from urllib.parse import urlsplit
 
+from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.api.fields import parse_time
-from airflow_provider_bitscale.api.models import Column, ColumnType, Grid, RunRecipe
+from airflow_provider_bitscale.api.models import Column, Grid, RunRecipe
+from airflow_provider_bitscale.runs.column_values import misfit
+from airflow_provider_bitscale.runs.field_names import folded, suggestion
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,7 @@ class InputNames:
             column_id = _column_id(grid, name, problems, strict=validate)
             if column_id is None:
                 continue
-            if column_id in keys.values():
-                problems.append(f"column {name!r} is given twice, by name and by id")
+            problems += _given_before(keys, column_id, name)
             keys[name] = column_id
             column = by_id.get(column_id)
             if column is not None and column.is_input:
@@ -64,9 +61,8 @@ class InputNames:
         keys: dict[str, str] = {}
         for name in names:
             label = _label(grid, labels, name, problems)
-            if label in keys.values():
-                problems.append(f"input {label!r} is given twice, the second time as {name!r}")
             if label is not None:
+                problems += _given_before(keys, label, name)
                 keys[name] = label
         return cls(keys, {}, (), False, problems)
 
@@ -79,14 +75,14 @@ class InputNames:
         inputs: dict[str, Any] = {}
         for name, key in self.keys.items():
             value = values[name]
-            if value is None:
+            if is_blank(value):
                 continue
             inputs[key] = value
             column = self.columns.get(name)
-            if self.validate and column is not None and not _fits(column.type, value):
-                problems.append(f"column {name!r} takes {_EXPECTED[column.type]}, not {value!r}")
+            if self.validate and column is not None and (problem := misfit(column.type, value)):
+                problems.append(f"column {name!r} {problem}")
         for column in self.required:
-            if inputs.get(column.id) in (None, ""):
+            if column.id not in inputs:
                 problems.append(f"the required input {column.name!r} is missing")
         return inputs, problems
 
@@ -96,9 +92,9 @@ def resolve_inputs(
 ) -> dict[str, Any]:
     """Values by the key that a run takes: the column's id or, where there is a recipe, its label there.
 
-    Optional inputs that are None are left out.
+    Optional inputs that are blank are left out: see :func:`is_blank`.
 
-    :param inputs: values by column name, id or label.
+    :param inputs: values by column name, id or label; names in whatever case, with whatever spaces.
     :param recipe: of the run. What it does not list is refused: it might be billed as a blank row.
     :param validate: also check that every column is known and an input, that no required one is missing, and
         that every value fits its column's type. Without it, unknown keys are taken for ids.
@@ -113,7 +109,10 @@ def may_be_input(grid: Grid, name: str, recipe: RunRecipe | None = None) -> bool
     """Whether a name stands for something that a run takes, be it for one of several."""
     if recipe is not None:
         return bool(_matching_labels(grid, recipe.inputs, name))
-    return any(column.is_input and name in (column.id, column.name) for column in grid.columns)
+    return any(
+        column.is_input and (name == column.id or folded(name) == folded(column.name))
+        for column in grid.columns
+    )
 
 
 def resolve_output_columns(
@@ -142,25 +141,30 @@ def unique_names(grid: Grid) -> dict[str, str]:
     return {column.id: column.name for column in grid.columns if names.count(column.name) == 1}
 
 
+def _given_before(keys: Mapping[str, str], key: str, name: str) -> list[str]:
+    """What is wrong if another name stands for this key already."""
+    return [f"an input is given twice: as {each!r} and as {name!r}" for each in keys if keys[each] == key]
+
+
 def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> str | None:
     """The one label that a key can only mean, be it the label itself, or the name or id of a column."""
     if key in labels:
         return key
     name = _column_name(grid, key)
-    columns = [column for column in grid.columns if _folded(column.name) == _folded(name)]
+    columns = [column for column in grid.columns if folded(column.name) == folded(name)]
     matches = _matching_labels(grid, labels, key)
     if len(matches) == 1 and len(columns) <= 1:
         return matches[0]
     if matches:
         problems.append(f"{key!r} may mean more than one input; use a label: {', '.join(labels)}")
     else:
-        problems.append(f"the run takes no input {key!r}{_suggestion(name, labels, 'it takes')}")
+        problems.append(f"the run takes no input {key!r}{suggestion(name, labels, 'it takes')}")
     return None
 
 
 def _matching_labels(grid: Grid, labels: Sequence[str], key: str) -> list[str]:
-    name = _folded(_column_name(grid, key))
-    return [label for label in labels if label == key or _folded(label) == name]
+    name = folded(_column_name(grid, key))
+    return [label for label in labels if label == key or folded(label) == name]
 
 
 def _column_name(grid: Grid, key: str) -> str:
@@ -168,77 +172,23 @@ def _column_name(grid: Grid, key: str) -> str:
     return next((column.name for column in grid.columns if column.id == key), key)
 
 
-def _folded(name: str) -> str:
-    """A name as a label may spell it: ``Company Name`` and ``company_name`` alike."""
-    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
-
-
 def _column_id(grid: Grid, key: str, problems: list[str], *, strict: bool) -> str | None:
     if any(column.id == key for column in grid.columns):
         return key
-    matches = [column.id for column in grid.columns if column.name == key]
+    named = [column for column in grid.columns if column.name == key]
+    near = named or [column for column in grid.columns if folded(column.name) == folded(key)]
+    matches = [column.id for column in near]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        problems.append(f"{len(matches)} columns are named {key!r}; use an id: {', '.join(matches)}")
+        how = "named" if named else "named like"
+        problems.append(f"{len(matches)} columns are {how} {key!r}; use an id: {', '.join(matches)}")
     elif strict:
         known = sorted({column.name for column in grid.columns})
-        problems.append(f"there is no column {key!r}{_suggestion(key, known, 'the grid has')}")
+        problems.append(f"there is no column {key!r}{suggestion(key, known, 'the grid has')}")
     else:
         return key
     return None
-
-
-def _suggestion(key: str, known: Iterable[str], introduction: str) -> str:
-    names = {name.casefold(): name for name in known}
-    near = [names[match] for match in get_close_matches(key.casefold(), names, n=3, cutoff=0.5)]
-    if near:
-        return f"; did you mean {' or '.join(map(repr, near))}?"
-    return f"; {introduction} {', '.join(map(repr, names.values()))}" if names else ""
-
-
-_EXPECTED = {
-    ColumnType.TEXT: "text",
-    ColumnType.NUMBER: "a number",
-    ColumnType.URL: "an http(s) URL",
-    ColumnType.EMAIL: "an email address",
-    ColumnType.DATE: "an ISO 8601 date",
-    ColumnType.BOOLEAN: "true or false",
-}
-
-
-def _fits(kind: ColumnType, value: Any) -> bool:
-    if kind is ColumnType.NUMBER:
-        if isinstance(value, float):
-            return math.isfinite(value)
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind is ColumnType.BOOLEAN:
-        return isinstance(value, bool)
-    if kind not in _EXPECTED:
-        return True
-    if not isinstance(value, str):
-        return False
-    if value == "" or kind is ColumnType.TEXT:
-        # An empty optional input is as good as none; an empty required one is reported as missing.
-        return True
-    return {ColumnType.URL: _is_url, ColumnType.EMAIL: _is_email, ColumnType.DATE: _is_date}[kind](value)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and not any(map(str.isspace, text))
-    except ValueError:
-        return False
-
-
-def _is_email(text: str) -> bool:
-    local, _, domain = text.rpartition("@")
-    return bool(local and domain) and "@" not in local and not any(map(str.isspace, text))
-
-
-def _is_date(text: str) -> bool:
-    return parse_time(text) is not None
 
 
 def _raise_if_any(problems: list[str], grid: Grid) -> None:

@@ -13,7 +13,14 @@ _CHOICES = {
     "key_outputs_by": ("name", "id"),
     "on_ambiguous_submit": ("fail", "resubmit"),
 }
-_FLAGS = ("fail_when_incomplete", "deferrable", "wait_for_completion", "validate_inputs", "trust_webhook")
+_FLAGS = (
+    "fail_when_incomplete",
+    "deferrable",
+    "wait_for_completion",
+    "validate_inputs",
+    "trust_webhook",
+    "csv_escape_formulas",
+)
 _DURATIONS = ("poll_interval", "timeout", "undelivered_for")
 
 
@@ -30,8 +37,8 @@ def option_problems(**options: Any) -> list[str]:
             problems.append(f"{name} must be True or False, not {value!r}")
         elif name in _DURATIONS and not (is_number(value) and value > 0):
             problems.append(f"{name} must be a number of seconds above 0, not {value!r}")
-        elif name == "miss_values" and not are_texts(value):
-            problems.append(f"miss_values must be a list of texts, not {value!r}")
+        elif name in ("miss_values", "null_values") and not are_texts(value):
+            problems.append(f"{name} must be a list of texts, not {value!r}")
         elif name == "min_credits" and value is not None and not (is_number(value) and value >= 0):
             problems.append(f"min_credits must be a number that is not negative, not {value!r}")
     if options.get("mode") == "sync" and options.get("wait_for_completion") is False:

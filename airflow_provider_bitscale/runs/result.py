@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import (
     RunFailedError,
@@ -103,7 +104,7 @@ def run_result(
     data = run.to_json()
     found = found_values(run, miss_values)
     answers = [value for key, value in found.items() if key not in input_columns]
-    missed = sum(value is None or (isinstance(value, str) and not value.strip()) for value in answers)
+    missed = sum(map(is_blank, answers))
     return {
         "run_id": run_id,
         "grid_id": grid_id,

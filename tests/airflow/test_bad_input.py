@@ -147,7 +147,7 @@ AGAINST_THE_GRID: list[tuple[str, dict[str, Any], str]] = [
     (
         "given twice",
         {"3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890": "x"},
-        "is given twice, by name and by id",
+        "an input is given twice: as 'Full Name' and as",
     ),
 ]
 

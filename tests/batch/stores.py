@@ -6,6 +6,7 @@ from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
+from fsspec import AbstractFileSystem, register_implementation
 from upath import UPath
 
 STORES = ("file", "memory")
@@ -16,6 +17,13 @@ def folder_in(store: str, tmp_path: Path) -> ObjectStoragePath:
     if store == "memory":
         attach("memory", fs=UPath("memory:///").fs)
     return ObjectStoragePath(f"{store}://{tmp_path}") / "a folder"
+
+
+def attached(fs: type[AbstractFileSystem], path: str) -> ObjectStoragePath:
+    """A path in a store of this class, which Airflow knows by its protocol from now on."""
+    register_implementation(fs.protocol, fs, clobber=True)
+    attach(str(fs.protocol), fs=fs())
+    return ObjectStoragePath(f"{fs.protocol}://{path}")
 
 
 def write(path: ObjectStoragePath, data: bytes) -> ObjectStoragePath:

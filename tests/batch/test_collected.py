@@ -24,7 +24,7 @@ ENDS = [
 
 
 def a_batch(folder: Any, format: str) -> Any:
-    output = Output(folder, format, "b1", ["Email"])
+    output = Output(folder, format, "b1", fields=["n"], output_names=["Email"])
     part = output.write_part(0, [output_row({"n": str(n)}, settled) for n, settled in enumerate(ENDS)])
     manifest = {"parts": [part], "output_names": ["Email"], "format": format, "grid_id": "grid_1"}
     output.write_manifest(manifest)

@@ -22,6 +22,7 @@ BATCH: dict[str, Any] = {
     "on_ambiguous_submit": "park",
     "fail_when_incomplete": True,
     "timeout": 3600,
+    "null_values": (),
     "miss_values": (),
     "max_credits": None,
     "max_failed_rows": 0,
@@ -30,6 +31,7 @@ BATCH: dict[str, Any] = {
     "segment_size": 500,
     "output_path": None,
     "output_format": "jsonl",
+    "csv_escape_formulas": False,
 }
 FINE_BATCH: list[dict[str, Any]] = [
     {},

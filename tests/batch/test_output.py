@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError
+from airflow_provider_bitscale.batch.csv_text import csv_text
 from airflow_provider_bitscale.batch.output import Output, output_row, read_manifest
 from airflow_provider_bitscale.batch.statuses import FAILED, NOT_SUBMITTED, SUCCEEDED, Settled
 from tests.batch.stores import STORES, folder_in, write
@@ -68,7 +69,7 @@ ROWS = [
 @pytest.mark.parametrize("store", STORES)
 def test_json_lines(store: str, tmp_path: Path) -> None:
     folder = folder_in(store, tmp_path)
-    written = Output(folder, "jsonl", "b1", ["Email"]).write_part(7, ROWS)
+    written = Output(folder, "jsonl", "b1").write_part(7, ROWS)
     assert written == str(folder / "b1-part-00007.jsonl")
     assert written.startswith(f"{store}://")
     data = (folder / "b1-part-00007.jsonl").read_bytes()
@@ -80,15 +81,80 @@ def test_json_lines(store: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("store", STORES)
 def test_csv(store: str, tmp_path: Path) -> None:
     folder = folder_in(store, tmp_path)
-    written = Output(folder, "csv", "b1", ["Email", "Phone"]).write_part(0, ROWS)
+    output = Output(
+        folder, "csv", "b1", fields=["name", "note", "tags", "is"], output_names=["Email", "Phone"]
+    )
+    written = output.write_part(0, ROWS)
     assert written == str(folder / "b1-part-00000.csv")
     text = (folder / "b1-part-00000.csv").read_bytes().decode()
-    header = ["name", "note", "Email", "tags", "is", "Phone", "_status", "_run_id", "_credits", "_error"]
+    header = ["name", "note", "tags", "is", "Email", "Phone", "_status", "_run_id", "_credits", "_error"]
     assert list(csv.reader(io.StringIO(text, newline=""))) == [
         header,
-        ["网格 é", 'a,"b"\r\nc', "e", "", "", "", "succeeded", "run_1", "9", ""],
-        ["\\ud83d", "", "", '["é", 1]', "true", "", "failed", "run_2", "1.5", "no\rluck"],
+        ["网格 é", 'a,"b"\r\nc', "", "", "e", "", "succeeded", "run_1", "9", ""],
+        ["\\ud83d", "", '["é", 1]', "true", "", "", "failed", "run_2", "1.5", "no\rluck"],
     ]
+
+
+def test_all_parts_in_csv_have_one_header(tmp_path: Path) -> None:
+    folder = folder_in("file", tmp_path)
+    parts: list[list[tuple[dict[str, Any], dict[str, Any]]]] = [
+        [({"id": "1", "name": "Ada"}, {"Phone": "1"})],
+        [({"phone": "0041", "name": "Zoe", "id": "2", "Email": "old"}, {"Email": "e", "Phone": "2"})],
+        [({}, {"Email": None})],
+        [],
+    ]
+    for _ in range(2):
+        output = Output(
+            folder,
+            "csv",
+            "b1",
+            fields=["id", "name", "phone", "Email", "_error"],
+            output_names=["Email", "Phone"],
+        )
+        headers = [
+            Path(output.write_part(number, rows_of(part)).removeprefix("file://")).read_text().splitlines()[0]
+            for number, part in enumerate(parts)
+        ]
+        assert set(headers) == {"id,name,phone,Email,Phone,_status,_run_id,_credits,_error"}
+
+
+def test_an_output_without_a_column_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    output = Output(folder_in("file", tmp_path), "csv", "b1", fields=["id"], output_names=["Email"])
+    part = output.write_part(0, rows_of([({"id": "1"}, {"New": "x", "Email": "e"})]))
+    assert Path(part.removeprefix("file://")).read_text().splitlines()[1] == "1,e,succeeded,,,"
+    [message] = caplog.messages
+    assert "part-00000.csv has no column for 'New'" in message
+
+
+def rows_of(part: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [output_row(fields, Settled(SUCCEEDED, outputs=outputs)) for fields, outputs in part]
+
+
+ESCAPED = [
+    ("=1+1", "'=1+1"),
+    ("+41 79 000", "'+41 79 000"),
+    ("-2+3", "'-2+3"),
+    ("@SUM(1)", "'@SUM(1)"),
+    ("\tx", "'\tx"),
+    ("\rx", "'\rx"),
+    ("'=1", "''=1"),
+    ("-5", "-5"),
+    ("+3.5", "+3.5"),
+    ("a=b", "a=b"),
+    ("'x", "'x"),
+    ("", ""),
+    (-5, "-5"),
+    (None, ""),
+]
+
+
+@pytest.mark.parametrize(("value", "cell"), ESCAPED)
+def test_formulas_are_escaped_where_that_is_wanted(value: Any, cell: str) -> None:
+    for escape, wanted in ((True, cell), (False, "" if value is None else str(value))):
+        text = csv_text([{"=a": value}], ["=a", "b"], escape_formulas=escape)
+        [header, row] = csv.reader(io.StringIO(text, newline=""))
+        assert header == ["'=a" if escape else "=a", "b"]
+        assert row == [wanted, ""]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +164,7 @@ def test_csv(store: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("store", STORES)
 def test_a_part_without_rows(store: str, format: str, data: bytes, tmp_path: Path) -> None:
     folder = folder_in(store, tmp_path)
-    Output(folder, format, "b1", ["Email"]).write_part(0, [])
+    Output(folder, format, "b1", output_names=["Email"]).write_part(0, [])
     assert (folder / f"b1-part-00000.{format}").read_bytes() == data
 
 
@@ -106,7 +172,7 @@ def test_a_part_without_rows(store: str, format: str, data: bytes, tmp_path: Pat
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_what_is_written_again_replaces_and_is_the_same(store: str, format: str, tmp_path: Path) -> None:
     folder = folder_in(store, tmp_path)
-    output = Output(folder, format, "b1", ["Email"])
+    output = Output(folder, format, "b1", fields=ROWS[0], output_names=["Email"])
     path = folder / f"b1-part-00000.{format}"
     output.write_part(0, ROWS)
     first = path.read_bytes()
@@ -119,7 +185,7 @@ def test_what_is_written_again_replaces_and_is_the_same(store: str, format: str,
 @pytest.mark.parametrize("store", STORES)
 def test_a_manifest_is_read_as_it_was_written(store: str, tmp_path: Path) -> None:
     folder = folder_in(store, tmp_path)
-    output = Output(folder, "jsonl", "b1", ["Email"])
+    output = Output(folder, "jsonl", "b1")
     manifest = {"parts": [output.write_part(0, ROWS)], "output_names": ["Email é"], "format": "jsonl", "x": 1}
     assert output.write_manifest(manifest) == str(folder / "b1-manifest.json")
     assert read_manifest(folder / "b1-manifest.json") == manifest
@@ -155,7 +221,7 @@ def test_what_is_no_manifest(store: str, data: bytes | None, tmp_path: Path) -> 
 def test_a_reader_never_sees_half_a_part(tmp_path: Path) -> None:
     folder = folder_in("file", tmp_path)
     local = Path(folder.path)
-    output = Output(folder, "jsonl", "b1", [])
+    output = Output(folder, "jsonl", "b1")
     small, large = [{"n": 0}] * 10, [{"n": number, "text": "x" * 500} for number in range(1000)]
     done = threading.Event()
     seen: set[int] = set()
@@ -181,7 +247,7 @@ def test_a_reader_never_sees_half_a_part(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     folder = folder_in("file", tmp_path)
-    output = Output(folder, "jsonl", "b1", [])
+    output = Output(folder, "jsonl", "b1")
     output.write_part(0, [{"n": 0}])
     (Path(folder.path) / "b1-part-00001.jsonl").mkdir()
     with pytest.raises(OSError, match="b1-part-00001"):

@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError, RunRecipe
 from airflow_provider_bitscale.api.parsing import parse_grid
-from airflow_provider_bitscale.batch.rows import RowForm, segments, survey
+from airflow_provider_bitscale.batch.row_form import RowForm
+from airflow_provider_bitscale.batch.rows import segments, survey
 from airflow_provider_bitscale.batch.sources import ListSource
 from airflow_provider_bitscale.runs.grid_form import GridForm
 
@@ -18,6 +19,7 @@ COLUMNS: list[tuple[str, str, str]] = [
     ("c-size", "Employees", "number"),
     ("c-is", "Is Customer", "boolean"),
     ("c-site", "Website", "url"),
+    ("c-date", "Last Contact", "date"),
     ("c-tag1", "Tag", "text"),
     ("c-tag2", "Tag", "text"),
     ("c-out", "Enriched Email", "ai_enrichment"),
@@ -37,91 +39,101 @@ LABELS = GridForm(GRID, RunRecipe("g", "Leads", ("full_name", "company", "employ
 UNCHECKED = GridForm(GRID, None, None, False)
 JANE = {"Full Name": "Jane"}
 
-INPUTS: dict[str, tuple[GridForm, dict[str, str] | None, bool, dict[str, Any], dict[str, Any]]] = {
-    "by name and id": (
+INPUTS: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], dict[str, Any]]] = {
+    "by name and id": (FORM, None, {"Full Name": "Jane", "c-size": 7}, {"c-name": "Jane", "c-size": 7}),
+    "other case": (FORM, None, {"full name": "Jane", "EMPLOYEES": 7}, {"c-name": "Jane", "c-size": 7}),
+    "spaces, no-break and invisible ones": (
         FORM,
         None,
-        False,
-        {"Full Name": "Jane", "c-size": 7},
-        {"c-name": "Jane", "c-size": 7},
+        {"Full\xa0Name": "Jane", " Company ": "x", "\ufeffEmployees": 7, "Web\u200bsite": "https://a.test"},
+        {"c-name": "Jane", "c-company": "x", "c-size": 7, "c-site": "https://a.test"},
+    ),
+    "as programs spell it": (
+        FORM,
+        None,
+        {"full_name": "Jane", "isCustomer": True},
+        {"c-name": "Jane", "c-is": True},
     ),
     "others are carried along": (
         FORM,
         None,
-        False,
-        {**JANE, "note": "x", "Enriched Email": "y"},
+        {**JANE, "note": "x", "Enriched Email": "y", "enriched_email": "z"},
         {"c-name": "Jane"},
     ),
-    "None is none": (FORM, None, False, {**JANE, "Company": None}, {"c-name": "Jane"}),
-    "values are as they are": (
+    "None is none": (FORM, None, {**JANE, "Company": None}, {"c-name": "Jane"}),
+    "blank is none": (FORM, None, {**JANE, "Company": " \xa0\u200b", "Website": ""}, {"c-name": "Jane"}),
+    "a null text is none": (FORM, None, {**JANE, "Company": r"\N", "Employees": "#N/A"}, {"c-name": "Jane"}),
+    "a word is a word": (
         FORM,
         None,
-        False,
-        {**JANE, "Company": ""},
-        {"c-name": "Jane", "c-company": ""},
+        {"Full Name": "Null", "Company": "-"},
+        {"c-name": "Null", "c-company": "-"},
     ),
     "mapped": (
         FORM,
         {"Full Name": "name", "c-company": "firm"},
-        False,
         {"name": "Jane", "firm": "Acme", "Employees": "x"},
         {"c-name": "Jane", "c-company": "Acme"},
     ),
     "a mapped field that is missing": (
         FORM,
         {"Full Name": "name", "Company": "firm"},
-        False,
         {"name": "J"},
         {"c-name": "J"},
     ),
     "a field for two inputs": (
         FORM,
         {"Full Name": "name", "Company": "name"},
-        False,
         {"name": "Acme"},
         {"c-name": "Acme", "c-company": "Acme"},
     ),
-    "labels": (LABELS, None, False, {"full_name": "Jane", "Company": 7}, {"full_name": "Jane", "company": 7}),
-    "labels, mapped": (
+    "labels": (LABELS, None, {"full_name": "Jane", "Company": 7}, {"full_name": "Jane", "company": 7}),
+    "labels in other case, with spaces": (
         LABELS,
-        {"c-name": "name"},
-        False,
-        {"name": "Jane", "company": "x"},
-        {"full_name": "Jane"},
+        None,
+        {"FULL NAME": "Jane", "company\xa0": "x"},
+        {"full_name": "Jane", "company": "x"},
     ),
+    "labels, mapped": (LABELS, {"c-name": "name"}, {"name": "Jane", "company": "x"}, {"full_name": "Jane"}),
     "text of labels": (
         LABELS,
         None,
-        True,
         {"Full Name": "Jane", "employees": "7", "company": ""},
         {"full_name": "Jane", "employees": "7"},
     ),
     "unchecked": (
         UNCHECKED,
         {"c-later": "x", "Employees": "n"},
-        True,
         {"x": "1", "n": "many"},
         {"c-later": "1", "c-size": "many"},
     ),
-    "unchecked numbers": (UNCHECKED, None, True, {"Employees": "7"}, {"c-size": 7}),
+    "unchecked numbers": (UNCHECKED, None, {"Employees": "7"}, {"c-size": 7}),
 }
 
 
-@pytest.mark.parametrize(("form", "mapping", "text", "fields", "inputs"), INPUTS.values(), ids=INPUTS.keys())
+@pytest.mark.parametrize(("form", "mapping", "fields", "inputs"), INPUTS.values(), ids=INPUTS.keys())
 def test_inputs_of_a_row(
-    form: GridForm,
-    mapping: dict[str, str] | None,
-    text: bool,
-    fields: dict[str, Any],
-    inputs: dict[str, Any],
+    form: GridForm, mapping: dict[str, str] | None, fields: dict[str, Any], inputs: dict[str, Any]
 ) -> None:
-    row_form = RowForm(form, mapping, None, text)
+    row_form = RowForm(form, mapping)
     assert row_form.inputs_of(fields) == inputs
     assert row_form.inputs_of(fields) == inputs
 
 
-TEXTS: list[tuple[str, str, Any]] = [
+def test_null_texts_are_a_setting() -> None:
+    row_form = RowForm(FORM, null_values=["NULL"])
+    assert row_form.inputs_of({**JANE, "Company": " NULL ", "Employees": "7"}) == {
+        "c-name": "Jane",
+        "c-size": 7,
+    }
+    assert row_form.inputs_of({**JANE, "Company": "#N/A"}) == {"c-name": "Jane", "c-company": "#N/A"}
+    with pytest.raises(InvalidRequestError, match="required input 'Full Name' is missing"):
+        row_form.inputs_of({"Full Name": "NULL"})
+
+
+VALUES: list[tuple[str, Any, Any]] = [
     ("Company", "7", "7"),
+    ("Company", 7, "7"),
     ("Company", " x ", " x "),
     ("Company", "true", "true"),
     ("Company", "", None),
@@ -132,21 +144,33 @@ TEXTS: list[tuple[str, str, Any]] = [
     ("Employees", "2.5", 2.5),
     ("Employees", ".5", 0.5),
     ("Employees", "1e3", 1000.0),
+    ("Employees", 2.5, 2.5),
     ("Is Customer", "", None),
     ("Is Customer", "true", True),
     ("Is Customer", "TRUE", True),
     ("Is Customer", " 1", True),
+    ("Is Customer", 1, True),
+    ("Is Customer", "yes", True),
+    ("Is Customer", "Y", True),
+    ("Is Customer", "t", True),
     ("Is Customer", "False", False),
     ("Is Customer", "0", False),
+    ("Is Customer", 0, False),
+    ("Is Customer", False, False),
+    ("Website", " https://acme.com\n", "https://acme.com"),
+    ("Last Contact", "2024-03-12", "2024-03-12"),
+    ("Last Contact", "2024-03-12 09:14", "2024-03-12T09:14"),
+    ("Last Contact", "2024-03-12 09:14:05.123456+00:00", "2024-03-12T09:14:05.123456+00:00"),
+    ("Last Contact", "2024-03-12T09:14:05Z", "2024-03-12T09:14:05Z"),
 ]
 
 
-@pytest.mark.parametrize(("column", "cell", "value"), TEXTS)
+@pytest.mark.parametrize(("column", "cell", "value"), VALUES)
 @pytest.mark.parametrize("mapped", [False, True])
-def test_a_cell_is_read_as_the_type_of_its_column(column: str, cell: str, value: Any, mapped: bool) -> None:
+def test_a_value_is_read_as_the_type_of_its_column(column: str, cell: Any, value: Any, mapped: bool) -> None:
     mapping = {"Full Name": "name", column: "cell"} if mapped else None
     fields = {"name": "Jane", "cell": cell} if mapped else {**JANE, column: cell}
-    found = RowForm(FORM, mapping, None, True).inputs_of(fields)
+    found = RowForm(FORM, mapping).inputs_of(fields)
     del found["c-name"]
     expected = [] if value is None else [value]
     assert list(found.values()) == expected
@@ -154,35 +178,95 @@ def test_a_cell_is_read_as_the_type_of_its_column(column: str, cell: str, value:
 
 
 REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
-    "no number": (FORM, {**JANE, "Employees": "1,5"}, "column 'Employees' takes a number, not '1,5'"),
-    "no number either": (FORM, {**JANE, "Employees": "nan"}, "column 'Employees' takes a number, not 'nan'"),
+    "no number": (
+        FORM,
+        {**JANE, "Employees": "1,5"},
+        "column 'Employees' takes a number, not '1,5' (such as 1234.5)",
+    ),
+    "no number either": (
+        FORM,
+        {**JANE, "Employees": "nan"},
+        "column 'Employees' takes a number, not 'nan' (such as 1234.5)",
+    ),
     "too large a number": (
         FORM,
         {**JANE, "Employees": "1e999"},
-        "column 'Employees' takes a number, not inf",
+        "column 'Employees' takes a number, not inf (such as 1234.5)",
     ),
     "no boolean": (
         FORM,
-        {**JANE, "Is Customer": "yes"},
-        "column 'Is Customer' takes true or false, not 'yes'",
+        {**JANE, "Is Customer": "wahr"},
+        "column 'Is Customer' takes true or false, not 'wahr'",
     ),
     "several": (
         FORM,
         {"Full Name": "", "Employees": "x", "Website": "acme"},
         (
-            "column 'Employees' takes a number, not 'x', column 'Website' takes an http(s) URL, not 'acme', "
-            "the required input 'Full Name' is missing"
+            "column 'Employees' takes a number, not 'x' (such as 1234.5), column 'Website' takes an http(s) "
+            "URL, not 'acme', the required input 'Full Name' is missing"
         ),
     ),
     "a name of two": (FORM, {**JANE, "Tag": "x"}, "2 columns are named 'Tag'; use an id: c-tag1, c-tag2"),
-    "given twice": (FORM, {**JANE, "c-name": "x"}, "column 'c-name' is given twice, by name and by id"),
+    "no text": (FORM, {**JANE, "Company": 7.0}, "column 'Company' takes text, not 7.0"),
+    "a day that is not certain": (
+        FORM,
+        {**JANE, "Last Contact": "01/02/2024"},
+        (
+            "column 'Last Contact' takes an ISO 8601 date, not '01/02/2024' "
+            "(such as 2026-01-31 or 2026-01-31T09:30:00Z)"
+        ),
+    ),
+    "given twice": (
+        FORM,
+        {**JANE, "c-name": "x"},
+        "an input is given twice: as 'Full Name' and as 'c-name'",
+    ),
+    "given twice, in other case": (
+        FORM,
+        {**JANE, "Company": "x", "company": "y"},
+        "an input is given twice: as 'Company' and as 'company'",
+    ),
+    "a field like two columns": (
+        FORM,
+        {**JANE, "tag": "x"},
+        "2 columns are named like 'tag'; use an id: c-tag1, c-tag2",
+    ),
     "a label given twice": (
         LABELS,
         {"company": "x", "Company": "y"},
-        "input 'company' is given twice, the second time as 'Company'",
+        "an input is given twice: as 'company' and as 'Company'",
     ),
-    "no field is an input": (FORM, {"name": "Jane", "x": "y"}, "none of its fields is an input: 'name', 'x'"),
-    "no field is a label": (LABELS, {"Website": "x"}, "none of its fields is an input: 'Website'"),
+    "no field is an input": (
+        UNCHECKED,
+        {"name": "Jane", "x": "y"},
+        (
+            "none of its fields is an input: 'name', 'x'; the grid takes 'Full Name', 'Company', "
+            "'Employees', 'Is Customer', 'Website', 'Last Contact', 'Tag'"
+        ),
+    ),
+    "no field is a label": (
+        LABELS,
+        {"Website": "x"},
+        "none of its fields is an input: 'Website'; the grid takes 'full_name', 'company', 'employees'",
+    ),
+    "the rows are in a field": (
+        LABELS,
+        {"data": [{"full_name": "Jane"}]},
+        (
+            "none of its fields is an input: 'data'; the grid takes 'full_name', 'company', 'employees' "
+            "(if 'data' holds the rows, give that list alone)"
+        ),
+    ),
+    "the header comes later": (
+        FORM,
+        {"Leads": "full name", "column 2": "Company"},
+        (
+            "it has the names of inputs as values, 'full name', 'Company': if it is the header, "
+            "remove the lines above it"
+        ),
+    ),
+    "required, and a null text": (FORM, {"Full Name": r"\N"}, "the required input 'Full Name' is missing"),
+    "required, and blank": (FORM, {"Full Name": " \xa0"}, "the required input 'Full Name' is missing"),
     "blank": (
         LABELS,
         {"company": "", "full_name": "  "},
@@ -194,7 +278,7 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
 @pytest.mark.parametrize(("form", "fields", "problem"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_row_that_is_refused(form: GridForm, fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        RowForm(form, None, None, True).inputs_of(fields)
+        RowForm(form).inputs_of(fields)
     assert caught.value.message == problem
 
 
@@ -203,7 +287,7 @@ def test_a_mapping_of_what_is_no_input_is_refused_at_once(form: GridForm) -> Non
     with pytest.raises(
         InvalidRequestError, match=r"^inputs: .*no (column|input) 'Compny'; did you mean.*'Emplyees'"
     ):
-        RowForm(form, {"Full Name": "name", "Compny": "x", "Emplyees": "y"}, None, True)
+        RowForm(form, {"Full Name": "name", "Compny": "x", "Emplyees": "y"})
 
 
 KEYS: list[tuple[str | list[str] | None, dict[str, Any], dict[str, Any], bool]] = [
@@ -217,6 +301,12 @@ KEYS: list[tuple[str | list[str] | None, dict[str, Any], dict[str, Any], bool]] 
     (["a", "b"], {"a": "", "b": "y"}, {"a": "", "b": "y"}, True),
     ("a", {"a": ""}, {"a": ""}, False),
     (["a", "b"], {"a": None, "b": ""}, {"a": None, "b": ""}, False),
+    ("a", {"a": " "}, {"a": " "}, False),
+    ("a", {"a": "\u00a0"}, {"a": "\u00a0"}, False),
+    ("a", {"a": r"\N"}, {"a": r"\N"}, False),
+    ("a", {"a": []}, {"a": []}, False),
+    ("a", {"a": 0}, {"a": 0}, True),
+    ("a", {"a": "NULL"}, {"a": "NULL"}, True),
     (None, {"a": "x"}, {"a": "x"}, False),
 ]
 
@@ -226,8 +316,28 @@ def test_rows_that_are_the_same(
     row_key: str | list[str] | None, one: dict[str, Any], other: dict[str, Any], same: bool
 ) -> None:
     source = ListSource([{**JANE, **one}, {**JANE, **other}])
-    form = RowForm(FORM, None, row_key, False)
+    form = RowForm(FORM, None, row_key)
     found = survey(source, form, 10)
     assert (found.rows, found.duplicates) == (2, int(same))
     [segment] = segments(source, form, 10, found)
     assert [row.duplicate for row in segment.rows] == [False, same]
+
+
+def test_which_field_goes_to_which_input_is_told() -> None:
+    matching = RowForm(FORM).matching(["full_name", "Company", "company", "Web Sites", "note"])
+    assert matching.filled == {"Full Name": ["full_name"], "Company": ["Company", "company"]}
+    assert matching.unfilled == {
+        "Employees": None,
+        "Is Customer": None,
+        "Website": "Web Sites",
+        "Last Contact": None,
+        "Tag": None,
+    }
+    assert str(RowForm(LABELS).matching(["company\xa0", "Employee"])) == (
+        r"Fields → inputs: 'company\xa0' → 'company'; inputs that get nothing: 'full_name', 'employees' "
+        "(is it the field 'Employee'? inputs={'employees': 'Employee'})"
+    )
+    mapped = RowForm(LABELS, {"full_name": "name", "Company": "firm"}).matching(["name", "firm", "Employee"])
+    assert str(mapped) == (
+        "Fields → inputs: 'name' → 'full_name', 'firm' → 'company'; inputs that get nothing: 'employees'"
+    )

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_bitscale.api import InvalidRequestError
-from airflow_provider_bitscale.batch.output import Output, output_row
-from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source, UnfinishedRows
-from airflow_provider_bitscale.batch.statuses import (
-    DUPLICATE,
-    FAILED,
-    NOT_SUBMITTED,
-    SUCCEEDED,
-    UNKNOWN,
-    Settled,
-    accepted,
-)
-from tests.batch.stores import STORES, folder_in, write
+from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source
+from airflow_provider_bitscale.batch.store_files import StoreError
+from tests.batch.stores import STORES, attached, folder_in, write
 
 
 def read(source: Source) -> list[tuple[str, Any]]:
@@ -32,6 +27,19 @@ def read(source: Source) -> list[tuple[str, Any]]:
     ]
 
 
+REPEATED = "it repeats the header, as of a file that is joined to another: remove it"
+WINDOWS_1252 = (
+    "it is not UTF-8, save it as 'CSV UTF-8'; it looks like Windows-1252 (cp1252), which Excel writes as "
+    "CSV: iconv -f WINDOWS-1252 -t UTF-8 converts it"
+)
+FEW = "it has 1 cell, the header has 2: cell 2, 'company', is missing; if it is a note or a footer, remove it"
+MANY = "it has 3 cells, the header has 2: cell 3 is too many; a text with a separator in it needs quotes"
+TRAILING = "it has 3 cells, the header has 2: cell 3 is empty; remove the separator at the end of the line"
+OTHER_SCRIPT = (
+    "it is not UTF-8, save it as 'CSV UTF-8'; it looks like an encoding such as Windows-1251, GBK or Shift "
+    "JIS"
+)
+NO_LIST = "it must be an object of fields, not list; an array is read from a .json file"
 JANE, ADA = {"name": "Jane", "company": "Acme"}, {"name": "Ada", "company": "Engines"}
 FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
     "CSV": ("a.csv", b"name,company\nJane,Acme\nAda,Engines\n", [("line 2", JANE), ("line 3", ADA)]),
@@ -52,12 +60,65 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
     "empty cells": ("a.csv", b"name,company\n,\n", [("line 2", {"name": "", "company": ""})]),
     "ragged": (
         "a.csv",
-        b"name,company\nJane\nJane,Acme\nJane,Acme,x\n",
+        b"name,company\nJane\nJane,Acme\nJane,Acme,x\nJane,Acme,\nJane,Acme\n\x1a",
         [
-            ("line 2", "it has 1 cells, the header has 2"),
+            ("line 2", FEW),
             ("line 3", JANE),
-            ("line 4", "it has 3 cells, the header has 2"),
+            ("line 4", MANY),
+            ("line 5", TRAILING),
+            ("line 6", JANE),
+            ("line 7", "it is Ctrl-Z, which old programs write at the end of a file: remove it"),
         ],
+    ),
+    "the header again": (
+        "a.csv",
+        b"name,company\nJane,Acme\n\xef\xbb\xbfname,company \ncompany,name\n",
+        [("line 2", JANE), ("line 3", REPEATED), ("line 4", {"name": "company", "company": "name"})],
+    ),
+    "cells without a name": (
+        "a.csv",
+        b",name,company,\n0,Jane,Acme,\n",
+        [("line 2", {"column 1": "0", **JANE, "column 4": ""})],
+    ),
+    "UTF-16 of Excel": ("a.csv", "name\tcompany\r\nJane\tAcme\r\n".encode("utf-16"), [("line 2", JANE)]),
+    "UTF-16, the other way round": (
+        "a.csv",
+        b"\xfe\xff" + "name,company\nJané,Acme\n".encode("utf-16-be"),
+        [("line 2", {"name": "Jané", "company": "Acme"})],
+    ),
+    "UTF-32": ("a.csv", "name,company\nJane,Acme\n".encode("utf-32"), [("line 2", JANE)]),
+    "JSON in UTF-16": ("a.jsonl", '{"name": "Jane"}\n'.encode("utf-16"), [("line 1", {"name": "Jane"})]),
+    "semicolons": (
+        "a.csv",
+        b'name;company\nJane;Acme\n"A;da";"En""gines, Inc."\n',
+        [("line 2", JANE), ("line 3", {"name": "A;da", "company": 'En"gines, Inc.'})],
+    ),
+    "pipes": ("a.csv", b"name|company\nJane|Acme\n", [("line 2", JANE)]),
+    "tabs": ("a.tsv", b"name\tcompany\nJane\tAcme\n", [("line 2", JANE)]),
+    "tabs that are commas": ("a.tsv", b"name,company\nJane,Acme\n", [("line 2", JANE)]),
+    "a separator that is said": ("a.csv", b"sep=;\r\nname;company\r\nJane;Acme\r\n", [("line 3", JANE)]),
+    "a separator that is said after a BOM": (
+        "a.csv",
+        b'\xef\xbb\xbf"SEP=|"\nname|company\nJane|Acme\nx\n',
+        [
+            ("line 3", JANE),
+            ("line 4", FEW),
+        ],
+    ),
+    "commas, where another sign is in every row": (
+        "a.csv",
+        b"name,tags (a;b)\nJane,x;y\nAda,z;z\n",
+        [("line 2", {"name": "Jane", "tags (a;b)": "x;y"}), ("line 3", {"name": "Ada", "tags (a;b)": "z;z"})],
+    ),
+    "two separators would do": (
+        "a.csv",
+        b"name;x|y\nJane;1|2\n",
+        [("line 2", {"name;x|y": "Jane;1|2"})],
+    ),
+    "a cell longer than Python's limit": (
+        "a.csv",
+        b"name\n" + b"x" * 200_000 + b"\n",
+        [("line 2", {"name": "x" * 200_000})],
     ),
     "a quote that goes on": (
         "a.csv",
@@ -72,7 +133,12 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
     "CSV that is Latin-1": (
         "a.csv",
         "name,company\nJané,Acme\nJane,Acme\n".encode("latin-1"),
-        [("line 2", "it is not UTF-8"), ("line 3", JANE)],
+        [("line 2", WINDOWS_1252), ("line 3", JANE)],
+    ),
+    "CSV in another script": (
+        "a.csv",
+        "name,company\n\u0416\u0443\u0436\u0430,\u0429\u0438\u0442\n".encode("cp1251"),
+        [("line 2", OTHER_SCRIPT)],
     ),
     "a header alone": ("a.csv", b"name,company\n", []),
     "empty CSV": ("a.csv", b"", []),
@@ -96,24 +162,54 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
     "an array in the second line": (
         "a.json",
         b'{"a": 1}\n[{"a": 2}]\n',
-        [("line 1", {"a": 1}), ("line 2", "it must be an object of fields, not list")],
+        [("line 1", {"a": 1}), ("line 2", NO_LIST)],
+    ),
+    "objects over several lines": (
+        "a.json",
+        b'{\n  "name": "Jane",\n  "company": "Acme"\n}\n{\n "name": "Ada", "company": "Engines"}\n',
+        [("row 1", JANE), ("row 2", ADA)],
+    ),
+    "one object over several lines": ("a.json", b'{\n"data": [{"a": 1}]}', [("row 1", {"data": [{"a": 1}]})]),
+    "two objects on a line": (
+        "a.jsonl",
+        b'{"a": 1}{"a": 2}\n',
+        [("line 1", "it is not JSON: Extra data at character 9; write each object on a line of its own")],
+    ),
+    "a field given twice": (
+        "a.jsonl",
+        b'{"a": 1, "b": 2, "a": 3}\n{"b": {"c": 1, "c": 2}}\n',
+        [
+            ("line 1", "it is not JSON: it has 'a' more than once"),
+            ("line 2", "it is not JSON: it has 'c' more than once"),
+        ],
+    ),
+    "an integer of very many digits": (
+        "a.jsonl",
+        b'{"a": ' + b"7" * 5000 + b"}\n",
+        [("line 1", {"a": "7" * 5000})],
     ),
     "no objects": (
         "a.jsonl",
         b'[1]\n"a"\nnull\n',
         [
-            ("line 1", "it must be an object of fields, not list"),
+            ("line 1", NO_LIST),
             ("line 2", "it must be an object of fields, not str"),
             ("line 3", "it must be an object of fields, not NoneType"),
         ],
     ),
     "not JSON": (
         "a.jsonl",
-        b'{"a": 1\n{"a": 1} x\n\xff{}\n{"a": 1}\n',
+        b'{"a": 1\n{"a": 1} x\n{"a": "\xff"}\n{"a": 1}\n',
         [
-            ("line 1", "it is not JSON: Expecting ',' delimiter at character 9"),
+            (
+                "line 1",
+                (
+                    "it is not JSON: Expecting ',' delimiter at character 9; an object has to stand on "
+                    "one line, as jq -c writes it"
+                ),
+            ),
             ("line 2", "it is not JSON: Extra data at character 10"),
-            ("line 3", "it is not UTF-8"),
+            ("line 3", WINDOWS_1252),
             ("line 4", {"a": 1}),
         ],
     ),
@@ -128,40 +224,139 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
 }
 
 
+COMPRESSED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "plain": ("", bytes),
+    "gzip": (".gz", gzip.compress),
+    "bzip2": (".bz2", bz2.compress),
+    "xz": (".xz", lzma.compress),
+    "gzip without its suffix": ("", gzip.compress),
+    "plain with the suffix of gzip": (".gz", bytes),
+    "gzip of two members": (".gz", lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])),
+}
+
+
+@pytest.mark.parametrize(("suffix", "compress"), COMPRESSED.values(), ids=COMPRESSED.keys())
 @pytest.mark.parametrize(("name", "data", "records"), FILES.values(), ids=FILES.keys())
-@pytest.mark.parametrize("store", STORES)
-@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
 def test_a_file(
-    store: str, zipped: bool, name: str, data: bytes, records: list[tuple[str, Any]], tmp_path: Path
+    name: str,
+    data: bytes,
+    records: list[tuple[str, Any]],
+    suffix: str,
+    compress: Callable[[bytes], bytes],
+    tmp_path: Path,
 ) -> None:
-    path = folder_in(store, tmp_path) / (f"{name}.gz" if zipped else name)
-    source = FileSource(write(path, gzip.compress(data) if zipped else data))
-    assert source.text == (".csv" in name.lower())
+    source = FileSource(write(folder_in("file", tmp_path) / (name + suffix), compress(data)))
     assert read(source) == records
     assert read(source) == records
 
 
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize(("name", "data", "records"), FILES.values(), ids=FILES.keys())
+def test_a_file_in_a_store_of_objects(
+    name: str,
+    data: bytes,
+    records: list[tuple[str, Any]],
+    compress: Callable[[bytes], bytes],
+    tmp_path: Path,
+) -> None:
+    source = FileSource(write(folder_in("memory", tmp_path) / name, compress(data)))
+    assert read(source) == records
+
+
+TOLD: dict[str, tuple[str, bytes, list[str]]] = {
+    "nothing": ("a.csv", b"name,company\nJane,Acme\n", []),
+    "UTF-16 and tabs": (
+        "a.csv",
+        "name\tcompany\nJane\tAcme\n".encode("utf-16"),
+        [r"it is read in UTF-16 and with cells separated by '\t'"],
+    ),
+    "a nameless cell": (
+        "a.csv",
+        b"name,\nJane,\n",
+        ["line 1, the header: cell 2 is empty; its field is called 'column 2'"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "data", "told"), TOLD.values(), ids=TOLD.keys())
+def test_how_a_file_is_read_is_told_once(
+    name: str, data: bytes, told: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = FileSource(write(folder_in("file", tmp_path) / name, data))
+    read(source)
+    read(source)
+    assert [message.partition(f"{name}: ")[2] for message in caplog.messages] == told
+
+
+XLSX = b"PK\x03\x04\x14\x00\x06\x00" + bytes(18) + b"\x13\x00\x00\x00[Content_Types].xml"
 NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
-    "not there": ("a.csv", None, "there is no file .*a.csv"),
+    "not there": ("a.csv", None, "there is no file .*a.csv$"),
     "not there either": ("a.jsonl.gz", None, "there is no file .*a.jsonl.gz"),
+    "a pattern": ("leads-*.csv", None, r"there is no file .*; a pattern is not expanded: give one file"),
     "two of a name": (
         "a.csv",
         b"name,b,name,b,name\n",
         "a.csv: line 1, the header: it has 'name' more than once, it has 'b' more than once",
     ),
-    "no name": ("a.csv", b"name,, \n", "line 1, the header: its cell 2 is empty, its cell 3 is empty"),
-    "Latin-1": ("a.csv", "naïve,b\n".encode("latin-1"), "line 1, the header: it is not UTF-8"),
+    "no name at all": ("a.csv", b",, \nname,b,c\n", "line 1, the header: it is empty; remove what is above"),
+    "Latin-1": ("a.csv", "naïve,b\n".encode("latin-1"), "line 1, the header: it is not UTF-8.*Windows-1252"),
     "no header": ("a.csv", b"\nname\n", "line 1, the header: it is empty"),
     "a broken header": ("a.csv", b'"name"x,b\n', "line 1, the header: it is not CSV"),
-    "UTF-16": ("a.csv", "name,b\nJane,c\n".encode("utf-16"), "line 1, the header: "),
+    "UTF-16 without a mark": (
+        "a.csv",
+        "name,b\nJane,c\n".encode("utf-16-le"),
+        "it looks like UTF-16 without a byte order mark: save it as 'CSV UTF-8'",
+    ),
+    "half a character of UTF-16": (
+        "a.csv",
+        "a,b\n1,2\n".encode("utf-16") + b"x",
+        "begins as utf-16-le, and is not",
+    ),
+    "notes above the header": (
+        "a.csv",
+        b'Notes:\n"Some, it says"\n\nname,b,c\nJane,1,2\nAda,1,2\nJoan,1,2\n',
+        (
+            "line 1, the header, has 1 cell, and most lines have 3, the first of them line 4: if that is the "
+            "header, remove the lines above it"
+        ),
+    ),
+    "a title with a date above the header": (
+        "a.csv",
+        b"Leads,2026-01-01\nname,b,c\nJane,1,2\nAda,1,2\n",
+        "line 1, the header, has 2 cells, and most lines have 3, the first of them line 2",
+    ),
     "half an array": (
         "a.json",
         b'[{"a": 1},\n{"a": 2}',
-        "a.json: it is an array, but it is not JSON: Expecting",
+        "it is not JSON: Expecting.* at line 2, character 9",
     ),
-    "an array of Latin-1": ("a.json", b'["\xe9"]', "a.json: it is an array, but it is not UTF-8"),
-    "not gzip": ("a.csv.gz", b"name\nJane\n", "a.csv.gz is not a whole gzip file"),
-    "half of it": ("a.csv.gz", gzip.compress(b"name\nJane\n")[:-12], "a.csv.gz is not a whole gzip file"),
+    "an array of Latin-1": ("a.json", b'["caf\xe9"]', "a.json: it is not UTF-8"),
+    "half of it": (
+        "a.csv.gz",
+        gzip.compress(b"name\nJane\n")[:-12],
+        "a.csv.gz is not a whole compressed file",
+    ),
+    "half of xz": (
+        "a.csv.xz",
+        lzma.compress(b"name\nJane\n")[:-12],
+        "a.csv.xz is not a whole compressed file",
+    ),
+    "Excel": ("a.csv", XLSX, r"a.csv: it is an Excel workbook \(.xlsx\).*save the sheet as CSV UTF-8"),
+    "old Excel": ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1", r"it is an Excel workbook \(.xls\): save the sheet"),
+    "zip": (
+        "a.csv",
+        b"PK\x03\x04" + bytes(22) + b"\x05\x00\x00\x00a.csv",
+        "it is a zip archive with 'a.csv': unpack it",
+    ),
+    "Parquet": ("a.json", b"PAR1\x15\x04", "it is a Parquet file: write it as CSV or JSON lines"),
+    "Zstandard": (
+        "a.csv",
+        b"\x28\xb5\x2f\xfd\x00",
+        "compressed with Zstandard: unpack it, or compress it with gzip",
+    ),
+    "a page": ("a.csv", b"\n<!DOCTYPE html><html>", "it is a page of HTML or XML, such as a form to sign in"),
+    "JSON as CSV": ("a.csv", b'[\n {"name": "Jane"}]', "it is JSON: let its name end with .json or .jsonl"),
+    "no text": ("a.csv", b"name,\0\xff\n" + b"Jane,x\n" * 9, "it looks like no text"),
 }
 
 
@@ -178,23 +373,47 @@ def test_a_file_that_cannot_be_read(
         read(source)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    folder = folder_in("file", tmp_path) / "a.csv"
+@pytest.mark.parametrize("name", ["a.csv", "leads"])
+def test_a_folder_is_no_file(name: str, tmp_path: Path) -> None:
+    folder = folder_in("file", tmp_path) / name
     Path(folder.path).mkdir(parents=True)
-    with pytest.raises(InvalidRequestError, match="there is no file"):
+    with pytest.raises(
+        InvalidRequestError, match=r"; it is a folder: give one of its files, or map the task"
+    ):
         read(FileSource(folder))
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a", "csv", "a.csv.zip", "a.gz"])
+class Failing(MemoryFileSystem):  # type: ignore[misc]
+    """A store that fails in its own way to open a file."""
+
+    protocol = "failing"
+    cachable = False
+    problem: ClassVar[Exception]
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        raise self.problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"), [(TimeoutError("slow"), StoreError), (PermissionError("no"), InvalidRequestError)]
+)
+def test_an_outage_of_the_store_is_no_fault_of_the_file(problem: Exception, kind: type[Exception]) -> None:
+    Failing.problem = problem
+    with pytest.raises(kind, match=r"failing://leads/a\.csv"):
+        read(FileSource(attached(Failing, "leads/a.csv")))
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a", "csv", "a.csv.zip", "a.gz", "leads/*"])
 def test_a_kind_of_file_that_nobody_reads(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequestError, match=r"\.csv, \.jsonl, \.ndjson, \.json, with or without \.gz"):
+    with pytest.raises(
+        InvalidRequestError, match=r"\.csv, \.tsv, \.jsonl, \.ndjson, \.json, with or without \.gz"
+    ):
         FileSource(folder_in("file", tmp_path) / name)
 
 
 def test_rows_in_memory() -> None:
     rows: list[Any] = [JANE, "Jane", {"name": 1}, ["Jane"], None, {1: "Jane"}]
     source = ListSource(rows)
-    assert not source.text
     records = [
         ("row 1", JANE),
         ("row 2", "it must be an object of fields, not str"),
@@ -213,85 +432,10 @@ def test_what_is_no_list_of_rows(rows: Any) -> None:
         ListSource(rows)
 
 
-def earlier_batch(folder: Any, format: str) -> Any:
-    """The path of the manifest of a batch with every ending, in two parts."""
-    output = Output(folder, format, "b1", ["Email", "Phone"])
-    parts: list[list[tuple[dict[str, Any], Settled]]] = [
-        [
-            ({"name": "a", "tags": "x"}, Settled(SUCCEEDED, "run_1", 9, outputs={"Email": "e"})),
-            ({"name": "b\nb", "tags": ""}, Settled(FAILED, "run_2", None, "no luck")),
-            ({"name": "c", "tags": "y"}, Settled(UNKNOWN)),
-        ],
-        [
-            ({"name": "d", "Email": "old@acme.com"}, Settled(NOT_SUBMITTED)),
-            ({"name": "d", "Email": "old@acme.com"}, Settled(DUPLICATE)),
-        ],
-    ]
-    paths = [
-        output.write_part(number, [output_row(fields, settled) for fields, settled in rows])
-        for number, rows in enumerate(parts)
-    ]
-    output.write_manifest({"parts": paths, "output_names": output.output_names, "format": format})
-    return folder / "b1-manifest.json"
-
-
-PLACES = {"jsonl": ("line 2", "line 3", "line 1"), "csv": ("line 3", "line 5", "line 2")}
-
-
-@pytest.mark.parametrize("store", STORES)
-@pytest.mark.parametrize("format", ["jsonl", "csv"])
-def test_unfinished_rows_are_as_they_came(store: str, format: str, tmp_path: Path) -> None:
-    manifest = earlier_batch(folder_in(store, tmp_path), format)
-    b, c, d = PLACES[format]
-    failed = (f"b1-part-00000.{format}, {b}", {"name": "b\nb", "tags": ""})
-    unknown = (f"b1-part-00000.{format}, {c}", {"name": "c", "tags": "y"})
-    not_submitted = (f"b1-part-00001.{format}, {d}", {"name": "d", "Email": "old@acme.com"})
-    source = UnfinishedRows(manifest, resubmit=False)
-    assert source.text == (format == "csv")
-    assert read(source) == [failed, not_submitted]
-    assert read(source) == [failed, not_submitted]
-    source = UnfinishedRows(manifest, resubmit=True)
-    assert read(source) == [failed, unknown, not_submitted]
-
-
-ACCEPTED = accepted("its answer was {}")
-LEFT_OUT: list[tuple[Settled, bool, bool]] = [
-    (Settled(UNKNOWN), True, False),
-    (Settled(UNKNOWN, error="no answer came"), True, False),
-    (Settled(UNKNOWN, "run_1", error="given up"), False, False),
-    (ACCEPTED, False, False),
-    (Settled(SUCCEEDED, "run_1"), False, False),
-    (Settled(FAILED, error=ACCEPTED.error), True, True),
-]
-
-
-@pytest.mark.parametrize("format", ["jsonl", "csv"])
-@pytest.mark.parametrize(("settled", "in_doubt", "otherwise"), LEFT_OUT, ids=str)
-def test_which_rows_are_submitted_again(
-    settled: Settled, in_doubt: bool, otherwise: bool, format: str, tmp_path: Path
-) -> None:
-    output = Output(folder_in("file", tmp_path), format, "b1", [])
-    part = output.write_part(0, [output_row({"name": "a"}, settled)])
-    output.write_manifest({"parts": [part], "output_names": [], "format": format})
-    for resubmit, wanted in ((True, in_doubt), (False, otherwise)):
-        source = UnfinishedRows(output.folder / "b1-manifest.json", resubmit=resubmit)
-        for _ in range(2):
-            assert len(read(source)) == wanted
-            assert source.left_out.total() == (settled.status == UNKNOWN and not wanted)
-
-
-@pytest.mark.parametrize("store", STORES)
-def test_unfinished_rows_need_a_manifest_and_its_parts(store: str, tmp_path: Path) -> None:
-    folder = folder_in(store, tmp_path)
-    with pytest.raises(InvalidRequestError, match="there is no file"):
-        UnfinishedRows(folder / "b1-manifest.json", resubmit=False)
-    source = UnfinishedRows(earlier_batch(folder, "jsonl"), resubmit=False)
-    write(folder / "b1-part-00000.jsonl", b"{\n")
-    places = [place for place, _ in read(source)]
-    assert places == ["b1-part-00000.jsonl, line 1", "b1-part-00001.jsonl, line 1"]
-    (folder / "b1-part-00001.jsonl").unlink()
-    with pytest.raises(InvalidRequestError, match=r"there is no file .*b1-part-00001\.jsonl"):
-        read(source)
+def test_what_is_in_place_of_a_list_is_told_with_a_way_out() -> None:
+    rows: Any = {"data": [JANE]}
+    with pytest.raises(InvalidRequestError, match="not dict: if one of its fields holds the rows, give that"):
+        ListSource(rows)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError
-from airflow_provider_bitscale.batch.rows import Row, RowForm, Segment, segments, survey
+from airflow_provider_bitscale.batch.row_form import RowForm
+from airflow_provider_bitscale.batch.rows import Row, Segment, segments, survey
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource
 from tests.batch.stores import folder_in, write
 from tests.batch.test_rows import FORM, JANE
@@ -32,7 +32,7 @@ def leads(*names: str) -> ListSource:
     ],
 )
 def test_rows_are_cut_into_segments(names: str, size: int, cut: list[str]) -> None:
-    source, form = leads(*names), RowForm(FORM, None, None, False)
+    source, form = leads(*names), RowForm(FORM)
     found = survey(source, form, size)
     assert (found.rows, len(found.digests)) == (len(names), len(cut))
     expected = [
@@ -49,7 +49,7 @@ def test_rows_are_cut_into_segments(names: str, size: int, cut: list[str]) -> No
 
 
 def test_a_duplicate_is_found_across_segments_in_each_pass() -> None:
-    source, form = leads("a", "b", "a", "c", "a"), RowForm(FORM, None, "Full Name", False)
+    source, form = leads("a", "b", "a", "c", "a"), RowForm(FORM, None, "Full Name")
     found = survey(source, form, 2)
     assert found.duplicates == 2
     for _ in range(2):
@@ -58,12 +58,12 @@ def test_a_duplicate_is_found_across_segments_in_each_pass() -> None:
 
 
 def test_the_fingerprint_is_of_the_fields() -> None:
-    form = RowForm(FORM, None, None, False)
+    form = RowForm(FORM)
     same = [
         survey(ListSource([{"Full Name": "a", "n": 1}]), form, 2),
         survey(ListSource([{"n": 1, "Full Name": "a"}]), form, 2),
     ]
-    assert same[0] == same[1]
+    assert same[0].fingerprint == same[1].fingerprint
     other: list[list[dict[str, Any]]] = [
         [],
         [{"Full Name": "a", "n": "1"}],
@@ -89,7 +89,7 @@ CHANGED: dict[str, tuple[str, int]] = {
 
 @pytest.mark.parametrize(("names", "unchanged"), CHANGED.values(), ids=CHANGED.keys())
 def test_input_that_changes_is_noticed(names: str, unchanged: int) -> None:
-    form = RowForm(FORM, None, None, False)
+    form = RowForm(FORM)
     found = survey(ListSource([{"Full Name": name} for name in "abcd"]), form, 2)
     given = segments(ListSource([{"Full Name": name} for name in names]), form, 2, found)
     for number in range(unchanged):
@@ -100,7 +100,7 @@ def test_input_that_changes_is_noticed(names: str, unchanged: int) -> None:
 
 def test_segments_that_are_finished_are_left_out_and_counted() -> None:
     rows = [{"Full Name": name} for name in "abcaeb"]
-    form = RowForm(FORM, None, "Full Name", False)
+    form = RowForm(FORM, None, "Full Name")
     found = survey(ListSource(rows), form, 2)
     given = segments(ListSource(rows), form, 2, found, finished={0, 1})
     assert [(row.index, row.fields, row.duplicate) for segment in given for row in segment.rows] == [
@@ -110,7 +110,7 @@ def test_segments_that_are_finished_are_left_out_and_counted() -> None:
 
 
 def test_a_row_that_breaks_later_is_noticed() -> None:
-    form = RowForm(FORM, None, None, False)
+    form = RowForm(FORM)
     found = survey(leads("a"), form, 2)
     broken: list[Any] = [{"Full Name": "a", "n": 0}, "b"]
     later: list[list[Any]] = [["b"], [{"Full Name": "", "n": 0}], broken[1:]]
@@ -129,11 +129,11 @@ def test_all_rows_that_cannot_be_run_are_reported_together() -> None:
         {"name": "Jane"},
     ]
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource(rows), RowForm(FORM, None, None, False), 3)
+        survey(ListSource(rows), RowForm(FORM), 3)
     assert caught.value.message.startswith(
         "5 of 6 rows cannot be run: row 2: the required input 'Full Name' is missing; "
         "row 3: it must be an object of fields, not str; "
-        "row 4: column 'Employees' takes a number, not 'many'; "
+        "row 4: column 'Employees' takes a number, not 'many' (such as 1234.5); "
         "row 5: it is not JSON: Object of type set is not JSON serializable; "
         "row 6: none of its fields is an input: 'name'"
     )
@@ -145,14 +145,15 @@ def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tm
     path = write(folder_in("file", tmp_path) / "a.csv", f"Full Name,Employees\n{lines}".encode())
     source = FileSource(path)
     with pytest.raises(InvalidRequestError) as caught:
-        survey(source, RowForm(FORM, None, None, source.text), 100)
+        survey(source, RowForm(FORM), 100)
     message = caught.value.message
     assert message.startswith(
         f"{bad} of 600 rows cannot be run: line 2: column 'Employees' takes a number, not 'x0'"
     )
     assert message.count("line ") == min(bad, 20)
     assert message.endswith(
-        f"line {1 + min(bad, 20)}: column 'Employees' takes a number, not 'x{min(bad, 20) - 1}'{more}"
+        f"line {1 + min(bad, 20)}: column 'Employees' takes a number, not 'x{min(bad, 20) - 1}' "
+        f"(such as 1234.5){more}"
     )
 
 
@@ -162,7 +163,7 @@ def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tm
 )
 def test_a_problem_that_rows_share_is_told_once(rows: int, named: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([{"Full Name": ""}] * rows), RowForm(FORM, None, None, False), 100)
+        survey(ListSource([{"Full Name": ""}] * rows), RowForm(FORM), 100)
     assert caught.value.message == (
         f"{rows:,} of {rows:,} rows cannot be run: {named}: the required input 'Full Name' is missing"
     )
@@ -170,7 +171,7 @@ def test_a_problem_that_rows_share_is_told_once(rows: int, named: str) -> None:
 
 def test_a_long_problem_is_cut_short() -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([{**JANE, "Website": "x" * 10_000}]), RowForm(FORM, None, None, False), 3)
+        survey(ListSource([{**JANE, "Website": "x" * 10_000}]), RowForm(FORM), 3)
     assert 300 < len(caught.value.message) < 400
     assert caught.value.message.endswith("x…")
 
@@ -181,19 +182,21 @@ def test_a_row_without_a_field_of_the_key_is_reported() -> None:
     ):
         survey(
             ListSource([{**JANE, "b": 1, "c": 2}, JANE]),
-            RowForm(FORM, None, ["Full Name", "b", "c"], False),
+            RowForm(FORM, None, ["Full Name", "b", "c"]),
             3,
         )
 
 
 def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
-    form = RowForm(FORM, {"Full Name": "name", "Company": "firm"}, None, False)
+    form = RowForm(FORM, {"Full Name": "name", "Company": "firm"})
     rows = [{"name": "Jane"}, {"name": "Ada", "firm": "Engines"}]
     assert survey(ListSource(rows), form, 3).rows == 2
-    with pytest.raises(InvalidRequestError, match=r"^no row has the field 'firm'$"):
+    with pytest.raises(InvalidRequestError, match=r"^no row has the field 'firm'; there are 'name'$"):
         survey(ListSource(rows[:1]), form, 3)
-    form = RowForm(FORM, {"Full Name": "nmae"}, "email", False)
-    with pytest.raises(InvalidRequestError, match=r"^no row has the field 'email', 'nmae'$"):
+    form = RowForm(FORM, {"Full Name": "nmae"}, "email")
+    with pytest.raises(
+        InvalidRequestError, match=r"^no row has the field 'email', 'nmae'; there are 'name', 'firm'$"
+    ):
         survey(ListSource(rows), form, 3)
     unreadable: list[Any] = ["Jane", 7]
     with pytest.raises(InvalidRequestError, match=r"^2 of 2 rows cannot be run: row 1: it must be an object"):
@@ -201,28 +204,63 @@ def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
     assert survey(ListSource([]), form, 3).rows == 0
 
 
+def test_of_many_fields_the_nearest_are_listed_first() -> None:
+    row = {f"field {number}": "x" for number in range(30)} | {"e-mail": "x"}
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(ListSource([row]), RowForm(FORM, {"Full Name": "Email"}), 3)
+    assert caught.value.message.startswith("no row has the field 'Email'; there are 'e-mail', 'field ")
+    assert caught.value.message.endswith(" and 11 more")
+
+
 @pytest.mark.parametrize("mapping", [None, {"Full Name": "name"}])
 @pytest.mark.parametrize(
-    ("header", "separator"), [("name;company", "';'"), ("name\tcompany", r"'\\t'"), ("name", None)]
+    ("header", "hint"),
+    [
+        ("name;company", "(if cells are separated by ';', write sep= and that character as the first line)"),
+        ("name\tcompany|x", r"(if cells are separated by '\t', write sep="),
+        ("title", None),
+    ],
 )
 def test_other_separators_than_commas_are_guessed(
-    mapping: dict[str, str] | None, header: str, separator: str | None
+    mapping: dict[str, str] | None, header: str, hint: str | None
 ) -> None:
-    rows = ListSource([{header: "Jane"}])
-    form = RowForm(FORM, {"Full Name": "nmae"} if mapping and header == "name" else mapping, None, True)
     with pytest.raises(InvalidRequestError) as caught:
-        survey(rows, form, 3)
-    if separator is None:
-        assert "commas" not in caught.value.message
-    else:
-        assert re.search(rf"separated by commas, not by {separator}", caught.value.message)
+        survey(ListSource([{header: "Jane"}]), RowForm(FORM, mapping), 3)
+    assert (hint or "sep=") in caught.value.message or hint is None
+    assert hint is not None or "sep=" not in caught.value.message
+
+
+def test_the_fields_of_all_rows_are_known_in_the_order_in_which_they_come() -> None:
+    rows: list[dict[str, Any]] = [
+        JANE,
+        {"phone": "1", **JANE},
+        {"Company": None, "id": 7, "phone": "2", **JANE},
+    ]
+    assert survey(ListSource(rows), RowForm(FORM), 1).fields == ("Full Name", "phone", "Company", "id")
+
+
+def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None:
+    names = ["Null", "Ada", "null", "NULL", "NULL", "NULL", "NULL", "n/a", "Nulla", "-"]
+    found = survey(ListSource([{"Full Name": name, "note": "NULL"} for name in names]), RowForm(FORM), 4)
+    assert [(word.word, word.rows, word.places) for word in found.null_words] == [
+        ("Null", 1, ["row 1"]),
+        ("null", 1, ["row 3"]),
+        ("NULL", 4, ["row 4", "row 5", "row 6"]),
+        ("n/a", 1, ["row 8"]),
+        ("-", 1, ["row 10"]),
+    ]
+    assert found.null_words[2].told("Full Name") == (
+        "4 rows have 'NULL' as Full Name (row 4, row 5, row 6, …), and it is sent as it is; if that means "
+        "nothing: null_values=['NULL', …]"
+    )
+    assert found.null_words[0].told("Full Name").startswith("1 row has 'Null' as Full Name (row 1), and")
 
 
 def test_a_large_file_is_surveyed_and_cut_without_being_all_in_memory(tmp_path: Path) -> None:
     lines = (f"Jane {number},{'x' * 4000}\n" for number in range(3_000))
     path = write(folder_in("file", tmp_path) / "a.csv", ("Full Name,note\n" + "".join(lines)).encode())
     source = FileSource(path)
-    form = RowForm(FORM, None, "Full Name", source.text)
+    form = RowForm(FORM, None, "Full Name")
     tracemalloc.start()
     try:
         found = survey(source, form, 100)

@@ -54,7 +54,8 @@ JANE = {"Full Name": "Jane Doe"}
         ({"Full Name": "Jane", "Company": "Acme"}, {"c-name": "Jane", "c-company": "Acme"}),
         ({"c-name": "Jane", "Company": "Acme"}, {"c-name": "Jane", "c-company": "Acme"}),
         ({**JANE, "Company": None}, {"c-name": "Jane Doe"}),
-        ({**JANE, "Employees": None, "Website": ""}, {"c-name": "Jane Doe", "c-site": ""}),
+        ({**JANE, "Employees": None, "Website": "", "Company": " \xa0"}, {"c-name": "Jane Doe"}),
+        ({"full_name": "Jane", "COMPANY\xa0": "Acme"}, {"c-name": "Jane", "c-company": "Acme"}),
         ({**JANE, "Is Customer": False, "Employees": 0}, {"c-name": "Jane Doe", "c-is": False, "c-size": 0}),
         ({**JANE, "c-tag1": "a", "c-tag2": "b"}, {"c-name": "Jane Doe", "c-tag1": "a", "c-tag2": "b"}),
         ({"Full Name": "{{ ds }} %s {0}"}, {"c-name": "{{ ds }} %s {0}"}),
@@ -70,7 +71,13 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "required is None": ({"Full Name": None}, ["the required input 'Full Name' is missing"]),
     "required is empty": ({"c-name": ""}, ["the required input 'Full Name' is missing"]),
     "near miss": ({**JANE, "Compny": "x"}, ["there is no column 'Compny'; did you mean 'Company'?"]),
-    "other case": ({**JANE, "company": "x"}, ["there is no column 'company'; did you mean 'Company'?"]),
+    "other case, twice": (
+        {**JANE, "Company": "x", "company": "y"},
+        ["an input is given twice: as 'Company' and as 'company'"],
+    ),
+    "required is blank": ({"Full Name": " \u200b"}, ["the required input 'Full Name' is missing"]),
+    "like two": ({**JANE, "TAG": "x"}, ["2 columns are named like 'TAG'; use an id: c-tag1, c-tag2"]),
+    "like an output": ({**JANE, "enriched_email": "x"}, ["column 'enriched_email' takes no input"]),
     "two near": (
         {**JANE, "Email": "x"},
         ["there is no column 'Email'; did you mean 'Known Email' or 'Enriched Email'?"],
@@ -82,7 +89,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
     "same name": ({**JANE, "Tag": "x"}, ["2 columns are named 'Tag'; use an id: c-tag1, c-tag2"]),
-    "twice": ({**JANE, "c-name": "x"}, ["column 'c-name' is given twice, by name and by id"]),
+    "twice": ({**JANE, "c-name": "x"}, ["an input is given twice: as 'Full Name' and as 'c-name'"]),
     "no input": ({**JANE, "Enriched Email": "x"}, ["column 'Enriched Email' takes no input"]),
     "no input by id": ({**JANE, "c-out": None}, ["column 'c-out' takes no input"]),
     "several": (
@@ -106,12 +113,12 @@ def test_every_problem_is_named(inputs: dict[str, Any], problems: list[str]) -> 
     found = message.removeprefix("grid 'Leads': ").split("; ")
     for problem in problems:
         assert problem in message
-    starts = ("there is no column", "2 columns", "column ", "the required")
+    starts = ("there is no column", "2 columns", "column ", "the required", "an input is given twice")
     assert sum(part.startswith(starts) for part in found) == len(problems)
 
 
 FITTING: dict[str, list[Any]] = {
-    "Full Name": ["Jane", " "],
+    "Full Name": ["Jane", " Jane "],
     "Employees": [0, -1, 2.5, 10**400],
     "Website": ["https://acme.com", "http://acme.com/a?b#c", "https://[::1]:8443/", "HTTPS://ACME.COM"],
     "Known Email": ["jane@acme.com", "j.d+x@sub.acme.co", "é@acme.com"],
@@ -120,6 +127,8 @@ FITTING: dict[str, list[Any]] = {
         "2024-04-15T12:00:00Z",
         "2024-04-15T12:00:00+02:00",
         "2024-04-15T12:00:00",
+        "2024-04-15T12:00",
+        "2024-04-15T12:00:00.5Z",
     ],
     "Is Customer": [True, False],
     "Something New": ["x", 1, [1], {"a": 1}],
@@ -131,12 +140,15 @@ EXPECTED = {
         "an http(s) URL",
         ["acme.com", "ftp://acme.com", "https://", "https://a b", "http://[x", 7, True],
     ),
-    "Known Email": ("an email address", ["jane", "@acme.com", "jane@", "a@b@c", "jane doe@acme.com", 7]),
+    "Known Email": (
+        "an email address",
+        ["jane", "@acme.com", "jane@", "a@b@c", "jane doe@acme.com", "jane@acme", 7],
+    ),
     "Last Contact": (
         "an ISO 8601 date",
-        ["yesterday", "15.04.2024", "2024-13-01", "2024-02-30", 20240415, True],
+        ["yesterday", "15.04.2024", "2024-13-01", "2024-02-30", "2024-04-15 12:00", 20240415, True],
     ),
-    "Is Customer": ("true or false", ["true", 1, 0, "yes", []]),
+    "Is Customer": ("true or false", ["true", 1, 0, "yes", [1]]),
 }
 
 

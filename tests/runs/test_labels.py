@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "nothing near": ({"zzz": "x"}, "no input 'zzz'; it takes 'full_name', 'company', 'email'"),
     "a name that two columns have": ({"Contact": "x"}, "'Contact' may mean more than one input; use a label"),
     "one of them by its id": ({"c-contact2": "x"}, "'c-contact2' may mean more than one input"),
-    "twice": ({"Company": "x", "c-company": "y"}, "input 'company' is given twice, the second time as"),
+    "twice": ({"Company": "x", "c-company": "y"}, "an input is given twice: as 'Company' and as 'c-company'"),
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import WORKSPACE_KEY
 from airflow_provider_bitscale.api.contracts import workspace_key_answers as answers
@@ -102,7 +103,7 @@ class WorkspaceKeyContract(Contract):
                 f"{', '.join(map(repr, unknown))}: no input of the grid, and might be billed as a blank row; "
                 f"its run recipe lists {', '.join(map(repr, labels)) or 'none'}"
             )
-        if all(value is None or not str(value).strip() for value in inputs.values()):
+        if all(map(is_blank, inputs.values())):
             raise InvalidRequestError("no input has a value: a blank row would be paid for")
         return self._call(
             "POST /grids/{grid_id}/run",

@@ -1,0 +1,91 @@
+"""Rows of JSON: an object a line, an array of them, or objects over several lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_provider_bitscale.api.carriable import integer
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.table_text import Record, Unreadable, fields_of, is_not_utf_8, not_utf_8
+
+
+def json_records(lines: Iterator[str], *, may_be_array: bool) -> Iterator[Record]:
+    """All rows; those of an array have the places ``row 1`` and so on.
+
+    :param may_be_array: whether it may be an array, or objects over several lines. These are held in memory.
+    :raises Unreadable: it is an array, or an object over several lines, and is broken.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.isspace():
+            continue
+        if may_be_array and (line.lstrip().startswith("[") or not _is_json(line)):
+            for row_number, row in enumerate(_all_values(line + "".join(lines)), 1):
+                yield f"row {row_number}", fields_of(row)
+            return
+        may_be_array = False
+        yield f"line {number}", fields_of(_value(line))
+
+
+def _all_values(text: str) -> list[Any]:
+    """The items of an array; or one value after the other."""
+    if is_not_utf_8(text):
+        raise Unreadable(not_utf_8(text))
+    values: list[Any] = []
+    position = 0
+    try:
+        while text[position:].strip():
+            position += len(text[position:]) - len(text[position:].lstrip())
+            value, position = _DECODER.raw_decode(text, position)
+            values.append(value)
+    except json.JSONDecodeError as problem:
+        where = f"line {problem.lineno}, character {problem.colno}"
+        raise Unreadable(f"it is not JSON: {problem.msg} at {where}") from None
+    except (ValueError, RecursionError) as problem:
+        raise Unreadable(f"it is not JSON: {problem}") from None
+    return values[0] if len(values) == 1 and isinstance(values[0], list) else values
+
+
+def _value(line: str) -> Any:
+    """The value, or what is wrong with it."""
+    if is_not_utf_8(line):
+        return InvalidRequestError(not_utf_8(line))
+    try:
+        value = _DECODER.decode(line)
+    except json.JSONDecodeError as problem:
+        return InvalidRequestError(
+            f"it is not JSON: {problem.msg} at character {problem.pos + 1}{_hint(problem)}"
+        )
+    except (ValueError, RecursionError) as problem:
+        return InvalidRequestError(f"it is not JSON: {problem}")
+    if isinstance(value, list):
+        return InvalidRequestError(
+            "it must be an object of fields, not list; an array is read from a .json file"
+        )
+    return value
+
+
+def _hint(problem: json.JSONDecodeError) -> str:
+    if problem.msg == "Extra data" and problem.doc[problem.pos :].lstrip(" ,").startswith("{"):
+        return "; write each object on a line of its own"
+    if problem.pos >= len(problem.doc.rstrip()):
+        return "; an object has to stand on one line, as jq -c writes it"
+    return ""
+
+
+def _is_json(line: str) -> bool:
+    # What is not UTF-8 is told by its line.
+    return is_not_utf_8(line) or not isinstance(_value(line), InvalidRequestError)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has {repeated!r} more than once")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=integer)

@@ -1,0 +1,93 @@
+"""Pure: words in rows that may stand for nothing, and may be what they say: people are called Null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Places that are told of one word.
+_MAX_PLACES = 3
+
+
+@dataclass(slots=True)
+class NullWord:
+    """A word that rows have as an input.
+
+    :param key: of the input, as a run takes it.
+    :param rows: how many have it.
+    :param places: of the first of them.
+    """
+
+    key: str
+    word: str
+    rows: int = 0
+    places: list[str] = field(default_factory=list)
+
+    def told(self, input_name: str) -> str:
+        """A line for the log."""
+        places = ", ".join(self.places) + (", …" if self.rows > len(self.places) else "")
+        have = "1 row has" if self.rows == 1 else f"{self.rows:,} rows have"
+        return (
+            f"{have} {self.word!r} as {input_name} ({places}), and it is sent as it is; if that means "
+            f"nothing: null_values=[{self.word!r}, …]"
+        )
+
+
+class NullWords:
+    """Counts such words."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], NullWord] = {}
+
+    def look_at(self, place: str, inputs: Mapping[str, Any]) -> None:
+        """Count those among the inputs of a row."""
+        for key, value in inputs.items():
+            if isinstance(value, str) and (word := value.strip()).casefold() in _WORDS:
+                found = self._found.setdefault((key, word), NullWord(key, word))
+                found.rows += 1
+                if len(found.places) < _MAX_PLACES:
+                    found.places.append(place)
+
+    @property
+    def found(self) -> tuple[NullWord, ...]:
+        """Those that were found, in the order of the rows."""
+        return tuple(self._found.values())
+
+
+# Those that pandas reads as missing, and what spreadsheets, databases and people write beside them.
+_WORDS = frozenset(
+    {
+        "null",
+        "(null)",
+        "[null]",
+        "<null>",
+        "na",
+        "n/a",
+        "n.a.",
+        "n.a",
+        "<na>",
+        "nan",
+        "-nan",
+        "nat",
+        "none",
+        "nil",
+    }
+    | {
+        "undefined",
+        "(blank)",
+        "(empty)",
+        "empty",
+        "missing",
+        "-",
+        "--",
+        "---",
+        "\u2013",
+        "\u2014",
+        ".",
+        "?",
+        "#",
+    }
+    | {"#n/a n/a", "#na", "#num!", "#nv", "#wert!", "#bezug!", "#name", "#spill!", "#calc!", "#getting_data"}
+    | {"1.#ind", "1.#qnan", "-1.#ind", "-1.#qnan", "inf", "\\n"}
+)

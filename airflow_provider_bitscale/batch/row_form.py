@@ -1,0 +1,186 @@
+"""Pure: from the fields of a row to what a run takes of it, and to what tells it apart from others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Protocol
+
+from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.canonical import canonical
+from airflow_provider_bitscale.batch.cells import reader_of
+from airflow_provider_bitscale.runs.field_names import listed, nearest
+from airflow_provider_bitscale.runs.grid_form import GridForm
+from airflow_provider_bitscale.runs.inputs import InputNames
+
+# Sets of fields that are remembered. A table's rows have the same; JSON lines may leave out what is null.
+_MAX_READINGS = 256
+
+
+class Form(Protocol):
+    """What is read of a row; see :class:`RowForm`."""
+
+    @property
+    def named_fields(self) -> frozenset[str]: ...
+    def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
+    def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Which fields the inputs of a batch come from.
+
+    :param filled: the fields by name of the input; more than one where rows differ.
+    :param unfilled: for each input that gets nothing, a field that is not used and has a similar name; None
+        where there is none, or where the batch has a mapping.
+    """
+
+    filled: Mapping[str, Sequence[str]]
+    unfilled: Mapping[str, str | None]
+
+    def __str__(self) -> str:
+        filled = [f"{' or '.join(map(repr, fields))} → {name!r}" for name, fields in self.filled.items()]
+        unfilled = [
+            repr(name) + (f" (is it the field {field!r}? inputs={{{name!r}: {field!r}}})" if field else "")
+            for name, field in self.unfilled.items()
+        ]
+        nothing = f"; inputs that get nothing: {', '.join(unfilled)}" if unfilled else ""
+        return f"Fields → inputs: {', '.join(filled) or 'none'}{nothing}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How rows with the same fields are read: (name of an input, field, conversion) for each input."""
+
+    names: InputNames
+    cells: tuple[tuple[str, str, Callable[[Any], Any]], ...]
+
+
+class RowForm:
+    """What the rows of a batch have in common: which fields are inputs, and which tell rows apart.
+
+    Numbers, booleans and dates are read from text where it is certain what they mean; what is not certain is
+    left for the grid's form to refuse.
+
+    :param mapping: by name, id or label of an input, the field of the row with its value; a row without the
+        field has no value for it. None: every field that is named like an input is one.
+    :param row_key: the field or fields by which rows are the same; None if no two are.
+    :param null_values: texts that stand for no value.
+    :raises InvalidRequestError: the mapping names what is no input.
+    """
+
+    def __init__(
+        self,
+        form: GridForm,
+        mapping: Mapping[str, str] | None = None,
+        row_key: str | Sequence[str] | None = None,
+        null_values: Collection[str] = NULL_VALUES,
+    ) -> None:
+        self._form = form
+        self._mapping = mapping
+        self._key_fields = (row_key,) if isinstance(row_key, str) else tuple(row_key or ())
+        self._null_values = frozenset(null_values)
+        self._reading = lru_cache(_MAX_READINGS)(self._reading_of)
+        if mapping is not None and (problems := form.names(mapping).problems):
+            raise InvalidRequestError(f"inputs: {'; '.join(problems)}")
+
+    @property
+    def named_fields(self) -> frozenset[str]:
+        """Fields that the mapping or the key names."""
+        return frozenset(self._key_fields).union(() if self._mapping is None else self._mapping.values())
+
+    def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A row's values by the key that a run takes.
+
+        :raises InvalidRequestError: naming everything that speaks against the row.
+        """
+        reading = self._reading(tuple(fields) if self._mapping is None else ())
+        if not reading.cells:
+            raise InvalidRequestError(self._no_input_among(fields))
+        values = {
+            name: None if is_blank(value := fields.get(field), self._null_values) else read(value)
+            for name, field, read in reading.cells
+        }
+        inputs, problems = reading.names.fill_in(values)
+        if not problems and not inputs:
+            problems = ["no input has a value: a blank row would be paid for"]
+        if problems:
+            raise InvalidRequestError(", ".join(problems))
+        return inputs
+
+    def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
+        """A digest (16 bytes) that is the same for rows that are the same.
+
+        None where there is no ``row_key``, and for a row whose key is blank: nothing says that two of those
+        are the same.
+
+        :raises InvalidRequestError: a field of the key is missing.
+        """
+        if not self._key_fields:
+            return None
+        if missing := [field for field in self._key_fields if field not in fields]:
+            raise InvalidRequestError(f"it has no field {', '.join(map(repr, missing))}, which row_key names")
+        values = [fields[field] for field in self._key_fields]
+        if all(is_blank(value, self._null_values) for value in values):
+            return None
+        return sha256(canonical(values)).digest()[:16]
+
+    def matching(self, fields: Sequence[str]) -> Matching:
+        """Which inputs get their values from which of these fields, of all rows together."""
+        reading = self._reading_of(tuple(fields))
+        filled: dict[str, list[str]] = {}
+        for name, field, _ in reading.cells:
+            if (key := reading.names.keys.get(name)) is not None:
+                filled.setdefault(self._form.input_names.get(key, key), []).append(field)
+        used = {field for of_input in filled.values() for field in of_input}
+        # Whoever gives the mapping has looked at the fields.
+        free = [field for field in fields if field not in used] if self._mapping is None else []
+        return Matching(
+            filled,
+            {
+                name: next(iter(nearest(name, free, 1, _LIKENESS)), None)
+                for name in self._form.input_names.values()
+                if name not in filled
+            },
+        )
+
+    def _reading_of(self, fields: tuple[str, ...]) -> _Reading:
+        mapping = self._mapping
+        if mapping is None:
+            mapping = {field: field for field in fields if self._form.may_be_input(field)}
+        names = self._form.names(mapping)
+        return _Reading(
+            names,
+            tuple((name, field, reader_of(names.columns.get(name))) for name, field in mapping.items()),
+        )
+
+    def _no_input_among(self, fields: Mapping[str, Any]) -> str:
+        inputs = dict.fromkeys(self._form.input_names.values())
+        takes = f"; the grid takes {listed(inputs)}" if inputs else ""
+        header = [text for text in fields.values() if isinstance(text, str) and self._form.may_be_input(text)]
+        if header:
+            return (
+                f"it has the names of inputs as values, {', '.join(map(repr, header))}: if it is the header, "
+                "remove the lines above it"
+            )
+        return f"none of its fields is an input: {listed(fields)}{takes}{hint(fields)}"
+
+
+def hint(fields: Mapping[str, Any]) -> str:
+    """What else may be wrong with rows whose fields are not those that are looked for."""
+    for name, value in fields.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            return f" (if {name!r} holds the rows, give that list alone)"
+    if separators := {each[0] for name in fields if (each := _OTHER_SEPARATORS.search(name))}:
+        told = " or ".join(map(repr, sorted(separators)))
+        return f" (if cells are separated by {told}, write sep= and that character as the first line)"
+    return ""
+
+
+# Of fields that are no inputs: below it, most are something else.
+_LIKENESS = 0.75
+_OTHER_SEPARATORS = re.compile("[;\t|]")

@@ -1,0 +1,123 @@
+"""Files in a store: written so that no reader sees half of one, and what its errors mean."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class StorePath(Protocol):
+    """What is used of a path in a store: Airflow's ObjectStoragePath has it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def fs(self) -> Any: ...
+    @property
+    def parent(self) -> StorePath: ...
+    def open(self, mode: str = ..., **options: Any) -> Any: ...
+    def __truediv__(self, name: str, /) -> StorePath: ...
+
+
+class StoreError(OSError):
+    """A store did not do what was asked of it. It names the path; a retry may find the store well again."""
+
+    @classmethod
+    def of(cls, path: object, problem: Exception) -> StoreError:
+        """What a store's library raised, whatever its class, with the path."""
+        return cls(f"{path}: {type(problem).__name__}: {problem}")
+
+
+def is_final(problem: BaseException | None) -> bool:
+    """Whether no retry cures what a store answered: denied, no such bucket, read-only, a file in the way.
+
+    Everything else may be a passing outage, and paid rows may wait behind it.
+
+    :param problem: as the store's library raised it.
+    """
+    if isinstance(problem, (*_FINAL_ERRORS, NotImplementedError)):
+        return True
+    if isinstance(problem, OSError) and problem.errno in _FINAL_ERRNOS:
+        return True
+    # Those of Google, Azure and others, which are no OSErrors.
+    statuses = (getattr(problem, name, None) for name in ("status", "status_code", "code"))
+    return any(isinstance(status, int) and status in _FINAL_STATUSES for status in statuses)
+
+
+def write_whole(path: StorePath, data: bytes) -> None:
+    """Write a file that readers see as a whole or not at all; one that is there is replaced.
+
+    :raises StoreError: the store did not take it; what it raised is the cause.
+    """
+    fs = path.fs
+    try:
+        if getattr(fs, "local_file", False):
+            _write_on_disk(Path(path.path), data)
+        elif fs.mv.__module__ == "fsspec.spec":
+            # fsspec's own way to move is to copy: this store has no names to change, but objects, and shows
+            # one when all of it has arrived.
+            fs.pipe_file(path.path, data)
+        else:
+            _write_and_rename(fs, path, data)
+    except Exception as problem:
+        raise StoreError.of(path, problem) from problem
+
+
+def _write_on_disk(target: Path, data: bytes) -> None:
+    # Not fsspec's transaction: it goes by way of the folder for temporary files, and a move from one disk to
+    # another is a copy that can be seen half done.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(_partial(target.name))
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            # Else a power cut may keep the name, and not what is in the file.
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_and_rename(fs: Any, path: StorePath, data: bytes) -> None:
+    """For a file system over a network, such as SFTP, where readers see a file grow."""
+    fs.makedirs(path.parent.path, exist_ok=True)
+    partial = (path.parent / _partial(path.name)).path
+    try:
+        fs.pipe_file(partial, data)
+        try:
+            fs.mv(partial, path.path)
+        except Exception:
+            if not fs.exists(path.path):
+                raise
+            # Some servers rename to no name that is taken.
+            fs.rm_file(path.path)
+            fs.mv(partial, path.path)
+    except Exception:
+        with suppress(Exception):
+            fs.rm_file(partial)
+        raise
+
+
+def _partial(name: str) -> str:
+    return f".{name}.{secrets.token_hex(4)}"
+
+
+_FINAL_ERRORS = (
+    PermissionError,
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    FileExistsError,
+)
+_FINAL_ERRNOS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS}
+    | {errno.ENAMETOOLONG, errno.ELOOP}
+)
+_FINAL_STATUSES = frozenset({401, 403, 404, 405})

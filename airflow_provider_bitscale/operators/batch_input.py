@@ -1,0 +1,37 @@
+"""What the log says of a batch's rows before the first is submitted; never what is in them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
+from airflow_provider_bitscale.batch.row_form import Form, RowForm
+from airflow_provider_bitscale.batch.sources import Source
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.batch.rows import Survey
+    from airflow_provider_bitscale.runs.grid_form import GridForm
+
+log = logging.getLogger(__name__)
+
+
+def tell_input(
+    source: Source, row_form: Form, survey: Survey, form: GridForm, output_names: Collection[str]
+) -> None:
+    """Tell which field goes to which input, which inputs get nothing, and what may not be meant.
+
+    :param output_names: of the batch. A field of the same name is replaced.
+    """
+    if isinstance(source, UnfinishedRows):
+        for why, count in source.left_out.items():
+            log.warning("%s unknown rows are left out: %s", f"{count:,}", why)
+    if not survey.rows or not isinstance(row_form, RowForm):
+        return
+    matching = row_form.matching(survey.fields)
+    log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)
+    for word in survey.null_words:
+        log.warning("%s", word.told(form.input_names.get(word.key, word.key)))
+    if replaced := [name for name in survey.fields if name in output_names]:
+        log.warning("The outputs replace fields of the same name: %s", ", ".join(map(repr, replaced)))
