@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.batch.output import STATUS
@@ -22,6 +24,10 @@ DAGS = Path(__file__).parent / "dags"
 CHUNK_OF = {row["name"]: index for index, rows in enumerate(CHUNKS) for row in rows}
 
 
+@pytest.mark.skipif(
+    version("apache-airflow") == "3.4.0b2",
+    reason="the scheduler of Airflow 3.4.0b2 ends where it fails a task that has missed its heartbeats",
+)
 def test_a_worker_that_dies_amid_its_chunks_costs_no_row_a_second_run(
     start_airflow: StartAirflow, celery: dict[str, str], tmp_path: Path
 ) -> None:

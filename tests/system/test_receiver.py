@@ -28,7 +28,16 @@ from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import wait_until
 from tests.system.conftest import StartAirflow
-from tests.system.deliveries import PATH, a_run, acknowledged, deliver, delivered_run_ids, session, waiting
+from tests.system.deliveries import (
+    PATH,
+    a_run,
+    acknowledged,
+    deliver,
+    delivered_run_ids,
+    kept,
+    session,
+    waiting,
+)
 
 DAGS = Path(__file__).parent / "dags"
 # Each test has a connection of its own, for what the receiver has read is remembered for a while.
@@ -40,6 +49,7 @@ ENV = {
     "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
 }
 BURST = 8
+HELD_UP = sqlalchemy.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 
 @pytest.fixture(scope="module")
@@ -182,13 +192,32 @@ def test_a_task_instance_that_is_locked_holds_up_no_other(airflow: LocalAirflow,
     assert deliver(airflow, runs[0], paths[0]) == 202
 
 
+def test_a_task_that_gets_the_row_of_its_next_try_meanwhile_is_told(
+    airflow: LocalAirflow, database: str
+) -> None:
+    addressee = waiting(airflow)
+    path = with_token(PATH, Claims(addressee), Emulator.webhook_secret)
+    run = a_run("run_of_a_task_between_two_tries", grid_id="grid_of_nobody")
+    with ThreadPoolExecutor(1) as pool:
+        with session(database) as retrying:
+            for statement in (
+                "CREATE TEMP TABLE next_try AS SELECT * FROM task_instance WHERE run_id = :run_id",
+                "DELETE FROM task_instance WHERE run_id = :run_id",
+                "INSERT INTO task_instance SELECT * FROM next_try",
+            ):
+                retrying.execute(sqlalchemy.text(statement), {"run_id": addressee.run_id})
+            told = pool.submit(deliver, airflow, run, path)
+            wait_until(lambda: retrying.scalar(HELD_UP), "a transaction that waits", timeout=30)
+        assert told.result() == 202
+    assert kept(airflow, addressee).keys() == {addressee.key}
+
+
 def test_a_stranger_is_refused_even_while_recording_is_held_up(airflow: LocalAirflow, database: str) -> None:
     with ThreadPoolExecutor(BURST) as pool, session(database) as locking:
         locking.execute(sqlalchemy.text("SELECT id FROM asset FOR UPDATE"))
         for number in range(BURST):
             pool.submit(deliver, airflow, a_run(f"run_held_up_{number}"))
-        held_up = sqlalchemy.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        wait_until(lambda: locking.scalar(held_up), "a transaction that waits", timeout=30)
+        wait_until(lambda: locking.scalar(HELD_UP), "a transaction that waits", timeout=30)
         # Else bodies that nobody has signed would pile up for as long as the database is slow.
         assert deliver(airflow, a_run("run_of_a_stranger"), secret="made up") == 401
 
