@@ -8,16 +8,23 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, happens
 
-# Less often where many listen in one triggerer.
-_LISTENERS_A_SECOND = 100
+# A triggerer answers its triggers one by one, with work of its own in between, and takes their events in the
+# same queue: whoever waits long for an answer asks less often, so that the queue stays short for all.
+_PAUSE_FOR_EACH_SECOND = 4.0
+_LONGEST_PAUSE = 10.0
 
 log = logging.getLogger(__name__)
+
+
+def pause_after(took: float) -> float:
+    """Seconds until Airflow is asked again, after an answer that took so many."""
+    return min(max(LISTEN_SECONDS, took * _PAUSE_FOR_EACH_SECOND), _LONGEST_PAUSE)
 
 
 class AwaitedDelivery:
@@ -25,8 +32,6 @@ class AwaitedDelivery:
 
     :param addressee: the fields of :class:`~airflow_provider_bitscale.webhooks.addressee.Addressee`.
     """
-
-    _listening: ClassVar[int] = 0
 
     def __init__(self, addressee: Mapping[str, Any]) -> None:
         self._place = {name: addressee[name] for name in ("key", "dag_id", "run_id", "task_id", "map_index")}
@@ -37,11 +42,9 @@ class AwaitedDelivery:
     async def listening(self) -> AsyncIterator[AwaitedDelivery]:
         """Listen for as long as the block lasts."""
         listener = asyncio.create_task(self._listen())
-        AwaitedDelivery._listening += 1
         try:
             yield self
         finally:
-            AwaitedDelivery._listening -= 1
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
 
@@ -59,6 +62,7 @@ class AwaitedDelivery:
     async def _listen(self) -> None:
         told = False
         while self.payload is None:
+            began = time.monotonic()
             try:
                 self.payload = await self._look()
             except Exception as problem:
@@ -69,7 +73,7 @@ class AwaitedDelivery:
             if self.payload is not None:
                 self.arrived.set()
             else:
-                await asyncio.sleep(max(LISTEN_SECONDS, self._listening / _LISTENERS_A_SECOND))
+                await asyncio.sleep(pause_after(time.monotonic() - began))
 
     async def _look(self) -> dict[str, Any] | None:
         # The base class: a custom backend has not written this.

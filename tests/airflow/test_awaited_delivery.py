@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -15,7 +16,8 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from airflow_provider_bitscale.triggers import run_completed
+from airflow_provider_bitscale.triggers import awaited_delivery, run_completed
+from airflow_provider_bitscale.triggers.awaited_delivery import AwaitedDelivery
 from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, Addressee, read_token
 from tests.airflow.conftest import posted_bodies
 from tests.airflow.harness import TaskRun
@@ -115,6 +117,33 @@ def test_a_delivery_of_another_run_is_not_trusted(
     thread = soon(emulator, mislead)
     assert task.attempt()["status"] == "completed"
     thread.join()
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 1.0), (0.02, 1.0), (0.5, 2.0), (2.0, 8.0), (31.0, 10.0)])
+def test_a_triggerer_that_is_slow_to_answer_is_asked_less_often(took: float, pause: float) -> None:
+    assert awaited_delivery.pause_after(took) == pause
+
+
+def test_how_long_the_triggerer_took_to_answer_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    took: list[float] = []
+
+    async def slow(**place: Any) -> None:
+        await asyncio.sleep(0.2)
+
+    def noted(seconds: float) -> float:
+        took.append(seconds)
+        return 0.0
+
+    async def listen() -> None:
+        addressee = dict.fromkeys(("key", "dag_id", "run_id", "task_id", "map_index"), "x")
+        async with AwaitedDelivery(addressee).listening():
+            while len(took) < 2:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(BaseXCom, "aget_one", slow)
+    monkeypatch.setattr(awaited_delivery, "pause_after", noted)
+    asyncio.run(asyncio.wait_for(listen(), 20))
+    assert min(took) >= 0.19
 
 
 def test_airflow_that_cannot_be_asked_ends_no_waiting(
