@@ -54,7 +54,7 @@ PROVIDER_INFO: dict[str, Any] = {
                     "description": (
                         "Ids of the connections whose webhook deliveries the API server receives, at "
                         "/bitscale/webhooks/<connection id>, separated by commas. Each needs a "
-                        "webhook_secret. Empty: none are received, and the address answers 404."
+                        "webhook_secret. Empty: none are received, and the address answers 401."
                     ),
                     "version_added": "0.1.0",
                     "type": "string",
@@ -64,7 +64,10 @@ PROVIDER_INFO: dict[str, Any] = {
             },
         }
     },
-    "extra-links": ["airflow_provider_bitscale.links.BitScaleGridLink"],
+    "extra-links": [
+        "airflow_provider_bitscale.links.BitScaleGridLink",
+        "airflow_provider_bitscale.links.BitScaleResultLink",
+    ],
     "connection-types": [
         {
             "connection-type": "bitscale",
@@ -81,31 +84,26 @@ PROVIDER_INFO: dict[str, Any] = {
                     "port": "443",
                 },
             },
+            # What must be filled in comes first. What few need is set in the extra JSON (see the README).
             "conn-fields": {
+                "workspace_id": {
+                    "label": "Workspace ID",
+                    "description": (
+                        "Needed with a personal key: the workspace whose grids are run and whose credits "
+                        "pay, such as ws_abc123. Leave it empty with the key of a workspace (sk-live-...)"
+                    ),
+                    "schema": {"type": ["string", "null"]},
+                },
                 "api_contract": {
                     "label": "API contract",
                     "description": (
-                        "v1.1.0: the documented API, with a personal key; "
-                        "workspace-key: the API that BitScale serves to workspace keys (sk-live-...)"
+                        "v1.1.0 with a personal key; workspace-key with the key of a workspace (sk-live-...)"
                     ),
                     "schema": {
                         "type": ["string", "null"],
                         "enum": ["v1.1.0", "workspace-key"],
                         "default": "v1.1.0",
                     },
-                },
-                "workspace_id": {
-                    "label": "Workspace ID",
-                    "description": (
-                        "Workspace whose grids are run and whose credits pay, such as ws_abc123; "
-                        "leave it empty with a workspace key, which names its workspace"
-                    ),
-                    "schema": {"type": ["string", "null"]},
-                },
-                "timeout": {
-                    "label": "Timeout",
-                    "description": "Seconds to wait for a connection, and for an answer; 30 if empty",
-                    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
                 },
                 "requests_per_minute": {
                     "label": "Requests per minute",
@@ -115,35 +113,18 @@ PROVIDER_INFO: dict[str, Any] = {
                     ),
                     "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
                 },
+                "timeout": {
+                    "label": "Timeout",
+                    "description": "Seconds to wait for a connection, and for an answer; 30 if empty",
+                    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                },
                 "webhook_secret": {
                     "label": "Webhook secret",
-                    "description": "Key of the signature on webhook deliveries",
+                    "description": (
+                        "Key of the signature on webhook deliveries, 16 characters at least; "
+                        "leave it empty if Airflow receives none"
+                    ),
                     "schema": {"type": ["string", "null"], "format": "password"},
-                },
-                "webhook_signature_header": {
-                    "label": "Webhook signature header",
-                    "description": "Header with the signature of a delivery; X-BitScale-Signature if empty",
-                    "schema": {"type": ["string", "null"]},
-                },
-                "webhook_signature_prefix": {
-                    "label": "Webhook signature prefix",
-                    "description": "Text before the signature, such as sha256=; none if empty",
-                    "schema": {"type": ["string", "null"]},
-                },
-                "webhook_signature_encoding": {
-                    "label": "Webhook signature encoding",
-                    "description": "hex or base64; both are accepted if empty",
-                    "schema": {"type": ["string", "null"], "enum": ["hex", "base64"]},
-                },
-                "allow_insecure_http": {
-                    "label": "Allow insecure HTTP",
-                    "description": "Send the API key unencrypted to a host that is not this machine",
-                    "schema": {"type": ["boolean", "null"], "default": False},
-                },
-                "verify": {
-                    "label": "Verify certificates",
-                    "description": "true, false, or the path of a PEM file with the authorities to trust",
-                    "schema": {"type": ["string", "null"]},
                 },
                 "proxies": {
                     "label": "Proxies",
@@ -152,6 +133,19 @@ PROVIDER_INFO: dict[str, Any] = {
                         "the environment's if empty"
                     ),
                     "schema": {"type": ["string", "null"], "format": "json"},
+                },
+                "verify": {
+                    "label": "Verify certificates",
+                    "description": (
+                        "true if empty; the path of a PEM file with the authorities to trust; "
+                        "false to trust whoever answers"
+                    ),
+                    "schema": {"type": ["string", "null"]},
+                },
+                "allow_insecure_http": {
+                    "label": "Allow insecure HTTP",
+                    "description": "Send the API key unencrypted to a host that is not this machine",
+                    "schema": {"type": ["boolean", "null"], "default": False},
                 },
             },
         }

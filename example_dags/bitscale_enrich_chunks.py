@@ -31,6 +31,8 @@ with DAG("bitscale_enrich_chunks", schedule=None, tags=["bitscale"], doc_md=__do
     def report(manifests: list[dict[str, Any]]) -> str:
         """What it came to."""
         found = sum(manifest["counts"]["succeeded"] for manifest in manifests)
+        if untold := sum(manifest["runs_without_credits"] for manifest in manifests):
+            return f"{found} leads, {untold} runs did not tell what they cost"
         return f"{found} leads, {sum(manifest['credits'] for manifest in manifests)} credits"
 
     enrich = RunGridBatchOperator.partial(
@@ -38,6 +40,7 @@ with DAG("bitscale_enrich_chunks", schedule=None, tags=["bitscale"], doc_md=__do
         grid_id="grid_001",
         output_columns=["Enriched Email"],
         max_active_tis_per_dag=2,
+        map_index_template="{{ task.rows[0]['Company'] }} and {{ task.rows | length - 1 }} more",
         retries=3,
         retry_delay=timedelta(seconds=10),
     ).expand(rows=chunks())

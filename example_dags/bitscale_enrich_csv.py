@@ -52,6 +52,8 @@ with DAG("bitscale_enrich_csv", schedule=None, tags=["bitscale"], doc_md=__doc__
         deferrable=True,
         poll_interval=2,
         pool="bitscale",
+        # Airflow shows it in place of the number of a mapped task: a field that everybody may see.
+        map_index_template="{{ task.inputs['Company'] }}",
         retries=2,
         retry_delay=timedelta(seconds=10),
     ).expand(inputs=leads)

@@ -29,7 +29,7 @@ with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc
         paths: list[str] = manifest["parts"]
         return paths
 
-    @task
+    @task(map_index_template="{{ task.op_kwargs['part'].rpartition('/')[2] }}")
     def load(part: str) -> int:
         """Where a warehouse would load the part: here, the emails in it are counted."""
         rows = [json.loads(line) for line in ObjectStoragePath(part).read_text().split("\n") if line]

@@ -34,5 +34,6 @@ with DAG("bitscale_submit_with_webhook", schedule=None, tags=["bitscale"], doc_m
         webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
         wait_for_completion=False,
         pool="bitscale",
+        map_index_template="{{ task.inputs['Company'] }}",
         retries=3,
     ).expand(inputs=leads())

@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
-from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.submission import Submission
 from airflow_provider_bitscale.operators.submitted_run import SubmittedRun
@@ -101,7 +101,7 @@ class RunGridOperator(BaseOperator):
         "bitscale_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json", "output_columns": "json"}
-    operator_extra_links = (BitScaleGridLink(),)
+    operator_extra_links = (BitScaleResultLink(), BitScaleGridLink())
     ui_color = "#e8f0ff"
 
     def __init__(

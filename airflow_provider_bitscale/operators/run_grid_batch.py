@@ -18,7 +18,7 @@ from airflow_provider_bitscale.batch.options import batch_option_problems
 from airflow_provider_bitscale.batch.paths import path_problems
 from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
 from airflow_provider_bitscale.operators.batch_run import BatchRun
 from airflow_provider_bitscale.operators.batch_start import remember_batch
@@ -115,7 +115,7 @@ class RunGridBatchOperator(BaseOperator):
         "bitscale_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "output_columns": "json"}
-    operator_extra_links = (BitScaleGridLink(),)
+    operator_extra_links = (BitScaleResultLink(), BitScaleGridLink())
     ui_color = "#e8f0ff"
 
     def __init__(
@@ -175,6 +175,8 @@ class RunGridBatchOperator(BaseOperator):
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
         self._given = Given(arguments(self))
+        # Of what the last try made, for its link.
+        self.manifest_path: str | None = None
         self._run: BatchRun | None = None
         self._killed = False
         self._refuse(rendered=False)
@@ -208,6 +210,7 @@ class RunGridBatchOperator(BaseOperator):
                 run.cancel()
             self.log.log(logging.INFO if run.rows else logging.WARNING, "%s", run.describe())
             manifest = run.run()
+        self.manifest_path = manifest["manifest_path"]
         self.log.info("%s", summary_of(manifest))
         with airflow_errors(self.bitscale_conn_id):
             self._judge(context, run, manifest)

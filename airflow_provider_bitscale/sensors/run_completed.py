@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.errors import RunFailedError
 from airflow_provider_bitscale.exceptions import AwaitedRunFailedError, InvalidRequestError
-from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.rendered import arguments
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.nothing import Given
@@ -45,7 +45,7 @@ class RunCompletedSensor(OutcomeSensor):
     """
 
     template_fields: Sequence[str] = ("grid_id", "run_id", "delivery", "bitscale_conn_id")
-    operator_extra_links = (BitScaleGridLink(),)
+    operator_extra_links = (BitScaleResultLink(), BitScaleGridLink())
 
     def __init__(
         self,

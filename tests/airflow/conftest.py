@@ -88,6 +88,11 @@ class FinishedDag:
             for ti in self.run.get_task_instances()
         }
 
+    def map_labels(self, task_id: str) -> list[str]:
+        """What Airflow shows in place of the map indexes of a task, in their order."""
+        tis = [ti for ti in self.run.get_task_instances() if ti.task_id == task_id]
+        return [ti.rendered_map_index for ti in sorted(tis, key=lambda ti: ti.map_index)]
+
     def xcom(self, task_id: str, map_index: int = -1) -> Any:
         """What a task returned."""
         from airflow.models.xcom import XComModel

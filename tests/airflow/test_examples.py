@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from tests.airflow.conftest import EXAMPLES, RunDag, posted_bodies
+from tests.support.stage import examples_left_out
 
 FILES = sorted(EXAMPLES.glob("bitscale_*.py"))
 ADA = "ada.lovelace@analyticalengines.com"
@@ -27,6 +29,32 @@ def test_each_is_one_short_file_that_imports_without_an_error() -> None:
     assert all(dag.doc_md for dag in bag.dags.values())
     for file in FILES:
         assert len(file.read_text(encoding="utf-8").splitlines()) < 80, file.name
+
+
+KEYED = [file.stem for file in FILES if file.stem not in examples_left_out(WORKSPACE_KEY)]
+
+
+def test_those_with_webhooks_are_left_out_where_there_are_none() -> None:
+    assert examples_left_out(V1_1_0) == ()
+    assert {file.stem for file in FILES}.difference(KEYED) == {
+        "bitscale_collect_deliveries",
+        "bitscale_collect_undelivered",
+        "bitscale_enrich_with_webhook",
+        "bitscale_submit_with_webhook",
+    }
+
+
+@pytest.mark.parametrize("contract", [WORKSPACE_KEY])
+@pytest.mark.parametrize("dag_id", KEYED)
+@pytest.mark.usefixtures("emulator")
+def test_all_others_succeed_under_workspace_key(
+    dag_id: str, run_dag: RunDag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BITSCALE_EXAMPLE_OUTPUT", str(tmp_path))
+    dag = run_dag(EXAMPLES, dag_id)
+    assert set(dag.states.values()) == {"success"}, dag.states
+    if dag_id == "bitscale_enrich_chunks":
+        assert dag.xcom("report") == "8 leads, 8 runs did not tell what they cost"
 
 
 def test_one_row(run_dag: RunDag, emulator: Emulator) -> None:
@@ -94,6 +122,7 @@ def test_enrich_csv(
     ]
     assert all(row["Enriched Email"] and row["LinkedIn URL"] for row in rows)
     assert sum(int(row["Credits"]) for row in rows) == credits_spent(emulator)
+    assert dag.map_labels("enrich") == [lead["company"] for lead in leads]
     assert len(posted_bodies(emulator)) == emulator.control.state()["runs_paid"] == len(leads) == 8
     # A lead whose name looks like a template is a lead with a strange name.
     assert rows[-1]["Full Name"] == "{{ ds }} Smith"
@@ -111,6 +140,7 @@ def test_enrich_table(
     assert manifest["counts"]["succeeded"] == manifest["rows"] == 8
     assert manifest["credits"] == credits_spent(emulator) > 0
     assert [dag.xcom("load", index) for index in range(2)] == [4, 4]
+    assert dag.map_labels("load") == [path.rpartition("/")[2] for path in manifest["parts"]]
     assert sorted(path.name for path in (tmp_path / "enriched").iterdir()) == sorted(
         path.rpartition("/")[2] for path in (*manifest["parts"], manifest["manifest_path"])
     )
@@ -122,5 +152,6 @@ def test_enrich_chunks(run_dag: RunDag, emulator: Emulator) -> None:
     dag = run_dag(EXAMPLES, "bitscale_enrich_chunks")
     assert set(dag.states.values()) == {"success"}, dag.states
     assert dag.xcom("report") == f"8 leads, {credits_spent(emulator)} credits"
+    assert dag.map_labels("enrich")[0] == "Analytical Engines and 3 more"
     assert [row["Full Name"] for row in dag.xcom("enrich", 1)["results"]][-1] == "{{ ds }} Smith"
     assert emulator.control.state()["runs_paid"] == 8

@@ -265,7 +265,7 @@ def test_a_killed_task_says_what_goes_on(emulator: Emulator, capsys: pytest.Capt
     ("grid_id", "quoted"), [("grid_001", "grid_001"), ("a/../b?c#d", "a%2F..%2Fb%3Fc%23d")]
 )
 def test_the_extra_link_leads_to_the_grid(grid_id: str, quoted: str) -> None:
-    [link] = operator().operator_extra_links
+    link = operator().operator_extra_links[1]
     assert link.name == "BitScale grid"
     target = link.get_link(operator(grid_id=grid_id), ti_key=None)  # type: ignore[arg-type]
     assert target == f"https://app.bitscale.ai/grid/{quoted}"

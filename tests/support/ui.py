@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from tests.support.processes import port_is_free
@@ -27,8 +28,10 @@ def main() -> int:
             f"and the result lands in {scene.enriched_csv}\n"
             f"The connection {CONN_ID} is under Admin > Connections; BitScale itself is at\n"
             f"{scene.emulator.url}, and spends play money only. Ctrl-C ends it all.",
-            flush=True,
         )
+        if scene.left_out:
+            print(f"Left out, since {options.contract} has no webhooks: {', '.join(scene.left_out)}.")
+        sys.stdout.flush()
         deadline = time.monotonic() + options.seconds
         while time.monotonic() < deadline:
             scene.airflow.check()
