@@ -48,11 +48,16 @@ def _boolean(value: Any) -> Any:
 
 
 def _date(value: Any) -> Any:
-    """With the T of ISO 8601 between day and time, for which databases and spreadsheets write a space."""
+    """As ISO 8601 writes it, where a database or a spreadsheet wrote a space, UTC, or an offset of hours."""
     if not isinstance(value, str):
         return value
-    text = value.strip()
-    return f"{text[:10]}T{text[11:]}" if _DAY_AND_TIME.match(text) else text
+    match = _DAY_AND_TIME.fullmatch(value.strip())
+    if match is None:
+        return value.strip()
+    zone = match["zone"] or ""
+    return f"{match['day']}T{match['time']}" + (
+        "Z" if zone == "UTC" else f"{zone}:00" if len(zone) == 3 else zone
+    )
 
 
 def _trimmed(value: Any) -> Any:
@@ -64,7 +69,11 @@ def _is_whole(value: Any) -> bool:
 
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DAY_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d", re.ASCII)
+_DAY_AND_TIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[ T](?P<time>\d\d:\d\d(:\d\d(\.\d{1,9})?)?)"
+    r" ?(?P<zone>Z|UTC|[+-]\d\d(:?\d\d)?)?",
+    re.ASCII,
+)
 _BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),

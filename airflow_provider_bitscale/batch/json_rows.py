@@ -67,8 +67,10 @@ def _value(line: str) -> Any:
 
 
 def _hint(problem: json.JSONDecodeError) -> str:
-    if problem.msg == "Extra data" and problem.doc[problem.pos :].lstrip(" ,").startswith("{"):
+    if problem.msg == "Extra data" and problem.doc[problem.pos :].lstrip(", ").startswith("{"):
         return "; write each object on a line of its own"
+    if problem.msg == "Extra data" and problem.doc[problem.pos :].strip() == ",":
+        return "; take away the comma at the end of the line"
     if problem.pos >= len(problem.doc.rstrip()):
         return "; an object has to stand on one line, as jq -c writes it"
     return ""

@@ -43,7 +43,7 @@ class NullWords:
     def look_at(self, place: str, inputs: Mapping[str, Any]) -> None:
         """Count those among the inputs of a row."""
         for key, value in inputs.items():
-            if isinstance(value, str) and (word := value.strip()).casefold() in _WORDS:
+            if isinstance(value, str) and _may_mean_nothing(word := value.strip()):
                 found = self._found.setdefault((key, word), NullWord(key, word))
                 found.rows += 1
                 if len(found.places) < _MAX_PLACES:
@@ -55,39 +55,14 @@ class NullWords:
         return tuple(self._found.values())
 
 
+def _may_mean_nothing(word: str) -> bool:
+    return word.casefold() in _WORDS or not any(map(str.isalnum, word))
+
+
 # Those that pandas reads as missing, and what spreadsheets, databases and people write beside them.
 _WORDS = frozenset(
-    {
-        "null",
-        "(null)",
-        "[null]",
-        "<null>",
-        "na",
-        "n/a",
-        "n.a.",
-        "n.a",
-        "<na>",
-        "nan",
-        "-nan",
-        "nat",
-        "none",
-        "nil",
-    }
-    | {
-        "undefined",
-        "(blank)",
-        "(empty)",
-        "empty",
-        "missing",
-        "-",
-        "--",
-        "---",
-        "\u2013",
-        "\u2014",
-        ".",
-        "?",
-        "#",
-    }
+    {"null", "(null)", "[null]", "<null>", "na", "n/a", "n.a.", "n.a", "<na>", "nan", "-nan", "nat", "none"}
+    | {"nil", "undefined", "(blank)", "(empty)", "empty", "missing", "inf", r"\n"}
     | {"#n/a n/a", "#na", "#num!", "#nv", "#wert!", "#bezug!", "#name", "#spill!", "#calc!", "#getting_data"}
-    | {"1.#ind", "1.#qnan", "-1.#ind", "-1.#qnan", "inf", "\\n"}
+    | {"1.#ind", "1.#qnan", "-1.#ind", "-1.#qnan"}
 )

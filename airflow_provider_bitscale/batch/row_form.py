@@ -109,8 +109,19 @@ class RowForm:
         if not problems and not inputs:
             problems = ["no input has a value: a blank row would be paid for"]
         if problems:
-            raise InvalidRequestError(", ".join(problems))
+            raise InvalidRequestError(", ".join(problems + self._ways_out(reading, fields)))
         return inputs
+
+    def _ways_out(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
+        """What is told beside the problems of a row."""
+        told = []
+        if reading.names.problems and self._mapping is None:
+            told.append("inputs={…} says which field is meant")
+        if nulls := self._null_values.intersection(
+            str(fields.get(field)).strip() for _, field, _ in reading.cells
+        ):
+            told.append(f"{', '.join(map(repr, sorted(nulls)))} stands for nothing by null_values")
+        return told
 
     def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
         """A digest (16 bytes) that is the same for rows that are the same.
@@ -172,13 +183,22 @@ class RowForm:
 
 def hint(fields: Mapping[str, Any]) -> str:
     """What else may be wrong with rows whose fields are not those that are looked for."""
-    for name, value in fields.items():
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            return f" (if {name!r} holds the rows, give that list alone)"
+    if place := _rows_within(fields):
+        return f" (if {place!r} holds the rows, give that list alone)"
     if separators := {each[0] for name in fields if (each := _OTHER_SEPARATORS.search(name))}:
         told = " or ".join(map(repr, sorted(separators)))
         return f" (if cells are separated by {told}, write sep= and that character as the first line)"
     return ""
+
+
+def _rows_within(fields: Mapping[str, Any]) -> str | None:
+    """Where an object holds a list of objects."""
+    for name, value in fields.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            return name
+        if isinstance(value, dict) and (inner := _rows_within(value)):
+            return f"{name}.{inner}"
+    return None
 
 
 # Of fields that are no inputs: below it, most are something else.

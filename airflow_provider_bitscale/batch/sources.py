@@ -78,7 +78,7 @@ class FileSource:
         if not name.endswith(self.SUFFIXES):
             raise InvalidRequestError(
                 f"{path}: rows are read from {', '.join(self.SUFFIXES)}, with or without .gz, .bz2 or .xz "
-                f"after it{self._more_of_the_path()}"
+                f"after it; write the table as CSV in UTF-8 or as JSON lines{self._more_of_the_path()}"
             )
         self._named = TableFormat(
             is_csv=name.endswith((".csv", ".tsv")),

@@ -94,11 +94,11 @@ def _refuse_what_is_no_text(data: bytes) -> None:
         raise Unreadable(f"it is {_zipped(data)}")
     if _PAGE.match(data):
         raise Unreadable("it is a page of HTML or XML, such as a form to sign in: download the table itself")
-    if b"\0" in data and not data.startswith(tuple(_MARKS)):
-        # Of UTF-16 in most of the world's alphabets, every other byte is zero.
-        share = data.count(0) / len(data)
-        what = "UTF-16 without a byte order mark" if share > 0.2 else "no text"
-        raise Unreadable(f"it looks like {what}: save it as 'CSV UTF-8'")
+    # Of UTF-16 in most of the world's alphabets, every other byte is zero.
+    if data.count(0) > len(data) / 5 and not data.startswith(tuple(_MARKS)):
+        raise Unreadable(
+            "it looks like UTF-16 without a byte order mark, or is no text: save it as 'CSV UTF-8'"
+        )
 
 
 def _zipped(data: bytes) -> str:

@@ -161,6 +161,8 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("Last Contact", "2024-03-12", "2024-03-12"),
     ("Last Contact", "2024-03-12 09:14", "2024-03-12T09:14"),
     ("Last Contact", "2024-03-12 09:14:05.123456+00:00", "2024-03-12T09:14:05.123456+00:00"),
+    ("Last Contact", "2024-03-12 09:14:05 UTC", "2024-03-12T09:14:05Z"),
+    ("Last Contact", "2024-03-12 09:14:05.5+02", "2024-03-12T09:14:05.5+02:00"),
     ("Last Contact", "2024-03-12T09:14:05Z", "2024-03-12T09:14:05Z"),
 ]
 
@@ -206,7 +208,11 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
             "URL, not 'acme', the required input 'Full Name' is missing"
         ),
     ),
-    "a name of two": (FORM, {**JANE, "Tag": "x"}, "2 columns are named 'Tag'; use an id: c-tag1, c-tag2"),
+    "a name of two": (
+        FORM,
+        {**JANE, "Tag": "x"},
+        "2 columns are named 'Tag'; use an id: c-tag1, c-tag2, inputs={…} says which field is meant",
+    ),
     "no text": (FORM, {**JANE, "Company": 7.0}, "column 'Company' takes text, not 7.0"),
     "a day that is not certain": (
         FORM,
@@ -219,22 +225,22 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
     "given twice": (
         FORM,
         {**JANE, "c-name": "x"},
-        "an input is given twice: as 'Full Name' and as 'c-name'",
+        "an input is given twice: as 'Full Name' and as 'c-name', inputs={…} says which field is meant",
     ),
     "given twice, in other case": (
         FORM,
         {**JANE, "Company": "x", "company": "y"},
-        "an input is given twice: as 'Company' and as 'company'",
+        "an input is given twice: as 'Company' and as 'company', inputs={…} says which field is meant",
     ),
     "a field like two columns": (
         FORM,
         {**JANE, "tag": "x"},
-        "2 columns are named like 'tag'; use an id: c-tag1, c-tag2",
+        "2 columns are named like 'tag'; use an id: c-tag1, c-tag2, inputs={…} says which field is meant",
     ),
     "a label given twice": (
         LABELS,
         {"company": "x", "Company": "y"},
-        "an input is given twice: as 'company' and as 'Company'",
+        "an input is given twice: as 'company' and as 'Company', inputs={…} says which field is meant",
     ),
     "no field is an input": (
         UNCHECKED,
@@ -257,6 +263,14 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
             "(if 'data' holds the rows, give that list alone)"
         ),
     ),
+    "the rows are deep in a field": (
+        LABELS,
+        {"data": {"items": [{"full_name": "Jane"}], "n": 1}},
+        (
+            "none of its fields is an input: 'data'; the grid takes 'full_name', 'company', 'employees' "
+            "(if 'data.items' holds the rows, give that list alone)"
+        ),
+    ),
     "the header comes later": (
         FORM,
         {"Leads": "full name", "column 2": "Company"},
@@ -265,7 +279,11 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
             "remove the lines above it"
         ),
     ),
-    "required, and a null text": (FORM, {"Full Name": r"\N"}, "the required input 'Full Name' is missing"),
+    "required, and a null text": (
+        FORM,
+        {"Full Name": r"\N"},
+        r"the required input 'Full Name' is missing, '\\N' stands for nothing by null_values",
+    ),
     "required, and blank": (FORM, {"Full Name": " \xa0"}, "the required input 'Full Name' is missing"),
     "blank": (
         LABELS,

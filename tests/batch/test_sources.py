@@ -175,6 +175,11 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
         b'{"a": 1}{"a": 2}\n',
         [("line 1", "it is not JSON: Extra data at character 9; write each object on a line of its own")],
     ),
+    "commas between lines": (
+        "a.jsonl",
+        b'{"a": 1},\n',
+        [("line 1", "it is not JSON: Extra data at character 9; take away the comma at the end of the line")],
+    ),
     "a field given twice": (
         "a.jsonl",
         b'{"a": 1, "b": 2, "a": 3}\n{"b": {"c": 1, "c": 2}}\n',
@@ -305,7 +310,7 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "UTF-16 without a mark": (
         "a.csv",
         "name,b\nJane,c\n".encode("utf-16-le"),
-        "it looks like UTF-16 without a byte order mark: save it as 'CSV UTF-8'",
+        "it looks like UTF-16 without a byte order mark, or is no text: save it as 'CSV UTF-8'",
     ),
     "half a character of UTF-16": (
         "a.csv",
@@ -356,7 +361,6 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     ),
     "a page": ("a.csv", b"\n<!DOCTYPE html><html>", "it is a page of HTML or XML, such as a form to sign in"),
     "JSON as CSV": ("a.csv", b'[\n {"name": "Jane"}]', "it is JSON: let its name end with .json or .jsonl"),
-    "no text": ("a.csv", b"name,\0\xff\n" + b"Jane,x\n" * 9, "it looks like no text"),
 }
 
 

@@ -240,7 +240,7 @@ def test_the_fields_of_all_rows_are_known_in_the_order_in_which_they_come() -> N
 
 
 def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None:
-    names = ["Null", "Ada", "null", "NULL", "NULL", "NULL", "NULL", "n/a", "Nulla", "-"]
+    names = ["Null", "Ada", "null", "NULL", "NULL", "NULL", "NULL", "n/a", "Nulla", "-", "-----", "\u2764"]
     found = survey(ListSource([{"Full Name": name, "note": "NULL"} for name in names]), RowForm(FORM), 4)
     assert [(word.word, word.rows, word.places) for word in found.null_words] == [
         ("Null", 1, ["row 1"]),
@@ -248,6 +248,8 @@ def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None
         ("NULL", 4, ["row 4", "row 5", "row 6"]),
         ("n/a", 1, ["row 8"]),
         ("-", 1, ["row 10"]),
+        ("-----", 1, ["row 11"]),
+        ("\u2764", 1, ["row 12"]),
     ]
     assert found.null_words[2].told("Full Name") == (
         "4 rows have 'NULL' as Full Name (row 4, row 5, row 6, …), and it is sent as it is; if that means "
