@@ -29,12 +29,18 @@ def csv_records(lines: Iterator[str], format: TableFormat, tell: Callable[[str],
     for _ in range(1, format.first_line):
         next(lines, None)
     reader = csv.reader(lines, strict=True, delimiter=format.separator)
-    header = _header(reader, format.first_line, tell)
+    line = _header(reader, format.first_line)
+    header = _names(line, format.first_line, tell)
     rows = _rows(reader, format.first_line)
     first = list(islice(rows, _ROWS_LOOKED_AT))
     _refuse_a_preamble(header, first, format.first_line)
     for place, cells in chain(first, rows):
-        yield place, _fields(header, cells) if isinstance(cells, list) else cells
+        if not isinstance(cells, list):
+            yield place, cells
+        elif cells[0].strip(_MARGIN) == line[0].strip(_MARGIN) and _is_same_line(cells, line):
+            yield place, InvalidRequestError("it repeats the header, as of a file that is joined: remove it")
+        else:
+            yield place, _fields(header, cells)
 
 
 def _rows(
@@ -58,8 +64,6 @@ def _fields(header: Sequence[str], cells: list[str]) -> dict[str, str] | Invalid
         return InvalidRequestError(_ragged(header, cells))
     if any(map(is_not_utf_8, cells)):
         return InvalidRequestError(not_utf_8("".join(cells)))
-    if cells[-1].strip(_MARGIN) == header[-1].strip(_MARGIN) and _is_same_line(cells, header):
-        return InvalidRequestError("it repeats the header, as of a file that is joined to another: remove it")
     return dict(zip(header, map(carriable_text, cells), strict=True))
 
 
@@ -76,26 +80,33 @@ def _ragged(header: Sequence[str], cells: Sequence[str]) -> str:
     return f"{told}cell {wanted + 1} is too many; a text with a separator in it needs quotes"
 
 
-def _header(reader: Iterator[list[str]], line: int, tell: Callable[[str], None]) -> list[str]:
+def _header(reader: Iterator[list[str]], line: int) -> list[str]:
     try:
         header = next(reader, None)
     except csv.Error as problem:
         raise Unreadable(f"line {line}, the header: it is not CSV: {problem}") from None
     if header is None:
         return []
+    if not header:
+        raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
     if any(map(is_not_utf_8, header)):
         raise Unreadable(f"line {line}, the header: {not_utf_8(''.join(header))}")
-    header = list(map(carriable_text, header))
+    return list(map(carriable_text, header))
+
+
+def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> list[str]:
+    """The names of the fields of all rows."""
+    names = list(header)
     nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
-    if len(nameless) == len(header):
+    if header and len(nameless) == len(header):
         raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
     for number in nameless:
-        header[number - 1] = f"column {number}"
-        tell(f"line {line}, the header: cell {number} is empty; its field is called {header[number - 1]!r}")
-    if repeated := [name for name, count in Counter(header).items() if count > 1]:
+        names[number - 1] = f"column {number}"
+        tell(f"line {line}, the header: cell {number} is empty; its field is called {names[number - 1]!r}")
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
         more = ", ".join(f"it has {name!r} more than once" for name in repeated)
         raise Unreadable(f"line {line}, the header: {more}")
-    return header
+    return names
 
 
 def _refuse_a_preamble(

@@ -117,7 +117,8 @@ class FileSource:
         except Unreadable as problem:
             raise InvalidRequestError(f"{self._path}: {problem}") from None
         except Exception as problem:
-            if is_final(problem):
+            # The second is what Python raises for bzip2 that is broken: an OSError like any other.
+            if is_final(problem) or str(problem) == "Invalid data stream":
                 raise InvalidRequestError(f"{self._path} cannot be read: {problem}") from None
             raise StoreError.of(self._path, problem) from problem
 

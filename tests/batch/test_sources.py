@@ -27,7 +27,7 @@ def read(source: Source) -> list[tuple[str, Any]]:
     ]
 
 
-REPEATED = "it repeats the header, as of a file that is joined to another: remove it"
+REPEATED = "it repeats the header, as of a file that is joined: remove it"
 WINDOWS_1252 = (
     "it is not UTF-8, save it as 'CSV UTF-8'; it looks like Windows-1252 (cp1252), which Excel writes as "
     "CSV: iconv -f WINDOWS-1252 -t UTF-8 converts it"
@@ -77,8 +77,8 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
     ),
     "cells without a name": (
         "a.csv",
-        b",name,company,\n0,Jane,Acme,\n",
-        [("line 2", {"column 1": "0", **JANE, "column 4": ""})],
+        b",name,company,\n0,Jane,Acme,\n,name,company,\n",
+        [("line 2", {"column 1": "0", **JANE, "column 4": ""}), ("line 3", REPEATED)],
     ),
     "UTF-16 of Excel": ("a.csv", "name\tcompany\r\nJane\tAcme\r\n".encode("utf-16"), [("line 2", JANE)]),
     "UTF-16, the other way round": (
@@ -346,6 +346,12 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
         lzma.compress(b"name\nJane\n")[:-12],
         "a.csv.xz is not a whole compressed file",
     ),
+    "half of bzip2": (
+        "a.csv.bz2",
+        bz2.compress(b"name\nJane\n")[:-12],
+        "a.csv.bz2 is not a whole compressed",
+    ),
+    "broken bzip2": ("a.csv.bz2", b"BZh91AY&SY" + bytes(30), "a.csv.bz2 cannot be read: Invalid data stream"),
     "Excel": ("a.csv", XLSX, r"a.csv: it is an Excel workbook \(.xlsx\).*save the sheet as CSV UTF-8"),
     "old Excel": ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1", r"it is an Excel workbook \(.xls\): save the sheet"),
     "zip": (
