@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from airflow_provider_bitscale.api.errors import (
@@ -38,31 +37,7 @@ class Then(Enum):
     ABORT = "no run was started; something is wrong that is not about rows or credits"
 
 
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 30.0
-_PATIENCE = 300.0
 _NOT_OF_RUNS = ("GRID_NOT_FOUND", "WORKSPACE_NOT_FOUND")
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Submissions that were not processed, one after another; times in seconds of one clock.
-
-    :param pause: seconds to submit nothing for.
-    """
-
-    since: float | None = None
-    pause: float = 0.0
-
-    def after_failure(self, now: float) -> Trouble:
-        """One more was not processed."""
-        pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self.pause))
-        return Trouble(now if self.since is None else self.since, pause)
-
-    def lasts(self, now: float) -> bool:
-        """Whether it has gone on for too long to be waited for."""
-        return self.since is not None and now - self.since > _PATIENCE
-
 
 _STOPPED_BY: dict[type[BitScaleError], str] = {
     InsufficientCreditsError: "insufficient_credits",

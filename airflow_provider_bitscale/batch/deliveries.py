@@ -108,7 +108,7 @@ class Deliveries:
             batch.plan.brake.understood()
         if not batch.request.trust_webhook or not has_result(run):
             return
-        if batch.plan.is_looked_at(mail.row):
+        if batch.plan.watch.is_looked_at(mail.row):
             # The answer is likely to tell the same.
             self._early[mail.row] = mail
         else:

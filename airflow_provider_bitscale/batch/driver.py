@@ -77,7 +77,7 @@ class Driver:
         """
         batch = self._batch
         await batch.feeder.take_over()
-        for row in batch.plan.watched:
+        for row in batch.plan.watch.resting():
             claim(batch, row, batch.shelf.run_id(row))
         # Before anything is submitted: it may have been paid for, and a delivery tells.
         await self._deliveries.collect()

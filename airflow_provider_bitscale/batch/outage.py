@@ -11,10 +11,9 @@ from airflow_provider_bitscale.api.errors import (
     ServerError,
     TransportError,
 )
+from airflow_provider_bitscale.batch.trouble import Trouble, pause_after
 from airflow_provider_bitscale.runs.sights import Sights
 
-_FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
 # Of what happened to one request alone, nothing is told, and nothing else rests.
 _FEWEST_FAILURES = 2
 _LONGEST_REASON = 200
@@ -29,8 +28,8 @@ class Outage:
         self._sights = Sights()
         # Seconds for which the key has been refused; infinite if it was not good a moment before.
         self.key_refused_for = 0.0
-        self._failures = 0
-        self._since = self._seen_at = self._rest_until = 0.0
+        self._trouble = Trouble()
+        self._rest_until = 0.0
         # Why the last request came to nothing.
         self.reason = ""
 
@@ -46,7 +45,8 @@ class Outage:
             self.key_refused_for = key_refused_for
             self._failed(seen, now)
         else:
-            self._failures, self._rest_until = 0, 0.0
+            self._trouble.ended()
+            self._rest_until = 0.0
 
     def rest(self, now: float) -> float:
         """Seconds for which no request should leave."""
@@ -54,20 +54,12 @@ class Outage:
 
     def describe(self, now: float, unix_now: float) -> str | None:
         """Since when BitScale cannot be reached, and why; None while it can be."""
-        if self._failures < _FEWEST_FAILURES:
+        if self._trouble.failures < _FEWEST_FAILURES:
             return None
-        since = datetime.fromtimestamp(unix_now - (now - self._since), timezone.utc)
+        since = datetime.fromtimestamp(unix_now - (now - self._trouble.since), timezone.utc)
         return f"cannot reach BitScale since {since:%H:%M:%S} UTC ({self.reason})"
 
     def _failed(self, error: BitScaleError, now: float) -> None:
-        # Requests that were under way together meet the same trouble, which counts once.
-        if self._failures and error.left_at < self._seen_at:
-            return
-        if not self._failures:
-            self._since = now
-        self._failures += 1
-        self._seen_at = now
-        self.reason = str(error)[:_LONGEST_REASON]
-        if self._failures >= _FEWEST_FAILURES:
-            pause = _FIRST_PAUSE * 2.0 ** min(self._failures - _FEWEST_FAILURES, 10)
-            self._rest_until = now + min(LONGEST_PAUSE, pause)
+        if self._trouble.failed(error.left_at, now):
+            self.reason = str(error)[:_LONGEST_REASON]
+            self._rest_until = now + pause_after(self._trouble.failures - _FEWEST_FAILURES + 1)

@@ -13,7 +13,6 @@ from collections import deque
 from airflow_provider_bitscale.batch.brake import Brake
 from airflow_provider_bitscale.batch.budget import Budget
 from airflow_provider_bitscale.batch.doubts import Doubts
-from airflow_provider_bitscale.batch.durations import Durations
 from airflow_provider_bitscale.batch.outage import Outage
 from airflow_provider_bitscale.batch.rate import Rate
 from airflow_provider_bitscale.batch.steps import Done, Look, Rest, Step, Submit
@@ -52,13 +51,8 @@ class Planner:
         self._submit_from = 0.0
         self._ready: deque[int] = deque()
         self._posting: dict[int, float] = {}
-        self._watch = Watch(timeout, expects_deliveries=expects_deliveries)
+        self.watch = Watch(timeout, expects_deliveries=expects_deliveries)
         self._doubts = Doubts(timeout)
-
-    @property
-    def durations(self) -> Durations:
-        """How long runs take."""
-        return self._watch.durations
 
     @property
     def ready(self) -> int:
@@ -68,17 +62,12 @@ class Planner:
     @property
     def in_flight(self) -> int:
         """Runs under way, and submissions on their way."""
-        return len(self._posting) + len(self._watch)
+        return len(self._posting) + len(self.watch)
 
     @property
     def expected_credits(self) -> float | None:
         """Credits spent, and reserved for what is in flight; None while no cost is known."""
         return None if self._budget.expected is None else self._budget.committed
-
-    @property
-    def watched(self) -> list[int]:
-        """The rows whose runs are known, and not just being looked at."""
-        return self._watch.resting()
 
     @property
     def learns_costs(self) -> bool:
@@ -87,7 +76,7 @@ class Planner:
 
     def age(self, row: int, now: float) -> float:
         """Seconds since the row's run was submitted, or taken over from an earlier try."""
-        submitted_at = self._watch.submitted_at(row)
+        submitted_at = self.watch.submitted_at(row)
         return now - (self._posting.get(row, now) if submitted_at is None else submitted_at)
 
     def is_posting(self, row: int) -> bool:
@@ -100,11 +89,7 @@ class Planner:
 
     def is_watched(self, row: int) -> bool:
         """Whether the row's run is known, and has not ended as far as is known."""
-        return row in self._watch
-
-    def is_looked_at(self, row: int) -> bool:
-        """Whether a look at the row's run is on its way."""
-        return self._watch.is_looked_at(row)
+        return row in self.watch
 
     def add(self, rows: list[int]) -> None:
         """These rows may be submitted: their intent is written down."""
@@ -115,7 +100,7 @@ class Planner:
         self.rows_left -= 1
         self.brake.resumed()
         self._budget.reserve()
-        self._watch.add(row, now, exact=False)
+        self.watch.add(row, now, exact=False)
 
     def resume_doubt(self, row: int, now: float) -> None:
         """A run of this row may have been submitted by an earlier try, and its delivery would tell."""
@@ -144,26 +129,26 @@ class Planner:
         :param looks_per_run: one, or none where most results come by themselves.
         """
         to_submit = 0 if self.stopped else self.rows_left
-        return to_submit + looks_per_run * (to_submit + len(self._posting)) + len(self._watch)
+        return to_submit + looks_per_run * (to_submit + len(self._posting)) + len(self.watch)
 
     def leave(self) -> None:
         """Look at no more runs: they are left as they are."""
-        for row in self._watch.resting():
+        for row in self.watch.resting():
             self.given_up(row)
 
     def hurry(self, now: float) -> None:
         """Time is up: each run is due for a last look, and no row in doubt is waited for."""
-        self._watch.hurry(now)
+        self.watch.hurry(now)
 
     def next(self, now: float) -> Step:
         """What to do now. Nothing is noted until :meth:`begin`."""
-        awaits_none = self._watch.hurried or not self._doubts
+        awaits_none = self.watch.hurried or not self._doubts
         if not self.in_flight and awaits_none and (self.stopped or not self.rows_left):
             return Done()
-        if (rest := self.outage.rest(now)) and not self._watch.hurried:
+        if (rest := self.outage.rest(now)) and not self.watch.hurried:
             return Rest(rest)
         submits = self._may_submit(now)
-        look = self._watch.next_look(now, eager=not submits)
+        look = self.watch.next_look(now, eager=not submits)
         if submits and (look is None or self._rows_go_first(now)):
             return Submit(self._ready[0])
         if look is not None:
@@ -180,7 +165,7 @@ class Planner:
         """The request of this step leaves."""
         self.requests.count(now)
         if isinstance(step, Look):
-            self._watch.begin_look(step.row)
+            self.watch.begin_look(step.row)
             return
         self._ready.popleft()
         self.rows_left -= 1
@@ -190,7 +175,7 @@ class Planner:
     def accepted(self, row: int, now: float) -> None:
         """The submission was answered with a run that goes on."""
         # Until one was understood, its delivery is not waited for long.
-        self._watch.add(row, self._posting.pop(row, now), exact=True, soon=not self.brake.proven)
+        self.watch.add(row, self._posting.pop(row, now), exact=True, soon=not self.brake.proven)
 
     def put_back(self, row: int, submit_from: float = 0.0) -> None:
         """The submission provably was not processed: the row may be submitted again.
@@ -226,7 +211,7 @@ class Planner:
     def doubt_ended(self, row: int, now: float) -> None:
         """A delivery told that a run of this row was started."""
         self._budget.recover()
-        self._watch.add(row, self._doubts.end(row), exact=False)
+        self.watch.add(row, self._doubts.end(row), exact=False)
 
     def withdraw(self, row: int, now: float) -> None:
         """A delivery told that a run of this row was started, which was to be submitted again."""
@@ -234,7 +219,7 @@ class Planner:
             self._ready.remove(row)
         self.rows_left -= 1
         self._budget.recover()
-        self._watch.add(row, now, exact=False)
+        self.watch.add(row, now, exact=False)
 
     def take_doubtful(self) -> list[int]:
         """The rows in doubt, to be added again: the user would rather pay twice than wait for them."""
@@ -252,14 +237,14 @@ class Planner:
 
     def hint(self, row: int) -> None:
         """The end of this row's run has been delivered: it is looked at next."""
-        self._watch.hint(row)
+        self.watch.hint(row)
 
     def not_ended(self, row: int, now: float, not_before: float = 0.0) -> None:
         """A look found the run under way, or found nothing out.
 
         :param not_before: seconds to leave it alone for.
         """
-        self._watch.not_ended(row, now, not_before)
+        self.watch.not_ended(row, now, not_before)
 
     def ended(self, row: int, now: float, credits: float | None, took: float | None = None) -> None:
         """The run has ended, or is given up.
@@ -267,7 +252,7 @@ class Planner:
         :param credits: what it cost, None where that is not known.
         :param took: seconds from its submission to its end as BitScale tells them.
         """
-        self._watch.ended(row, now, took)
+        self.watch.ended(row, now, took)
         if took is not None:
             self._doubts.ran(took)
         self._posting.pop(row, None)
@@ -276,7 +261,7 @@ class Planner:
 
     def given_up(self, row: int) -> None:
         """Nobody knows what became of the run, nor what it cost; no more will be asked."""
-        self._watch.drop(row)
+        self.watch.drop(row)
         self._posting.pop(row, None)
         self._budget.settle(None)
         self.settled += 1
@@ -293,12 +278,14 @@ class Planner:
 
     def _rows_go_first(self, now: float) -> bool:
         """Whether all that is left could be looked at within the length of a long run."""
-        if len(self.durations) < KNOWN:
+        if len(self.watch.durations) < KNOWN:
             return False
-        return self.rows_left + self.in_flight <= self.requests.per_second(now) * self.durations.long_run
+        return (
+            self.rows_left + self.in_flight <= self.requests.per_second(now) * self.watch.durations.long_run
+        )
 
     def _until_next(self, now: float, *, eager: bool) -> float | None:
-        times = [] if (look_at := self._watch.next_look_at(eager=eager)) is None else [look_at]
+        times = [] if (look_at := self.watch.next_look_at(eager=eager)) is None else [look_at]
         if self._ready and self._submit_from > now:
             times.append(self._submit_from)
         return max(0.0, min(times) - now) if times else None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_bitscale.api.errors import BitScaleError, UnreadableAcceptanceError
 from airflow_provider_bitscale.batch.decisions import (
     Then,
-    Trouble,
     after_failed_submission,
     has_result,
     stopped_by,
@@ -18,6 +17,7 @@ from airflow_provider_bitscale.batch.deliveries import Deliveries
 from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import FAILED, UNKNOWN, Settled, accepted
+from airflow_provider_bitscale.batch.trouble import Trouble, pause_after
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # A row whose submission is in doubt is submitted so often, where the user prefers that.
 MAX_SUBMISSIONS = 3
+# For so long submissions may come to nothing, one after another.
+_PATIENCE_SECONDS = 300.0
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,6 @@ class Submissions:
         # How often a row was submitted without anybody knowing what became of it.
         self._doubtful: dict[int, int] = {}
         self._trouble = Trouble()
-        self._trouble_seen_at = 0.0
 
     async def submit(self, row: int, client: AsyncClient) -> None:
         """Submit a row, with a slot that has been taken."""
@@ -66,7 +67,7 @@ class Submissions:
             return
         batch.plan.outage.note(run, time.monotonic())
         batch.shelf.tally.submitted += 1
-        self._trouble = Trouble()
+        self._trouble.ended()
         self._accepted(row, run)
 
     def _accepted(self, row: int, run: Run) -> None:
@@ -155,13 +156,11 @@ class Submissions:
         batch = self._batch
         now = time.monotonic()
         batch.sent_log.not_processed(row)
-        # Requests that were under way together meet the same trouble, which counts once.
-        if error.left_at >= self._trouble_seen_at:
-            self._trouble, self._trouble_seen_at = self._trouble.after_failure(now), now
-        batch.plan.put_back(row, now + max(self._trouble.pause, error.retry_after or 0.0))
+        self._trouble.failed(error.left_at, now)
+        batch.plan.put_back(row, now + max(pause_after(self._trouble.failures), error.retry_after or 0.0))
         if then is Then.STOP:
             batch.stop(stopped_by(error), error)
-        elif then is Then.ABORT or self._trouble.lasts(now):
+        elif then is Then.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
             batch.give_up_submitting(error)
         elif then is Then.RENEW and not await batch.connection.renew(client, error.left_at):
             if batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:

@@ -11,7 +11,6 @@ from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.decisions import (
     Fate,
     Then,
-    Trouble,
     after_failed_submission,
     after_look,
     has_result,
@@ -74,22 +73,6 @@ def test_what_stops_a_batch_has_a_name_for_the_manifest(error: errors.BitScaleEr
         errors.RunLimitExceededError: "run_limit_exceeded",
     }
     assert stopped_by(error) == names[type(error)]
-
-
-def test_pauses_grow_to_half_a_minute() -> None:
-    trouble, pauses = Trouble(), []
-    for _ in range(9):
-        trouble = trouble.after_failure(1000.0)
-        pauses.append(trouble.pause)
-    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-
-
-def test_trouble_lasts_from_its_first_failure() -> None:
-    assert not Trouble().lasts(1e9)
-    trouble = Trouble().after_failure(1000.0)
-    assert not trouble.lasts(1300.0)
-    assert trouble.after_failure(1250.0).lasts(1300.1)
-    assert not Trouble().after_failure(1250.0).lasts(1300.1), "a success in between makes it forgotten"
 
 
 RUNNING, COMPLETED, FAILED = (

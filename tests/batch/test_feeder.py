@@ -55,6 +55,34 @@ def test_it_settles_at_two_to_four_times_what_is_submitted_in_a_turn(submitted: 
     assert 2 * submitted <= ahead <= max(FEWEST_AHEAD, 5 * submitted)
 
 
+def test_rows_wait_to_be_announced_until_others_are_submitted() -> None:
+    store, plan = JsonStore(), Planner(50, Budget(None), Brake(proven=True))
+    journal = Journal(store, HEAD)
+    shelf = _shelf(50, journal)
+
+    async def run() -> None:
+        recorder = Recorder(journal)
+        feeder = Feeder(plan, shelf, recorder, finished=lambda _: None, happened=asyncio.Event())
+        recording, feeding = asyncio.create_task(recorder.run()), asyncio.create_task(feeder.feed())
+        # Writes take some of it; none is submitted.
+        await asyncio.wait([feeding], timeout=1.0)
+        for task in (feeding, recording):
+            task.cancel()
+        await asyncio.gather(feeding, recording, return_exceptions=True)
+
+    asyncio.run(run())
+    shelf.close()
+    announced = _entries(store).count(INTENT)
+    assert 0 < announced <= 2 * FEWEST_AHEAD
+    assert plan.ready == announced
+
+
+def _shelf(count: int, journal: Journal) -> Shelf:
+    rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(count))
+    segments = iter([Segment(0, rows)])
+    return Shelf(count, count, segments, RowsInMemory(), journal, {}, parks_doubtful=True)
+
+
 def _stop(feeder: Feeder, feeding: asyncio.Task[None]) -> None:
     feeder.stop()
 
@@ -69,8 +97,7 @@ def test_rows_that_are_just_being_announced_are_taken_back(
 ) -> None:
     store, plan = JsonStore(), Planner(9, Budget(None), Brake(proven=True))
     journal = Journal(store, HEAD)
-    rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(9))
-    shelf = Shelf(9, 9, iter([Segment(0, rows)]), RowsInMemory(), journal, {}, parks_doubtful=True)
+    shelf = _shelf(9, journal)
 
     async def run() -> None:
         recorder = Recorder(journal)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.batch.outage import LONGEST_PAUSE, Outage
+from airflow_provider_bitscale.batch.outage import Outage
+from airflow_provider_bitscale.batch.trouble import LONGEST_PAUSE
 
 NOW = 1000.0
 # 2024-04-15 12:00:00 UTC

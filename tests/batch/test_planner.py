@@ -210,7 +210,7 @@ def test_runs_of_an_earlier_try_are_looked_at_at_once_and_then_less_and_less() -
         now += 0.05
     assert len(looks) <= 10
     assert looks[0] >= FIRST_LOOK
-    assert len(plan.durations) == 0, "nobody knows when they began"
+    assert len(plan.watch.durations) == 0, "nobody knows when they began"
 
 
 def test_a_run_is_left_alone_for_as_long_as_asked() -> None:
@@ -224,7 +224,7 @@ def test_a_run_is_left_alone_for_as_long_as_asked() -> None:
 def test_a_run_is_left_alone_when_eager_and_patient_looks_alternate() -> None:
     plan = a_planner(3, in_flight=2, max_in_flight=2)
     for length in (4.0, 4.0, 4.0, 4.0, 10.0) * 20:
-        plan.durations.ended(0.0, length, length)
+        plan.watch.durations.ended(0.0, length, length)
     now = NOW + 5
     take(plan, Look(0), now)
     take(plan, Look(1), now)
@@ -238,7 +238,7 @@ def test_a_run_is_left_alone_when_eager_and_patient_looks_alternate() -> None:
 def test_at_its_timeout_a_run_is_looked_at_in_any_case(resumed: bool) -> None:
     plan = Planner(1, Budget(None), Brake(proven=True), timeout=10.0)
     for _ in range(30):
-        plan.durations.ended(0.0, 100.0, 100.0)
+        plan.watch.durations.ended(0.0, 100.0, 100.0)
     if resumed:
         plan.resume(0, NOW)
         take(plan, Look(0))
@@ -254,7 +254,7 @@ def test_at_its_timeout_a_run_is_looked_at_in_any_case(resumed: bool) -> None:
 def test_when_time_is_up_each_run_is_due_once() -> None:
     plan = a_planner(6, in_flight=4, max_in_flight=5)
     for _ in range(30):
-        plan.durations.ended(0.0, 100.0, 100.0)
+        plan.watch.durations.ended(0.0, 100.0, 100.0)
     take(plan, Submit(4))
     take(plan, Look(0), NOW + 102)
     take(plan, Look(1), NOW + 102)
@@ -297,5 +297,5 @@ def test_near_the_end_rows_go_first(rows: int, kind: type) -> None:
     """Once all that is left can be looked at while the last runs take their twenty seconds."""
     plan = a_planner(rows, in_flight=50)
     for length in [3.0] * 60 + [20.0] * 10:
-        plan.durations.ended(0.0, length, length)
+        plan.watch.durations.ended(0.0, length, length)
     assert isinstance(plan.next(NOW + 4), kind)

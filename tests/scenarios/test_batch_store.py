@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,14 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import recorder
+from airflow_provider_bitscale.batch import driver, feeder, recorder
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import posts
 from tests.benchmarks.batch_runs import batch_arguments, write_rows
 from tests.benchmarks.processes import environment
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
 from tests.scenarios.hooks import connect
+from tests.support.processes import wait_until
 
 pytestmark = ONE_CONTRACT
 
@@ -51,10 +51,12 @@ def wait_for_posts(emulator: Emulator, count: int) -> None:
 
 
 def test_while_the_store_is_frozen_nothing_is_submitted_and_the_batch_goes_on_after_it(
-    emulator: Emulator,
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two runs at a time: there is much left when the store freezes.
-    batch = Batch(rows=people(40), max_in_flight=2)
+    monkeypatch.setattr(driver, "MOST_UNWRITTEN_SECONDS", 0.3)
+    # Much is ready to be submitted when the store freezes, and leaves four at a time.
+    monkeypatch.setattr(feeder, "FEWEST_AHEAD", 40)
+    batch = Batch(rows=people(40), max_in_flight=4)
     thawed = threading.Event()
     counted: list[int] = []
 
@@ -62,9 +64,9 @@ def test_while_the_store_is_frozen_nothing_is_submitted_and_the_batch_goes_on_af
         wait_for_posts(emulator, 10)
         batch.store.fails = lambda key: not thawed.wait(30)
         # What is submitted before it is noticed that nothing gets durable any more.
-        time.sleep(3.0)
+        time.sleep(1.5)
         counted.append(len(posts(emulator)))
-        time.sleep(2.0)
+        time.sleep(1.5)
         counted.append(len(posts(emulator)))
         batch.store.fails = lambda key: False
         thawed.set()
@@ -134,22 +136,36 @@ def test_a_record_that_the_store_lost_is_not_paid_for_again(emulator: Emulator) 
 
 
 def test_a_worker_killed_in_the_middle_leaves_only_what_was_under_way_ambiguous(tmp_path: Path) -> None:
-    rows, in_flight = write_rows(tmp_path / "batch", 60), 5
-    arguments = batch_arguments(rows, "--max-in-flight", str(in_flight))
-    kills = (15, 40)
-    with Emulator(run_seconds=(0.1, 0.5)) as emulator:
-        connection = json.dumps(emulator.connection())
-        env = environment(rows.parent, {"AIRFLOW_CONN_BITSCALE_DEFAULT": connection})
-        for killed_after in (*kills, None):
-            with subprocess.Popen(
-                [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, text=True
-            ) as worker:
-                if killed_after is not None:
-                    wait_for_posts(emulator, killed_after)
-                    worker.kill()
-                printed, _ = worker.communicate(timeout=60)
-        accepted = [post["body"] for post in posts(emulator) if post["status"] in (200, 202)]
-    counts = json.loads(printed.splitlines()[-1])["manifest"]["counts"]
-    assert set(Counter(accepted).values()) == {1}
-    assert counts["unknown"] <= len(kills) * in_flight
-    assert counts["succeeded"] == 60 - counts["unknown"]
+    table = write_rows(tmp_path / "batch", 15)
+    with Emulator() as emulator:
+        env = environment(table.parent, {"AIRFLOW_CONN_BITSCALE_DEFAULT": emulator.connection_json()})
+
+        def worker() -> subprocess.Popen[str]:
+            arguments = [sys.executable, *batch_arguments(table, "--max-in-flight", "5")]
+            return subprocess.Popen(arguments, env=env, stdout=subprocess.PIPE, text=True)
+
+        def entries() -> list[str | None]:
+            [*segments] = (table.parent / "store").glob("bitscale_batch_*_00000.json")
+            return [entry for segment in segments for entry in json.loads(segment.read_text())["entries"]]
+
+        def all_kinds_are_there() -> bool:
+            """Three runs whose ids are durable, two requests without an answer, and rows still to be sent."""
+            return (
+                len(posts(emulator)) == 5 and sum(map(bool, entries())) == 3 and entries().count("") > 2 + 3
+            )
+
+        emulator.control.add_fault("run_never_ends")
+        emulator.control.add_fault("latency", on="run_grid", after=3, seconds=20.0)
+        with worker() as killed:
+            try:
+                wait_until(all_kinds_are_there, lambda: f"rows of all kinds: {entries()}", timeout=60)
+            finally:
+                killed.kill()
+        emulator.control.clear_faults()
+        for run in emulator.control.state()["runs"]:
+            emulator.control.finish_run(run["run_id"])
+        with worker() as retry:
+            printed, _ = retry.communicate(timeout=60)
+        counts = json.loads(printed.splitlines()[-1])["manifest"]["counts"]
+        assert (counts["succeeded"], counts["unknown"]) == (13, 2)
+        assert names_paid(emulator) == {f"Person {number}": 1 for number in range(15)}

@@ -1,0 +1,47 @@
+"""Pure: requests that come to nothing, one after another, and how long to pause for that."""
+
+from __future__ import annotations
+
+_FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+
+class Trouble:
+    """Failures with no success in between. Times are in seconds of the monotonic clock.
+
+    :ivar failures: how many there were.
+    :ivar since: when the first of them was seen.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.since = 0.0
+        self._seen_at = 0.0
+
+    def failed(self, left_at: float, now: float) -> bool:
+        """One more request came to nothing.
+
+        :param left_at: when it left.
+        :return: whether it counts: requests that were under way together meet the same trouble, which counts
+            once.
+        """
+        if self.failures and left_at < self._seen_at:
+            return False
+        if not self.failures:
+            self.since = now
+        self.failures += 1
+        self._seen_at = now
+        return True
+
+    def ended(self) -> None:
+        """A request came to something."""
+        self.failures = 0
+
+    def lasts(self, seconds: float, now: float) -> bool:
+        """Whether it has gone on for longer than that."""
+        return self.failures > 0 and now - self.since > seconds
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to pause after so many failures: it doubles up to half a minute."""
+    return min(LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) if failures > 0 else 0.0
