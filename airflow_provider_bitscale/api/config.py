@@ -126,6 +126,8 @@ class ClientConfig:
         problems = []
         if not self.api_key:
             problems.append("the API key is missing")
+        elif self.api_key.lower().startswith("bearer "):
+            problems.append("the API key begins with the word Bearer: give the key alone")
         elif not fits_header(self.api_key):
             problems.append("the API key has characters that no header can carry (a line break, perhaps)")
         if self.workspace_id is not None and not (self.workspace_id and fits_header(self.workspace_id)):

@@ -50,6 +50,8 @@ _ADVICE = {
     "ask BitScale to enable it.",
     MissingSourceError: 'Open the grid in BitScale and add a data source of the kind "BitScale API" to it.',
 }
+# What answers call a code, besides.
+_CODE_NAMES = ("code", "error_code", "type", "error")
 # Words in codes that are not documented, of answers that refuse for good.
 _BY_WORD: tuple[tuple[str, type[BitScaleError]], ...] = (
     ("CREDIT", InsufficientCreditsError),
@@ -139,15 +141,31 @@ def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str
         return None, shorten(_text(body))
     # A run that failed has an error too, and is an answer like any other.
     error = None if may_be_run and ("status" in payload or "run_id" in payload) else payload.get("error")
+    if error is None and not may_be_run:
+        error = _first(payload.get("errors")) or payload.get("detail")
+    code = _code_of(payload, error, may_be_run=may_be_run)
     if isinstance(error, dict):
-        return _code(error.get("code")), shorten(str(error.get("message") or ""))
-    code = _code(payload.get("code"), known=may_be_run)
-    if isinstance(error, str):
-        code = code or _code(error, known=True)
+        return code, shorten(str(error.get("message") or ""))
     message = payload.get("message")
     if not isinstance(message, str):
         message = error if isinstance(error, str) and error != code else _text(body)
     return code, shorten(message)
+
+
+def _code_of(payload: Mapping[str, Any], error: Any, *, may_be_run: bool) -> str | None:
+    """The code, where it should be, or a documented one where it may have got to."""
+    inner = error if isinstance(error, dict) else {}
+    code = _code((inner or payload).get("code"), known=may_be_run and not inner)
+    if code in _BY_CODE:
+        return code
+    places = [payload.get("code"), error]
+    if not may_be_run:
+        places += [told.get(name) for told in (inner, payload) for name in (*_CODE_NAMES, "message")]
+    return next(filter(None, (_code(place, known=True) for place in places)), code)
+
+
+def _first(errors: Any) -> Any:
+    return errors[0] if isinstance(errors, list) and errors else None
 
 
 def _code(value: Any, *, known: bool = False) -> str | None:

@@ -35,7 +35,7 @@ class CreditsSensor(OutcomeSensor):
         self.workspace_id = workspace_id
         self._given = Given(arguments(self))
         if problems := option_problems(min_credits=min_credits, deferrable=self.deferrable):
-            raise InvalidRequestError("; ".join(problems))
+            raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
 
     def look(self, deadline: float) -> Wait | Outcome:
         """Ask for the workspace once."""

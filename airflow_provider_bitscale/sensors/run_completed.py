@@ -74,7 +74,7 @@ class RunCompletedSensor(OutcomeSensor):
             trust_webhook=trust_webhook,
         )
         if problems:
-            raise InvalidRequestError("; ".join(problems))
+            raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
 
     def look(self, deadline: float) -> Wait | Outcome:
         """Poll once."""

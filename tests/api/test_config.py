@@ -16,6 +16,7 @@ KEY = "key-4c9f1b7de2a84f03b6d5"
 PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "no key": ({"api_key": ""}, "API key is missing"),
     "line break in the key": ({"api_key": "abc\ndef"}, "characters that no header can carry"),
+    "key with the name of a scheme": ({"api_key": "Bearer sk-live-1"}, "the word Bearer"),
     "key with umlaut": ({"api_key": "schlüssel"}, "characters that no header can carry"),
     "key with a space around": ({"api_key": " abc"}, "characters that no header can carry"),
     "empty workspace": ({"workspace_id": ""}, "workspace_id '' is not an id"),

@@ -310,6 +310,7 @@ OWN, OTHER = "GET /user/me", "GET /grids/{grid_id}"
         ("a-personal-key", OTHER, None, False),
         ("sk-live-1234567890", OTHER, None, True),
         ("sk-live-1234567890", OTHER, "GRID_NOT_FOUND", False),
+        ("sk-live-1234567890", OTHER, "RUN_NOT_FOUND", False),
     ],
 )
 def test_an_unknown_path_speaks_for_another_contract_where_nothing_else_is_likely(
@@ -317,4 +318,21 @@ def test_an_unknown_path_speaks_for_another_contract_where_nothing_else_is_likel
 ) -> None:
     contract = contract_for(ClientConfig(api_key=key))
     error = NotFoundError("not found", status=404, code=code, request=request_)
-    assert (contract.hint_on(error) is not None) is hinted
+    assert ("api_contract" in (contract.hint_on(error) or "")) is hinted
+
+
+@pytest.mark.parametrize(
+    ("base_url", "code", "hint"),
+    [
+        ("https://api.bitscale.ai/api/v1", None, None),
+        ("https://bitscale.example/api/v2", None, "Is the base URL right, https://bitscale.example/api/v2?"),
+        ("https://bitscale.example/api/v2", "RUN_NOT_FOUND", None),
+        ("https://bitscale.example/api/v2", "GRID_NOT_FOUND", "Grids are named by their ids: list_grids()"),
+    ],
+)
+def test_what_is_not_found_is_asked_for_in_another_way(
+    base_url: str, code: str | None, hint: str | None
+) -> None:
+    contract = contract_for(ClientConfig(api_key="a-personal-key", base_url=base_url))
+    told = contract.hint_on(NotFoundError("not found", status=404, code=code, request=OTHER))
+    assert told is None if hint is None else (told or "").startswith(hint)

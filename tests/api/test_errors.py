@@ -278,3 +278,40 @@ def test_neither_does_the_reason_of_a_failed_run_and_it_is_short(error: Any) -> 
     assert reason is not None
     assert len(reason) <= 501
     assert not set(reason) & set("\x1b\x07\u202e\u2066\x9b\r\n\u2028\x00")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": "insufficient_credits"}',
+        '{"error": "Insufficient credits", "message": "top up"}',
+        '{"code": "insufficient_credits", "message": "top up"}',
+        '{"error_code": "INSUFFICIENT_CREDITS"}',
+        '{"message": "INSUFFICIENT_CREDITS"}',
+        '{"type": "insufficient_credits", "error": "top up"}',
+        '{"error": {"code": "Insufficient-Credits"}}',
+        '{"error": {"code": 402, "type": "insufficient_credits", "message": "top up"}}',
+        '{"error": {"code": "E17", "message": "top up"}, "code": "INSUFFICIENT_CREDITS"}',
+        '{"error": {"message": "insufficient_credits"}}',
+        '{"errors": [{"code": "insufficient_credits", "message": "top up"}]}',
+        '{"errors": ["insufficient_credits"]}',
+        '{"detail": {"code": "insufficient_credits"}}',
+        '{"detail": "insufficient_credits"}',
+    ],
+)
+def test_a_documented_code_decides_wherever_it_stands(body: str) -> None:
+    error = from_response("POST /grids/g/run", 400, {}, body.encode())
+    assert isinstance(error, errors.InsufficientCreditsError)
+    assert error.code == "INSUFFICIENT_CREDITS"
+    assert error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"status": "failed", "run_id": "r", "error": "insufficient_credits"}',
+        '{"status": "failed", "run_id": "r", "error": {"message": "m"}, "message": "INSUFFICIENT_CREDITS"}',
+    ],
+)
+def test_a_run_that_failed_is_an_answer_whatever_its_error(body: str) -> None:
+    assert from_response("GET /grids/g/runs/r", 200, {}, body.encode()) is None

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_bitscale import __version__
 from airflow_provider_bitscale.api.call import Call
-from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, ClientConfig
 from airflow_provider_bitscale.api.errors import (
     AuthenticationError,
     BitScaleError,
@@ -129,14 +129,18 @@ class Contract(ABC):
         return self._config.api_key.startswith("sk-live-")
 
     def hint_on(self, error: BitScaleError) -> str | None:
-        """Whether the other contract is the likely cure of an error; None where it has nothing to do with it.
+        """The likely cure of an error: the other contract, another id or base URL; None if none is.
 
         A server that speaks another contract does not find the key where it looks, or does not know the path.
         """
+        if error.code == "GRID_NOT_FOUND":
+            return "Grids are named by their ids: list_grids() of the hook or client lists them"
         unknown_path = error.status == 404 and error.code not in _NOT_FOUND
         told_apart = self._has_other_key or error.request == self.identity_path
         if isinstance(error, AuthenticationError) or (unknown_path and told_apart):
             return self._hint_on_key()
+        if unknown_path and self._config.base_url != DEFAULT_BASE_URL:
+            return f"Is the base URL right, {self._config.base_url}?"
         return None
 
     @property
