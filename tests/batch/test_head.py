@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
 from airflow_provider_bitscale.batch.head import KEY, Head, continues, read_head, write_head
 from tests.batch.journals import HEAD
+from tests.runs.test_certain_read import HalfBlindStore
 from tests.runs.test_ledger import CLEARED, RETRIED, JsonStore
 
 
@@ -39,6 +40,16 @@ UNREADABLE_HEADS: list[Any] = [
 def test_a_head_that_cannot_be_read_is_not_the_same_as_none(stored: Any) -> None:
     with pytest.raises(AmbiguousSubmitError, match=f"cannot be read.*delete the key '{KEY}'"):
         read_head(JsonStore(**{KEY: stored}))
+
+
+def test_a_head_that_is_not_found_is_not_missing_for_that() -> None:
+    store = HalfBlindStore([True, True])
+    write_head(store, HEAD)
+    assert read_head(store) == HEAD
+    store = HalfBlindStore([True] * 9)
+    write_head(store, HEAD)
+    with pytest.raises(ConnectionError, match="nothing was submitted"):
+        read_head(store)
 
 
 # An earlier try's head; then whether a try goes on: for the same wish and for another one (None: refused),
