@@ -28,7 +28,7 @@ CELERY_WORKERS = ("celery-worker-1", "celery-worker-2")
 _START_TIMEOUT = 120.0
 _COMMANDS = {
     # Idle keep-alive connections must not hold up a stop.
-    "api-server": ("api-server", "--workers", "1", "--worker-timeout", "5"),
+    "api-server": ("api-server", "--worker-timeout", "5"),
     # The log servers would listen on every interface; the API server reads the same files itself.
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
@@ -47,6 +47,7 @@ class LocalAirflow(AirflowApi):
 
     Tasks run under the scheduler's LocalExecutor or, given the `broker_url` of an empty Redis, under those
     of `CELERY_WORKERS` that are among the `components`, two at a time each. These need a `database_url`, too.
+    The API server has `api_workers` processes.
     The environment is the caller's without its `AIRFLOW*` variables, plus `env`. Dags start unpaused.
     Entering raises `RuntimeError` with the tail of the logs when a component does not come up.
     Leaving ends every process, tasks and their children included, and raises if one is left.
@@ -63,7 +64,12 @@ class LocalAirflow(AirflowApi):
         parallelism: int = 4,
         components: Sequence[str] = COMPONENTS,
         port: int | None = None,
+        api_workers: int = 1,
     ) -> None:
+        self._commands = {
+            **_COMMANDS,
+            "api-server": (*_COMMANDS["api-server"], "--workers", str(api_workers)),
+        }
         self.port = port or free_port()
         super().__init__(f"http://127.0.0.1:{self.port}", Login("admin", secrets.token_urlsafe(9)))
         self.home = home
@@ -119,7 +125,7 @@ class LocalAirflow(AirflowApi):
         for component in components:
             self._family.spawn(
                 component,
-                (sys.executable, "-m", "airflow", *_COMMANDS[component]),
+                (sys.executable, "-m", "airflow", *self._commands[component]),
                 env=self._env,
                 output=self._log_file(component),
                 cwd=self.home,

@@ -20,6 +20,7 @@ from airflow_provider_bitscale.runs.ledger import KEY as RUN
 from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH, Addressee, new_key
 from airflow_provider_bitscale.webhooks.assets import DELIVERY
 from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
 
 PATH = f"{RECEIVER_PATH}/bitscale_default"
 
@@ -99,3 +100,15 @@ def session(database: str) -> Iterator[sqlalchemy.Connection]:
     engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
     with engine.begin() as connection:
         yield connection
+
+
+def refuse(postgres: Postgres, database: str, refused: bool) -> None:
+    """Have a database refuse new connections, and end those that there are; or no more."""
+    engine = sqlalchemy.create_engine(
+        postgres.url, poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT"
+    )
+    ends = sqlalchemy.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {not refused}"))
+        if refused:
+            connection.execute(ends, {"name": database})

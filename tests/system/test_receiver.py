@@ -35,6 +35,7 @@ from tests.system.deliveries import (
     deliver,
     delivered_run_ids,
     kept,
+    refuse,
     session,
     waiting,
 )
@@ -156,18 +157,6 @@ def test_a_database_that_refuses_for_seconds_costs_no_attempt(
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
 
 
-def refuse(postgres: Postgres, database: str, refused: bool) -> None:
-    """Have a database refuse new connections, and end those that there are; or no more."""
-    engine = sqlalchemy.create_engine(
-        postgres.url, poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT"
-    )
-    ends = sqlalchemy.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {not refused}"))
-        if refused:
-            connection.execute(ends, {"name": database})
-
-
 def test_a_delivery_that_bitscale_gave_up_waiting_for_is_recorded_once(
     airflow: LocalAirflow, database: str
 ) -> None:
@@ -249,6 +238,21 @@ def test_the_same_delivery_to_two_api_servers_at_once_is_one_event(
     )
     told = Counter(delivered_run_ids(airflow))
     assert [told[run["run_id"]] for run in runs] == [1] * len(runs)
+
+
+def test_where_teams_share_an_airflow_a_delivery_is_refused_and_not_taken_for_told(
+    airflow: LocalAirflow, start_airflow: StartAirflow, database: str
+) -> None:
+    shared = {**ENV, "AIRFLOW__CORE__MULTI_TEAM": "True"}
+    of_teams = start_airflow(DAGS, env=shared, database_url=database, components=("api-server",))
+    addressee = waiting(airflow)
+    path = with_token(PATH, Claims(addressee), Emulator.webhook_secret)
+    run = a_run("run_where_teams_share")
+    assert deliver(of_teams, run, path) == 503
+    assert "and so is [core] multi_team: deliveries are answered 503" in of_teams.logs("api-server")
+    assert kept(airflow, addressee) == {}
+    assert run["run_id"] not in delivered_run_ids(airflow)
+    assert deliver(airflow, run, path) == 202, "not a duplicate"
 
 
 def test_a_slash_at_the_end_of_the_url_makes_no_difference(airflow: LocalAirflow) -> None:
