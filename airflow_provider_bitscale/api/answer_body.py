@@ -41,7 +41,15 @@ class AnswerBody:
             while piece:
                 piece = self._decompress(piece) if self._compressed else self._keep(piece)
         except zlib.error as problem:
+            if not self._body:
+                # Perhaps it is not compressed at all: whoever looks for a run in it can read it.
+                self._keep(piece)
             raise BodyError(f"the answer is not {self._encoding}: {problem}") from None
+
+    @property
+    def so_far(self) -> bytes:
+        """What can be read of it until now."""
+        return bytes(self._body)
 
     def end(self) -> bytes:
         """The whole body.

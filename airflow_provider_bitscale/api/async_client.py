@@ -16,9 +16,9 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_provider_bitscale.api.answer_body import BodyError
+from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
 from airflow_provider_bitscale.api.async_connections import open_session, proxy_headers, read_body
-from airflow_provider_bitscale.api.call import Call, Reader
+from airflow_provider_bitscale.api.call import Call, Partial, Reader
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError
@@ -228,7 +228,8 @@ class AsyncClient:
         if session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         late = AnsweredLate(self._pacer) if request.call.timeout else None
-        status: int | None = None
+        answer: aiohttp.ClientResponse | None = None
+        body = AnswerBody(None)
         fate = SimpleNamespace(connected=False)
         try:
             async with session.request(
@@ -241,20 +242,21 @@ class AsyncClient:
                 proxy_headers=proxy_headers(self.config.network),
                 trace_request_ctx=fate,
             ) as response:
-                status = response.status
-                body = await read_body(response)
+                answer, body = response, AnswerBody(response.headers.get("Content-Encoding"))
+                whole = await read_body(response, body)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             self._pacer.failed(counted=late is not None and late.over())
             # A proxy's refusal comes with its URL and headers; the status says enough.
             reason = str(error.status if isinstance(error, aiohttp.ClientResponseError) else error)
-            raise request.call.unanswered(
-                self.config, list(causes(error)), reason, sent=fate.connected, status=status
-            ) from None
+            got = Partial() if answer is None else Partial(answer.status, answer.headers, body.so_far)
+            return request.call.unanswered(
+                self.config, list(causes(error)), reason, sent=fate.connected, got=got
+            )
         except BaseException:
             self._pacer.failed(counted=late is not None and late.over())
             raise
         self._pacer.answered(response.status, response.headers, counted=late is not None and late.over())
-        return request.reader.read(response.status, response.headers, body)
+        return request.reader.read(response.status, response.headers, whole)
 
 
 _Leases = dict[ClientConfig, tuple[AsyncClient, int]]

@@ -52,12 +52,12 @@ def proxy_headers(network: Network) -> dict[str, str] | None:
     return None if network.proxy is None else network.proxy.headers
 
 
-async def read_body(response: aiohttp.ClientResponse) -> bytes:
+async def read_body(response: aiohttp.ClientResponse, body: AnswerBody) -> bytes:
     """The body of an answer.
 
+    :param body: gathers it.
     :raises BodyError: it cannot be read.
     """
-    body = AnswerBody(response.headers.get("Content-Encoding"))
     async for piece in response.content.iter_any():
         body.add(piece)
     return body.end()

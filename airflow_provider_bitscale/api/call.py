@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from airflow_provider_bitscale.api.carriable import MAX_MESSAGE_LENGTH, read_json, shorten
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.error_answers import excerpt, from_response
+from airflow_provider_bitscale.api.error_answers import excerpt, from_response, surely_refuses
 from airflow_provider_bitscale.api.errors import (
     TRANSIENT,
     AuthenticationError,
@@ -17,10 +17,24 @@ from airflow_provider_bitscale.api.errors import (
     TransportError,
     UnreadableAcceptanceError,
 )
+from airflow_provider_bitscale.api.run_ids import in_headers
 
 T = TypeVar("T")
 
 ACCEPTED_UNREADABLE = "the run was accepted and is paid for, but the answer cannot be read"
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What came of an answer that broke off.
+
+    :param status: with which it began; None if it did not.
+    :param body: what can be read of it.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -57,52 +71,73 @@ class Call(Generic[T]):
             TransportError: nothing is known of what happened.
         """
         body = config.scrub(body)
+        is_success = 200 <= status < 300
+        reason = ""
+        if is_success:
+            # Read as what it should be first: a run has an error of its own, or one that it survives.
+            try:
+                return self._parsed(headers, body)
+            except (ValueError, RecursionError) as problem:
+                reason = shorten(config.scrub_text(str(problem)))
         error = from_response(self.label, status, headers, body)
-        if error is not None and self.doubt is None and _is_from_elsewhere(error, body):
+        if error is None or (is_success and self.paid and not surely_refuses(error.code)):
+            raise self._unreadable(config, status, headers, body, reason)
+        if not is_success and self.doubt is None and _is_from_elsewhere(error, body):
             message = f"not an answer of BitScale (a proxy's, or the base URL is wrong): {error.message}"
             error = TransportError(message, status=status, request=self.label)
-        if error is not None:
-            # Once more, for what was not in the body (a redirect's Location) or was escaped in it; and before
-            # it is cut, perhaps within a key.
-            message = shorten(config.scrub_text(error.message), 2 * MAX_MESSAGE_LENGTH)
-            if (hint := self.hint_on(error)) is not None:
-                message = f"{message.rstrip('.')}. {hint}"
-            raise type(error)(**{**error.fields(), "message": message})
+        # Once more, for what was not in the body (a redirect's Location) or was escaped in it; and before
+        # it is cut, perhaps within a key.
+        message = shorten(config.scrub_text(error.message), 2 * MAX_MESSAGE_LENGTH)
+        if (hint := self.hint_on(error)) is not None:
+            message = f"{message.rstrip('.')}. {hint}"
+        raise type(error)(**{**error.fields(), "message": message})
+
+    def _parsed(self, headers: Mapping[str, str], body: bytes) -> T:
+        # Of what is paid for, the headers may tell what the body does not.
+        told = in_headers(headers) if self.paid else {}
         try:
-            return self.parse(read_json(body))
-        except (ValueError, RecursionError) as problem:
-            reason = shorten(config.scrub_text(str(problem)))
-            if self.paid:
-                message = f"{ACCEPTED_UNREADABLE}: {reason}. {config.scrub_text(excerpt(body))}"
-                raise UnreadableAcceptanceError(message, status=status, request=self.label) from None
-            raise TransportError(
+            payload = read_json(body)
+        except (ValueError, RecursionError):
+            if not told:
+                raise
+            payload = {}
+        return self.parse({**told, **payload} if isinstance(payload, Mapping) else payload)
+
+    def _unreadable(
+        self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes, reason: str
+    ) -> BitScaleError:
+        if not self.paid:
+            return TransportError(
                 f"the answer is not as expected: {reason}", status=status, request=self.label
-            ) from None
+            )
+        message = f"{ACCEPTED_UNREADABLE}: {reason}. {config.scrub_text(excerpt(body, headers))}"
+        return UnreadableAcceptanceError(message, status=status, request=self.label)
 
     def unanswered(
-        self,
-        config: ClientConfig,
-        causes: Sequence[BaseException],
-        reason: str,
-        *,
-        sent: bool,
-        status: int | None,
-    ) -> BitScaleError:
-        """The error of a request whose answer did not come, or not to its end.
+        self, config: ClientConfig, causes: Sequence[BaseException], reason: str, *, sent: bool, got: Partial
+    ) -> T:
+        """What follows from a request whose answer did not come, or not to its end.
 
         :param causes: the error of the HTTP library, and those that it wraps.
         :param reason: what happened.
         :param sent: whether the request may have been sent.
-        :param status: with which the answer began; None if it did not.
+        :param got: what came of the answer.
+        :return: the run, where what came of the answer names it and is paid for.
+        :raises UnreadableAcceptanceError: it is paid for, and what came does not name it.
+        :raises TransportError: in all other cases.
         """
         message = shorten(config.scrub_text(f"{type(causes[0]).__name__}: {reason}"))
         trust = config.network.trust
         if trust is not None and any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             message = f"{message}. {trust.advice}"
-        if self.paid and status is not None and 200 <= status < 300:
-            message = f"{ACCEPTED_UNREADABLE}: it ended before it was whole ({message})"
-            return UnreadableAcceptanceError(message, status=status, request=self.label)
-        return TransportError(message, sent=sent or status is not None, request=self.label)
+        status, headers = got.status, got.headers
+        if status is None or not self.paid or not 200 <= status < 300:
+            raise TransportError(message, sent=sent or status is not None, request=self.label) from None
+        try:
+            return self._parsed(headers, config.scrub(got.body))
+        except (ValueError, RecursionError):
+            reason = f"it ended before it was whole ({message})"
+        raise self._unreadable(config, status, headers, config.scrub(got.body), reason) from None
 
 
 def _is_from_elsewhere(error: BitScaleError, body: bytes) -> bool:

@@ -20,11 +20,15 @@ Keys of objects are texts like all others.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
+from functools import cache
 from operator import is_
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 # msgpack refuses more than 64 bits; what is nested this deep no reader takes apart.
 _LEAST, _MOST = -(2**63), 2**64 - 1
@@ -111,21 +115,52 @@ def read_json(body: bytes) -> Any:
 def loads(body: bytes) -> Any:
     """JSON as it came, but for integers of more digits than Python takes, which are texts.
 
+    What is nearly JSON is read, too, and told once a process: texts that are not in Unicode or hold control
+    characters, and an object or a list with more behind it.
+
     :raises ValueError: it is not JSON.
     :raises RecursionError: it is nested too deep to be read.
     """
     try:
         return json.loads(body)
-    except json.JSONDecodeError:
-        raise
     except ValueError:
-        # Python refuses integers of more than 4,300 digits.
-        return json.loads(body, parse_int=integer)
+        value = _tolerant.decode(_text(body))
+        _tell_once()
+        return value
 
 
 def integer(digits: str) -> int | str:
     """An integer of JSON; of more digits than Python takes, as text."""
     return int(digits) if len(digits) <= _MAX_TEXT else digits
+
+
+class _Tolerant(json.JSONDecoder):
+    def __init__(self) -> None:
+        # Python refuses integers of more than 4,300 digits.
+        super().__init__(strict=False, parse_int=integer)
+
+    def decode(self, s: str, *_: Any) -> Any:
+        s = s.strip()
+        value, end = self.raw_decode(s)
+        if end < len(s) and not isinstance(value, (dict, list)):
+            raise json.JSONDecodeError("Extra data", s, end)
+        return value
+
+
+_tolerant = _Tolerant()
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError:
+        # As browsers take what claims to be Latin-1.
+        return body.decode("cp1252", "replace")
+
+
+@cache
+def _tell_once() -> None:
+    log.warning("BitScale's answer is not quite JSON, and is read all the same")
 
 
 def _as_text(value: Any) -> str:

@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
-from airflow_provider_bitscale.api.call import Call
+from airflow_provider_bitscale.api.call import Call, Partial
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.connections import may_have_been_sent, open_session
 from airflow_provider_bitscale.api.contracts import contract_for
@@ -199,6 +199,7 @@ class Client:
     def _attempt(self, call: Call[T], journal: Journal | None) -> T:
         timeout = call.timeout or self.config.timeout
         response: requests.Response | None = None
+        body = AnswerBody(None)
         try:
             if journal is not None:
                 journal.about_to_send()
@@ -218,20 +219,23 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             )
-            body = _read(response)
+            body = AnswerBody(response.headers.get("Content-Encoding"))
+            whole = _read(response, body)
         except _FAILURES as error:
             self._pacer.failed()
             chain = list(causes(error))
+            got = Partial()
+            if response is not None:
+                got = Partial(response.status_code, response.headers, body.so_far)
             # The innermost cause has the reason; the outer ones repeat the URL.
-            status = None if response is None else response.status_code
-            raise call.unanswered(
-                self.config, chain, str(chain[-1]), sent=may_have_been_sent(chain), status=status
-            ) from None
+            return call.unanswered(
+                self.config, chain, str(chain[-1]), sent=may_have_been_sent(chain), got=got
+            )
         except BaseException:
             self._pacer.failed()
             raise
         self._pacer.answered(response.status_code, response.headers)
-        return call.read(self.config, response.status_code, response.headers, body)
+        return call.read(self.config, response.status_code, response.headers, whole)
 
 
 # requests and urllib3 let some of the standard library's through.
@@ -245,8 +249,7 @@ _FAILURES = (
 )
 
 
-def _read(response: requests.Response) -> bytes:
-    body = AnswerBody(response.headers.get("Content-Encoding"))
+def _read(response: requests.Response, body: AnswerBody) -> bytes:
     with response:
         while piece := response.raw.read1(65536, decode_content=False):
             body.add(piece)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_bitscale.api.carriable import shorten
+from airflow_provider_bitscale.api.carriable import read_json, shorten
 from airflow_provider_bitscale.api.errors import (
     CODE_WEBHOOK_DELIVERY_FAILED,
     AuthenticationError,
@@ -29,6 +29,7 @@ from airflow_provider_bitscale.api.errors import (
     TransportError,
 )
 from airflow_provider_bitscale.api.rate_limit import parse_retry_after
+from airflow_provider_bitscale.api.run_ids import helpful_headers
 
 MAX_EXCERPT_LENGTH = 300
 
@@ -78,15 +79,15 @@ def from_response(
 ) -> BitScaleError | None:
     """Turn an answer into the error it stands for, or None if it stands for none.
 
+    A success stands for one only if its code is documented; whoever can read it otherwise does that first.
+
     :param request: method and path, for the message.
     :param headers: the answer's headers; names in any case.
     :param now: Unix time, to read a Retry-After that is a date.
     """
     succeeded = 200 <= status < 300
-    if succeeded and b'"error"' not in body:
-        return None
-    code, message = _code_and_message(body, may_be_run=succeeded)
-    if succeeded and code not in _BY_CODE:
+    code, message = _code_and_message(body, only_known=succeeded)
+    if succeeded and code is None:
         return None
     retry_after = parse_retry_after(headers.get("Retry-After"), time.time() if now is None else now)
     if code in _BY_CODE:
@@ -104,16 +105,26 @@ def from_response(
     return kind(message, status=status, code=code, request=request, retry_after=retry_after)
 
 
-def excerpt(body: bytes) -> str:
+def surely_refuses(code: str | None) -> bool:
+    """Whether a code says that no run was started, whatever the status of the answer."""
+    # The document does not say whether a run goes ahead whose webhook could not be delivered.
+    return code in _BY_CODE and code != CODE_WEBHOOK_DELIVERY_FAILED
+
+
+def is_refusal(payload: Mapping[str, Any]) -> bool:
+    """Whether the error in an answer says that no run was started."""
+    return surely_refuses(_code_of(payload, only_known=True))
+
+
+def excerpt(body: bytes, headers: Mapping[str, str] | None = None) -> str:
     """What an answer holds, for a person who has to find a run in it: its keys and its first characters.
 
     :param body: without secrets.
+    :param headers: those that may help are told, too.
     """
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        payload = None
-    return _excerpt(payload if isinstance(payload, dict) else {}, _text(body))
+    payload = _read(body)
+    told = "".join(f"; {name}: {shorten(value)}" for name, value in helpful_headers(headers or {}).items())
+    return _excerpt(payload if isinstance(payload, dict) else {}, _text(body)) + told
 
 
 def excerpt_of(payload: Mapping[str, Any]) -> str:
@@ -132,18 +143,11 @@ def _by_word(status: int, code: str | None) -> type[BitScaleError] | None:
     return next((kind for word, kind in _BY_WORD if word in code.upper()), None)
 
 
-def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str]:
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        payload = None
+def _code_and_message(body: bytes, *, only_known: bool) -> tuple[str | None, str]:
+    payload = _read(body)
     if not isinstance(payload, dict):
         return None, shorten(_text(body))
-    # A run that failed has an error too, and is an answer like any other.
-    error = None if may_be_run and ("status" in payload or "run_id" in payload) else payload.get("error")
-    if error is None and not may_be_run:
-        error = _first(payload.get("errors")) or payload.get("detail")
-    code = _code_of(payload, error, may_be_run=may_be_run)
+    code, error = _code_of(payload, only_known=only_known), _error_of(payload, only_known=only_known)
     if isinstance(error, dict):
         return code, shorten(str(error.get("message") or ""))
     message = payload.get("message")
@@ -152,20 +156,38 @@ def _code_and_message(body: bytes, *, may_be_run: bool) -> tuple[str | None, str
     return code, shorten(message)
 
 
-def _code_of(payload: Mapping[str, Any], error: Any, *, may_be_run: bool) -> str | None:
+def _error_of(payload: Mapping[str, Any], *, only_known: bool) -> Any:
+    if only_known and payload.get("run_id"):
+        # A run that failed has an error too, and is an answer like any other.
+        return None
+    error = payload.get("error")
+    if error is None and not only_known:
+        return _first(payload.get("errors")) or payload.get("detail")
+    return error
+
+
+def _code_of(payload: Mapping[str, Any], *, only_known: bool) -> str | None:
     """The code, where it should be, or a documented one where it may have got to."""
+    error = _error_of(payload, only_known=only_known)
     inner = error if isinstance(error, dict) else {}
-    code = _code((inner or payload).get("code"), known=may_be_run and not inner)
+    code = _code((inner or payload).get("code"), known=only_known)
     if code in _BY_CODE:
         return code
     places = [payload.get("code"), error]
-    if not may_be_run:
+    if not only_known:
         places += [told.get(name) for told in (inner, payload) for name in (*_CODE_NAMES, "message")]
     return next(filter(None, (_code(place, known=True) for place in places)), code)
 
 
 def _first(errors: Any) -> Any:
     return errors[0] if isinstance(errors, list) and errors else None
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return read_json(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _code(value: Any, *, known: bool = False) -> str | None:

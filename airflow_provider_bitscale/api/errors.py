@@ -57,14 +57,14 @@ class BitScaleError(Exception):
         retry_after: float | None = None,
         connection: str | None = None,
     ) -> None:
-        # Whatever a library or a server put into it has to cross Airflow's channels, and to be read in a log.
+        # Whatever a library or a server put into texts has to cross Airflow's channels, and be read in a log.
         self.message = plain_text(message)
         super().__init__(self.message)
         self.status = status
-        self.code = code
-        self.request = request
+        self.code = code and plain_text(code)
+        self.request = request and plain_text(request)
         self.retry_after = retry_after
-        self.connection = connection
+        self.connection = connection and plain_text(connection)
 
     def __str__(self) -> str:
         answer = " ".join(str(part) for part in (self.status, self.code) if part is not None)

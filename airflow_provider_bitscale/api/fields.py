@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +12,8 @@ from airflow_provider_bitscale.api.models import Json, Number
 
 # More than any id has. What is longer does not fit the names of assets, nor the keys of marks.
 MAX_ID_CHARACTERS = 200
+# Beyond this a float does not tell one whole number from the next.
+_EXACT = 2**53
 
 
 def json_object(payload: Any) -> Json:
@@ -53,8 +55,38 @@ def text(data: Json, key: str) -> str | None:
 
 
 def is_id(value: Any) -> bool:
-    """Whether it can be the id of something: a text of a sane length that can be printed."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable()
+    """Whether it can be the id of something: a text of a sane length, for people to read and for paths."""
+    if not isinstance(value, str) or len(value) > MAX_ID_CHARACTERS:
+        return False
+    return value.isprintable() and in_path(value)
+
+
+def in_path(value: str) -> bool:
+    """Whether it can be a segment of a path. Dots alone are segments of their own, even when quoted."""
+    return bool(value.strip()) and bool(value.strip("."))
+
+
+def id_text(value: Any) -> str | None:
+    """An id as text, which may have been written as a whole number; None for what can be no id."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    value = value.strip() if isinstance(value, str) else None
+    return value if is_id(value) else None
+
+
+def named(data: Json, plain_names: Collection[str]) -> list[str]:
+    """The fields that have one of these names, however it is spelled; in the order of the names."""
+    if not isinstance(data, Mapping):
+        return []
+    spelled = [(plain(name), name) for name in data]
+    return [name for wanted in plain_names for found, name in spelled if found == wanted]
+
+
+def plain(name: str) -> str:
+    """A name without its spelling: ``requestId`` and ``request_id`` alike."""
+    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def number(data: Json, key: str) -> Number | None:

@@ -326,5 +326,6 @@ def _number(value: str | None) -> float | None:
 def _http_date(value: str | None) -> float | None:
     try:
         return parsedate_to_datetime(value).timestamp() if value else None
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
+        # What stands there may be no date, or one that no clock shows.
         return None

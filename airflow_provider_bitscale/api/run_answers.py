@@ -8,56 +8,22 @@ the contract has it is listed in ``Run.unexpected`` and logged once a process.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from airflow_provider_bitscale.api import run_ids, run_statuses
 from airflow_provider_bitscale.api.carriable import shorten
-from airflow_provider_bitscale.api.fields import is_id
+from airflow_provider_bitscale.api.error_answers import is_refusal
+from airflow_provider_bitscale.api.fields import id_text, named
 from airflow_provider_bitscale.api.models import Json, Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.api.run_envelope import opened
 from airflow_provider_bitscale.api.run_outputs import read_outputs
 
 log = logging.getLogger(__name__)
 
-_RUN_IDS = ("runid", "requestid")
 _GRID_IDS = ("gridid", "grid")
-_WRAPPERS = ("data", "run", "request", "response", "payload", "result")
-_MAX_WRAPPERS = 3
-_POLL_URLS = ("pollurl", "statusurl")
-# Last segments of paths that are no ids.
-_NOT_IDS = ("run", "runs", "status", "grids")
-
-# Other words for the documented statuses, without their spelling.
-_SYNONYMS = {
-    **dict.fromkeys(
-        (
-            "complete",
-            "completedwitherrors",
-            "completedwithwarnings",
-            "done",
-            "finished",
-            "partial",
-            "partiallycompleted",
-            "partialsuccess",
-            "succeeded",
-            "success",
-            "successful",
-        ),
-        RunStatus.COMPLETED,
-    ),
-    **dict.fromkeys(
-        ("aborted", "canceled", "cancelled", "error", "errored", "failure"),
-        RunStatus.FAILED,
-    ),
-    **dict.fromkeys(
-        ("accepted", "executing", "inprogress", "pending", "processing", "scheduled", "started", "waiting"),
-        RunStatus.RUNNING,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -82,16 +48,17 @@ def read_accepted_run(payload: Any, spelling: RunSpelling) -> Run:
     :raises ValueError: it names no run, and holds no result.
     """
     found = _Found.of(payload, spelling)
+    if found.status is None and found.polled_id("") is None and is_refusal(found.fields):
+        raise ValueError("it is a refusal, and the id in it is not known to be that of a run")
     run_id = found.accepted_id()
-    run = found.run(run_id)
-    if run.status is RunStatus.UNKNOWN and run_id is None and run.outputs:
-        # There is no id to ask again: what was answered is all there will be.
+    run = found.run(run_id, about_run=found.is_about_run())
+    if run.status is RunStatus.UNKNOWN and run.outputs and (run_id is None or run.mode == "sync"):
+        # A synchronous answer is the end of the run, and without an id there is nothing to ask again.
         found.unexpected.append(f"the status {run.reported_status!r} is unknown, and its outputs are taken")
         run = replace(run, status=RunStatus.COMPLETED, reported_status=RunStatus.COMPLETED.value)
     if run_id is None and not run.status.is_terminal:
-        if run.mode != "sync":
-            raise ValueError("the id of the run is missing")
-    elif run_id is None and run.status is RunStatus.COMPLETED and run.outputs is None:
+        raise ValueError(f"the id of the run is missing, and its status is {run.reported_status!r}")
+    if run_id is None and run.status is RunStatus.COMPLETED and run.outputs is None:
         raise ValueError("it is completed, without outputs that can be read, and without an id")
     return found.told(run)
 
@@ -103,12 +70,10 @@ def read_polled_run(payload: Any, spelling: RunSpelling, run_id: str) -> Run:
     :raises ValueError: it says nothing about a run.
     """
     found = _Found.of(payload, spelling)
-    # Only under its own name another id counts: others may be those of a request, or of a row.
-    named = found.documented_id()
-    if "status" not in found.fields:
+    run = found.run(found.polled_id(run_id) or run_id, about_run=found.is_about_run(run_id))
+    if found.status is None and not run.outputs:
         raise ValueError("'status' is missing")
-    about_run = named is not None or any(found.fields.get(name) for name in ("mode", "grid_id", "outputs"))
-    return found.told(found.run(named or run_id, about_run=about_run))
+    return found.told(run)
 
 
 def read_delivered_run(payload: Any) -> Run:
@@ -119,7 +84,8 @@ def read_delivered_run(payload: Any) -> Run:
     """
     found = _Found.of(payload, DOCUMENTED)
     # What stands under the documented name and is no id is not made up for by another one.
-    run_id = found.documented_id() if found.fields.get("run_id") else found.accepted_id()
+    told = found.fields.get("run_id")
+    run_id = id_text(told) if told else found.accepted_id()
     grid_id = found.grid_id()
     if run_id is None or grid_id is None:
         raise ValueError(f"the id of the {'run' if run_id is None else 'grid'} is missing")
@@ -135,56 +101,41 @@ def read_delivered_run(payload: Any) -> Run:
 class _Found:
     """What an answer holds, taken out of its wrappers.
 
+    :param layers: the objects that the fields came from, the one that says most of the run first.
+    :param status: as it was reported.
     :param unexpected: what was not spelled as documented.
     """
 
     fields: Json
+    layers: list[Json]
     spelling: RunSpelling
+    status: str | None
     unexpected: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, payload: Any, spelling: RunSpelling) -> _Found:
-        found = cls({}, spelling)
-        for _ in range(_MAX_WRAPPERS):
-            if isinstance(payload, list) and len(payload) == 1:
-                found.unexpected.append("the answer is a list")
-                payload = payload[0]
-            elif isinstance(payload, Mapping) and (wrapper := _wrapper(payload)):
-                found.unexpected.append(f"the run is wrapped in {wrapper!r}")
-                outer = {name: value for name, value in payload.items() if name != wrapper}
-                inner = payload[wrapper]
-                payload = {**outer, **inner} if isinstance(inner, Mapping) else inner
-            else:
-                break
-        if not isinstance(payload, Mapping):
-            raise ValueError(f"expected a JSON object, got {type(payload).__name__}")
-        found.fields = _with_status(payload, found.unexpected)
-        return found
-
-    def documented_id(self) -> str | None:
-        """The id under the name that the contract has."""
-        return next(_ids(self.fields, self.spelling.run_id), None)
+        unexpected: list[str] = []
+        fields, layers = opened(payload, unexpected)
+        return cls(fields, layers, spelling, run_statuses.reported(fields, unexpected), unexpected)
 
     def accepted_id(self) -> str | None:
-        """The id under whatever name; where several may be meant, the one that ``poll_url`` ends with."""
-        if (documented := self.documented_id()) is not None:
-            return documented
-        names = _named(self.fields, (*_RUN_IDS, "id"))
-        url = next(iter(_named(self.fields, _POLL_URLS)), None)
-        polled = None if url is None else _last_segment(self.fields[url])
-        for name in names:
-            for run_id in _ids(self.fields, [name]):
-                if polled is None or run_id == polled:
-                    self.unexpected.append(f"the run id is called {name!r}")
-                    return run_id
-        if polled is not None:
-            self.unexpected.append(f"the run id is told by {url!r} alone")
-        return polled
+        """The id of a run that was accepted, under whatever name."""
+        return run_ids.accepted_id(self.layers, self.spelling.run_id, self.unexpected)
+
+    def polled_id(self, asked: str) -> str | None:
+        """The id of the run that a poll is about, if it says so."""
+        return run_ids.polled_id(self.layers, self.spelling.run_id, asked)
+
+    def is_about_run(self, asked: str = "") -> bool:
+        """Whether other words than ``failed`` are surely about the run, and not about the request."""
+        return self.polled_id(asked) is not None or any(
+            self.fields.get(name) for name in ("mode", "grid_id", "outputs")
+        )
 
     def grid_id(self) -> str | None:
         """The id of the run's grid, under whatever name."""
-        for name in _named(self.fields, _GRID_IDS):
-            for grid_id in _ids(self.fields, [name]):
+        for name in named(self.fields, _GRID_IDS):
+            if (grid_id := id_text(self.fields[name])) is not None:
                 if name != "grid_id":
                     self.unexpected.append(f"the grid id is called {name!r}")
                 return grid_id
@@ -197,8 +148,8 @@ class _Found:
         """
         outputs, names = read_outputs(self.fields, cells=self.spelling.cells, unexpected=self.unexpected)
         data = self.fields
-        word = str(data.get("status", RunStatus.UNKNOWN.value))
-        status = _status(word)
+        word = RunStatus.UNKNOWN.value if self.status is None else self.status
+        status = run_statuses.status_of(word)
         if status is RunStatus.FAILED and RunStatus(word) is not status and not about_run:
             status = RunStatus.UNKNOWN
         elif status not in (RunStatus.UNKNOWN, word):
@@ -207,7 +158,7 @@ class _Found:
             {
                 **data,
                 "run_id": run_id,
-                "status": word,
+                "status": word or RunStatus.UNKNOWN.value,
                 "outputs": outputs,
                 "output_names": names,
                 "error": data.get("error") or (data.get("message") if status is RunStatus.FAILED else None),
@@ -225,70 +176,3 @@ class _Found:
 @lru_cache(maxsize=128)
 def _tell_once(what: str) -> None:
     log.warning("BitScale's answer is not as documented, and is read all the same: %s", shorten(what))
-
-
-def _wrapper(payload: Json) -> str | None:
-    """The field that holds the run, where the object itself is but its wrapper."""
-    if _named(payload, _RUN_IDS) or ("status" in payload and "outputs" in payload):
-        return None
-    for name in payload:
-        # Beside a status, a result is that of the run, and may hold columns of any name.
-        if _plain(name) not in _WRAPPERS or (_plain(name) == "result" and "status" in payload):
-            continue
-        inner = payload[name]
-        inner = inner[0] if isinstance(inner, list) and len(inner) == 1 else inner
-        if isinstance(inner, Mapping) and (
-            _named(inner, (*_RUN_IDS, "id", "status", "state")) or _wrapper(inner) is not None
-        ):
-            return name
-    return None
-
-
-def _with_status(payload: Json, unexpected: list[str]) -> Json:
-    if isinstance(payload.get("status"), str):
-        return payload
-    for name in _named(payload, ("status", "state", "runstatus")):
-        if isinstance(payload[name], str):
-            unexpected.append(f"the status is called {name!r}")
-            return {**payload, "status": payload[name]}
-    return {name: value for name, value in payload.items() if name != "status"}
-
-
-def _status(word: str) -> RunStatus:
-    status = RunStatus(word)
-    return _SYNONYMS.get(_plain(word), status) if status is RunStatus.UNKNOWN else status
-
-
-def _ids(data: Json, names: Collection[str]) -> Iterator[str]:
-    """The values under these names that can be ids: texts, or whole numbers."""
-    for name in names:
-        value = data.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if isinstance(value, str) and _is_id(value):
-            yield value
-
-
-def _is_id(text: str) -> bool:
-    return is_id(text) and bool(text.strip())
-
-
-def _last_segment(url: Any) -> str | None:
-    """The last segment of a URL's path, if it can be an id. The URL itself is never followed."""
-    try:
-        path = urlsplit(url).path if isinstance(url, str) else ""
-    except ValueError:
-        return None
-    segment = unquote(path.rstrip("/").rpartition("/")[2])
-    return segment if _is_id(segment) and segment.lower() not in _NOT_IDS else None
-
-
-def _named(data: Json, plain_names: Collection[str]) -> list[str]:
-    """The fields that have one of these names, however it is spelled; in the order of the names."""
-    by_name = {_plain(name): name for name in reversed(list(data))}
-    return [by_name[name] for name in plain_names if name in by_name]
-
-
-def _plain(name: str) -> str:
-    """A name without its spelling: ``requestId`` and ``request_id`` alike."""
-    return re.sub(r"[\W_]+", "", name).lower()

@@ -281,7 +281,7 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str | None, str]] = {
         "run_7",
         "queued",
     ),
-    "a status that is no text": ({"run_id": "run_7", "status": {"state": "queued"}}, "run_7", "unknown"),
+    "a status that is no text": ({"run_id": "run_7", "status": {"state": "queued"}}, "run_7", "queued"),
     "no status": ({"mode": "async", "run_id": "run_7"}, "run_7", "unknown"),
     "a number for an id": ({"mode": "async", "run_id": 7, "status": "queued"}, "7", "queued"),
     "an error beside the id": (

@@ -136,7 +136,7 @@ def test_any_other_signature_is_refused(signature: str | None, options: dict[str
 REFUSED: dict[str, tuple[bytes, str]] = {
     "not JSON": (b"run_id=run_1", deliveries.NOT_JSON),
     "half of it": (BODY[:-5], deliveries.NOT_JSON),
-    "not UTF-8": (b'{"run_id": "\xff"}', deliveries.NOT_JSON),
+    "not UTF-8": (b'{"run_id": "\xff"}', deliveries.NOT_A_RUN),
     "an empty list": (b"[]", deliveries.NOT_A_RUN),
     "two runs": (json.dumps([DOCUMENTED] * 2).encode(), deliveries.NOT_A_RUN),
     "nothing": (b"", deliveries.NOT_JSON),

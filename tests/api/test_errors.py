@@ -93,12 +93,10 @@ def test_without_a_documented_code_the_status_decides(status: int, kind: type, c
         b'{"error": {}}',
         body("NEW_CODE"),
         body(["INVALID_API_KEY"]),
-        body("INSUFFICIENT_CREDITS", status="failed"),
-        body("INSUFFICIENT_CREDITS", status="completed", run_id="run_1", outputs={}),
         b'{"outputs": {"error": {"code": "INVALID_API_KEY"}}}',
     ],
 )
-def test_a_success_is_no_error_even_where_a_run_carries_one(content: bytes) -> None:
+def test_a_success_without_a_documented_code_is_no_error(content: bytes) -> None:
     assert from_response(REQUEST, 200, {}, content) is None
 
 
@@ -315,3 +313,14 @@ def test_a_documented_code_decides_wherever_it_stands(body: str) -> None:
 )
 def test_a_run_that_failed_is_an_answer_whatever_its_error(body: str) -> None:
     assert from_response("GET /grids/g/runs/r", 200, {}, body.encode()) is None
+
+
+@pytest.mark.parametrize("odd", ["BAD\ud83d", "BAD\x00", "B\x1b[31mAD"])
+def test_nothing_in_an_error_is_refused_by_a_channel(odd: str) -> None:
+    content = json.dumps({"error": {"code": odd, "message": odd}, odd: odd}).encode()
+    told = error_of(400, content)
+    for error in (told, errors.BitScaleError("m", code=odd, request=odd, connection=odd)):
+        text = json.dumps(error.fields(), ensure_ascii=False) + str(error)
+        assert "\x00" not in text
+        assert text.encode()
+        assert "BAD" in str(error.code) or "\x1b" in odd

@@ -14,6 +14,7 @@ from airflow_provider_bitscale.api.rate_limit import (
     UNLEARNED_IN_FLIGHT,
     UNTIL_AN_ANSWER,
     RateLimit,
+    parse_retry_after,
 )
 
 NOW = 1_800_000_000.0
@@ -74,6 +75,30 @@ def test_headers_that_tell_nothing_change_nothing(headers: dict[str, str]) -> No
     limit = RateLimit()
     ask(limit, 0, headers)
     assert burst(limit, 0, 500) == 500
+
+
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 01 Jan 0001 00:00:00 -0000",
+        "9" * 5000,
+        "1e400",
+        "-1",
+        "nan",
+        "\x00",
+        "",
+    ],
+)
+def test_no_header_is_too_odd(odd: str, status: int) -> None:
+    names = ("Date", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+    for headers in ({**window(100, 99, 60), name: odd} for name in names):
+        limit = RateLimit()
+        ask(limit, 0, headers, status)
+        assert limit.delay(NOW) < 7200
+        assert (parse_retry_after(odd, NOW) or 0.0) <= 7200
 
 
 def test_half_a_window_leaves_at_once_and_the_rest_is_spread_to_its_end() -> None:

@@ -35,6 +35,20 @@ ACCEPTED: dict[str, Any] = {
     "poll_url alone": {"mode": "async", "status": "queued", "poll_url": URL},
     "poll_url decides": {"mode": "async", "id": "row-1", "requestId": "r-17", "poll_url": URL},
     "poll_url in other letters": {"pollUrl": URL + "/?x=1"},
+    "a trace beside a wrapper": {"request_id": "trace-1", "data": {"run_id": "r-17", "status": "queued"}},
+    "a trace beside the same name": {"requestId": "trace-1", "data": {"request_id": "r-17"}},
+    "a trace and a word of success": {"request_id": "t", "status": "ok", "data": {"run_id": "r-17"}},
+    "null beside a wrapper": {"run_id": None, "data": {"run_id": "r-17"}},
+    "null beside another spelling": {"run_id": None, "runId": "r-17"},
+    "null in one spelling of three": {"runId": None, "RUN_ID": "", "run-id": "r-17"},
+    "poll_url with the id in its query": {"poll_url": "https://x/api/poll?run_id=r-17"},
+    "poll_url with a status behind the id": {"poll_url": "/api/v1/runs/r-17/status"},
+    "poll_url with a status before the id": {"poll_url": "/api/v1/run/status/r-17"},
+    "blanks around it": {"id": " r-17 "},
+    "a header": {"X-BitScale-Run-Id": "r-17"},
+    "a header, and the id of a row": {"Location": "/api/v1/grids/g/runs/r-17", "id": "row-1"},
+    "beside an error": {"requestId": "r-17", "state": "queued", "error": {"code": "INSUFFICIENT_CREDITS"}},
+    "beside an error that refuses nothing": {"runId": "r-17", "error": {"code": "WEBHOOK_DELIVERY_FAILED"}},
 }
 
 
@@ -58,6 +72,11 @@ def test_what_is_as_documented_is_not_told(spelling: RunSpelling, payload: dict[
     assert (run.run_id, run.unexpected) == ("r-17", ())
 
 
+@pytest.mark.parametrize("spelling", BOTH)
+def test_a_whole_number_is_the_same_id_with_a_point(spelling: RunSpelling) -> None:
+    assert read_accepted_run({"run_id": 77.0, "status": "queued"}, spelling).run_id == "77"
+
+
 NAMES_NO_RUN: dict[str, Any] = {
     "nothing": {},
     "a word": {"status": "queued"},
@@ -71,6 +90,13 @@ NAMES_NO_RUN: dict[str, Any] = {
     "true": {"run_id": True},
     "a poll_url without an id": {"poll_url": "https://api.bitscale.ai/api/v1/grids/grid_001/runs/"},
     "a poll_url that is none": {"poll_url": "https://[x/y"},
+    "a poll_url without a word before its end": {"poll_url": "https://x/api/poll"},
+    "a poll_url of the grid alone": {"poll_url": "https://x/grids/grid_001/run"},
+    "dots": {"run_id": "..", "status": "queued"},
+    "a fraction": {"run_id": 7.5},
+    "an error of whatever answered": {"status": "error", "message": "upstream timed out"},
+    "a refusal with the id of a request": {"id": "t-1", "error": {"code": "INSUFFICIENT_CREDITS"}},
+    "running, and synchronous": {"mode": "sync", "status": "running"},
     "completed, without outputs": {"mode": "sync", "status": "completed", "outputs": None},
 }
 
@@ -112,6 +138,32 @@ def test_a_status_counts_in_any_letters(word: str, status: RunStatus, spelling: 
     assert parse_run(run.to_json()).status is status, "as it crosses from the triggerer to a worker"
 
 
+POLLED: dict[str, tuple[Any, str]] = {
+    "wrapped beside a trace": (
+        {"request_id": "t", "data": {"run_id": "r-17", "status": "running"}},
+        "running",
+    ),
+    "wrapped without an id": ({"request_id": "t", "data": {"status": "completed"}}, "completed"),
+    "an object": ({"status": {"state": "completed"}}, "completed"),
+    "a number": ({"status": 3}, "unknown"),
+    "none, beside outputs": ({"outputs": {"c": "x"}}, "unknown"),
+    "true, beside outputs": ({"status": True, "outputs": {"c": "x"}}, "unknown"),
+    "failed, for want of credits": (
+        {"state": "failed", "error": {"code": "INSUFFICIENT_CREDITS"}},
+        "failed",
+    ),
+}
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+@pytest.mark.parametrize(("payload", "status"), POLLED.values(), ids=POLLED.keys())
+def test_the_answer_to_a_poll_is_read_wherever_it_holds_the_run(
+    payload: Any, status: str, spelling: RunSpelling
+) -> None:
+    run = read_polled_run(payload, spelling, "r-17")
+    assert (run.run_id, run.status.value) == ("r-17", status)
+
+
 def test_an_error_that_may_be_about_the_request_ends_no_run() -> None:
     for payload in ({"status": "error", "message": "try again"}, {"status": "failure"}):
         assert read_polled_run(payload, WORKSPACE_KEY, "r-17").status is RunStatus.UNKNOWN
@@ -151,6 +203,27 @@ OUTPUTS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "a number": ({"outputs": 7}, None),
     "a list of values": ({"outputs": ["x"]}, None),
     "cells without a column": ({"outputs": [{"value": "x"}]}, None),
+    "wrapped": ({"data": {"outputs": {"c": "x"}}}, {"c": "x"}),
+    "wrapped beside the id": ({"run_id": "r-17", "data": {"outputs": {"c": "x"}}}, {"c": "x"}),
+    "wrapped in themselves": ({"outputs": {"outputs": {"c": "x"}}}, {"c": "x"}),
+    "wrapped in a result": ({"result": {"outputs": {"c": "x"}, "success": True}}, {"c": "x"}),
+    "a column called like them": ({"outputs": {"output": "x", "c": "y"}}, {"output": "x", "c": "y"}),
+    "empty, beside a result": ({"outputs": {}, "result": {"c": "x"}}, {"c": "x"}),
+    "cells, one of them null": (
+        {"outputs": {"c": {"value": "x", "name": "C"}, "d": None}},
+        {"c": "x", "d": None},
+    ),
+    "cells without names": ({"outputs": {"c": {"value": "x"}, "d": {"value": 1}}}, {"c": "x", "d": 1}),
+    "a list of cells with columns": ({"outputs": [{"column": {"id": "c"}, "value": "x"}]}, {"c": "x"}),
+    "the column's id before the cell's": (
+        {"outputs": [{"id": "cell_1", "column": {"id": "c", "name": "C"}, "value": "x"}]},
+        {"c": "x"},
+    ),
+    "a list with a cell without a value": (
+        {"outputs": [{"column_id": "c", "value": "x"}, {"column_id": "d"}, None]},
+        {"c": "x", "d": None},
+    ),
+    "a list of columns": ({"outputs": [{"id": "c", "name": "C"}]}, None),
     "two cells of one column": ({"outputs": [{"id": "c", "value": 1}, {"id": "c", "value": 2}]}, None),
 }
 
@@ -165,16 +238,26 @@ def test_outputs_are_read_where_they_name_their_columns(
 
 
 def test_an_output_that_is_an_object_stays_one_where_cells_are_not_documented() -> None:
-    rich = {"c": {"value": 3, "unit": "m"}, "d": "x"}
-    run = read_polled_run({"status": "completed", "outputs": rich}, DOCUMENTED, "r-17")
-    assert run.outputs == rich
+    for rich in ({"c": {"value": 3, "unit": "m"}, "d": "x"}, {"c": {"value": 3, "unit": "m"}}):
+        run = read_polled_run({"status": "completed", "outputs": rich}, DOCUMENTED, "r-17")
+        assert run.outputs == rich
 
 
 @pytest.mark.parametrize("spelling", BOTH)
-def test_a_synchronous_answer_is_kept_under_a_status_that_is_not_known(spelling: RunSpelling) -> None:
-    run = read_accepted_run({"mode": "sync", "status": "enough", "outputs": {"c": "x"}}, spelling)
+@pytest.mark.parametrize("more", [{}, {"id": "trace-1"}, {"run_id": "r-17"}], ids=["", "a trace", "an id"])
+@pytest.mark.parametrize("status", [{"status": "enough"}, {"status": "ok"}, {}])
+def test_a_synchronous_answer_is_kept_under_a_status_that_is_not_known(
+    spelling: RunSpelling, more: dict[str, Any], status: dict[str, Any]
+) -> None:
+    run = read_accepted_run({"mode": "sync", "outputs": {"c": "x"}, **status, **more}, spelling)
     assert (run.status, run.outputs) == (RunStatus.COMPLETED, {"c": "x"})
-    assert any("enough" in what for what in run.unexpected)
+    assert any(str(status.get("status", "unknown")) in what for what in run.unexpected)
+
+
+@pytest.mark.parametrize("spelling", BOTH)
+def test_a_synchronous_answer_that_wraps_its_outputs_is_kept(spelling: RunSpelling) -> None:
+    run = read_accepted_run({"success": True, "data": {"outputs": {"c": "x"}}}, spelling)
+    assert (run.status, run.outputs) == (RunStatus.COMPLETED, {"c": "x"})
 
 
 def test_what_is_unexpected_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnsupportedError,
 )
+from airflow_provider_bitscale.api.fields import in_path
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 
@@ -215,8 +216,7 @@ def search_query(search: str | None) -> dict[str, str | int]:
 
 
 def _quoted(name: str, value: str) -> str:
-    # Dots alone are path segments of their own even when quoted: HTTP libraries resolve them.
-    if not isinstance(value, str) or not value.strip() or value.strip(".") == "":
+    if not isinstance(value, str) or not in_path(value):
         raise InvalidRequestError(f"{name} must be a non-empty id, not {value!r}")
     if _NEEDS_NO_QUOTES(value):
         return value

@@ -1,0 +1,74 @@
+"""Pure: the status of a run, in whatever words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_bitscale.api.fields import named, plain
+from airflow_provider_bitscale.api.models import Json, RunStatus
+
+NAMES = ("status", "state", "runstatus")
+_MOST_CHARACTERS = 50
+
+# Other words for the documented statuses, without their spelling.
+_SYNONYMS = {
+    **dict.fromkeys(
+        (
+            "complete",
+            "completedwitherrors",
+            "completedwithwarnings",
+            "done",
+            "finished",
+            "partial",
+            "partiallycompleted",
+            "partialsuccess",
+            "succeeded",
+            "success",
+            "successful",
+        ),
+        RunStatus.COMPLETED,
+    ),
+    **dict.fromkeys(
+        ("aborted", "canceled", "cancelled", "error", "errored", "failure"),
+        RunStatus.FAILED,
+    ),
+    **dict.fromkeys(
+        ("accepted", "executing", "inprogress", "pending", "processing", "scheduled", "started", "waiting"),
+        RunStatus.RUNNING,
+    ),
+}
+
+
+def has_status(data: Json) -> bool:
+    """Whether it has a status, in whatever words."""
+    return any(isinstance(data[name], str) for name in named(data, NAMES))
+
+
+def reported(data: Json, unexpected: list[str]) -> str | None:
+    """The status as it was reported; None if there is none.
+
+    :param unexpected: gets what was not as documented.
+    """
+    names = named(data, NAMES)
+    for name in names:
+        if isinstance(data[name], str):
+            if name != "status":
+                unexpected.append(f"the status is called {name!r}")
+            return str(data[name])
+    told = next((data[name] for name in names if data[name] is not None), None)
+    if isinstance(told, Mapping) and has_status(told):
+        unexpected.append("the status is an object")
+        return reported(told, unexpected)
+    return None if told is None else _shown(told)
+
+
+def status_of(word: str) -> RunStatus:
+    """The status that a word stands for, in any letters."""
+    status = RunStatus(word)
+    return _SYNONYMS.get(plain(word), status) if status is RunStatus.UNKNOWN else status
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, default=str)[:_MOST_CHARACTERS]
