@@ -111,11 +111,11 @@ def test_a_connection_that_was_just_closed_costs_a_read_no_more_than_another_att
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", gzip.compress(USER)),
-        ("GZIP", gzip.compress(USER)),
-        ("x-gzip", gzip.compress(USER)),
-        ("gzip", gzip.compress(USER[:4]) + gzip.compress(USER[4:])),
-        ("gzip", gzip.compress(USER) + b"\0" * 9),
+        ("gzip", gzip.compress(USER, mtime=0)),
+        ("GZIP", gzip.compress(USER, mtime=0)),
+        ("x-gzip", gzip.compress(USER, mtime=0)),
+        ("gzip", gzip.compress(USER[:4], mtime=0) + gzip.compress(USER[4:], mtime=0)),
+        ("gzip", gzip.compress(USER, mtime=0) + b"\0" * 9),
         ("deflate", zlib.compress(USER)),
         ("deflate", zlib.compress(USER)[2:-4]),
         ("identity", USER),
@@ -130,7 +130,7 @@ def test_every_encoding_that_is_asked_for_is_read(encoding: str, body: bytes, si
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-@pytest.mark.parametrize("body", [b"plain text", gzip.compress(USER)[:-9], zlib.compress(USER)[:-5]])
+@pytest.mark.parametrize("body", [b"plain text", gzip.compress(USER, mtime=0)[:-9], zlib.compress(USER)[:-5]])
 def test_what_is_not_in_its_encoding_or_ends_within_it_cannot_be_read(encoding: str, body: bytes) -> None:
     def read() -> bytes:
         gathered = AnswerBody(encoding)
@@ -153,7 +153,7 @@ def test_no_body_is_fine_in_any_encoding() -> None:
 
 
 def test_the_encodings_that_are_read_are_asked_for(open_client: Opener) -> None:
-    with answering(http_answer(gzip.compress(USER), "200 OK", "Content-Encoding: gzip")) as server:
+    with answering(http_answer(gzip.compress(USER, mtime=0), "200 OK", "Content-Encoding: gzip")) as server:
         assert ask_once(open_client, config(server.url)).id == "usr_1"
     assert b"accept-encoding: gzip, deflate\r\n" in server.received[0].lower()
 
