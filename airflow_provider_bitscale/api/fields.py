@@ -12,6 +12,7 @@ from airflow_provider_bitscale.api.models import Json, Number
 
 # More than any id has. What is longer does not fit the names of assets, nor the keys of marks.
 MAX_ID_CHARACTERS = 200
+_WRAPPERS = ("data", "result", "response", "user", "workspace", "grid")
 # Beyond this a float does not tell one whole number from the next.
 _EXACT = 2**53
 
@@ -32,9 +33,17 @@ def part(data: Json, key: str) -> Json | None:
     return value if isinstance(value, Mapping) else None
 
 
+def unwrapped(payload: Any, *keys: str) -> Json:
+    """The payload, which must be an object; or one in it, if that has one of these fields instead."""
+    data = json_object(payload)
+    inner = (value for name in _WRAPPERS if isinstance(value := data.get(name), Mapping))
+    return next((each for each in (data, *inner) if any(map(each.get, keys))), data)
+
+
 def json_list(payload: Any, key: str) -> list[Any]:
-    """A field that must be a list."""
-    items = json_object(payload).get(key)
+    """A field that must be a list, or that ``data`` holds, or is."""
+    data = unwrapped(payload, key)
+    items = data.get(key, data.get("data"))
     if not isinstance(items, list):
         raise ValueError(f"expected a list in {key!r}, got {type(items).__name__}")
     return items
@@ -43,6 +52,14 @@ def json_list(payload: Any, key: str) -> list[Any]:
 def required_text(data: Json, key: str) -> str:
     """A field that must be text, and not empty."""
     value = text(data, key)
+    if not value:
+        raise ValueError(f"{key!r} is missing")
+    return value
+
+
+def required_id(data: Json, key: str) -> str:
+    """A field that must be an id: text, or a whole number."""
+    value = text(data, key) or id_text(data.get(key))
     if not value:
         raise ValueError(f"{key!r} is missing")
     return value

@@ -56,7 +56,7 @@ class Listing:
             self._by_id.setdefault(grid.id, grid)
         # A server that ignores the page number answers the same page over and over.
         brought_nothing = len(self._by_id) == known
-        is_short = self._page_size is None or len(page.grids) < self._page_size
+        is_short = self._page_size is None or len(page.grids) + page.left_out < self._page_size
         # Only a total that says more is believed: it might count the page. A short page might be the server's
         # own idea of a page's size.
         more = page.total is not None and len(self._by_id) < page.total

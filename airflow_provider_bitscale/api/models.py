@@ -93,7 +93,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Endpoint 2, List Workspaces (role, member_count) and endpoint 3, Get Workspace Details (the rest)."""
+    """Endpoint 2, List Workspaces (role, member_count) and endpoint 3, Get Workspace Details (the rest).
+
+    ``id`` is empty where the answer has credits and no id.
+    """
 
     id: str
     name: str | None
@@ -150,10 +153,15 @@ class Grid:
 
 @dataclass(frozen=True)
 class GridPage:
-    """A page of a list of grids; ``total`` counts the whole list, and is None where the answer does not."""
+    """A page of a list of grids.
+
+    ``total`` counts the whole list, and is None where the answer does not. ``left_out`` counts what was on
+    the page and cannot be read.
+    """
 
     grids: list[Grid]
     total: int | None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

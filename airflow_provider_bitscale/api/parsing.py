@@ -7,8 +7,8 @@ Lenient where nothing is promised, strict where an answer would be of no use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from airflow_provider_bitscale.api import fields
 from airflow_provider_bitscale.api.carriable import shorten
@@ -27,6 +27,27 @@ from airflow_provider_bitscale.api.models import (
     User,
     Workspace,
 )
+from airflow_provider_bitscale.api.unexpected import tell_once
+
+T = TypeVar("T")
+
+
+def readable(items: Sequence[Any], parse: Callable[[Any], T]) -> list[T]:
+    """The items of a list that can be read; what is wrong with others is logged once a process.
+
+    :raises ValueError: none of them can be read.
+    """
+    read: list[T] = []
+    problem: ValueError | None = None
+    for item in items:
+        try:
+            read.append(parse(item))
+        except ValueError as error:
+            problem = error
+            tell_once(f"an item of a list is left out: {error}")
+    if problem is not None and not read:
+        raise problem
+    return read
 
 
 def parse_user(payload: Any) -> User:
@@ -34,9 +55,9 @@ def parse_user(payload: Any) -> User:
 
     :raises ValueError: the payload is not a user, as for every parser here.
     """
-    data = fields.json_object(payload)
+    data = fields.unwrapped(payload, "id")
     return User(
-        id=fields.required_text(data, "id"),
+        id=fields.required_id(data, "id"),
         name=fields.text(data, "name"),
         email=fields.text(data, "email"),
         avatar_url=fields.text(data, "avatar_url"),
@@ -47,12 +68,13 @@ def parse_user(payload: Any) -> User:
 
 
 def parse_workspace(payload: Any) -> Workspace:
-    """Read a workspace, listed or in detail."""
-    data = fields.json_object(payload)
+    """Read a workspace, listed or in detail. Its credits are worth reading without its id, too."""
+    data = fields.unwrapped(payload, "id", "credits")
     members = fields.part(data, "members") or {}
     creator = fields.part(data, "created_by")
+    credits = _credits(fields.part(data, "credits"))
     return Workspace(
-        id=fields.required_text(data, "id"),
+        id="" if credits is not None and not data.get("id") else fields.required_id(data, "id"),
         name=fields.text(data, "name"),
         created_at=fields.time(data, "created_at"),
         role=fields.text(data, "role"),
@@ -62,21 +84,21 @@ def parse_workspace(payload: Any) -> Workspace:
         admin_count=fields.integer(members, "admins"),
         created_by=parse_user(creator) if creator and fields.text(creator, "id") else None,
         plan=_plan(fields.part(data, "plan")),
-        credits=_credits(fields.part(data, "credits")),
+        credits=credits,
         raw=data,
     )
 
 
 def parse_workspaces(payload: Any) -> list[Workspace]:
     """Read the list of workspaces."""
-    return [parse_workspace(item) for item in fields.json_list(payload, "workspaces")]
+    return readable(fields.json_list(payload, "workspaces"), parse_workspace)
 
 
 def parse_grid(payload: Any) -> Grid:
     """Read a grid, listed or in detail."""
-    data = fields.json_object(payload)
+    data = fields.unwrapped(payload, "id")
     return Grid(
-        id=fields.required_text(data, "id"),
+        id=fields.required_id(data, "id"),
         name=fields.text(data, "name"),
         description=fields.text(data, "description"),
         row_count=fields.integer(data, "row_count"),
@@ -84,7 +106,7 @@ def parse_grid(payload: Any) -> Grid:
         created_at=fields.time(data, "created_at"),
         updated_at=fields.time(data, "updated_at"),
         settings=_settings(fields.part(data, "settings")),
-        columns=tuple(parse_column(item) for item in fields.json_list(data, "columns"))
+        columns=tuple(readable(fields.json_list(data, "columns"), parse_column))
         if data.get("columns")
         else (),
         raw=data,
@@ -93,7 +115,7 @@ def parse_grid(payload: Any) -> Grid:
 
 def parse_grids(payload: Any) -> GridPage:
     """Read the list of grids, which is whole."""
-    return GridPage([parse_grid(item) for item in fields.json_list(payload, "grids")], None)
+    return GridPage(readable(fields.json_list(payload, "grids"), parse_grid), None)
 
 
 def parse_run(payload: Any) -> Run:
@@ -151,7 +173,7 @@ def _settings(data: Json | None) -> GridSettings | None:
 def parse_column(payload: Any) -> Column:
     """Read a column of a grid."""
     data = fields.json_object(payload)
-    column_id = fields.required_text(data, "id")
+    column_id = fields.required_id(data, "id")
     return Column(
         id=column_id,
         name=fields.text(data, "name") or column_id,

@@ -7,21 +7,17 @@ the contract has it is listed in ``Run.unexpected`` and logged once a process.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from airflow_provider_bitscale.api import run_ids, run_statuses
-from airflow_provider_bitscale.api.carriable import shorten
 from airflow_provider_bitscale.api.error_answers import is_refusal
 from airflow_provider_bitscale.api.fields import id_text, named
 from airflow_provider_bitscale.api.models import Json, Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.api.run_envelope import opened
 from airflow_provider_bitscale.api.run_outputs import read_outputs
-
-log = logging.getLogger(__name__)
+from airflow_provider_bitscale.api.unexpected import tell_once
 
 _GRID_IDS = ("gridid", "grid")
 
@@ -169,10 +165,5 @@ class _Found:
     def told(self, run: Run) -> Run:
         """The run, with what was unexpected in its answer, which is logged once a process."""
         for what in self.unexpected:
-            _tell_once(what)
+            tell_once(what)
         return replace(run, raw=self.fields, unexpected=tuple(self.unexpected))
-
-
-@lru_cache(maxsize=128)
-def _tell_once(what: str) -> None:
-    log.warning("BitScale's answer is not as documented, and is read all the same: %s", shorten(what))

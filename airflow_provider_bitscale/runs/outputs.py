@@ -17,7 +17,7 @@ def outputs_reader(form: GridForm, miss_values: Collection[str]) -> Callable[[Ru
     inputs = frozenset(input_columns(form.grid))
 
     def outputs_of(run: Run) -> dict[str, Any]:
-        values = found_values(run, miss_values)
+        values = found_values(run, miss_values, names, inputs)
         return {names.get(key, key): value for key, value in values.items() if key not in inputs}
 
     return outputs_of

@@ -74,12 +74,27 @@ def completed_sync_run(run: Run, grid_id: str) -> Run:
     return run
 
 
-def found_values(run: Run, miss_values: Collection[str]) -> dict[str, Any]:
-    """The outputs of a run by column id; None for what stands for "nothing found"."""
-    return {
-        key: None if isinstance(value, str) and value.strip() in miss_values else value
-        for key, value in (run.outputs or {}).items()
+def found_values(
+    run: Run,
+    miss_values: Collection[str],
+    column_names: Mapping[str, str],
+    input_columns: Collection[str] = (),
+) -> dict[str, Any]:
+    """The outputs of a run by column id; None for what stands for "nothing found".
+
+    :param column_names: names by column id. An output under an id of no column is that of the column whose
+        name came with it, if that has no output of its own.
+    :param input_columns: ids of columns that have none.
+    """
+    outputs = run.outputs or {}
+    free = {
+        name: key for key, name in column_names.items() if key not in outputs and key not in input_columns
     }
+    found = {}
+    for key, value in outputs.items():
+        column = key if key in column_names else free.pop(run.output_names.get(key, ""), key)
+        found[column] = None if isinstance(value, str) and value.strip() in miss_values else value
+    return found
 
 
 def run_result(
@@ -102,7 +117,7 @@ def run_result(
         answer had none.
     """
     data = run.to_json()
-    found = found_values(run, miss_values)
+    found = found_values(run, miss_values, column_names, input_columns)
     answers = [value for key, value in found.items() if key not in input_columns]
     missed = sum(map(is_blank, answers))
     return {

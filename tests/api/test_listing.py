@@ -40,6 +40,7 @@ CASES: dict[str, tuple[list[GridPage], int]] = {
     "the server's pages are smaller": (pages(5, 2, 2, 1, 0), 3),
     "the total counts the page": (pages(3, 3, 3, 0), 3),
     "the total is too great": (pages(99, 3, 1, 0), 3),
+    "an item is left out": ([GridPage(pages(None, 2)[0].grids, None, 1), *pages(None, 4, 0)], 3),
     "the page number is ignored": ([*pages(None, 3), *pages(None, 3), *pages(None, 3)], 2),
     "a grid moves to the next page": ([*pages(None, 3), GridPage(pages(None, 4)[0].grids[2:], None)], 2),
 }

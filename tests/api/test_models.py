@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import models, parsing
+from airflow_provider_bitscale.api.contracts.workspace_key_answers import parse_grids as parse_keyed_grids
 from airflow_provider_bitscale.api.models import ColumnType, RunStatus
 from tests.api import documents as doc
 
@@ -136,12 +137,45 @@ def test_an_optional_field_may_be_absent_null_or_of_another_type(
     ("parse", "payload", "required"),
     [pytest.param(*case[:2], next(iter(case[2])), id=record) for record, case in PARSERS.items()],
 )
-@pytest.mark.parametrize("value", [None, "", 7, ["x"]], ids=["null", "empty", "number", "list"])
+@pytest.mark.parametrize("value", [None, "", 7.5, ["x"]], ids=["null", "empty", "number", "list"])
 def test_a_record_without_what_makes_it_one_is_refused(
     parse: Callable[[Any], Any], payload: dict[str, Any], required: str, value: Any
 ) -> None:
     with pytest.raises(ValueError, match=f"'{required}' is missing"):
-        parse({**payload, required: value})
+        parse({**payload, "credits": None, required: value})
+
+
+@pytest.mark.parametrize(
+    ("parse", "payload"), [pytest.param(*c[:2], id=r) for r, c in PARSERS.items() if r != "run"]
+)
+def test_a_record_may_be_wrapped_and_have_a_number_for_an_id(
+    parse: Callable[[Any], Any], payload: dict[str, Any]
+) -> None:
+    assert parse({"success": True, "data": payload}) == parse(payload)
+    assert parse({**payload, "id": 7}).id == "7"
+
+
+def test_credits_are_read_without_the_id_of_the_workspace() -> None:
+    for wrapped in (False, True):
+        payload = {key: value for key, value in doc.WORKSPACE.items() if key != "id"}
+        workspace = parsing.parse_workspace({"data": payload} if wrapped else payload)
+        assert (workspace.id, workspace.credits) == ("", parsing.parse_workspace(doc.WORKSPACE).credits)
+
+
+ODD_ITEMS: list[Any] = [None, "grid", 7, {}, {"id": None}, {"name": "without an id"}, {"id": [1]}]
+
+
+@pytest.mark.parametrize("wrap", [lambda items: {"grids": items}, lambda items: {"data": items}])
+@pytest.mark.parametrize("odd", ODD_ITEMS)
+def test_an_odd_item_of_a_list_is_left_out(wrap: Callable[[Any], Any], odd: Any) -> None:
+    whole = parsing.parse_grids(doc.GRIDS).grids
+    assert parsing.parse_grids(wrap([odd, *doc.GRIDS["grids"]])).grids == whole
+    assert parse_keyed_grids(wrap([odd, *doc.GRIDS["grids"]])).grids == whole
+    columns = parsing.parse_grid({**doc.GRID, "columns": [*doc.GRID["columns"], odd]}).columns
+    assert columns == parsing.parse_grid(doc.GRID).columns
+    for parse in (parsing.parse_grids, parse_keyed_grids):
+        with pytest.raises(ValueError):  # noqa: PT011 - each in its own words
+            parse(wrap([odd]))
 
 
 @pytest.mark.parametrize(("parse", "payload"), [pytest.param(*c[:2], id=r) for r, c in PARSERS.items()])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api import run_answers
 from airflow_provider_bitscale.api.models import RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
+from airflow_provider_bitscale.api.unexpected import tell_once
 
 DOCUMENTED = RunSpelling(run_id=("run_id",), cells=False)
 WORKSPACE_KEY = RunSpelling(run_id=("request_id", "run_id"), cells=True)
@@ -261,7 +261,7 @@ def test_a_synchronous_answer_that_wraps_its_outputs_is_kept(spelling: RunSpelli
 
 
 def test_what_is_unexpected_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    run_answers._tell_once.cache_clear()
+    tell_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for number in range(3):
             read_accepted_run({"requestId": f"r-{number}", "status": "queued"}, DOCUMENTED)

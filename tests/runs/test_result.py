@@ -43,6 +43,14 @@ def test_the_documented_run() -> None:
     }
 
 
+def test_outputs_under_the_ids_of_cells_are_those_of_the_columns_that_they_name() -> None:
+    names = {"c-mail": "Email", "c-site": "Site", "c-name": "Name"}
+    cells = {"cell_1": "x", "cell_2": "y", "cell_3": "z", "c-name": "n"}
+    told = {"cell_1": "Email", "cell_2": "Other", "cell_3": "Name", "c-name": "Mail"}
+    payload = {**doc.POLLED_RUN, "outputs": cells, "output_names": told}
+    assert result(payload, names)["outputs"] == {"Email": "x", "cell_2": "y", "cell_3": "z", "Name": "n"}
+
+
 @pytest.mark.parametrize(
     "payload",
     [

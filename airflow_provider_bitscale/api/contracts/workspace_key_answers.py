@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_bitscale.api import fields, parsing
-from airflow_provider_bitscale.api.models import Grid, GridPage, Json, RunRecipe, Workspace
+from airflow_provider_bitscale.api.models import Grid, GridPage, RunRecipe, Workspace
 
 # What the length of a whole list may be called.
 _TOTAL_KEYS = ("total", "total_count")
@@ -21,7 +21,7 @@ def parse_workspace(payload: Any) -> Workspace:
 
     :raises ValueError: the payload is not a workspace, as for every parser here.
     """
-    data = fields.json_object(payload)
+    data = fields.unwrapped(payload, "id", "credits")
     plan = data.get("plan")
     if isinstance(plan, Mapping):
         plan = {**plan, "renewal_date": plan.get("next_billing_date")}
@@ -30,7 +30,7 @@ def parse_workspace(payload: Any) -> Workspace:
 
 def parse_grid(payload: Any) -> Grid:
     """Read a grid, listed or in detail."""
-    data = fields.json_object(payload)
+    data = fields.unwrapped(payload, "id")
     columns = data.get("columns")
     if isinstance(columns, list):
         columns = [_with_id(column) for column in columns]
@@ -39,8 +39,9 @@ def parse_grid(payload: Any) -> Grid:
 
 def parse_grids(payload: Any) -> GridPage:
     """Read one page of ``GET /grids``."""
-    grids = [parse_grid(item) for item in fields.json_list(payload, "grids")]
-    return GridPage(grids, _total(payload))
+    items = fields.json_list(payload, "grids")
+    grids = parsing.readable(items, parse_grid)
+    return GridPage(grids, _total(payload), len(items) - len(grids))
 
 
 def parse_recipe(payload: Any) -> RunRecipe:
@@ -76,8 +77,10 @@ def _with_id(column: Any) -> Any:
     return column
 
 
-def _total(payload: Json) -> int | None:
+def _total(payload: Any) -> int | None:
     """The length of the whole list, if the answer or an object in it has one."""
+    if not isinstance(payload, Mapping):
+        return None
     for part in (payload, *(value for value in payload.values() if isinstance(value, Mapping))):
         for key in _TOTAL_KEYS:
             if isinstance(total := part.get(key), int) and not isinstance(total, bool):
