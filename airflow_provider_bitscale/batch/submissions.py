@@ -6,7 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.api.errors import BitScaleError, UnreadableAcceptanceError
+from airflow_provider_bitscale.api.error_answers import excerpt_of
+from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.decisions import (
     Then,
     after_failed_submission,
@@ -59,8 +60,6 @@ class Submissions:
                     timeout=request.timeout if request.mode == "sync" else None,
                 )
             )
-            if run.run_id is None and not has_result(run):
-                raise UnreadableAcceptanceError(f"the answer, {run.reported_status!r}, names no run")
         except BitScaleError as error:
             batch.plan.outage.note(error, time.monotonic())
             await self._failed(row, error, client)
@@ -72,7 +71,8 @@ class Submissions:
 
     def _accepted(self, row: int, run: Run) -> None:
         batch, now = self._batch, time.monotonic()
-        batch.plan.brake.read(row, now, run.unexpected)
+        # Should no poll be understood, the answer may tell a person which run is meant.
+        batch.plan.brake.read(row, now, run.unexpected and (*run.unexpected, excerpt_of(run.raw)))
         if run.run_id is not None:
             claim(batch, row, run.run_id)
         if not batch.plan.is_posting(row):

@@ -164,6 +164,7 @@ def test_an_id_that_is_spelled_otherwise_stops_a_batch_if_no_poll_by_it_is_under
         assert statuses(manifest) == {"unknown": 1, "not_submitted": 29}
         assert written(manifest)[0]["_run_id"] == "r-17"
         assert "r-17" in written(manifest)[0]["_error"]
+        assert "Answered: keys" in written(manifest)[0]["_error"], "which may tell which run is meant"
         assert len(script.submissions) == 1
         works = True
         batch.clear()
