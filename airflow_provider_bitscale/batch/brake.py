@@ -1,7 +1,8 @@
 """Pure: how many runs may be in flight, and when answers to submissions stop a batch.
 
 The API as it is served is known only in part, and each acceptance is paid for. So a batch begins with one
-run, and submits more only once its answer was understood, and a poll of it, too.
+run, and submits more only once its answer was understood, and a poll of it, too. From then on ends count: it
+goes on to the first few hundred runs, and beyond them for each whose end was understood.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from airflow_provider_bitscale.api.errors import BitScaleError
 # Before more are started, this many runs show whether they come to anything; then as many again for each.
 FIRST_IN_FLIGHT = 250
 IN_FLIGHT_PER_ENDED = 2
-# So many accepted answers may be unreadable: the very first ones, and one after another later.
+# So many accepted answers, or ends, may be unreadable: the very first ones, and one after another later.
 MOST_FIRST_UNREADABLE = 3
 MOST_UNREADABLE = 20
 # So many submissions may be answered alike if they are the very first ones, and none was accepted.
@@ -48,7 +49,7 @@ class Brake:
 
     def __init__(self, max_in_flight: int | None = None, *, proven: bool = False) -> None:
         self._max_in_flight = max_in_flight
-        self._read = self._understood = proven
+        self._read = self._understood = self._seen_end = proven
         self._unreadable = self._lost = 0
         self._first_alike: tuple[int | None, str | None] | None = None
         self._alike = 0
@@ -63,13 +64,13 @@ class Brake:
         """Whether one more run may be submitted.
 
         :param in_flight: runs under way, and submissions on their way.
-        :param settled: rows of this try of which it is known what became of them.
+        :param settled: rows of this try of which it is known what became of them; not those given up.
         """
         if not self.proven:
             return in_flight == 0
         if self._max_in_flight is not None and in_flight >= self._max_in_flight:
             return False
-        return in_flight < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * settled
+        return in_flight + self._lost < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * settled
 
     def resumed(self) -> None:
         """A run goes on whose id an earlier try has read."""
@@ -85,20 +86,28 @@ class Brake:
         self._read = True
         self._unreadable = 0
 
-    def understood(self) -> None:
-        """A poll, a delivery, or the answer itself tells what has become of a run."""
+    def understood(self, *, ended: bool) -> None:
+        """A poll, a delivery, or the answer itself tells what has become of a run.
+
+        :param ended: whether it has ended.
+        """
         self._understood = True
         self._trial = None
+        if ended:
+            self._seen_end, self._lost = True, 0
 
     def unreadable(self) -> bool:
         """A submission was accepted, and the answer cannot be read; whether the batch stops."""
         self._unreadable += 1
         return self._unreadable >= (MOST_UNREADABLE if self._read else MOST_FIRST_UNREADABLE)
 
-    def lost(self) -> bool:
-        """A run is given up; whether the batch stops, as nothing that it was told of runs was understood."""
-        self._lost += 1
-        return not self.proven and self._lost >= MOST_FIRST_UNREADABLE
+    def lost(self, *, slow: bool) -> bool:
+        """A run is given up; whether the batch stops, as no end is understood, or none is any more.
+
+        :param slow: whether it may have gone on, which says nothing once some run was understood.
+        """
+        self._lost += not (slow and self.proven)
+        return self._lost >= (MOST_UNREADABLE if self._seen_end else MOST_FIRST_UNREADABLE)
 
     def not_accepted(self, error: BitScaleError) -> bool:
         """A submission was refused, or its fate is unknown; whether the batch stops.

@@ -5,17 +5,18 @@ from __future__ import annotations
 from enum import Enum
 
 from airflow_provider_bitscale.api.errors import (
+    TRANSIENT,
     AmbiguousSubmitError,
     AuthenticationError,
     BitScaleError,
+    ConfigurationError,
     InsufficientCreditsError,
     InvalidRequestError,
-    NotFoundError,
     RunLimitExceededError,
     ServerError,
     TransportError,
     UnreadableAcceptanceError,
-    UnreadableOutputsError,
+    UnsupportedError,
 )
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.retry import provably_not_processed
@@ -36,8 +37,6 @@ class Then(Enum):
     STOP = "no run was started, and none will be, but what is in flight can be collected"
     ABORT = "no run was started; something is wrong that is not about rows or credits"
 
-
-_NOT_OF_RUNS = ("GRID_NOT_FOUND", "WORKSPACE_NOT_FOUND")
 
 _STOPPED_BY: dict[type[BitScaleError], str] = {
     InsufficientCreditsError: "insufficient_credits",
@@ -85,7 +84,16 @@ def is_understood(seen: Run | BitScaleError, run_id: str) -> bool:
     """Whether a poll told what has become of this run."""
     if not isinstance(seen, Run) or seen.run_id not in (None, run_id):
         return False
-    return has_result(seen) or seen.status in (RunStatus.QUEUED, RunStatus.RUNNING)
+    return has_result(seen) or _goes_on(seen)
+
+
+def _goes_on(seen: Run | BitScaleError) -> bool:
+    return isinstance(seen, Run) and seen.status in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+def _is_unanswered(seen: Run | BitScaleError) -> bool:
+    # A 2xx was an answer, be it readable or not.
+    return isinstance(seen, TRANSIENT) and (seen.status is None or not 200 <= seen.status < 300)
 
 
 class Fate(Enum):
@@ -95,7 +103,8 @@ class Fate(Enum):
     RENEW = "the key may have been rotated"
     ENDED = "the run has ended"
     LEFT = "time is up, and the row stays as it is: a retry looks again"
-    GIVEN_UP = "nobody will know what has become of the run"
+    SLOW = "time is up for the run, which goes on or could not be asked for; its row stays unknown"
+    LOST = "what is answered does not tell what has become of the run; its row stays unknown"
     ABORT = "something is wrong that is not about this run"
 
 
@@ -110,10 +119,11 @@ def after_look(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: b
         return Fate.NOT_ENDED
     if step.kind in (COMPLETED, RUN_FAILED):
         return Fate.ENDED
-    if isinstance(step.error, UnreadableOutputsError):
-        return Fate.GIVEN_UP
-    if step.kind == TIMED_OUT:
-        return Fate.LEFT if time_is_up else Fate.GIVEN_UP
-    # A grid or a workspace that is not found says nothing of a run.
-    is_gone = isinstance(step.error, NotFoundError) and step.error.code not in _NOT_OF_RUNS
-    return Fate.GIVEN_UP if is_gone else Fate.ABORT
+    if step.kind == TIMED_OUT and time_is_up:
+        return Fate.LEFT
+    last_seen = step.error or seen
+    if step.kind == TIMED_OUT and (_goes_on(last_seen) or _is_unanswered(last_seen)):
+        return Fate.SLOW
+    # What refuses a look is about its run: were it about the account, submissions would be refused, too.
+    is_settings = isinstance(step.error, (ConfigurationError, UnsupportedError))
+    return Fate.ABORT if is_settings else Fate.LOST

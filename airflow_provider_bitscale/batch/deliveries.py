@@ -105,7 +105,7 @@ class Deliveries:
         batch, run = self._batch, parse_run(mail.payload)
         batch.plan.hint(mail.row)
         if has_result(run):
-            batch.plan.brake.understood()
+            batch.plan.brake.understood(ended=True)
         if not batch.request.trust_webhook or not has_result(run):
             return
         if batch.plan.watch.is_looked_at(mail.row):

@@ -13,7 +13,7 @@ from airflow_provider_bitscale.api.errors import (
     UnreadableAcceptanceError,
 )
 from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.batch.decisions import Fate, after_look, is_understood
+from airflow_provider_bitscale.batch.decisions import Fate, after_look, has_result, is_understood
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait
@@ -55,7 +55,7 @@ class Looks:
             plan.not_ended(row, now)
             return
         if is_understood(seen, run_id):
-            plan.brake.understood()
+            plan.brake.understood(ended=isinstance(seen, Run) and has_result(seen))
         lasting = self._sights[row].lasting(seen, now)
         if isinstance(seen, AuthenticationError):
             lasting = plan.outage.key_refused_for
@@ -91,14 +91,14 @@ class Looks:
             plan.not_ended(row, now, 0.0 if under_way else step.seconds)
         elif fate is Fate.LEFT:
             plan.given_up(row)
-        elif fate is Fate.GIVEN_UP and isinstance(step, Outcome):
+        elif fate in (Fate.SLOW, Fate.LOST) and isinstance(step, Outcome):
             last_seen = step.error or (seen.reported_status if isinstance(seen, Run) else seen)
             self._give_up(row, run_id, f"given up: last seen {last_seen}")
-            if plan.brake.lost():
+            if plan.brake.lost(slow=fate is Fate.SLOW):
                 batch.stop(
                     "unreadable_answers",
                     UnreadableAcceptanceError(
-                        "runs were accepted and are paid for, but no poll of the first ones was understood; "
+                        "runs were accepted and are paid for, but their ends are not understood; "
                         f"the last: run {run_id!r}: {last_seen}"
                     ),
                 )

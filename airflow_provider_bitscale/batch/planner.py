@@ -43,6 +43,7 @@ class Planner:
     ) -> None:
         self.rows_left = rows
         self.stopped = False
+        # Rows of which it is known what became of them: not those that were given up.
         self.settled = 0
         self.requests = Rate()
         self.brake = brake
@@ -231,9 +232,7 @@ class Planner:
         """Settle the rows in doubt of which nobody will tell any more."""
         if not self._doubts:
             return []
-        rows = self._doubts.give_up(now, only_they_are_left=self._only_doubts_are_left())
-        self.settled += len(rows)
-        return rows
+        return self._doubts.give_up(now, only_they_are_left=self._only_doubts_are_left())
 
     def hint(self, row: int) -> None:
         """The end of this row's run has been delivered: it is looked at next."""
@@ -247,7 +246,7 @@ class Planner:
         self.watch.not_ended(row, now, not_before)
 
     def ended(self, row: int, now: float, credits: float | None, took: float | None = None) -> None:
-        """The run has ended, or is given up.
+        """The run has ended.
 
         :param credits: what it cost, None where that is not known.
         :param took: seconds from its submission to its end as BitScale tells them.
@@ -264,7 +263,6 @@ class Planner:
         self.watch.drop(row)
         self._posting.pop(row, None)
         self._budget.settle(None)
-        self.settled += 1
 
     def _may_submit(self, now: float) -> bool:
         if not self._ready or self.stopped or now < self._submit_from:

@@ -79,7 +79,7 @@ class Submissions:
             # It was settled meanwhile: its run is of another row, too.
             return
         if run.run_id is None or (batch.request.mode == "sync" and has_result(run)):
-            batch.plan.brake.understood()
+            batch.plan.brake.understood(ended=True)
             settled = batch.settled_by(run, run.run_id)
             batch.answered(row, settled)
             batch.end(row, run, settled)

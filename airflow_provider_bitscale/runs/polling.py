@@ -13,7 +13,6 @@ from airflow_provider_bitscale.api.errors import (
     TRANSIENT,
     AuthenticationError,
     BitScaleError,
-    NotFoundError,
     TransportError,
     UnreadableOutputsError,
 )
@@ -33,7 +32,7 @@ SELDOM_SECONDS = 60.0
 LISTEN_SECONDS = 1.0
 
 # For how long polls must show the same before it is believed. A run that BitScale accepted may be unknown to
-# a replica that lags behind, whatever the code of the 404.
+# a replica that lags behind, or be refused there, whatever the status and the code.
 NOT_FOUND_SECONDS = 300.0
 # A key that was good a moment ago may be refused by a hiccup.
 UNAUTHORIZED_SECONDS = 15.0
@@ -128,7 +127,7 @@ class _Patience:
     ) -> Wait | Outcome:
         """What follows a poll that did not end the waiting."""
         error = seen if isinstance(seen, BitScaleError) else None
-        if error is not None and lasting >= _believed_after(error):
+        if error is not None and lasting >= self._believed_after(error):
             return Outcome(REFUSED, error=error)
         if now >= self.deadline:
             return Outcome(TIMED_OUT, None if isinstance(seen, BitScaleError) else seen.to_json(), error)
@@ -136,6 +135,15 @@ class _Patience:
         if error is not None:
             seconds = max(seconds, min(_GROWTH * lasting, _LONGEST_PAUSE), error.retry_after or 0.0)
         return Wait(min(seconds, self.deadline - now))
+
+    def _believed_after(self, error: BitScaleError) -> float:
+        """Seconds for which polls must be answered so before no other answer is expected."""
+        if isinstance(error, TRANSIENT):
+            return float("inf")
+        if isinstance(error, AuthenticationError):
+            return UNAUTHORIZED_SECONDS
+        # A 4xx without a code is not BitScale speaking, but something between.
+        return float("inf") if error.code is None and error.status is not None else 0.0
 
 
 @dataclass(frozen=True)
@@ -149,10 +157,7 @@ class RunDecision(_Patience):
     ) -> Wait | Outcome:
         """Decide what follows a poll of the run."""
         if isinstance(seen, Run) and seen.run_id not in (None, self.run_id):
-            seen = TransportError(f"the answer is about another run, {seen.run_id!r}")
-        if isinstance(seen, NotFoundError) and lasting < NOT_FOUND_SECONDS:
-            # Even at the deadline it is not known that there is no such run.
-            return self.wait_or_time_out(_not_found_yet(seen), now, jitter, lasting)
+            seen = TransportError(f"the answer is about another run, {seen.run_id!r}", status=200)
         if isinstance(seen, Run) and seen.status is RunStatus.COMPLETED and seen.outputs is None:
             if lasting < UNREADABLE_SECONDS and now < self.deadline:
                 return self.wait_or_time_out(seen, now, jitter, lasting)
@@ -160,6 +165,11 @@ class RunDecision(_Patience):
         if isinstance(seen, Run) and seen.status.is_terminal:
             return Outcome(COMPLETED if seen.status is RunStatus.COMPLETED else FAILED, seen.to_json())
         return self.wait_or_time_out(seen, now, jitter, lasting)
+
+    def _believed_after(self, error: BitScaleError) -> float:
+        seconds = super()._believed_after(error)
+        is_told = error.status is not None and not isinstance(error, AuthenticationError)
+        return max(seconds, NOT_FOUND_SECONDS) if is_told else seconds
 
 
 @dataclass(frozen=True)
@@ -209,21 +219,6 @@ class CreditsDecision(_Patience):
         if isinstance(seen, Credits) and remaining is not None and remaining >= self.min_credits:
             return Outcome(COMPLETED, seen.to_json())
         return self.wait_or_time_out(seen, now, jitter, lasting)
-
-
-def _believed_after(error: BitScaleError) -> float:
-    """Seconds for which polls must be answered so before no other answer is expected."""
-    if isinstance(error, TRANSIENT):
-        return float("inf")
-    if isinstance(error, AuthenticationError):
-        return UNAUTHORIZED_SECONDS
-    # A 4xx without a code is not BitScale speaking, but something between.
-    return float("inf") if error.code is None and error.status is not None else 0.0
-
-
-def _not_found_yet(error: NotFoundError) -> TransportError:
-    message = f"the run is not found yet ({error.message})"
-    return TransportError(message, status=error.status, code=error.code, request=error.request)
 
 
 def _unreadable(run: Run, run_id: str) -> UnreadableOutputsError:

@@ -34,17 +34,29 @@ def unreadable(brake: Brake) -> None:
     brake.unreadable()
 
 
+def goes_on(brake: Brake) -> None:
+    brake.understood(ended=False)
+
+
+def ends(brake: Brake) -> None:
+    brake.understood(ended=True)
+
+
+def lost(brake: Brake) -> None:
+    brake.lost(slow=False)
+
+
 # What has happened, and whether more than one run may be in flight then.
 PROOFS: dict[str, tuple[list[Callable[[Brake], object]], bool]] = {
     "nothing yet": ([], False),
     "accepted": ([read], False),
-    "accepted, and polled": ([read, Brake.understood], True),
-    "accepted oddly, and polled": ([read_oddly, Brake.understood], True),
+    "accepted, and polled": ([read, goes_on], True),
+    "accepted oddly, and polled": ([read_oddly, goes_on], True),
     "unreadable": ([unreadable], False),
-    "unreadable, and delivered": ([unreadable, Brake.understood], False),
-    "unreadable, and another was accepted and polled": ([unreadable, read, Brake.understood], True),
+    "unreadable, and delivered": ([unreadable, goes_on], False),
+    "unreadable, and another was accepted and polled": ([unreadable, read, goes_on], True),
     "a run of an earlier try goes on": ([Brake.resumed], False),
-    "a run of an earlier try, and it is polled": ([Brake.resumed, Brake.understood], True),
+    "a run of an earlier try, and it is polled": ([Brake.resumed, goes_on], True),
 }
 
 
@@ -81,7 +93,7 @@ def test_how_many_are_in_flight_of_a_batch_that_goes_on(
     ("before", "stops_at"),
     [
         ([], 3),
-        ([Brake.understood], 3),
+        ([goes_on], 3),
         ([read], 20),
         ([Brake.resumed], 20),
         ([unreadable, unreadable, read], 20),
@@ -102,10 +114,44 @@ def test_of_a_batch_that_went_well_before_twenty_in_a_row_stop_it() -> None:
     assert [brake.unreadable() for _ in range(20)].index(True) == 19
 
 
-@pytest.mark.parametrize("proven", [True, False])
-def test_runs_that_are_given_up_before_any_was_understood_stop_a_batch(proven: bool) -> None:
-    brake = Brake(proven=proven)
-    assert [brake.lost() for _ in range(3)] == [False, False, not proven]
+# What has happened, and which of the runs that are given up from then on stops the batch.
+GIVEN_UP: dict[str, tuple[Brake, list[Callable[[Brake], object]], int]] = {
+    "nothing is understood": (Brake(), [], 3),
+    "an answer is": (Brake(), [read], 3),
+    "no end is": (Brake(), [read, goes_on], 3),
+    "an end is": (Brake(), [read, ends], 20),
+    "an end is after two that are not": (Brake(), [read, goes_on, lost, lost, ends], 20),
+    "an end is of an earlier try": (Brake(proven=True), [], 20),
+    "each twentieth is": (Brake(proven=True), [*[lost] * 19, ends], 20),
+    "each twentieth goes on": (Brake(proven=True), [*[lost] * 19, goes_on], 1),
+}
+
+
+@pytest.mark.parametrize(("brake", "before", "stops_at"), GIVEN_UP.values(), ids=GIVEN_UP.keys())
+def test_which_run_whose_end_is_not_understood_stops_a_batch(
+    brake: Brake, before: list[Callable[[Brake], object]], stops_at: int
+) -> None:
+    for event in before:
+        event(brake)
+    assert [brake.lost(slow=False) for _ in range(stops_at)] == [False] * (stops_at - 1) + [True]
+
+
+@pytest.mark.parametrize("before", [[], [read, goes_on], [read, ends]], ids=["nothing", "one", "an end"])
+def test_runs_that_are_slow_stop_a_batch_only_before_any_was_understood(
+    before: list[Callable[[Brake], object]],
+) -> None:
+    brake = Brake()
+    for event in before:
+        event(brake)
+    assert any(brake.lost(slow=True) for _ in range(30)) is (not before)
+
+
+def test_runs_whose_ends_are_not_understood_are_no_reason_to_start_more() -> None:
+    brake = Brake()
+    for event in (read, goes_on, lost, lost):
+        event(brake)
+    assert brake.allows(in_flight=FIRST_IN_FLIGHT - 3, settled=0)
+    assert not brake.allows(in_flight=FIRST_IN_FLIGHT - 2, settled=0)
 
 
 BAD_ROW = InvalidRequestError("x", status=400, code="BAD_ROW")
@@ -157,7 +203,7 @@ def test_an_id_that_was_not_spelled_as_documented_is_tried_for_a_while() -> None
 def test_an_id_whose_run_was_understood_is_tried_no_more(brake_of: Callable[[], Brake]) -> None:
     brake = brake_of()
     read_oddly(brake)
-    brake.understood()
+    goes_on(brake)
     assert brake.failed_trial(NOW + 9 * TRIAL_SECONDS) is None
 
 

@@ -106,22 +106,50 @@ def test_what_is_understood(seen: Run | errors.BitScaleError, result: bool, unde
 
 BUSY, GONE = errors.ServerError("x"), errors.NotFoundError("x", code="RUN_NOT_FOUND")
 NO_GRID = errors.NotFoundError("x", code="GRID_NOT_FOUND")
-DENIED = errors.PermissionDeniedError("x")
+DENIED = errors.PermissionDeniedError("x", status=403)
+EXPIRED = errors.InvalidRequestError("x", status=410, code="RUN_EXPIRED")
+NO_CREDITS = errors.InsufficientCreditsError("x", status=402)
+BAD_ID = errors.InvalidRequestError("x")
+SETTINGS = errors.ConfigurationError("x")
+NOT_AS_EXPECTED = errors.TransportError("x", status=200)
 LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, Fate, Fate]] = {
     "goes on": (RUNNING, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
     "nothing seen": (BUSY, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
     "completed": (COMPLETED, Outcome(polling.COMPLETED), Fate.ENDED, Fate.ENDED),
     "failed": (FAILED, Outcome(polling.FAILED), Fate.ENDED, Fate.ENDED),
-    "still under way": (RUNNING, Outcome(polling.TIMED_OUT), Fate.GIVEN_UP, Fate.LEFT),
-    "not seen to the last": (BUSY, Outcome(polling.TIMED_OUT, error=BUSY), Fate.GIVEN_UP, Fate.LEFT),
-    "gone": (GONE, Outcome(polling.REFUSED, error=GONE), Fate.GIVEN_UP, Fate.GIVEN_UP),
-    "no grid": (NO_GRID, Outcome(polling.REFUSED, error=NO_GRID), Fate.ABORT, Fate.ABORT),
-    "denied": (DENIED, Outcome(polling.REFUSED, error=DENIED), Fate.ABORT, Fate.ABORT),
+    "still under way": (RUNNING, Outcome(polling.TIMED_OUT), Fate.SLOW, Fate.LEFT),
+    "not seen to the last": (BUSY, Outcome(polling.TIMED_OUT, error=BUSY), Fate.SLOW, Fate.LEFT),
+    "a status that is not known": (
+        a_run(RunStatus.UNKNOWN),
+        Outcome(polling.TIMED_OUT),
+        Fate.LOST,
+        Fate.LEFT,
+    ),
+    "unreadable to the last": (
+        NOT_AS_EXPECTED,
+        Outcome(polling.TIMED_OUT, error=NOT_AS_EXPECTED),
+        Fate.LOST,
+        Fate.LEFT,
+    ),
+    "about another run to the last": (
+        a_run(RunStatus.RUNNING, run_id="run_of_another"),
+        Outcome(polling.TIMED_OUT, error=NOT_AS_EXPECTED),
+        Fate.LOST,
+        Fate.LEFT,
+    ),
+    "refused to the last": (EXPIRED, Outcome(polling.TIMED_OUT, error=EXPIRED), Fate.LOST, Fate.LEFT),
+    "gone": (GONE, Outcome(polling.REFUSED, error=GONE), Fate.LOST, Fate.LOST),
+    "no grid": (NO_GRID, Outcome(polling.REFUSED, error=NO_GRID), Fate.LOST, Fate.LOST),
+    "denied": (DENIED, Outcome(polling.REFUSED, error=DENIED), Fate.LOST, Fate.LOST),
+    "expired": (EXPIRED, Outcome(polling.REFUSED, error=EXPIRED), Fate.LOST, Fate.LOST),
+    "no credits": (NO_CREDITS, Outcome(polling.REFUSED, error=NO_CREDITS), Fate.LOST, Fate.LOST),
+    "an id that cannot be asked for": (BAD_ID, Outcome(polling.REFUSED, error=BAD_ID), Fate.LOST, Fate.LOST),
+    "the connection is wrong": (SETTINGS, Outcome(polling.REFUSED, error=SETTINGS), Fate.ABORT, Fate.ABORT),
     "completed, and unreadable": (
         a_run(RunStatus.COMPLETED),
         Outcome(polling.REFUSED, error=errors.UnreadableOutputsError("x")),
-        Fate.GIVEN_UP,
-        Fate.GIVEN_UP,
+        Fate.LOST,
+        Fate.LOST,
     ),
     "not found yet": (GONE, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
     "key refused": (

@@ -169,12 +169,12 @@ def test_a_row_in_doubt_is_submitted_again_after_the_others() -> None:
     assert plan.rows_left == 0
 
 
-@pytest.mark.parametrize("kind", ["refused", "given_up"])
-def test_a_submission_that_comes_to_nothing_is_settled(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "known"), [("refused", 1), ("given_up", 0)])
+def test_after_a_submission_that_comes_to_nothing_nothing_is_waited_for(kind: str, known: int) -> None:
     plan = a_planner(1)
     take(plan, Submit(0))
     getattr(plan, kind)(0)
-    assert (plan.settled, plan.in_flight) == (1, 0)
+    assert (plan.settled, plan.in_flight) == (known, 0), "what became of it is known, or not"
     assert plan.next(NOW) == Done()
 
 

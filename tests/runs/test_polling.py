@@ -103,10 +103,25 @@ def test_what_will_not_pass_is_not_waited_for(
     assert decision.after(error, now, 0.0, lasting) == Outcome(REFUSED, None, error)
 
 
-# A run may be unknown to a replica that lags behind, under whatever code.
+# A run may be unknown to a replica that lags behind, under whatever status and code.
 @pytest.mark.parametrize("code", ["RUN_NOT_FOUND", "GRID_NOT_FOUND", None])
-def test_a_run_that_was_accepted_is_not_given_up_for_a_while(code: str | None) -> None:
-    gone = errors.NotFoundError("x", status=404, code=code)
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (errors.NotFoundError, 404),
+        (errors.InvalidRequestError, 400),
+        (errors.InvalidRequestError, 409),
+        (errors.InvalidRequestError, 410),
+        (errors.InsufficientCreditsError, 402),
+        (errors.PermissionDeniedError, 403),
+        (errors.FeatureDisabledError, 403),
+    ],
+    ids=str,
+)
+def test_a_run_that_was_accepted_is_not_given_up_for_a_while(
+    kind: type[BitScaleError], status: int, code: str | None
+) -> None:
+    gone = kind("x", status=status, code=code)
     assert RUN.after(gone, 0.0, 0.0, 0.0) == Wait(5.0)
     assert RUN.after(gone, 0.0, 0.0, 60.0) == Wait(30.0), "pauses grow"
     assert RUN.after(gone, 0.0, 0.0, 299.0) == Wait(60.0), "up to a minute"
@@ -115,6 +130,11 @@ def test_a_run_that_was_accepted_is_not_given_up_for_a_while(code: str | None) -
     assert step.kind == TIMED_OUT, "at the deadline it is not known that there is no such run"
     step = RUN.after(gone, 0.0, 0.0, NOT_FOUND_SECONDS)
     assert step == (Outcome(REFUSED, None, gone) if code else Wait(60.0))
+
+
+def test_what_refuses_to_tell_the_credits_is_believed_at_once() -> None:
+    denied = errors.PermissionDeniedError("x", status=403, code="FORBIDDEN")
+    assert CREDITS.after(denied, 0.0, 0.0) == Outcome(REFUSED, None, denied)
 
 
 def test_a_key_that_was_good_a_moment_ago_is_tried_again() -> None:

@@ -283,3 +283,49 @@ def test_outputs_that_cannot_be_read_are_asked_for_again(
         works = True
         assert statuses(batch.attempt()) == {"succeeded": 6}
         assert len(script.submissions) == 6
+
+
+@ONE_CONTRACT
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (400, {"error": {"code": "BAD_RUN"}}),
+        (402, {"error": {"code": "INSUFFICIENT_CREDITS"}}),
+        (403, {"error": {"code": "FORBIDDEN"}}),
+        (404, {"error": {"code": "GRID_NOT_FOUND"}}),
+        (410, {"error": {"code": "RUN_EXPIRED"}}),
+    ],
+    ids=lambda answer: str(answer[0]),
+)
+def test_a_run_that_is_refused_costs_its_row_alone(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(polling, "NOT_FOUND_SECONDS", 1.0)
+    with scripted(polled=lambda run_id, before: answer if run_id == "run_1" else completed(run_id)) as script:
+        connect_to(monkeypatch, script)
+        manifest = Batch(rows=people(8), output_path=f"file://{tmp_path}").incomplete(
+            exceptions.UnknownRowsError
+        )
+    assert statuses(manifest) == {"succeeded": 7, "unknown": 1}
+    [row] = [row for row in written(manifest) if row["_run_id"] == "run_1"]
+    assert (row["_status"], str(answer and answer[0]) in row["_error"]) == ("unknown", True)
+    assert len(script.submissions) == 8
+
+
+@ONE_CONTRACT
+def test_ends_that_cannot_be_read_stop_a_batch_though_runs_were_seen_to_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(polling, "UNREADABLE_SECONDS", 1.0)
+    monkeypatch.setattr(brake, "FIRST_IN_FLIGHT", 10)
+
+    def polled(run_id: str, before: int) -> Answer:
+        if not before:
+            return 200, {"run_id": run_id, "status": "running"}
+        return 200, {"run_id": run_id, "status": "completed", "outputs": "<html>"}
+
+    with scripted(polled=polled) as script:
+        connect_to(monkeypatch, script)
+        manifest = stopped(Batch(rows=people(60)))
+        assert statuses(manifest) == {"unknown": 10, "not_submitted": 50}
+        assert len(script.submissions) == 10

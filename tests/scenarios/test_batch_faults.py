@@ -116,12 +116,23 @@ def test_a_key_that_is_refused_for_good_fails_the_task_and_the_right_one_goes_on
 
 
 @ONE_CONTRACT
-@pytest.mark.parametrize("on", ["get_run", "run_grid"])
-def test_a_workspace_that_may_not_do_this_ends_the_batch(on: str, emulator: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("on", "error"),
+    [
+        ("get_run", exceptions.UnreadableAcceptanceError),
+        ("run_grid", exceptions.PermissionDeniedError),
+    ],
+)
+def test_a_workspace_that_may_not_do_this_ends_the_batch(
+    on: str, error: type[Exception], emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One refused poll may be about its run alone.
+    monkeypatch.setattr(polling, "NOT_FOUND_SECONDS", 0.1)
     emulator.control.add_fault("status", on=on, status=403, code="FORBIDDEN")
     batch = Batch(rows=people(10), max_in_flight=5)
-    with pytest.raises(exceptions.PermissionDeniedError):
+    with pytest.raises(error, match="403 FORBIDDEN"):
         batch.attempt()
+    assert len(posts(emulator)) <= 3
     emulator.control.clear_faults()
     batch.clear()
     assert statuses(batch.attempt()) == {"succeeded": 10}
