@@ -10,6 +10,7 @@ from itertools import chain, islice
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.carriable import carriable_text
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.odd_rows import is_divider
 from airflow_provider_bitscale.batch.table_format import TableFormat
 from airflow_provider_bitscale.batch.table_text import Record, Unreadable, is_not_utf_8, not_utf_8
 
@@ -29,18 +30,12 @@ def csv_records(lines: Iterator[str], format: TableFormat, tell: Callable[[str],
     for _ in range(1, format.first_line):
         next(lines, None)
     reader = csv.reader(lines, strict=True, delimiter=format.separator)
-    line = _header(reader, format.first_line)
-    header = _names(line, format.first_line, tell)
+    header = _names(_header(reader, format.first_line), format.first_line, tell)
     rows = _rows(reader, format.first_line)
     first = list(islice(rows, _ROWS_LOOKED_AT))
     _refuse_a_preamble(header, first, format.first_line)
     for place, cells in chain(first, rows):
-        if not isinstance(cells, list):
-            yield place, cells
-        elif cells[0].strip(_MARGIN) == line[0].strip(_MARGIN) and _is_same_line(cells, line):
-            yield place, InvalidRequestError("it repeats the header, as of a file that is joined: remove it")
-        else:
-            yield place, _fields(header, cells)
+        yield place, _fields(header, cells) if isinstance(cells, list) else cells
 
 
 def _rows(
@@ -70,6 +65,8 @@ def _fields(header: Sequence[str], cells: list[str]) -> dict[str, str] | Invalid
 def _ragged(header: Sequence[str], cells: Sequence[str]) -> str:
     if cells == ["\x1a"]:
         return "it is Ctrl-Z, which old programs write at the end of a file: remove it"
+    if is_divider(cells):
+        return "it is a line of dashes, as below a header: remove it"
     has, wanted = len(cells), len(header)
     told = f"it has {_cells(has)}, the header has {wanted}: "
     if has < wanted:
@@ -127,11 +124,3 @@ def _refuse_a_preamble(
 
 def _cells(number: int) -> str:
     return f"{number} cell{'s' if number > 1 else ''}"
-
-
-def _is_same_line(cells: Sequence[str], header: Sequence[str]) -> bool:
-    return [cell.strip(_MARGIN) for cell in cells] == [name.strip(_MARGIN) for name in header]
-
-
-# Of files that are joined, each may have brought its byte order mark.
-_MARGIN = "\ufeff \xa0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,18 +34,24 @@ def _all_values(text: str) -> list[Any]:
     if is_not_utf_8(text):
         raise Unreadable(not_utf_8(text))
     values: list[Any] = []
-    position = 0
     try:
-        while text[position:].strip():
-            position += len(text[position:]) - len(text[position:].lstrip())
+        position = _past_spaces(text, 0)
+        while position < len(text):
             value, position = _DECODER.raw_decode(text, position)
             values.append(value)
+            position = _past_spaces(text, position)
     except json.JSONDecodeError as problem:
         where = f"line {problem.lineno}, character {problem.colno}"
         raise Unreadable(f"it is not JSON: {problem.msg} at {where}") from None
     except (ValueError, RecursionError) as problem:
         raise Unreadable(f"it is not JSON: {problem}") from None
     return values[0] if len(values) == 1 and isinstance(values[0], list) else values
+
+
+def _past_spaces(text: str, position: int) -> int:
+    # Without a copy of the rest, of which there are as many as objects.
+    spaces = _SPACES.match(text, position)
+    return position if spaces is None else spaces.end()
 
 
 def _value(line: str) -> Any:
@@ -90,4 +97,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_SPACES = re.compile(r"\s*")
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=integer)

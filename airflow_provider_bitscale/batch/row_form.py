@@ -13,7 +13,8 @@ from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.canonical import canonical
 from airflow_provider_bitscale.batch.cells import reader_of
-from airflow_provider_bitscale.runs.field_names import listed, nearest
+from airflow_provider_bitscale.batch.odd_rows import oddity
+from airflow_provider_bitscale.runs.field_names import folded, listed, nearest
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import InputNames
 
@@ -54,10 +55,14 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How rows with the same fields are read: (name of an input, field, conversion) for each input."""
+    """How rows with the same fields are read: (name of an input, field, conversion) for each input.
+
+    :param pairs: the same without conversions.
+    """
 
     names: InputNames
     cells: tuple[tuple[str, str, Callable[[Any], Any]], ...]
+    pairs: tuple[tuple[str, str], ...]
 
 
 class RowForm:
@@ -85,6 +90,10 @@ class RowForm:
         self._key_fields = (row_key,) if isinstance(row_key, str) else tuple(row_key or ())
         self._null_values = frozenset(null_values)
         self._reading = lru_cache(_MAX_READINGS)(self._reading_of)
+        # A header has the names of fields in place of those of the inputs that they are mapped to.
+        self._folded_names = frozenset(
+            map(folded, (*form.input_names.values(), *(() if mapping is None else mapping.values())))
+        )
         if mapping is not None and (problems := form.names(mapping).problems):
             raise InvalidRequestError(f"inputs: {'; '.join(problems)}")
 
@@ -101,8 +110,13 @@ class RowForm:
         reading = self._reading(tuple(fields) if self._mapping is None else ())
         if not reading.cells:
             raise InvalidRequestError(self._no_input_among(fields))
+        if problem := oddity(fields, reading.pairs, self._folded_names):
+            raise InvalidRequestError(problem)
+        if reading.names.problems and self._mapping is None:
+            # An input is given twice, or may be one of two, only by fields with a value.
+            reading = self._reading(tuple(field for field in fields if not self._is_blank(fields[field])))
         values = {
-            name: None if is_blank(value := fields.get(field), self._null_values) else read(value)
+            name: None if self._is_blank(value := fields.get(field)) else read(value)
             for name, field, read in reading.cells
         }
         inputs, problems = reading.names.fill_in(values)
@@ -111,6 +125,9 @@ class RowForm:
         if problems:
             raise InvalidRequestError(", ".join(problems + self._ways_out(reading, fields)))
         return inputs
+
+    def _is_blank(self, value: Any) -> bool:
+        return is_blank(value, self._null_values)
 
     def _ways_out(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
         """What is told beside the problems of a row."""
@@ -167,6 +184,7 @@ class RowForm:
         return _Reading(
             names,
             tuple((name, field, reader_of(names.columns.get(name))) for name, field in mapping.items()),
+            tuple(mapping.items()),
         )
 
     def _no_input_among(self, fields: Mapping[str, Any]) -> str:

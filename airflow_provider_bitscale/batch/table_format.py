@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import islice
 
+from airflow_provider_bitscale.batch.odd_rows import is_divider
 from airflow_provider_bitscale.batch.table_text import Unreadable
 
 # Bytes from the beginning of a file that tell what it is.
@@ -66,24 +68,32 @@ def format_of(named: TableFormat, data: bytes, *, whole: bool) -> TableFormat:
         raise Unreadable("it is JSON: let its name end with .json or .jsonl")
     if declared := _DECLARATION.match(text):
         return replace(named, separator=declared[1].replace(r"\t", "\t"), first_line=2)
-    lines = text.splitlines(keepends=True)
+    # Lines as the reader of CSV has them: str.splitlines() also ends one within a cell.
+    lines = list(io.StringIO(text, newline=""))
     return replace(named, separator=_separator(lines if whole else lines[:-1], named.separator))
 
 
 def _separator(lines: list[str], usual: str) -> str:
-    """The usual one, unless only one other makes a table of these lines."""
-    if _is_table(lines, usual):
-        return usual
-    others = [each for each in _SEPARATORS if each != usual and _is_table(lines, each)]
-    return others[0] if len(others) == 1 else usual
+    """The usual one, unless only one other makes a table of these lines; if none does, that of most lines."""
+    shares = {each: _share(lines, each) for each in _SEPARATORS}
+    most = max(shares.values())
+    best = [each for each, share in shares.items() if share == most]
+    return best[0] if len(best) == 1 and most > 0.5 else usual
 
 
-def _is_table(lines: Iterable[str], separator: str) -> bool:
+def _share(lines: Iterable[str], separator: str) -> float:
+    """The part of the rows that have the same number of cells, more than one; from 0 to 1."""
     try:
-        rows = list(islice(filter(None, csv.reader(lines, delimiter=separator)), _SAMPLE_ROWS))
+        rows = [row for row in csv.reader(lines, delimiter=separator) if row and not is_divider(row)]
     except csv.Error:
-        return False
-    return bool(rows) and len(rows[0]) > 1 and len(set(map(len, rows))) == 1
+        return 0
+    rows = rows[:_SAMPLE_ROWS]
+    sizes = Counter(len(row) for row in rows if len(row) > 1)
+    [(size, count)] = sizes.most_common(1) or [(0, 0)]
+    if count < len(rows) and separator in _OF_PROSE:
+        # A line that is no table's may be the header of texts such as "Lovelace; Ada".
+        count = sum(len(row) == size and not any(cell.startswith(" ") for cell in row[1:]) for row in rows)
+    return count / len(rows) if rows else 0
 
 
 def _refuse_what_is_no_text(data: bytes) -> None:
@@ -117,6 +127,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SEPARATORS = (",", ";", "\t", "|")
+_OF_PROSE = (",", ";")
 _DECLARATION = re.compile('\ufeff?"?sep=(\\\\t|[^\r\n"])"?,*\r?\n', re.IGNORECASE)
 _JSON = re.compile(r'\ufeff?\s*[\[{]\s*["{\[]')
 _PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)

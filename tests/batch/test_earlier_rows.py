@@ -10,6 +10,8 @@ import pytest
 from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.output import Output, output_row
+from airflow_provider_bitscale.batch.row_form import RowForm
+from airflow_provider_bitscale.batch.rows import segments, survey
 from airflow_provider_bitscale.batch.statuses import (
     DUPLICATE,
     FAILED,
@@ -20,6 +22,7 @@ from airflow_provider_bitscale.batch.statuses import (
     accepted,
 )
 from tests.batch.stores import STORES, folder_in, write
+from tests.batch.test_rows import FORM
 from tests.batch.test_sources import read
 
 
@@ -109,7 +112,7 @@ def test_unfinished_rows_need_a_manifest_and_its_parts(store: str, tmp_path: Pat
 ODD: dict[str, dict[str, Any]] = {
     "a cell longer than Python's limit": {"name": "x" * 200_000},
     "what looks like another file": {"PAR1": "sep=;", "a;b": "[{", "": "x;y"},
-    "one that repeats its names": {"name": "NAME", "note": "note "},
+    "one that repeats its names": {"name": "name", "note": "note "},
     "separators and newlines": {"name": 'a,"b";c\td\r\ne\x1a', "note": "\ufeff"},
 }
 
@@ -122,6 +125,19 @@ def test_what_was_written_is_read_again(fields: dict[str, Any], format: str, tmp
     output.write_manifest({"parts": [part], "output_names": [], "format": format})
     [(_, found)] = read(UnfinishedRows(output.folder / "b1-manifest.json", resubmit=False))
     assert list(found.values()) == list(fields.values())
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_rows_that_spell_an_input_differently_can_be_run_again(format: str, tmp_path: Path) -> None:
+    rows = [{"Full Name": "a", "Company": "b"}, {"Full Name": "a", "company": "b"}]
+    output = Output(folder_in("file", tmp_path), format, "b1", fields=["Full Name", "Company", "company"])
+    part = output.write_part(0, [output_row(fields, Settled(FAILED)) for fields in rows])
+    output.write_manifest({"parts": [part], "output_names": [], "format": format})
+    source = UnfinishedRows(output.folder / "b1-manifest.json", resubmit=False)
+    form = RowForm(FORM)
+    found = survey(source, form, 10)
+    [segment] = segments(source, form, 10, found)
+    assert [row.inputs for row in segment.rows] == [{"c-name": "a", "c-company": "b"}] * 2
 
 
 FORMULAS = {

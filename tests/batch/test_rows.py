@@ -87,6 +87,26 @@ INPUTS: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], dict[st
         {"name": "Acme"},
         {"c-name": "Acme", "c-company": "Acme"},
     ),
+    "given twice, and blank but once": (
+        FORM,
+        None,
+        {**JANE, "Company": "", "company": "b", "Tag": " "},
+        {"c-name": "Jane", "c-company": "b"},
+    ),
+    "the name of another field": (FORM, None, {"Full Name": "Company"}, {"c-name": "Company"}),
+    "names beside a value": (
+        FORM,
+        None,
+        {"Full Name": "Full Name", "Company": "Tag", "Employees": 7},
+        {"c-name": "Full Name", "c-company": "Tag", "c-size": 7},
+    ),
+    "dashes beside a value": (FORM, None, {"Full Name": "---", "n": 1}, {"c-name": "---"}),
+    "a mark in a field that is no input": (
+        FORM,
+        None,
+        {**JANE, "x": "\ufeff1", "y": "\x1a"},
+        {"c-name": "Jane"},
+    ),
     "labels": (LABELS, None, {"full_name": "Jane", "Company": 7}, {"full_name": "Jane", "company": 7}),
     "labels in other case, with spaces": (
         LABELS,
@@ -118,6 +138,49 @@ def test_inputs_of_a_row(
     row_form = RowForm(form, mapping)
     assert row_form.inputs_of(fields) == inputs
     assert row_form.inputs_of(fields) == inputs
+
+
+AGAIN = "it repeats the header, as of a file that is joined: remove it"
+DASHES = "it is a line of dashes, as below a header: remove it"
+MARK = "{} begins with a byte order mark, as where files are joined: remove it"
+CTRL_Z = "{} ends with Ctrl-Z, which old programs write at the end of a file: remove it"
+MAPPING = {"Full Name": "name", "c-company": "firm"}
+NO_DATA: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], str]] = {
+    "the header": (FORM, None, {"Full Name": "Full Name", "Company": "Company"}, AGAIN),
+    "in other case, with spaces": (
+        FORM,
+        None,
+        {"Full Name": "\ufeffFULL_NAME ", "Company": "company"},
+        AGAIN,
+    ),
+    "in another order": (FORM, None, {"Full Name": "Company", "Company": "Full Name"}, AGAIN),
+    "in another order, with another field": (
+        FORM,
+        None,
+        {"Full Name": "phone", "Phone": "Company", "Company": "Full Name"},
+        AGAIN,
+    ),
+    "of columns with types": (FORM, None, {"Full Name": "Full Name", "Employees": "Employees"}, AGAIN),
+    "beside a value of the file": (FORM, None, {"Full Name": "Full Name", "file": "b.csv"}, AGAIN),
+    "of labels": (LABELS, None, {"Full Name": "Full Name", "Employees": ""}, AGAIN),
+    "of mapped fields": (FORM, MAPPING, {"name": "name", "firm": "Firm"}, AGAIN),
+    "of mapped fields, by inputs": (FORM, MAPPING, {"name": "Full Name", "firm": "Company"}, AGAIN),
+    "of mapped fields, in another order": (FORM, MAPPING, {"name": "firm", "firm": "name"}, AGAIN),
+    "dashes": (FORM, None, {"Full Name": "---------", "Company": "-------"}, DASHES),
+    "dashes of Markdown": (FORM, None, {"": "", "Full Name": " :--- ", "Company": "---:"}, DASHES),
+    "dashes of labels": (LABELS, None, {"Full Name": "=====", "Company": "+", "x": ""}, DASHES),
+    "a mark of joined files": (FORM, None, {"Full Name": "\ufeffBob"}, MARK.format("'Full Name'")),
+    "Ctrl-Z": (FORM, MAPPING, {"name": "Ada", "firm": "Acme\x1a"}, CTRL_Z.format("'firm'")),
+}
+
+
+@pytest.mark.parametrize(("form", "mapping", "fields", "problem"), NO_DATA.values(), ids=NO_DATA.keys())
+def test_a_row_that_is_no_data_is_refused(
+    form: GridForm, mapping: dict[str, str] | None, fields: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        RowForm(form, mapping).inputs_of(fields)
+    assert caught.value.message == problem
 
 
 def test_null_texts_are_a_setting() -> None:

@@ -27,7 +27,7 @@ def read(source: Source) -> list[tuple[str, Any]]:
     ]
 
 
-REPEATED = "it repeats the header, as of a file that is joined: remove it"
+DASHES = "it is a line of dashes, as below a header: remove it"
 WINDOWS_1252 = (
     "it is not UTF-8, save it as 'CSV UTF-8'; it looks like Windows-1252 (cp1252), which Excel writes as "
     "CSV: iconv -f WINDOWS-1252 -t UTF-8 converts it"
@@ -70,15 +70,15 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
             ("line 7", "it is Ctrl-Z, which old programs write at the end of a file: remove it"),
         ],
     ),
-    "the header again": (
+    "lines of dashes with other cells than the header": (
         "a.csv",
-        b"name,company\nJane,Acme\n\xef\xbb\xbfname,company \ncompany,name\n",
-        [("line 2", JANE), ("line 3", REPEATED), ("line 4", {"name": "company", "company": "name"})],
+        b"name|company\n-----+--------\nJane|Acme\n+---+---+\n",
+        [("line 2", DASHES), ("line 3", JANE), ("line 4", DASHES)],
     ),
     "cells without a name": (
         "a.csv",
-        b",name,company,\n0,Jane,Acme,\n,name,company,\n",
-        [("line 2", {"column 1": "0", **JANE, "column 4": ""}), ("line 3", REPEATED)],
+        b",name,company,\n0,Jane,Acme,\n",
+        [("line 2", {"column 1": "0", **JANE, "column 4": ""})],
     ),
     "UTF-16 of Excel": ("a.csv", "name\tcompany\r\nJane\tAcme\r\n".encode("utf-16"), [("line 2", JANE)]),
     "UTF-16, the other way round": (
@@ -109,6 +109,24 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
         "a.csv",
         b"name,tags (a;b)\nJane,x;y\nAda,z;z\n",
         [("line 2", {"name": "Jane", "tags (a;b)": "x;y"}), ("line 3", {"name": "Ada", "tags (a;b)": "z;z"})],
+    ),
+    "semicolons, and cells with other ends of lines": (
+        "a.csv",
+        "name;company\nJa\u2028ne;A\x0bc\nA\x85da;Engines\n".encode(),
+        [
+            ("line 2", {"name": "Ja\u2028ne", "company": "A\x0bc"}),
+            ("line 3", {"name": "A\x85da", "company": "Engines"}),
+        ],
+    ),
+    "semicolons, and a footer": (
+        "a.csv",
+        b"name;company\nJane;Acme, Inc.\nTotal: 1\n",
+        [("line 2", {"name": "Jane", "company": "Acme, Inc."}), ("line 3", FEW)],
+    ),
+    "a column of texts with semicolons": (
+        "a.csv",
+        b"name\nDoe; Jane\nLovelace; Ada\n",
+        [("line 2", {"name": "Doe; Jane"}), ("line 3", {"name": "Lovelace; Ada"})],
     ),
     "two separators would do": (
         "a.csv",
@@ -229,6 +247,13 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
 }
 
 
+# Where each object cost a copy of the rest, it took minutes.
+@pytest.mark.timeout(60)
+def test_very_many_objects_over_several_lines(tmp_path: Path) -> None:
+    path = write(folder_in("file", tmp_path) / "a.json", b'{\n"a":1}\n\n' * 200_000)
+    assert sum(fields == {"a": 1} for _, fields in FileSource(path).read()) == 200_000
+
+
 COMPRESSED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "plain": ("", bytes),
     "gzip": (".gz", gzip.compress),
@@ -329,6 +354,11 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
         "a.csv",
         b"Leads,2026-01-01\nname,b,c\nJane,1,2\nAda,1,2\n",
         "line 1, the header, has 2 cells, and most lines have 3, the first of them line 2",
+    ),
+    "a title above semicolons": (
+        "a.csv",
+        b"Leads of May\nname;company\nJane;Acme\n",
+        "line 1, the header, has 1 cell, and most lines have 2, the first of them line 2",
     ),
     "half an array": (
         "a.json",

@@ -1,0 +1,72 @@
+"""Pure: rows that are no data: the header again, a line of dashes, marks that joining files leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_bitscale.api.blank import is_blank
+from airflow_provider_bitscale.runs.field_names import folded
+
+# A longer text is no name; and texts are remembered while they are folded.
+_MAX_NAME = 100
+_DIVIDER = re.compile(r"[-=+:|\s]+")
+
+
+def oddity(
+    fields: Mapping[str, Any], read: Sequence[tuple[str, str]], input_names: Collection[str]
+) -> str | None:
+    """What is wrong with a row that is no data, and what to do; None for all others.
+
+    :param fields: of the row, as they came.
+    :param read: (name of an input, field) for each field that is an input.
+    :param input_names: the names of all inputs, folded.
+    """
+    if is_divider(fields.values()):
+        return "it is a line of dashes, as below a header: remove it"
+    if _is_header(fields, read, input_names):
+        return "it repeats the header, as of a file that is joined: remove it"
+    for _, field in read:
+        value = fields.get(field)
+        if isinstance(value, str) and not is_blank(value):
+            if value.startswith("\ufeff"):
+                return f"{field!r} begins with a byte order mark, as where files are joined: remove it"
+            if value.endswith("\x1a"):
+                return f"{field!r} ends with Ctrl-Z, which old programs write at the end of a file: remove it"
+    return None
+
+
+def is_divider(cells: Iterable[Any]) -> bool:
+    """Whether all that is in these cells is lines: dashes and the signs that programs draw tables with."""
+    found = False
+    for cell in cells:
+        if is_blank(cell):
+            continue
+        if not isinstance(cell, str) or _DIVIDER.fullmatch(cell) is None:
+            return False
+        found = True
+    return found
+
+
+def _is_header(
+    fields: Mapping[str, Any], read: Sequence[tuple[str, str]], input_names: Collection[str]
+) -> bool:
+    """Whether all values of inputs are names, in whatever order and spelling.
+
+    One value alone has to be the name of its own field or input: there are companies with any name.
+    """
+    own = False
+    texts = set()
+    for name, field in read:
+        value = fields.get(field)
+        if is_blank(value):
+            continue
+        if not isinstance(value, str) or len(value) > _MAX_NAME:
+            return False
+        text = folded(value)
+        own = own or text in (folded(name), folded(field))
+        texts.add(text)
+    if not own and (len(texts) < 2 or texts.isdisjoint(input_names)):
+        return False
+    return texts.issubset({*input_names, *map(folded, fields)})
