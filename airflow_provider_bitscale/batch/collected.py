@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
@@ -39,6 +39,9 @@ class NotSubmitted:
     """The form of rows that are not submitted: they take no inputs, and none are duplicates."""
 
     named_fields: frozenset[str] = frozenset()
+
+    def check_fields(self, fields: Sequence[str]) -> None:
+        """None is needed."""
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """No inputs."""

@@ -21,8 +21,10 @@ csv.field_size_limit(2**31 - 1)
 _ROWS_LOOKED_AT = 20
 
 
-def csv_records(lines: Iterator[str], format: TableFormat, tell: Callable[[str], None]) -> Iterator[Record]:
-    """All rows after the header.
+def csv_table(
+    lines: Iterator[str], format: TableFormat, tell: Callable[[str], None]
+) -> tuple[list[str], Iterator[Record]]:
+    """The names of the fields, and all rows after the header.
 
     :param tell: called with what is told of the header, but is no error.
     :raises Unreadable: the header cannot be used.
@@ -34,8 +36,10 @@ def csv_records(lines: Iterator[str], format: TableFormat, tell: Callable[[str],
     rows = _rows(reader, format.first_line)
     first = list(islice(rows, _ROWS_LOOKED_AT))
     _refuse_a_preamble(header, first, format.first_line)
-    for place, cells in chain(first, rows):
-        yield place, _fields(header, cells) if isinstance(cells, list) else cells
+    return header, (
+        (place, _fields(header, cells) if isinstance(cells, list) else cells)
+        for place, cells in chain(first, rows)
+    )
 
 
 def _rows(
@@ -50,11 +54,13 @@ def _rows(
             continue
         if cells is None:
             return
-        if cells:
+        if cells and not (len(cells) == 1 and cells[0].isspace()):
             yield place, cells
 
 
 def _fields(header: Sequence[str], cells: list[str]) -> dict[str, str] | InvalidRequestError:
+    if len(cells) > 1 and all(map(is_blank, cells)):
+        return InvalidRequestError("the row is empty: remove it")
     if len(cells) != len(header):
         return InvalidRequestError(_ragged(header, cells))
     if any(map(is_not_utf_8, cells)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
@@ -28,6 +28,8 @@ class EarlierRows(ABC):
     :param manifest_path: of that batch; its parts are beside it.
     :raises InvalidRequestError: that is no manifest.
     """
+
+    header: Sequence[str] = ()
 
     def __init__(self, manifest_path: StorePath) -> None:
         self.manifest = manifest = read_manifest(manifest_path)

@@ -27,6 +27,7 @@ class Form(Protocol):
 
     @property
     def named_fields(self) -> frozenset[str]: ...
+    def check_fields(self, fields: Sequence[str], /) -> None: ...
     def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
     def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
 
@@ -101,6 +102,22 @@ class RowForm:
     def named_fields(self) -> frozenset[str]:
         """Fields that the mapping or the key names."""
         return frozenset(self._key_fields).union(() if self._mapping is None else self._mapping.values())
+
+    def check_fields(self, fields: Sequence[str]) -> None:
+        """What stands against a table with these fields, whatever its rows.
+
+        :raises InvalidRequestError: no field is an input, or none is one that the grid requires.
+        """
+        reading = self._reading_of(tuple(fields))
+        if not reading.cells:
+            raise InvalidRequestError(self._no_input_among(dict.fromkeys(fields)))
+        if missing := [
+            each.name for each in reading.names.required if each.id not in reading.names.keys.values()
+        ]:
+            raise InvalidRequestError(
+                f"no field is the required input {', '.join(map(repr, missing))}: there are "
+                f"{listed(fields, missing)}; inputs={{{missing[0]!r}: …}} says which is meant"
+            )
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A row's values by the key that a run takes.

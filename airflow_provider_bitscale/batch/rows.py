@@ -92,10 +92,14 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
                 null_words.look_at(place, row.inputs)
             rows += 1
         digests.append(digest or "")
+    known = known or dict.fromkeys(source.header)
     if known and (unknown := sorted(row_form.named_fields.difference(known))):
         # One mistake, which may be what is wrong with every row.
         named, there_are = ", ".join(map(repr, unknown)), listed(known, unknown)
         raise InvalidRequestError(f"no row has the field {named}; there are {there_are}{hint(first)}")
+    if known and not rows:
+        # A table of other fields would be one tomorrow, too, and with rows.
+        row_form.check_fields(tuple(known))
     if problems.rows:
         raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
     return Survey(

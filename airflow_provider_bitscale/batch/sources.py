@@ -10,7 +10,7 @@ from gzip import BadGzipFile
 from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.csv_rows import csv_records
+from airflow_provider_bitscale.batch.csv_rows import csv_table
 from airflow_provider_bitscale.batch.json_rows import json_records
 from airflow_provider_bitscale.batch.store_files import StoreError, StorePath, is_final
 from airflow_provider_bitscale.batch.table_format import (
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 class Source(Protocol):
     """Rows that can be read more than once."""
 
+    @property
+    def header(self) -> Sequence[str]:
+        """The names of the fields, as far as they stand by themselves; known once it is read."""
+
     def read(self) -> Iterator[Record]:
         """All rows from the start, each with its place, such as ``line 7``.
 
@@ -40,6 +44,8 @@ class ListSource:
 
     :raises InvalidRequestError: it is no list.
     """
+
+    header: Sequence[str] = ()
 
     def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
         if isinstance(rows, (str, bytes)) or not isinstance(rows, Sequence):
@@ -72,6 +78,7 @@ class FileSource:
         self._format = format
         self._compression: str | None = None
         self._told: set[str] = set()
+        self.header: Sequence[str] = ()
         name = path.name.lower()
         for suffix in (".gz", ".bz2", ".xz"):
             name = name.removesuffix(suffix)
@@ -101,11 +108,11 @@ class FileSource:
                 newline="",
                 compression=self._compression,
             ) as lines:
-                yield from (
-                    csv_records(iter(lines), format, self._tell)
-                    if format.is_csv
-                    else json_records(iter(lines), may_be_array=format.may_be_array)
-                )
+                if format.is_csv:
+                    self.header, records = csv_table(iter(lines), format, self._tell)
+                else:
+                    records = json_records(iter(lines), may_be_array=format.may_be_array)
+                yield from records
         except (FileNotFoundError, IsADirectoryError):
             raise InvalidRequestError(f"there is no file {self._path}{self._more_of_the_path()}") from None
         except (BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as problem:
@@ -128,6 +135,8 @@ class FileSource:
         self._compression = compression_of(sample)
         if self._compression is not None:
             sample = self._sample()
+            if compression_of(sample) is not None:
+                raise Unreadable("it is compressed twice: unpack it once")
         found = format_of(self._named, sample, whole=len(sample) < SAMPLE_SIZE)
         if found.told:
             self._tell(f"it is read {found.told}")

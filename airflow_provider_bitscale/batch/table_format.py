@@ -104,11 +104,23 @@ def _refuse_what_is_no_text(data: bytes) -> None:
         raise Unreadable(f"it is {_zipped(data)}")
     if _PAGE.match(data):
         raise Unreadable("it is a page of HTML or XML, such as a form to sign in: download the table itself")
+    if data[257:262] == b"ustar":
+        raise Unreadable("it is a tar archive: unpack it")
+    if not data.startswith(tuple(_MARKS)):
+        _refuse_bytes_of_no_text(data)
+
+
+def _refuse_bytes_of_no_text(data: bytes) -> None:
+    """:raises Unreadable: it is UTF-16 without a byte order mark, or is no text."""
+    text = data.rstrip(b"\x00")
+    zeros = text.count(0)
     # Of UTF-16 in most of the world's alphabets, every other byte is zero.
-    if data.count(0) > len(data) / 5 and not data.startswith(tuple(_MARKS)):
-        raise Unreadable(
-            "it looks like UTF-16 without a byte order mark, or is no text: save it as 'CSV UTF-8'"
-        )
+    if zeros > len(text) / 5 and zeros in (text[::2].count(0), text[1::2].count(0)):
+        raise Unreadable("it looks like UTF-16 without a byte order mark: save it as 'CSV UTF-8'")
+    if len(_CONTROLS.findall(text)) > len(text) / 25:
+        raise Unreadable("it is no text: write the table as CSV in UTF-8 or as JSON lines")
+    if len(data) > len(text):
+        raise Unreadable("it ends in zero bytes, as a file that was not written to its end: write it again")
 
 
 def _zipped(data: bytes) -> str:
@@ -130,7 +142,9 @@ _SEPARATORS = (",", ";", "\t", "|")
 _OF_PROSE = (",", ";")
 _DECLARATION = re.compile('\ufeff?"?sep=(\\\\t|[^\r\n"])"?,*\r?\n', re.IGNORECASE)
 _JSON = re.compile(r'\ufeff?\s*[\[{]\s*["{\[]')
-_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
+_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
+# What no text has, but for a zero or a Ctrl-Z at its end.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 _WRITE = "write it as CSV or JSON lines"
 _NO_TABLES = {
     b"PAR1": f"a Parquet file: {_WRITE}, as pandas does with to_json(path, orient='records', lines=True)",
@@ -145,4 +159,8 @@ _NO_TABLES = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
     b"Rar!": "a RAR archive: unpack it",
     b"%PDF": f"a PDF: {_WRITE}",
+    b"\x89PNG": f"a picture (.png): {_WRITE}",
+    b"\x80\x04\x95": f"a pickle of Python: {_WRITE}",
+    b"\x80\x05\x95": f"a pickle of Python: {_WRITE}",
+    b"]\x00\x00": "compressed with LZMA (.lzma): compress it with xz",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import pickle
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ def read(source: Source) -> list[tuple[str, Any]]:
     ]
 
 
+EMPTY = "the row is empty: remove it"
 DASHES = "it is a line of dashes, as below a header: remove it"
 WINDOWS_1252 = (
     "it is not UTF-8, save it as 'CSV UTF-8'; it looks like Windows-1252 (cp1252), which Excel writes as "
@@ -56,8 +58,14 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
             ("line 8", {"name": "Ada", "the\ncompany": 'En"gines, é'}),
         ],
     ),
-    "blank lines": ("a.csv", b"name,company\n\nJane,Acme\n\r\n\n", [("line 3", JANE)]),
-    "empty cells": ("a.csv", b"name,company\n,\n", [("line 2", {"name": "", "company": ""})]),
+    "blank lines": ("a.csv", b"name,company\n\nJane,Acme\n\r\n\n  \n \t\n\xc2\xa0", [("line 3", JANE)]),
+    "blank lines of one cell": ("a.csv", b'name\n  \n""\n', [("line 3", {"name": ""})]),
+    "empty cells": ("a.csv", b"name,company\n,Acme\n", [("line 2", {"name": "", "company": "Acme"})]),
+    "rows of empty cells, as of Excel": (
+        "a.csv",
+        b"name,company\n,\n ,,\n",
+        [("line 2", EMPTY), ("line 3", EMPTY)],
+    ),
     "ragged": (
         "a.csv",
         b"name,company\nJane\nJane,Acme\nJane,Acme,x\nJane,Acme,\nJane,Acme\n\x1a",
@@ -335,8 +343,25 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "UTF-16 without a mark": (
         "a.csv",
         "name,b\nJane,c\n".encode("utf-16-le"),
-        "it looks like UTF-16 without a byte order mark, or is no text: save it as 'CSV UTF-8'",
+        "it looks like UTF-16 without a byte order mark: save it as 'CSV UTF-8'",
     ),
+    "zeros at the end": ("a.csv", b"name,b\nJane,c\n" + bytes(40), "it ends in zero bytes.*write it again"),
+    "control characters": ("a.jsonl", b"\x93\x01name\x02\x7f" * 9, "it is no text: write the table as CSV"),
+    "zeros everywhere": ("a.csv", b"\x00\x00\x01a" * 90, "it is no text"),
+    "gzip in bzip2": (
+        "a.csv",
+        bz2.compress(gzip.compress(b"name\n")),
+        "it is compressed twice: unpack it once",
+    ),
+    "Zstandard in gzip": ("a.csv", gzip.compress(b"\x28\xb5\x2f\xfd\x00"), "compressed with Zstandard"),
+    "LZMA": (
+        "a.csv.xz",
+        lzma.compress(b"name\n", format=lzma.FORMAT_ALONE),
+        r"compressed with LZMA \(.lzma\): compress it with xz",
+    ),
+    "tar": ("a.csv", b"a.csv".ljust(257, b"\x00") + b"ustar\x0000", "it is a tar archive: unpack it"),
+    "a picture": ("a.csv", b"\x89PNG\r\n\x1a\n", r"it is a picture \(.png\)"),
+    "a pickle": ("a.json", pickle.dumps([JANE], 5), "it is a pickle of Python: write it as CSV or JSON"),
     "half a character of UTF-16": (
         "a.csv",
         "a,b\n1,2\n".encode("utf-16") + b"x",
@@ -396,6 +421,12 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
         "compressed with Zstandard: unpack it, or compress it with gzip",
     ),
     "a page": ("a.csv", b"\n<!DOCTYPE html><html>", "it is a page of HTML or XML, such as a form to sign in"),
+    "an error of a store": (
+        "a.csv",
+        b"<Error><Code>AccessDenied</Code></Error>",
+        "it is a page of HTML or XML",
+    ),
+    "a page that begins with a comment": ("a.json", b"<!-- x --><table>", "it is a page of HTML or XML"),
     "JSON as CSV": ("a.csv", b'[\n {"name": "Jane"}]', "it is JSON: let its name end with .json or .jsonl"),
 }
 

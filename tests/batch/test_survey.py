@@ -204,6 +204,37 @@ def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
     assert survey(ListSource([]), form, 3).rows == 0
 
 
+HEADERS: dict[str, tuple[str, dict[str, str] | None, str]] = {
+    "a row": ("Ada,Acme", None, "none of its fields is an input: 'Ada', 'Acme'; the grid takes 'Full Name'"),
+    "a separator that is not seen": ("Full Name;Company,x;Tag", None, r"\(if cells are separated by ';'"),
+    "no required input": (
+        "x,Name",
+        {"Company": "Name"},
+        "^no field is the required input 'Full Name': there are 'Name', 'x'; inputs={'Full Name': …} says",
+    ),
+    "no mapped field": (
+        "Full Name",
+        {"Full Name": "Nme"},
+        "no row has the field 'Nme'; there are 'Full Name'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("header", "mapping", "problem"), HEADERS.values(), ids=HEADERS.keys())
+def test_a_header_is_checked_without_rows(
+    header: str, mapping: dict[str, str] | None, problem: str, tmp_path: Path
+) -> None:
+    path = write(folder_in("file", tmp_path) / "a.csv", f"{header}\n".encode())
+    with pytest.raises(InvalidRequestError, match=problem):
+        survey(FileSource(path), RowForm(FORM, mapping), 3)
+
+
+@pytest.mark.parametrize("data", ["full_name,x\n", ""])
+def test_a_table_without_rows_is_none_too_few(data: str, tmp_path: Path) -> None:
+    path = write(folder_in("file", tmp_path) / "a.csv", data.encode())
+    assert survey(FileSource(path), RowForm(FORM), 3).rows == 0
+
+
 def test_of_many_fields_the_nearest_are_listed_first() -> None:
     row = {f"field {number}": "x" for number in range(30)} | {"e-mail": "x"}
     with pytest.raises(InvalidRequestError) as caught:
