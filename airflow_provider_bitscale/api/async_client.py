@@ -17,7 +17,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
-from airflow_provider_bitscale.api.async_connections import open_session, proxy_headers, read_body
+from airflow_provider_bitscale.api.async_connections import (
+    open_session,
+    proxy_headers,
+    read_body,
+    why_unanswered,
+)
 from airflow_provider_bitscale.api.call import Call, Partial, Reader
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
@@ -246,8 +251,7 @@ class AsyncClient:
                 whole = await read_body(response, body)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             self._pacer.failed(counted=late is not None and late.over())
-            # A proxy's refusal comes with its URL and headers; the status says enough.
-            reason = str(error.status if isinstance(error, aiohttp.ClientResponseError) else error)
+            reason = why_unanswered(error)
             got = Partial() if answer is None else Partial(answer.status, answer.headers, body.so_far)
             return request.call.unanswered(
                 self.config, list(causes(error)), reason, sent=fate.connected, got=got

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
+from http import HTTPStatus
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, TransferEncodingError
+from aiohttp.http_parser import HeadersParser, HttpResponseParserPy, RawResponseMessage
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING, AnswerBody
+from airflow_provider_bitscale.api.answer_head import (
+    MAX_HEADERS,
+    MAX_INFORMATIONAL,
+    MAX_LINE,
+    tidy_fields,
+    tidy_version,
+)
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.network import Network
-
-# As long as a line of an answer's head may be for the sync client.
-_MAX_LINE = 65536
 
 
 def open_session(
@@ -30,7 +41,7 @@ def open_session(
     # Of a request in plain http the proxy sees the headers; before TLS it is told its own.
     seen_by_proxy = proxy_headers(network) if config.base_url.startswith("http:") else None
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=_Connector(
             limit=connections,
             ssl=tls,
             force_close=not keep,
@@ -41,8 +52,10 @@ def open_session(
         headers={"Accept-Encoding": ACCEPT_ENCODING, **(seen_by_proxy or {})},
         proxy=None if network.proxy is None else network.proxy.url,
         auto_decompress=False,
-        max_line_size=_MAX_LINE,
-        max_field_size=_MAX_LINE,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+        # aiohttp counts the status line and the empty one.
+        max_headers=MAX_HEADERS + 2,
         trace_configs=[_connected_trace()],
     )
 
@@ -63,6 +76,15 @@ async def read_body(response: aiohttp.ClientResponse, body: AnswerBody) -> bytes
     return body.end()
 
 
+def why_unanswered(error: Exception) -> str:
+    """Why no answer came, or none that could be read to its end."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        # A proxy's refusal comes with its URL and headers; the status says enough.
+        return str(error.status)
+    # Any other's status is not BitScale's: aiohttp says 400 where it could not read the head.
+    return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+
+
 def _connected_trace() -> aiohttp.TraceConfig:
     async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
         context.trace_request_ctx.connected = True
@@ -71,3 +93,92 @@ def _connected_trace() -> aiohttp.TraceConfig:
     trace.on_connection_create_end.append(connected)
     trace.on_connection_reuseconn.append(connected)
     return trace
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
+
+
+class _Protocol(ResponseHandler):
+    """Reads answers with the parser below; else aiohttp's, in C, which cannot be told to be as lenient."""
+
+    def set_response_params(self, **settings: Any) -> None:
+        early, self._tail = self._tail, b""
+        super().set_response_params(**settings)
+        self._parser = _Parser(
+            self,
+            self._loop,
+            settings.get("read_bufsize", 2**16),
+            timer=settings.get("timer"),
+            payload_exception=aiohttp.ClientPayloadError,
+            response_with_body=not settings.get("skip_payload", False),
+            read_until_eof=settings.get("read_until_eof", False),
+            auto_decompress=settings.get("auto_decompress", True),
+            max_line_size=settings.get("max_line_size", MAX_LINE),
+            max_field_size=settings.get("max_field_size", MAX_LINE),
+            max_headers=settings.get("max_headers", MAX_HEADERS + 2),
+        )
+        if early:
+            self.data_received(early)
+
+
+class _Parser(HttpResponseParserPy):
+    lax = True
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._headers_parser = _Fields(self.max_line_size, self.max_headers, self.max_field_size, lax=True)
+        self._informational = 0
+        # The answer, until it is handed on.
+        self._answer: RawResponseMessage | None = None
+
+    def feed_data(self, data: bytes, *_: Any, **__: Any) -> Any:
+        try:
+            fed = super().feed_data(data, b"\n")
+        except TransferEncodingError:
+            if self._payload_parser is None:
+                raise
+            # After a chunk that cannot be read, those before it are the body.
+            payload: Any = self._payload_parser.payload
+            payload._exception = None
+            payload.feed_eof()
+            self.protocol.force_close()
+            fed = [] if self._answer is None else [(self._answer, payload)], False, b""
+        self._answer = None
+        if self._lines and not self._lines[0].lstrip().startswith(b"HTTP/"):
+            raise BadStatusLine(_text(self._lines))
+        return fed
+
+    def parse_message(self, lines: list[bytes]) -> RawResponseMessage:
+        version, *rest = lines[0].split(maxsplit=1) or [b""]
+        known = tidy_version(version.decode("latin-1")).encode("latin-1")
+        message = super().parse_message([b" ".join([known, *rest]), *lines[1:]])
+        if 100 <= message.code < 200 and message.code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._informational += 1
+            if self._informational > MAX_INFORMATIONAL:
+                raise BadHttpMessage("too many informational answers")
+            # Whatever its headers say, the answer follows.
+            return super().parse_message([b"HTTP/1.1 %d" % message.code, b""])
+        self._answer = message
+        # What comes behind the body is no further answer.
+        self._max_msg_queue_size = 1
+        return message
+
+    def feed_eof(self) -> Any:
+        ended = super().feed_eof()
+        if self._answer is not None:
+            # Within its head, but its status came.
+            self.protocol.feed_data((self._answer, EMPTY_PAYLOAD), 0)
+        # What came of a head, for the error.
+        return ended or _text(self._lines) or None
+
+
+class _Fields(HeadersParser):
+    def parse_headers(self, lines: list[bytes]) -> Any:
+        return super().parse_headers([*tidy_fields(filter(None, lines)), b""])
+
+
+def _text(lines: list[bytes]) -> str:
+    return b" ".join(lines).decode("utf-8", "replace").strip()

@@ -6,6 +6,7 @@ import http.client
 import io
 import socket
 import time
+from collections import deque
 from typing import Any
 
 import requests
@@ -14,6 +15,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING
+from airflow_provider_bitscale.api.answer_head import (
+    MAX_HEADERS,
+    MAX_INFORMATIONAL,
+    MAX_LINE,
+    tidy_fields,
+    tidy_version,
+)
 from airflow_provider_bitscale.api.network import Network
 
 # What is raised before a connection is asked for.
@@ -24,8 +32,6 @@ _UNSENDABLE = (
     requests.exceptions.InvalidHeader,
     UnicodeError,
 )
-# Against a server that informs for ever.
-_MAX_INFORMATIONAL = 100
 
 
 def open_session(network: Network) -> requests.Session:
@@ -91,23 +97,50 @@ class _Adapter(HTTPAdapter):
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer with a deadline, that skips what only informs (100 alone is skipped by the library)."""
-
-    _informational = 0
+    """An answer with a deadline and a tidied head, that skips what only informs (the library skips 100)."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
+        self._informational = 0
+        self._reader = self.fp = _Reader(_UntilDeadline(self.fp.detach(), sock))
 
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
+        self._reader.tidy_head()
         # 101 ends HTTP, and is an answer.
         if 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS:
             self._informational += 1
-            if self._informational > _MAX_INFORMATIONAL:
+            if self._informational > MAX_INFORMATIONAL:
                 raise http.client.HTTPException("too many informational answers")
-            return version, http.client.CONTINUE, reason
-        return version, status, reason
+            status = http.client.CONTINUE
+        return tidy_version(version), status, reason
+
+
+class _Reader(io.BufferedReader):
+    """Hands out the lines of a head as tidied."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
+        self._tidied: deque[bytes] = deque()
+
+    def tidy_head(self) -> None:
+        """Read the header lines to the empty one; they are what is read next."""
+        lines: list[bytes] = []
+        while line := super().readline(MAX_LINE + 1).rstrip(b"\r\n"):
+            if len(line) >= MAX_LINE or len(lines) >= MAX_HEADERS:
+                raise http.client.HTTPException("a header of the answer is too long, or there are too many")
+            lines.append(line)
+        # The library puts the lines together again, but takes 100 of them only: several go as one.
+        block = b""
+        for line in tidy_fields(lines):
+            if block and len(block) + len(line) + 2 > MAX_LINE:
+                self._tidied.append(block)
+                block = b""
+            block += line + b"\r\n"
+        self._tidied += [*([block] if block else []), b"\r\n"]
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._tidied.popleft() if self._tidied else super().readline(size)
 
 
 class _UntilDeadline(io.RawIOBase):

@@ -49,31 +49,6 @@ def ask_once(open_client: Opener, settings: ClientConfig) -> Any:
     return open_client(settings)("send", contract_for(settings).get_current_user(), patient=False)
 
 
-HEADS: dict[str, tuple[bytes, ...]] = {
-    "a long header": (b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 65_000 + b"\r\n",),
-    "a long reason": (b"HTTP/1.1 200 " + b"x" * 60_000 + b"\r\n",),
-    "many headers": (b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=b\r\n" * 95,),
-    "processing": (b"HTTP/1.1 102 Processing\r\n\r\n" * 3, b"HTTP/1.1 200 OK\r\n"),
-    "continue": (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
-    "early hints": (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\n",),
-    "some of each": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 199 X\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n",),
-}
-
-
-@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
-def test_the_head_of_an_answer_may_be(open_client: Opener, head: tuple[bytes, ...]) -> None:
-    rest = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
-    with answering(*head, rest % len(USER) + USER) as server:
-        assert ask_once(open_client, config(server.url)).id == "usr_1"
-    with answering(*head, rest % len(ACCEPTED) + ACCEPTED) as server:
-        assert open_client(config(server.url))("run_grid", "g", {}).run_id == "run_1"
-
-
-def test_a_server_that_informs_for_ever_is_given_up(open_client: Opener) -> None:
-    with answering(b"HTTP/1.1 102 Processing\r\n\r\n" * 200) as server, pytest.raises(TransportError):
-        ask_once(open_client, config(server.url))
-
-
 def test_an_answer_that_ends_http_is_an_answer(open_client: Opener) -> None:
     with (
         answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n") as server,

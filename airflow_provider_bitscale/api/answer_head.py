@@ -1,0 +1,73 @@
+"""Pure: the head of an answer, made such that both HTTP libraries read it, and read it alike.
+
+Proxies and gateways send heads that one library reads and the other refuses. What was paid for would be lost
+with such an answer, so all that can be meant in one way only is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Bytes of one line, with its end; what the standard library allows.
+MAX_LINE = 65536
+# Far above what gateways add up to.
+MAX_HEADERS = 1000
+# Against a server that informs for ever.
+MAX_INFORMATIONAL = 100
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LENGTH = re.compile(rb"\+?([0-9]{1,18})")
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+def tidy_version(version: str) -> str:
+    """The version of a status line, as one that both libraries know."""
+    return version if version == "HTTP/1.0" or not version.startswith("HTTP/") else "HTTP/1.1"
+
+
+def tidy_fields(lines: Iterable[bytes]) -> list[bytes]:
+    """Header lines that can be read, with one statement of how long the body is.
+
+    Lines that are no header are left out, blanks before a colon and control characters are taken away, folded
+    lines are one. Chunked goes before any length (RFC 9112, section 6.3); of lengths that differ the
+    longest counts: a body that ends before it is still read. After such an answer the connection closes.
+
+    :param lines: without the empty one at their end.
+    """
+    tidied: list[bytes] = []
+    stated: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
+    for name, value in _fields(lines):
+        if name.lower() in stated:
+            stated[name.lower()] += [part.strip() for part in value.lower().split(b",")]
+        else:
+            tidied.append(name + b": " + value)
+    lengths = {int(found[1]) for part in stated[b"content-length"] if (found := _LENGTH.fullmatch(part))}
+    is_chunked = b"chunked" in stated[b"transfer-encoding"]
+    if is_chunked:
+        tidied.append(b"Transfer-Encoding: chunked")
+    elif lengths:
+        tidied.append(b"Content-Length: %d" % max(lengths))
+    if len(lengths) + is_chunked > 1:
+        tidied.append(b"Connection: close")
+    return tidied
+
+
+def _fields(lines: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    fields: list[tuple[bytes, bytes]] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            if fields:
+                name, value = fields[-1]
+                fields[-1] = name, (value + b" " + _clean(line)).strip()
+            continue
+        name, colon, value = line.partition(b":")
+        name = name.rstrip()
+        if colon and _NAME.fullmatch(name):
+            fields.append((name, _clean(value)))
+    return fields
+
+
+def _clean(value: bytes) -> bytes:
+    return _CONTROL.sub(b" ", value).strip()

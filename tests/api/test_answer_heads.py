@@ -1,0 +1,145 @@
+"""Heads of answers as proxies and gateways send them: both clients read the same, and refuse the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import (
+    AmbiguousSubmitError,
+    ClientConfig,
+    TransportError,
+    UnreadableAcceptanceError,
+)
+from airflow_provider_bitscale.api.answer_head import tidy_fields
+from airflow_provider_bitscale.api.contracts import contract_for
+from tests.api.clients import Opener
+from tests.api.servers import answering, http_answer
+
+KEY = "key-4c9f1b7de2a84f03b6d5"
+USER = json.dumps({"id": "usr_1"}).encode()
+ACCEPTED = json.dumps({"mode": "async", "run_id": "run_1", "status": "queued"}).encode()
+
+
+def config(url: str) -> ClientConfig:
+    return ClientConfig(api_key=KEY, workspace_id="ws", base_url=url, timeout=5.0)
+
+
+def ask_once(open_client: Opener, settings: ClientConfig) -> Any:
+    return open_client(settings)("send", contract_for(settings).get_current_user(), patient=False)
+
+
+HEADS: dict[str, tuple[bytes, ...]] = {
+    "a long header": (b"HTTP/1.1 200 OK\r\nContent-Security-Policy: " + b"x" * 65_000 + b"\r\n",),
+    "a long reason": (b"HTTP/1.1 200 " + b"x" * 60_000 + b"\r\n",),
+    "many headers": (b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=b\r\n" * 900,),
+    "many and long headers": (b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: %s\r\n" % (b"x" * 9_000) * 150,),
+    "90 hints": (b"HTTP/1.0 103 Early Hints\r\nConnection: close\r\n\r\n" * 90, b"HTTP/1.1 200 OK\r\n"),
+    "another version": (b"HTTP/1.2 200 OK\r\n",),
+    "a folded header": (b"HTTP/1.1 200 OK\r\nX-Via: a\r\n Content-Length: 1\r\n",),
+    "a NUL": (b"HTTP/1.1 200 OK\r\nX-Via: a\0b\r\n",),
+    "a bare CR": (b"HTTP/1.1 200 OK\r\nX-Via: a\rContent-Length: 1\r\n",),
+    "a line that is no header": (b"HTTP/1.1 200 OK\r\nvia proxy\r\n: empty\r\nX y: z\r\n",),
+    "bare LF": (b"HTTP/1.1 200 OK\nX-Via: a\n",),
+    "processing": (b"HTTP/1.1 102 Processing\r\n\r\n" * 3, b"HTTP/1.1 200 OK\r\n"),
+    "continue": (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
+    "early hints": (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\nHTTP/1.1 200 OK\r\n",),
+    "some of each": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 199 X\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n",),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+def test_the_head_of_an_answer_may_be(open_client: Opener, head: tuple[bytes, ...]) -> None:
+    rest = b"Connection: close\r\nContent-Length: %d\r\n\r\n"
+    with answering(*head, rest % len(USER) + USER) as server:
+        assert ask_once(open_client, config(server.url)).id == "usr_1"
+    with answering(*head, rest % len(ACCEPTED) + ACCEPTED) as server:
+        assert open_client(config(server.url))("run_grid", "g", {}).run_id == "run_1"
+
+
+N = len(ACCEPTED)
+CHUNKED = b"%x\r\n%s\r\n0\r\n" % (N, ACCEPTED)
+# Headers and body.
+FRAMES: dict[str, tuple[bytes, bytes]] = {
+    "two equal lengths": (b"Content-Length: %d\r\nContent-Length: %d" % (N, N), ACCEPTED),
+    "a list of equal lengths": (b"Content-Length: %d, %d" % (N, N), ACCEPTED),
+    "lengths that differ": (b"Content-Length: 1\r\nContent-Length: %d" % N, ACCEPTED),
+    "a length, and chunked": (b"Content-Length: %d\r\nTransfer-Encoding: chunked" % N, CHUNKED + b"\r\n"),
+    "a blank before the colon": (b"Content-Length : %d\r\nX-Via\t: a" % N, ACCEPTED),
+    "identity": (b"Transfer-Encoding: identity\r\nContent-Length: %d" % N, ACCEPTED),
+    "identity alone": (b"Transfer-Encoding: identity", ACCEPTED),
+    "chunked twice": (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: Chunked", CHUNKED + b"\r\n"),
+    "a plus sign": (b"Content-Length: +%d" % N, ACCEPTED),
+    "an empty length": (b"Content-Length:", ACCEPTED),
+    "a negative length": (b"Content-Length: -1", ACCEPTED),
+    "bytes behind the body": (b"Connection: close\r\nContent-Length: %d" % N, ACCEPTED + b"\r\nx\r\n\r\n"),
+    "another answer behind it": (b"Content-Length: %d" % N, ACCEPTED + b"HTTP/1.1 400 Bad\r\n\r\n"),
+    "200 trailers": (b"Transfer-Encoding: chunked", CHUNKED + b"X-Via: a\r\n" * 200 + b"\r\n"),
+    "a trailer that is none": (b"Transfer-Encoding: chunked", CHUNKED + b"via proxy\r\n\r\n"),
+    "a chunk that is none": (b"Transfer-Encoding: chunked", CHUNKED.replace(b"\r\n0", b"\r\nzz")),
+    "no end of a chunk": (b"Transfer-Encoding: chunked", CHUNKED.replace(b"\r\n0", b"0")),
+    "no last chunk": (b"Transfer-Encoding: chunked", CHUNKED.replace(b"0\r\n", b"")),
+}
+
+
+@pytest.mark.parametrize(("headers", "body"), FRAMES.values(), ids=FRAMES.keys())
+def test_the_run_is_read_however_the_body_is_framed(open_client: Opener, headers: bytes, body: bytes) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n" + body) as server:
+        assert open_client(config(server.url))("run_grid", "g", {}).run_id == "run_1"
+
+
+# What is refused, and what the error says of it.
+NO_HEADS: dict[str, tuple[bytes, str]] = {
+    "too many headers": (b"HTTP/1.1 200 OK\r\n" + b"X-Via: a\r\n" * 1001 + b"\r\n", "too many"),
+    "too long a header": (b"HTTP/1.1 200 OK\r\nX-Via: " + b"x" * 66_000 + b"\r\n\r\n", "too long|more than"),
+    "too many hints": (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 150 + http_answer(ACCEPTED), "too many"),
+    "no head": (ACCEPTED + b"\r\n", "run_1"),
+    "no line": (ACCEPTED, "run_1"),
+    "another protocol": (b"SSH-2.0-x\r\n", "SSH-2.0"),
+}
+
+
+@pytest.mark.parametrize(("answer", "told"), NO_HEADS.values(), ids=NO_HEADS.keys())
+def test_a_head_that_cannot_be_read_is_told_as_it_came_and_not_as_a_400(
+    open_client: Opener, answer: bytes, told: str
+) -> None:
+    with answering(answer) as server, pytest.raises(AmbiguousSubmitError, match=f"(?i){told}") as caught:
+        open_client(config(server.url))("run_grid", "g", {})
+    assert caught.value.status is None
+    assert "400" not in str(caught.value)
+
+
+def test_a_head_that_breaks_off_has_told_the_status(open_client: Opener) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Ty") as server, pytest.raises(UnreadableAcceptanceError):
+        open_client(config(server.url))("run_grid", "g", {})
+
+
+@pytest.mark.parametrize(
+    ("lines", "tidied"),
+    [
+        ([], []),
+        ([b"A: b", b"a:c"], [b"A: b", b"a: c"]),
+        ([b"A: b", b"\tc ", b" d"], [b"A: b c d"]),
+        ([b" folded into nothing", b"no header", b"(: a", b": a", b"A:"], [b"A: "]),
+        ([b"A : \x00b\rc\x7f"], [b"A: b c"]),
+        ([b"content-length: 7 ,7", b"Content-Length:7"], [b"Content-Length: 7"]),
+        ([b"Content-Length: 0"], [b"Content-Length: 0"]),
+        ([b"Content-Length: x"], []),
+        ([b"Content-Length: 7, 8"], [b"Content-Length: 8", b"Connection: close"]),
+        (
+            [b"Transfer-Encoding: gzip, CHUNKED", b"Content-Length: 7"],
+            [b"Transfer-Encoding: chunked", b"Connection: close"],
+        ),
+        ([b"Transfer-Encoding: identity", b"Content-Length: 7"], [b"Content-Length: 7"]),
+    ],
+)
+def test_header_lines_are_tidied(lines: list[bytes], tidied: list[bytes]) -> None:
+    assert tidy_fields(lines) == tidied
+    assert sorted(tidy_fields(tidied)) == sorted(tidied)
+
+
+def test_a_server_that_informs_for_ever_is_given_up(open_client: Opener) -> None:
+    with answering(b"HTTP/1.1 102 Processing\r\n\r\n" * 200) as server, pytest.raises(TransportError):
+        ask_once(open_client, config(server.url))
