@@ -19,14 +19,25 @@ def is_blank(value: Any, null_values: Collection[str] = ()) -> bool:
     :param null_values: texts that stand for nothing, whatever spaces are around them.
     """
     if isinstance(value, str):
-        text = value.strip()
-        # Almost all values begin so, and this is asked twice for each.
-        if text[:1].isalnum():
-            return text in null_values
-        return text in null_values or all(map(_is_invisible, text))
+        text = trimmed(value)
+        return not text or text in null_values
     return value is None or (isinstance(value, (list, tuple, dict)) and not value)
 
 
-def _is_invisible(character: str) -> bool:
-    # Separators, control and format characters.
+def trimmed(text: str) -> str:
+    """A text without the spaces and invisible characters around it."""
+    text = text.strip()
+    # Almost all texts begin and end so, and this is asked twice for each.
+    if text[:1].isalnum() and text[-1:].isalnum():
+        return text
+    first, last = 0, len(text)
+    while first < last and is_invisible(text[first]):
+        first += 1
+    while last > first and is_invisible(text[last - 1]):
+        last -= 1
+    return text[first:last]
+
+
+def is_invisible(character: str) -> bool:
+    """Whether it is a separator, a control or a format character."""
     return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc", "Cf")

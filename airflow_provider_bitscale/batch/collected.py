@@ -51,6 +51,10 @@ class NotSubmitted:
         """No key."""
         return None
 
+    def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """No key."""
+        return {}
+
 
 def collected_records(segments: Iterable[Segment]) -> dict[int, SegmentRecord]:
     """What an earlier try would have left of these rows: each has a run, or is unknown for good.

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_bitscale.api.blank import trimmed
+
 # Places that are told of one word.
 _MAX_PLACES = 3
 
 
 @dataclass(slots=True)
 class NullWord:
-    """A word that rows have as an input.
+    """A word that rows have as an input, or in their key.
 
-    :param key: of the input, as a run takes it.
+    :param key: of the input, as a run takes it; or the field of the row's key.
     :param rows: how many have it.
     :param places: of the first of them.
     """
@@ -25,13 +27,22 @@ class NullWord:
     places: list[str] = field(default_factory=list)
 
     def told(self, input_name: str) -> str:
-        """A line for the log."""
+        """A line for the log, of an input."""
+        return f"{self._have(input_name)}, and it is sent as it is; {self._way_out}"
+
+    @property
+    def told_of_key(self) -> str:
+        """A line for the log, of a key."""
+        return f"{self._have(self.key)}, which row_key names, so they may be duplicates; {self._way_out}"
+
+    def _have(self, name: str) -> str:
         places = ", ".join(self.places) + (", …" if self.rows > len(self.places) else "")
         have = "1 row has" if self.rows == 1 else f"{self.rows:,} rows have"
-        return (
-            f"{have} {self.word!r} as {input_name} ({places}), and it is sent as it is; if that means "
-            f"nothing: null_values=[{self.word!r}, …]"
-        )
+        return f"{have} {self.word!r} as {name} ({places})"
+
+    @property
+    def _way_out(self) -> str:
+        return f"if that means nothing: null_values=[{self.word!r}, …]"
 
 
 class NullWords:
@@ -41,9 +52,9 @@ class NullWords:
         self._found: dict[tuple[str, str], NullWord] = {}
 
     def look_at(self, place: str, inputs: Mapping[str, Any]) -> None:
-        """Count those among the inputs of a row."""
+        """Count those among some values of a row."""
         for key, value in inputs.items():
-            if isinstance(value, str) and _may_mean_nothing(word := value.strip()):
+            if isinstance(value, str) and _may_mean_nothing(word := trimmed(value)):
                 found = self._found.setdefault((key, word), NullWord(key, word))
                 found.rows += 1
                 if len(found.places) < _MAX_PLACES:
@@ -54,9 +65,14 @@ class NullWords:
         """Those that were found, in the order of the rows."""
         return tuple(self._found.values())
 
+    @property
+    def repeated(self) -> tuple[NullWord, ...]:
+        """Those that more than one row has."""
+        return tuple(word for word in self.found if word.rows > 1)
+
 
 def _may_mean_nothing(word: str) -> bool:
-    return word.casefold() in _WORDS or not any(map(str.isalnum, word))
+    return bool(word) and (word.casefold() in _WORDS or not any(map(str.isalnum, word)))
 
 
 # Those that pandas reads as missing, and what spreadsheets, databases and people write beside them.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Protocol
+from unicodedata import normalize
 
-from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
+from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank, trimmed
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.canonical import canonical
 from airflow_provider_bitscale.batch.cells import reader_of
@@ -30,6 +31,7 @@ class Form(Protocol):
     def check_fields(self, fields: Sequence[str], /) -> None: ...
     def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
     def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
+    def key_values(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,9 @@ class RowForm:
     def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
         """A digest (16 bytes) that is the same for rows that are the same.
 
-        None where there is no ``row_key``, and for a row whose key is blank: nothing says that two of those
-        are the same.
+        Spaces and invisible characters around texts do not count, and what is blank is the same however it
+        is written. None where there is no ``row_key``, and for a row whose key is all blank: nothing says
+        that two of those are the same.
 
         :raises InvalidRequestError: a field of the key is missing.
         """
@@ -169,10 +172,20 @@ class RowForm:
             return None
         if missing := [field for field in self._key_fields if field not in fields]:
             raise InvalidRequestError(f"it has no field {', '.join(map(repr, missing))}, which row_key names")
-        values = [fields[field] for field in self._key_fields]
-        if all(is_blank(value, self._null_values) for value in values):
+        values = list(self.key_values(fields).values())
+        if values.count(None) == len(values):
             return None
         return sha256(canonical(values)).digest()[:16]
+
+    def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What is compared of a row that has all fields of the key; None for what is blank."""
+        return {field: self._key_part(fields[field]) for field in self._key_fields}
+
+    def _key_part(self, value: Any) -> Any:
+        if is_blank(value, self._null_values):
+            return None
+        # Programs write an accent as a character of its own, or as part of the letter (Unicode, UAX 15).
+        return normalize("NFC", trimmed(value)) if isinstance(value, str) else value
 
     def matching(self, fields: Sequence[str]) -> Matching:
         """Which inputs get their values from which of these fields, of all rows together."""

@@ -51,6 +51,7 @@ class Survey:
     :param fingerprint: a digest of them all.
     :param fields: of all rows, in the order in which they come first.
     :param null_words: words among the inputs that may stand for nothing.
+    :param key_words: such words that more than one row has in a field of its key.
     """
 
     rows: int
@@ -59,6 +60,7 @@ class Survey:
     fingerprint: str
     fields: tuple[str, ...] = ()
     null_words: tuple[NullWord, ...] = ()
+    key_words: tuple[NullWord, ...] = ()
 
 
 def survey(source: Source, row_form: Form, segment_size: int, max_problems: int = 20) -> Survey:
@@ -74,7 +76,7 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
     seen: set[bytes] = set()
     known: dict[str, None] = {}
     first: dict[str, Any] = {}
-    null_words = NullWords()
+    null_words, key_words = NullWords(), NullWords()
     for segment in _cut(source, segment_size):
         digest = _digest_of(segment)
         for place, found in segment:
@@ -90,6 +92,7 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
             else:
                 duplicates += row.duplicate
                 null_words.look_at(place, row.inputs)
+                key_words.look_at(place, row_form.key_values(fields))
             rows += 1
         digests.append(digest or "")
     known = known or dict.fromkeys(source.header)
@@ -109,6 +112,7 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
         _digest(canonical(digests)),
         tuple(known),
         null_words.found,
+        key_words.repeated,
     )
 
 

@@ -33,5 +33,7 @@ def tell_input(
     log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)
     for word in survey.null_words:
         log.warning("%s", word.told(form.input_names.get(word.key, word.key)))
+    for word in survey.key_words:
+        log.warning("%s", word.told_of_key)
     if replaced := [name for name in survey.fields if name in output_names]:
         log.warning("The outputs replace fields of the same name: %s", ", ".join(map(repr, replaced)))

@@ -44,7 +44,12 @@ class Submission:
             raise errors.UnsupportedError(unsupported)
         form = self._form
         inputs = form.inputs_of(operator.inputs)
-        refused, told = inputs_without_value(operator.inputs, operator.templated_inputs, form.required)
+        refused, told = inputs_without_value(
+            operator.inputs,
+            operator.templated_inputs,
+            form.required,
+            may_be_none=not form.input_names and not inputs,
+        )
         if refused and operator.validate_inputs:
             raise errors.InvalidRequestError(
                 f"{'; '.join(refused)}: that is what a template gives that finds nothing. Correct it, or set "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_bitscale.api.blank import is_blank
+from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.models import Column, Grid, RunRecipe
 from airflow_provider_bitscale.runs.column_values import misfit
@@ -92,7 +92,8 @@ def resolve_inputs(
 ) -> dict[str, Any]:
     """Values by the key that a run takes: the column's id or, where there is a recipe, its label there.
 
-    Optional inputs that are blank are left out: see :func:`is_blank`.
+    Optional inputs that are blank are left out: see :func:`is_blank`. So are ``NULL_VALUES``, unless
+    nothing is to be validated.
 
     :param inputs: values by column name, id or label; names in whatever case, with whatever spaces.
     :param recipe: of the run. What it does not list is refused: it might be billed as a blank row.
@@ -100,7 +101,11 @@ def resolve_inputs(
         that every value fits its column's type. Without it, unknown keys are taken for ids.
     :raises InvalidRequestError: naming every problem at once.
     """
-    resolved, problems = InputNames.resolve(grid, inputs, recipe, validate=validate).fill_in(inputs)
+    null_values = NULL_VALUES if validate else ()
+    values = {name: None if is_blank(value, null_values) else value for name, value in inputs.items()}
+    resolved, problems = InputNames.resolve(grid, values, recipe, validate=validate).fill_in(values)
+    if problems and (nulls := [inputs[name] for name in inputs if values[name] is not inputs[name]]):
+        problems.append(f"{', '.join(map(repr, nulls))} stands for nothing")
     _raise_if_any(problems, grid)
     return resolved
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
+
 # As Jinja, JSON, pandas and numpy write it.
 _WRITTEN = ("None", "null", "nan", "NaN", "NaT", "<NA>")
 _NOTHING = frozenset(("", "undefined", *(text.lower() for text in _WRITTEN)))
@@ -55,23 +57,30 @@ def templated(inputs: Any) -> frozenset[str]:
 
 
 def inputs_without_value(
-    inputs: Mapping[str, Any], templates: Collection[str], required: Collection[str]
+    inputs: Mapping[str, Any],
+    templates: Collection[str],
+    required: Collection[str],
+    *,
+    may_be_none: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Inputs that came to nothing: those that cannot be meant so, and those that may, one sentence each.
 
     :param inputs: the values of a row by name, rendered.
     :param templates: names of those that were templates.
     :param required: names and ids of the inputs that the grid requires.
+    :param may_be_none: whether the grid takes no inputs, so that a row without any is none that is blank.
     """
     refused, told = [], []
     for name, value in inputs.items():
         written = isinstance(value, str) and value.strip() in _WRITTEN
-        blank = isinstance(value, str) and not value.strip()
-        if (written and name in templates) or ((written or blank) and name in required):
+        blank = is_blank(value)
+        null_value = not blank and is_blank(value, NULL_VALUES)
+        if (written and name in templates) or ((written or blank or null_value) and name in required):
             refused.append(f"the input {name!r} came to {value!r}")
-        elif written or (blank and name in templates):
+        elif written or null_value or (blank and name in templates):
             told.append(f"the input {name!r} is {value!r}")
-    if inputs and all(value is None or is_nothing(value) for value in inputs.values()) and not refused:
+    has_value = any(not is_blank(value, NULL_VALUES) and not is_nothing(value) for value in inputs.values())
+    if not has_value and not refused and not may_be_none:
         refused.append("no input has a value, and a blank row would be paid for")
     return refused, told
 

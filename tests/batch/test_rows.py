@@ -388,6 +388,17 @@ KEYS: list[tuple[str | list[str] | None, dict[str, Any], dict[str, Any], bool]] 
     ("a", {"a": []}, {"a": []}, False),
     ("a", {"a": 0}, {"a": 0}, True),
     ("a", {"a": "NULL"}, {"a": "NULL"}, True),
+    ("a", {"a": "x"}, {"a": " x\u00a0"}, True),
+    ("a", {"a": "x"}, {"a": "\ufeffx\u200b"}, True),
+    ("a", {"a": "x y"}, {"a": "xy"}, False),
+    ("a", {"a": "Zo\u00eb"}, {"a": "Zoe\u0308"}, True),
+    ("a", {"a": "\u200b"}, {"a": "\u200b"}, False),
+    ("a", {"a": "#N/A\u200b"}, {"a": "#N/A"}, False),
+    (["a", "b"], {"a": "x", "b": ""}, {"a": "x", "b": " "}, True),
+    (["a", "b"], {"a": "x", "b": ""}, {"a": "x", "b": None}, True),
+    (["a", "b"], {"a": "x", "b": r"\N"}, {"a": "x", "b": None}, True),
+    (["a", "b"], {"a": "x", "b": ""}, {"a": "", "b": "x"}, False),
+    (["a", "b"], {"a": "x", "b": 0}, {"a": "x", "b": None}, False),
     (None, {"a": "x"}, {"a": "x"}, False),
 ]
 

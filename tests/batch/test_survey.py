@@ -289,6 +289,18 @@ def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None
     assert found.null_words[0].told("Full Name").startswith("1 row has 'Null' as Full Name (row 1), and")
 
 
+def test_words_that_make_rows_duplicates_are_told() -> None:
+    rows = [{**JANE, "id": word, "n": "NULL"} for word in ("NULL", " NULL", "-", "7", "7", "", "")]
+    found = survey(ListSource(rows), RowForm(FORM, None, "id"), 4)
+    assert found.duplicates == 2
+    [word] = found.key_words
+    assert word.told_of_key == (
+        "2 rows have 'NULL' as id (row 1, row 2), which row_key names, so they may be duplicates; "
+        "if that means nothing: null_values=['NULL', …]"
+    )
+    assert not survey(ListSource(rows), RowForm(FORM, None, "id", ["NULL"]), 4).key_words
+
+
 def test_a_large_file_is_surveyed_and_cut_without_being_all_in_memory(tmp_path: Path) -> None:
     lines = (f"Jane {number},{'x' * 4000}\n" for number in range(3_000))
     path = write(folder_in("file", tmp_path) / "a.csv", ("Full Name,note\n" + "".join(lines)).encode())

@@ -49,6 +49,10 @@ INPUTS: dict[Any, tuple[str, str, str, str]] = {
     "<NA>": ("refused", "refused", "refused", "told"),
     "": ("told", "refused", "refused", "sent"),
     "\u00a0 ": ("told", "refused", "refused", "sent"),
+    "\u200b": ("told", "refused", "refused", "sent"),
+    None: ("told", "refused", "refused", "sent"),
+    r"\N": ("told", "refused", "refused", "told"),
+    " #N/A ": ("told", "refused", "refused", "told"),
     "Null": ("sent", "sent", "sent", "sent"),
     "Nan": ("sent", "sent", "sent", "sent"),
     "none of your business": ("sent", "sent", "sent", "sent"),
@@ -69,7 +73,17 @@ def test_what_an_input_came_to(value: Any, outcomes: tuple[str, str, str, str]) 
 
 
 @pytest.mark.parametrize(
-    "inputs", [{"Name": None}, {"Name": "", "Company": " "}, {"Name": "None", "A": None}]
+    "inputs",
+    [
+        {},
+        {"Name": None},
+        {"Name": "", "Company": " "},
+        {"Name": "None", "A": None},
+        {"Name": []},
+        {"Name": "\u200b"},
+        {"Name": "#REF!", "A": {}},
+    ],
+    ids=repr,
 )
 def test_inputs_of_which_none_has_a_value_are_refused(inputs: dict[str, Any]) -> None:
     refused, _ = inputs_without_value(inputs, (), ())
@@ -77,7 +91,7 @@ def test_inputs_of_which_none_has_a_value_are_refused(inputs: dict[str, Any]) ->
 
 
 def test_no_inputs_are_what_a_grid_without_any_takes() -> None:
-    assert inputs_without_value({}, (), ()) == ([], [])
+    assert inputs_without_value({}, (), (), may_be_none=True) == ([], [])
 
 
 def test_which_inputs_are_templates() -> None:

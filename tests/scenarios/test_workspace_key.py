@@ -314,3 +314,24 @@ def test_an_input_that_a_row_leaves_out_is_mentioned(
     connect(monkeypatch, emulator)
     assert task(inputs={"Full Name": "Jane Doe"}).attempt()["outputs"]
     assert "no value for company" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"Company": []}, {"Company": "\u200b"}, {"Company": None}, {"Company": "#N/A"}], ids=repr
+)
+def test_a_blank_row_is_refused_before_it_is_paid_for(
+    inputs: dict[str, Any], emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, emulator)
+    with pytest.raises(exceptions.InvalidRequestError, match="a blank row would be paid for"):
+        task(inputs=inputs).attempt()
+    assert posts(emulator) == []
+
+
+def test_a_null_text_is_left_out_and_told(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(monkeypatch, emulator)
+    task(inputs={"Full Name": "Jane Doe", "Company": r"\N"}).attempt()
+    assert json.loads(posts(emulator)[0]["body"])["inputs"] == {"full_name": "Jane Doe"}
+    assert r"Is it meant that the input 'Company' is '\\N'?" in "".join(capsys.readouterr())
