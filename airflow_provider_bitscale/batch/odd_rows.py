@@ -9,6 +9,10 @@ from typing import Any
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.runs.field_names import folded
 
+BY_COLUMNS = (
+    "a table by columns: give an object for each row, as pandas writes with "
+    "to_json(path, orient='records') and to_dict('records')"
+)
 # A longer text is no name; and texts are remembered while they are folded.
 _MAX_NAME = 100
 _DIVIDER = re.compile(r"[-=+:|\s]+")
@@ -23,6 +27,8 @@ def oddity(
     :param read: (name of an input, field) for each field that is an input.
     :param input_names: the names of all inputs, folded.
     """
+    if is_by_columns(fields):
+        return f"it is {BY_COLUMNS}"
     if is_divider(fields.values()):
         return "it is a line of dashes, as below a header: remove it"
     if _is_header(fields, read, input_names):
@@ -47,6 +53,16 @@ def is_divider(cells: Iterable[Any]) -> bool:
             return False
         found = True
     return found
+
+
+def is_by_columns(fields: Mapping[str, Any]) -> bool:
+    """Whether an object is a whole table, each of its fields a column of it."""
+    if fields.keys() >= {"columns", "data"}:
+        return isinstance(fields["columns"], list) and isinstance(fields["data"], list)
+    values = list(fields.values())
+    if all(isinstance(value, list) and value for value in values):
+        return len(set(map(len, values))) == 1
+    return all(isinstance(value, dict) and value and value.keys() == values[0].keys() for value in values)
 
 
 def _is_header(

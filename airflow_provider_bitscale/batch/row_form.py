@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank, trimmed
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.canonical import canonical
 from airflow_provider_bitscale.batch.cells import reader_of
-from airflow_provider_bitscale.batch.odd_rows import oddity
+from airflow_provider_bitscale.batch.odd_rows import BY_COLUMNS, is_by_columns, oddity
 from airflow_provider_bitscale.runs.field_names import folded, listed, nearest
 from airflow_provider_bitscale.runs.grid_form import GridForm
 from airflow_provider_bitscale.runs.inputs import InputNames
@@ -233,6 +233,8 @@ def hint(fields: Mapping[str, Any]) -> str:
     """What else may be wrong with rows whose fields are not those that are looked for."""
     if place := _rows_within(fields):
         return f" (if {place!r} holds the rows, give that list alone)"
+    if is_by_columns(fields):
+        return f" (it is {BY_COLUMNS})"
     if separators := {each[0] for name in fields if (each := _OTHER_SEPARATORS.search(name))}:
         told = " or ".join(map(repr, sorted(separators)))
         return f" (if cells are separated by {told}, write sep= and that character as the first line)"
@@ -240,9 +242,9 @@ def hint(fields: Mapping[str, Any]) -> str:
 
 
 def _rows_within(fields: Mapping[str, Any]) -> str | None:
-    """Where an object holds a list of objects."""
+    """Where an object holds a list of objects, or an empty one."""
     for name, value in fields.items():
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
             return name
         if isinstance(value, dict) and (inner := _rows_within(value)):
             return f"{name}.{inner}"

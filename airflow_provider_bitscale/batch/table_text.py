@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, TypeAlias
 
@@ -25,8 +26,14 @@ def fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
     for name in row:
         if not isinstance(name, str):
             return InvalidRequestError(f"it has the field {name!r}, which is no text")
+    # Of no value for a channel, but of one for the row: what a number is expected for refuses this text.
+    row = {name: str(value) if _is_infinite(value) else value for name, value in row.items()}
     fields: dict[str, Any] = carriable(row)
     return fields
+
+
+def _is_infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
 
 
 def is_not_utf_8(text: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError, RunRecipe
 from airflow_provider_bitscale.api.parsing import parse_grid
+from airflow_provider_bitscale.batch.odd_rows import BY_COLUMNS
 from airflow_provider_bitscale.batch.row_form import RowForm
 from airflow_provider_bitscale.batch.rows import segments, survey
 from airflow_provider_bitscale.batch.sources import ListSource
@@ -107,6 +108,7 @@ INPUTS: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], dict[st
         {**JANE, "x": "\ufeff1", "y": "\x1a"},
         {"c-name": "Jane"},
     ),
+    "lists": (LABELS, None, {"full_name": "Jane", "company": ["a"]}, {"full_name": "Jane", "company": ["a"]}),
     "labels": (LABELS, None, {"full_name": "Jane", "Company": 7}, {"full_name": "Jane", "company": 7}),
     "labels in other case, with spaces": (
         LABELS,
@@ -170,6 +172,8 @@ NO_DATA: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], str]] 
     "dashes of Markdown": (FORM, None, {"": "", "Full Name": " :--- ", "Company": "---:"}, DASHES),
     "dashes of labels": (LABELS, None, {"Full Name": "=====", "Company": "+", "x": ""}, DASHES),
     "a mark of joined files": (FORM, None, {"Full Name": "\ufeffBob"}, MARK.format("'Full Name'")),
+    "columns": (LABELS, None, {"full_name": ["Jane", "Ada"], "x": ["a", "b"]}, f"it is {BY_COLUMNS}"),
+    "columns by index": (LABELS, None, {"full_name": {"0": "Jane"}, "x": {"0": 1}}, f"it is {BY_COLUMNS}"),
     "Ctrl-Z": (FORM, MAPPING, {"name": "Ada", "firm": "Acme\x1a"}, CTRL_Z.format("'firm'")),
 }
 
@@ -324,6 +328,22 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
         (
             "none of its fields is an input: 'data'; the grid takes 'full_name', 'company', 'employees' "
             "(if 'data' holds the rows, give that list alone)"
+        ),
+    ),
+    "no rows are in a field": (
+        LABELS,
+        {"data": []},
+        (
+            "none of its fields is an input: 'data'; the grid takes 'full_name', 'company', 'employees' "
+            "(if 'data' holds the rows, give that list alone)"
+        ),
+    ),
+    "the rows and the names are in fields": (
+        LABELS,
+        {"columns": ["full_name"], "index": [0], "data": [["Jane"]]},
+        (
+            "none of its fields is an input: 'columns', 'index', 'data'; the grid takes 'full_name', "
+            f"'company', 'employees' (it is {BY_COLUMNS})"
         ),
     ),
     "the rows are deep in a field": (

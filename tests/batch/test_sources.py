@@ -248,8 +248,13 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
         "a.jsonl",
         b'{"a": NaN, "b": -Infinity, "c": "x\\u0000y", "d": "Ada \\ud83d", "e": 123456789012345678901}\n',
         [
-            ("line 1", {"a": None, "b": None, "c": "xy", "d": "Ada �", "e": "123456789012345678901"}),
+            ("line 1", {"a": None, "b": "-inf", "c": "xy", "d": "Ada �", "e": "123456789012345678901"}),
         ],
+    ),
+    "numbers that are none": (
+        "a.jsonl",
+        b'{"a": 1e400, "b": -1e400, "c": Infinity, "d": [Infinity]}\n',
+        [("line 1", {"a": "inf", "b": "-inf", "c": "inf", "d": [None]})],
     ),
     "empty JSON lines": ("a.jsonl", b"", []),
 }
@@ -429,6 +434,42 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "a page that begins with a comment": ("a.json", b"<!-- x --><table>", "it is a page of HTML or XML"),
     "JSON as CSV": ("a.csv", b'[\n {"name": "Jane"}]', "it is JSON: let its name end with .json or .jsonl"),
 }
+
+
+ARRAY = "it is an array of JSON over several lines: let its name end with .json"
+IS_CSV = "; if it is CSV, let its name end with .csv"
+COMMA = "; JSON has no comma after the last item: remove it"
+COMMENT = "; JSON has no comments: remove them"
+PYTHON = "; it is a dict as Python prints it: write it with json.dumps"
+NEARLY_JSON = [
+    ("a.jsonl", '[\n {"name": "Jane"}\n]\n', ARRAY),
+    ("a.ndjson", '\n [{"name": "Jane"},\n', ARRAY),
+    ("a.json", "name,company\nJane,Acme\n", IS_CSV),
+    ("a.json", "name;company\nJane;Acme\n", IS_CSV),
+    ("a.jsonl", "name,company\n", IS_CSV),
+    ("a.jsonl", '"name","company"\n', IS_CSV),
+    ("a.json", '[{"name": "Jane"},]', COMMA),
+    ("a.json", '[{"name": "Jane",\n}]', COMMA),
+    ("a.jsonl", '{"name": "Jane", }\n', COMMA),
+    ("a.json", '// x\n[{"name": "Jane"}]', COMMENT),
+    ("a.json", '[{"name": /* x */ "Jane"}]', COMMENT),
+    ("a.jsonl", '{"name": "Jane"} # x\n', COMMENT),
+    ("a.json", "[{'name': 'Jane'}]", PYTHON),
+    ("a.jsonl", "{'name': 'Jane'}\n", PYTHON),
+    ("a.jsonl", '{"name": None}\n', PYTHON),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "problem"), NEARLY_JSON)
+def test_what_is_nearly_json_is_told_with_a_way_out(
+    name: str, text: str, problem: str, tmp_path: Path
+) -> None:
+    source = FileSource(write(folder_in("file", tmp_path) / name, text.encode()))
+    try:
+        [(_, found)] = read(source)
+    except InvalidRequestError as raised:
+        found = raised.message
+    assert found.endswith(problem)
 
 
 @pytest.mark.parametrize(("name", "data", "problem"), NO_FILES.values(), ids=NO_FILES.keys())
