@@ -45,7 +45,7 @@ def batch_option_problems(
     problems = option_problems(
         timeout=timeout,
         trust_webhook=trust_webhook,
-        null_values=null_values,
+        null_values=() if null_values is None else null_values,
         miss_values=miss_values,
         fail_when_incomplete=fail_when_incomplete,
         csv_escape_formulas=csv_escape_formulas,

@@ -198,6 +198,7 @@ def _is_manifest(data: Mapping[str, Any]) -> bool:
     return (
         _are_texts(data.get("parts"))
         and _is_mapping(data.get("inputs"))
+        and _are_texts(data.get("null_values", []))
         and _are_texts(data.get("output_names"))
         and data.get("format") in FORMATS
     )

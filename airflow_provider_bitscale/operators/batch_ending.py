@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.head import Head
 from airflow_provider_bitscale.batch.progress import credits_spent
+from airflow_provider_bitscale.batch.read_as import ReadAs
 from airflow_provider_bitscale.batch.statuses import STATUSES
 from airflow_provider_bitscale.batch.verdict import Ending, Verdict
 from airflow_provider_bitscale.exceptions import (
@@ -27,7 +27,7 @@ def manifest_of(
     grid_id: str,
     rows: int,
     tally: Tally,
-    inputs: Mapping[str, str] | None,
+    read_as: ReadAs,
 ) -> dict[str, Any]:
     """The manifest, as the operator describes it, without its own path."""
     finished = time.time()
@@ -42,7 +42,7 @@ def manifest_of(
         "parts": [tally.parts[number] for number in sorted(tally.parts)],
         "manifest_path": None,
         "format": head.output_format,
-        "inputs": None if inputs is None else dict(inputs),
+        **read_as.in_manifest,
         "csv_escape_formulas": head.escapes_formulas,
         "output_names": head.output_names,
         "started_at": _iso(head.started_at),

@@ -27,6 +27,7 @@ from airflow_provider_bitscale.batch.options import (
 )
 from airflow_provider_bitscale.batch.output import Output, RowsInMemory
 from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.read_as import ReadAs
 from airflow_provider_bitscale.batch.recorder import Recorder
 from airflow_provider_bitscale.batch.records import finished
 from airflow_provider_bitscale.batch.row_form import Form, RowForm
@@ -93,13 +94,12 @@ class BatchRun:
             raise errors.UnsupportedError(unsupported)
         self._form = GridForm.ask(hook.client, operator.grid_id, operator.output_columns, validate=True)
         # What came from an earlier batch is read as it was read there.
-        self._inputs = operator.inputs
-        if self._inputs is None and isinstance(source, EarlierRows):
-            self._inputs = source.manifest.get("inputs")
+        earlier = source.manifest if isinstance(source, EarlierRows) else {}
+        self._read_as = read_as = ReadAs.of(operator.inputs, operator.null_values, earlier)
         row_form: Form = (
             NotSubmitted()
             if self._collects
-            else RowForm(self._form, self._inputs, operator.row_key, operator.null_values)
+            else RowForm(self._form, read_as.inputs, operator.row_key, read_as.null_values)
         )
         log.info("Checking all rows before anything is paid for")
         self._survey = survey(source, row_form, operator.segment_size)
@@ -175,7 +175,7 @@ class BatchRun:
         finally:
             shelf.close()
             begun.sent_log.close()
-        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._inputs)
+        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._read_as)
         if output is None:
             manifest["results"] = memory.rows
         else:
@@ -285,9 +285,9 @@ class BatchRun:
         bought = operator.request.fingerprint(config.base_url, config.workspace_id)
         read = [
             self._collects,
-            self._inputs,
+            self._read_as.inputs,
             operator.row_key,
-            sorted(operator.null_values),
+            sorted(self._read_as.null_values),
             operator.segment_size,
             self._survey.fingerprint,
         ]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_bitscale.api.blank import NULL_VALUES
 from airflow_provider_bitscale.batch.collected import UnknownRows
 from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.options import batch_option_problems
@@ -88,18 +87,19 @@ class RunGridBatchOperator(BaseOperator):
     :param csv_escape_formulas: put an apostrophe before cells of CSV that a spreadsheet would run: those that
         begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, and are no number such as -5.
         ``retry_failed_from`` takes it away again.
-    :param null_values: texts of rows that stand for no value, by default what databases and spreadsheets
-        write for NULL and for errors. Words that may mean nothing, such as NULL, NA or ``-``, are sent as
-        they are, with a warning: people are called Null. What is blank is no value in any case.
+    :param null_values: texts of rows that stand for no value; None to take those of the earlier batch, where
+        the rows are from one, or what databases and spreadsheets write for NULL and for errors. Words that
+        may mean nothing, such as NULL, NA or ``-``, are sent as they are, with a warning: people are called
+        Null. What is blank is no value in any case.
     :param miss_values: texts such as "No email found" that stand for nothing found; they become None.
     :param on_ambiguous_submit: ``park`` a row as ``unknown`` if nobody can tell whether its run was started,
         or ``resubmit`` it and perhaps pay twice.
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: the manifest: ``{batch_id, grid_id, rows, counts: {succeeded, failed, unknown, not_submitted,
         duplicate}, credits, runs_without_credits, stopped_by, parts, manifest_path, format, inputs,
-        csv_escape_formulas, output_names, started_at, finished_at, seconds}``, and without ``output_path``
-        its ``results``: the fields and outputs of each row with ``_status``, ``_run_id``, ``_credits`` and
-        ``_error``.
+        null_values, csv_escape_formulas, output_names, started_at, finished_at, seconds}``, and without
+        ``output_path`` its ``results``: the fields and outputs of each row with ``_status``, ``_run_id``,
+        ``_credits`` and ``_error``.
     """
 
     template_fields: Sequence[str] = (
@@ -142,7 +142,7 @@ class RunGridBatchOperator(BaseOperator):
         segment_size: int = 500,
         output_format: str = "jsonl",
         csv_escape_formulas: bool = False,
-        null_values: Collection[str] = NULL_VALUES,
+        null_values: Collection[str] | None = None,
         miss_values: Collection[str] = (),
         on_ambiguous_submit: str = "park",
         bitscale_conn_id: str = "bitscale_default",

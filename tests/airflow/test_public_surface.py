@@ -72,7 +72,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "segment_size": 500,
             "output_format": "jsonl",
             "csv_escape_formulas": False,
-            "null_values": (r"\N", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!"),
+            "null_values": None,
             "miss_values": (),
             "on_ambiguous_submit": "park",
             **CONN,
@@ -161,8 +161,8 @@ ONLY_IN_JSON = {"webhook_signature_header", "webhook_signature_prefix", "webhook
 # Of RunGridBatchOperator: what it returns, what its parts add to a row, and its keys in the task state store.
 MANIFEST = {
     "batch_id", "grid_id", "rows", "counts", "credits", "runs_without_credits", "stopped_by", "parts",
-    "manifest_path", "format", "inputs", "csv_escape_formulas", "output_names", "started_at", "finished_at",
-    "seconds",
+    "manifest_path", "format", "inputs", "null_values", "csv_escape_formulas", "output_names", "started_at",
+    "finished_at", "seconds",
 }  # fmt: skip
 COUNTS = ("succeeded", "failed", "unknown", "not_submitted", "duplicate")
 OWN_FIELDS = {"_status", "_run_id", "_credits", "_error"}

@@ -22,7 +22,7 @@ BATCH: dict[str, Any] = {
     "on_ambiguous_submit": "park",
     "fail_when_incomplete": True,
     "timeout": 3600,
-    "null_values": (),
+    "null_values": None,
     "miss_values": (),
     "max_credits": None,
     "max_failed_rows": 0,
@@ -66,6 +66,8 @@ WRONG_BATCH: list[tuple[dict[str, Any], str]] = [
     ({"timeout": 0}, "timeout must be a number of seconds above 0, not 0"),
     ({"deadline": -1}, "deadline must be a number of seconds above 0, not -1"),
     ({"deadline": float("inf")}, "deadline must be a number of seconds above 0, not inf"),
+    ({"null_values": "none"}, "null_values must be a list of texts, not 'none'"),
+    ({"miss_values": None}, "miss_values must be a list of texts, not None"),
     ({"miss_values": "none"}, "miss_values must be a list of texts, not 'none'"),
     (
         {"output_path": None, "output_format": "csv"},

@@ -224,6 +224,24 @@ def test_rows_of_an_earlier_batch_are_read_by_the_inputs_they_had_there(
 
 
 @ONE_CONTRACT
+@pytest.mark.parametrize(
+    ("given", "again"), [(None, ["NULL", "-"]), (["-"], ["-"])], ids=["none", "others than in the manifest"]
+)
+def test_null_values_of_an_earlier_batch_hold_for_its_rows(
+    given: list[str] | None, again: list[str], emulator: Emulator, tmp_path: Path
+) -> None:
+    emulator.control.add_fault("run_fails", times=1)
+    rows = [{"Full Name": "Ada", "Company": "NULL"}, {"Full Name": "Grace", "Company": "NULL"}]
+    folder = f"file://{tmp_path}"
+    first = Batch(rows=rows, null_values=["NULL", "-"], max_failed_rows=1, output_path=folder).attempt()
+    assert first["null_values"] == ["NULL", "-"]
+    second = Batch(retry_failed_from=first["manifest_path"], null_values=given, output_path=folder).attempt()
+    assert second["null_values"] == again
+    sent = [list(json.loads(post["body"])["inputs"].values()) for post in posts(emulator)]
+    assert ["NULL" in values for values in sent] == [False, False, "NULL" not in again]
+
+
+@ONE_CONTRACT
 def test_inputs_of_a_retry_replace_those_of_the_manifest(emulator: Emulator, tmp_path: Path) -> None:
     emulator.control.add_fault("run_fails", times=1)
     rows = [{"person": "Ada", "first": "Grace"}, {"person": "Alan", "first": "Mary"}]
