@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -283,10 +284,12 @@ def test_every_example_runs(airflow: LocalAirflow, bitscale: Emulator) -> None:
     found = airflow.xcom("bitscale_enrich_with_webhook", runs["bitscale_enrich_with_webhook"], "emails")
     assert len(found) == 8
     assert all(found.values())
-    link = airflow.call(
-        "GET", f"/dags/bitscale_one_row/dagRuns/{runs['bitscale_one_row']}/taskInstances/enrich/links"
-    )
-    assert link["extra_links"] == {"BitScale grid": "https://app.bitscale.ai/grid/grid_001"}
+    dag_run = runs["bitscale_one_row"]
+    link = airflow.call("GET", f"/dags/bitscale_one_row/dagRuns/{dag_run}/taskInstances/enrich/links")
+    assert link["extra_links"] == {
+        "BitScale grid": "https://app.bitscale.ai/grid/grid_001",
+        "BitScale result": f"/dags/bitscale_one_row/runs/{quote(dag_run)}/tasks/enrich/xcom",
+    }
 
 
 def test_the_key_is_in_no_log_no_database_and_no_file(airflow: LocalAirflow, bitscale: Emulator) -> None:
