@@ -30,7 +30,10 @@ def json_records(lines: Iterator[str], *, may_be_array: bool) -> Iterator[Record
             raise Unreadable("it is an array of JSON over several lines: let its name end with .json")
         may_be_array = first = False
         value = _value(line)
-        yield f"line {number}", InvalidRequestError(_NO_OBJECT) if isinstance(value, list) else fields_of(value)
+        yield (
+            f"line {number}",
+            InvalidRequestError(_NO_OBJECT) if isinstance(value, list) else fields_of(value),
+        )
 
 
 def _all_values(text: str) -> list[Any]:
@@ -114,30 +117,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _NO_OBJECT = "it must be an object of fields, not list; an array is read from a .json file"
-_LAST_COMMA.match(problem.doc, max(problem.doc.rfind(",", 0, problem.pos + 1), 0)):
-        return "; JSON has no comma after the last item: remove it"
-    if _CSV.match(problem.doc):
-        return "; if it is CSV, let its name end with .csv"
-    return ""
-
-
-def _is_json(line: str) -> bool:
-    # What is not UTF-8 is told by its line.
-    return is_not_utf_8(line) or not isinstance(_value(line), InvalidRequestError)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"it has {repeated!r} more than once")
-    return found
-
-
-_NO_OBJECT = InvalidRequestError(
-    "it must be an object of fields, not list; an array is read from a .json file"
-)
 _LAST_COMMA = re.compile(r",\s*[\]}]")
 _CSV = re.compile("\ufeff?[^\\[{\r\n][^\r\n]*[,;\t|]")
 _SPACES = re.compile(r"\s*")
