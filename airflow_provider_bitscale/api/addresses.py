@@ -18,7 +18,7 @@ def canonical_base_url(text: str) -> str:
     """A base URL in the one spelling that requests, fingerprints and the rate limit use.
 
     Scheme and host are in lower case, the host in its ASCII form and without a final dot; the port of the
-    scheme and slashes at the end are left out; the path is percent-encoded where it must be.
+    scheme and slashes too many are left out; the path is percent-encoded where it must be.
 
     :raises ValueError: it is not one, or libraries would read it differently; says why.
     """
@@ -35,10 +35,12 @@ def canonical_base_url(text: str) -> str:
         host = canonical_host(url.hostname or "")
     except ValueError as problem:
         raise ValueError(f"the host of the base URL {problem}") from None
-    segments = [unquote_to_bytes(segment) for segment in url.path.rstrip("/").split("/")]
+    if host in DEFAULT_PORTS:
+        raise ValueError(f"the base URL has {host!r} where its host should be: {text!r}")
+    segments = [unquote_to_bytes(segment) for segment in url.path.split("/") if segment]
     if b"." in segments or b".." in segments:
         raise ValueError("the path of the base URL may not hold . or ..")
-    path = "/".join(quote(segment, safe="!$&'()*+,;=:~") for segment in segments)
+    path = "".join("/" + quote(segment, safe="!$&'()*+,;=:~") for segment in segments)
     return f"{url.scheme}://{authority(host, url.port, url.scheme)}{path}"
 
 

@@ -130,6 +130,8 @@ class Call(Generic[T]):
         trust = config.network.trust
         if trust is not None and any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
             message = f"{message}. {trust.advice}"
+        if config.network.proxy is not None and not sent:
+            message = f"{message}. {config.network.proxy.advice}"
         status, headers = got.status, got.headers
         if status is None or not self.paid or not 200 <= status < 300:
             raise TransportError(message, sent=sent or status is not None, request=self.label) from None

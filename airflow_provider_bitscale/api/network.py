@@ -6,13 +6,15 @@ here, and what one of the two could not follow is refused before anything is sen
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
+import re
 import ssl
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies
@@ -32,6 +34,8 @@ _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # asyncio has it from then on.
 _TLS_WITHIN_TLS = sys.version_info >= (3, 11)
 _PROXY_KEYS = (*DEFAULT_PORTS, "all")
+# What is written where no proxy is meant; no company calls its proxy so.
+_NO_PROXY_NAMES = {"none", "null", "nil", "direct", "false", "no", "off", "undefined"}
 _TRUST_ADVICE = (
     "If a proxy of your company inspects TLS, set the connection's verify, or REQUESTS_CA_BUNDLE or "
     "SSL_CERT_FILE where workers and triggerer run, to a PEM file with its certificate"
@@ -44,10 +48,12 @@ class Proxy:
 
     :param url: scheme, host and port, and no credentials: no library can put them into a message.
     :param credentials: user and password.
+    :param source: the setting or the variable that names it.
     """
 
     url: str
     credentials: tuple[str, str] | None = field(default=None, repr=False)
+    source: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,6 +64,11 @@ class Proxy:
     def secrets(self) -> tuple[str, ...]:
         """What must stand in no message."""
         return tuple(filter(None, (self.credentials and self.credentials[1], self._token)))
+
+    @property
+    def advice(self) -> str:
+        """What to look at where no connection can be made."""
+        return f"BitScale is reached through {self.url}, which {self.source} names"
 
     @property
     def _token(self) -> str | None:
@@ -130,7 +141,8 @@ def settings_problems(verify: bool | str, proxies: Mapping[str, str] | None) -> 
         try:
             if key not in _PROXY_KEYS:
                 raise ValueError(f"is never used: there are proxies for {', '.join(_PROXY_KEYS)}")
-            read_proxy(text)
+            if text.strip():
+                read_proxy(text)
         except ValueError as problem:
             problems.append(f"the proxy for {key} {problem}")
     return problems
@@ -139,11 +151,11 @@ def settings_problems(verify: bool | str, proxies: Mapping[str, str] | None) -> 
 def _find_proxy(base_url: str, proxies: Mapping[str, str] | None) -> Proxy | None:
     url = urlsplit(base_url)
     name, text = _proxy_of_environment(base_url) if proxies is None else _configured(proxies, url.scheme)
-    if not text:
+    if not text or not text.strip():
         return None
     stays_here = is_loopback(url.hostname or "")
     try:
-        proxy = read_proxy(text)
+        proxy = replace(read_proxy(text), source=name)
     except ValueError as problem:
         if stays_here:
             return None
@@ -153,7 +165,7 @@ def _find_proxy(base_url: str, proxies: Mapping[str, str] | None) -> Proxy | Non
 
 
 def _configured(proxies: Mapping[str, str], scheme: str) -> tuple[str, str | None]:
-    key = scheme if proxies.get(scheme) else "all"
+    key = scheme if proxies.get(scheme, "").strip() else "all"
     return f"the proxy for {key}", proxies.get(key)
 
 
@@ -161,8 +173,8 @@ def _proxy_of_environment(base_url: str) -> tuple[str, str | None]:
     scheme = urlsplit(base_url).scheme
     # Has read the variables in either case, and what the system is set to where there are none.
     found = getproxies()
-    key = scheme if found.get(scheme) else "all"
-    if not found.get(key):
+    key = scheme if found.get(scheme, "").strip() else "all"
+    if not found.get(key, "").strip() or is_excepted(base_url, found.get("no", "")):
         return "", None
     # Loaded only where there is a proxy: whoever defers does not pay for two HTTP libraries.
     from requests.utils import should_bypass_proxies
@@ -170,8 +182,32 @@ def _proxy_of_environment(base_url: str) -> tuple[str, str | None]:
     if should_bypass_proxies(base_url, no_proxy=None):
         return "", None
     variables = (f"{key}_proxy", f"{key}_proxy".upper())
-    name = next((name for name in variables if os.environ.get(name)), "the proxy of the system's settings")
+    name = next(
+        (name for name in variables if os.environ.get(name, "").strip()), "the proxy of the system's settings"
+    )
     return name, found[key]
+
+
+def is_excepted(base_url: str, no_proxy: str) -> bool:
+    """Whether ``no_proxy`` names a host in a way that curl or Go read, and requests does not.
+
+    These are a port that the scheme implies, ``*.domain``, brackets, and networks of IPv6.
+    """
+    url = urlsplit(base_url)
+    host, port = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
+    return any(_names(entry, host, port) for entry in re.split(r"[\s,]+", no_proxy.lower()))
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    bare = re.sub(rf"(?<!:):{port}$", "", entry)
+    for text in (entry, bare.removeprefix("[").removesuffix("]")):
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+            return ipaddress.ip_address(host) in network
+        except ValueError:
+            continue
+    domain = bare.removeprefix("*")
+    return host == domain or (domain.startswith(".") and host.endswith(domain))
 
 
 def read_proxy(text: str) -> Proxy:
@@ -180,6 +216,8 @@ def read_proxy(text: str) -> Proxy:
     :raises ValueError: says why no proxy can be meant, without a word of the URL.
     """
     text = text.strip()
+    if text.lower() in _NO_PROXY_NAMES:
+        raise ValueError(f"is {text!r}, which is no proxy: leave it empty for none")
     # As requests, urllib and curl read it.
     full = text if "://" in text else f"http://{text.removeprefix('//')}"
     scheme = full.partition("://")[0].lower()

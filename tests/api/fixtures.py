@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import Caller, Opener, config_for, opener
 
-__all__ = ["client", "contract", "each_contract", "emulator", "emulators", "open_client"]
+__all__ = ["bare_environment", "client", "contract", "each_contract", "emulator", "emulators", "open_client"]
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,11 @@ def open_client(request: pytest.FixtureRequest) -> Iterator[Opener]:
 def client(emulator: Emulator, open_client: Opener) -> Caller:
     """A client of either kind on the emulator."""
     return open_client(config_for(emulator))
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that says nothing about the network."""
+    for name in list(os.environ):
+        if "proxy" in name.lower() or name.endswith("_CA_BUNDLE") or name.startswith("SSL_CERT"):
+            monkeypatch.delenv(name)
