@@ -181,7 +181,7 @@ class RunGridOperator(BaseOperator):
             ledger = ledger_of(context)
             config = self.hook.config
             fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
-            if (run_id := ledger.run_to_adopt()) is not None:
+            if (run_id := ledger.run_to_adopt(try_of(context))) is not None:
                 return self._adopt(context, run_id, fingerprint)
             record = ledger.read()
             if record is not None and record.lacks_id and record.fingerprint == fingerprint:

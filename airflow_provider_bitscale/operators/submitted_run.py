@@ -237,7 +237,9 @@ class SubmittedRun:
             return self.keep_unreadable(error)
         result = self._result(run)
         try:
-            self._ledger.write(self._record.submitted(None, result))
+            DurableWrite(partial(self._ledger.write, self._record.submitted(None, result))).persist(
+                STORE_PATIENCE
+            )
         except Exception:
             # The result is here and paid for; that a retry could not have it is no reason to lose it.
             self._operator.log.exception("The result could not be written to the task's state store")

@@ -19,6 +19,7 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnreadableAcceptanceError,
 )
+from airflow_provider_bitscale.runs.certain_read import read_certainly
 from airflow_provider_bitscale.runs.clearing import Try, is_cleared
 from airflow_provider_bitscale.runs.durable_write import DurableWrite
 
@@ -116,8 +117,9 @@ class Ledger:
         """The record, or None if there is none.
 
         :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
+        :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
         """
-        stored = self._store.get(KEY)
+        stored = read_certainly(self._store, KEY)
         if stored is None:
             return None
         try:
@@ -132,12 +134,15 @@ class Ledger:
         """Make a record durable."""
         self._store.set(KEY, asdict(record))
 
-    def run_to_adopt(self) -> str | None:
+    def run_to_adopt(self, this_try: Try) -> str | None:
         """The id that a person wrote of the run that the task shall go on with; None if there is none.
 
+        :param this_try: which is a later one, if there is an id: only an earlier try can have lost one.
         :raises InvalidRequestError: what was written is no id.
+        :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
         """
-        stored = self._store.get(ADOPT_KEY)
+        is_first = this_try.number == 1
+        stored = self._store.get(ADOPT_KEY) if is_first else read_certainly(self._store, ADOPT_KEY)
         if stored is None:
             return None
         if not isinstance(stored, str) or not stored.strip():

@@ -39,7 +39,7 @@ class FailingStore(MemoryStore):
         self.problem = problem or AirflowException("the API server is away")
 
     def set(self, key: str, value: Any, **retention: Any) -> None:
-        if value["phase"] == "submitted" and self.times > 0:
+        if key == ledger.KEY and value["phase"] == "submitted" and self.times > 0:
             self.times -= 1
             raise self.problem
         super().set(key, value, **retention)
@@ -188,7 +188,44 @@ def test_what_says_that_a_try_is_of_the_past(detail: dict[str, Any], past: bool)
     assert is_of_the_past(detail) is past
 
 
-def test_a_sync_result_that_cannot_be_kept_is_returned_all_the_same(emulator: Emulator) -> None:
+@pytest.mark.parametrize("key", [ledger.KEY, ledger.ADOPT_KEY])
+def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
+    key: str, emulator: Emulator
+) -> None:
+    class BlindOnce(MemoryStore):
+        blind = False
+
+        def get(self, asked: str, default: Any = None) -> Any:
+            if self.blind and asked == key:
+                self.blind = False
+                return default
+            return super().get(asked, default)
+
+    store = BlindOnce()
+    emulator.control.add_fault("run_never_ends")
+    task = TaskRun(lambda: operator(deferrable=False, timeout=0.1), store)
+    with pytest.raises(api.RunTimedOutError):
+        task.attempt()
+    [run] = emulator.control.state()["runs"]
+    emulator.control.finish_run(run["run_id"])
+    if key == ledger.ADOPT_KEY:
+        store.values = {key: json.dumps(run["run_id"])}
+    store.blind = True
+    assert task.attempt()["run_id"] == run["run_id"]
+    assert not store.blind
+    assert len(posted_bodies(emulator)) == 1
+
+
+def test_a_sync_result_is_kept_though_the_store_is_away_for_a_while(emulator: Emulator) -> None:
+    store = FailingStore(times=2)
+    result = operator(mode="sync").execute(context(store))
+    assert store.get(ledger.KEY)["result"] == result
+
+
+def test_a_sync_result_that_cannot_be_kept_is_returned_all_the_same(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitted_run, "STORE_PATIENCE", 0.0)
     store = FailingStore(ALWAYS)
     task = TaskRun(lambda: operator(mode="sync"), store)
     assert task.attempt()["outputs"]["Enriched Email"]

@@ -186,15 +186,15 @@ def test_whoever_may_not_submit_is_told_both_ways_on(
 def test_a_run_to_adopt_is_named_by_a_text(stored: str) -> None:
     store = JsonStore(**{ADOPT_KEY: stored})
     ledger = Ledger(store)
-    assert ledger.run_to_adopt() == "run_1"
+    assert ledger.run_to_adopt(RETRIED) == "run_1"
     ledger.adopted(RECORDS["submitted"])
-    assert (ledger.read(), ledger.run_to_adopt()) == (RECORDS["submitted"], None)
+    assert (ledger.read(), ledger.run_to_adopt(RETRIED)) == (RECORDS["submitted"], None)
 
 
 @pytest.mark.parametrize("stored", ["", "  ", 7, ["run_1"], {"run_id": "run_1"}, True])
 def test_what_is_no_id_is_refused_before_anything_is_paid_for(stored: Any) -> None:
     with pytest.raises(InvalidRequestError, match="must hold a run id"):
-        Ledger(JsonStore(**{ADOPT_KEY: stored})).run_to_adopt()
+        Ledger(JsonStore(**{ADOPT_KEY: stored})).run_to_adopt(RETRIED)
 
 
 class FailingStore(JsonStore):
