@@ -40,6 +40,9 @@ class NotSubmitted:
 
     named_fields: frozenset[str] = frozenset()
 
+    def check_required(self, fields: Sequence[str]) -> None:
+        """Nothing."""
+
     def check_fields(self, fields: Sequence[str]) -> None:
         """None is needed."""
 

@@ -29,6 +29,7 @@ class Form(Protocol):
     @property
     def named_fields(self) -> frozenset[str]: ...
     def check_fields(self, fields: Sequence[str], /) -> None: ...
+    def check_required(self, fields: Sequence[str], /) -> None: ...
     def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
     def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
     def key_values(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
@@ -113,13 +114,26 @@ class RowForm:
         reading = self._reading_of(tuple(fields))
         if not reading.cells:
             raise InvalidRequestError(self._no_input_among(dict.fromkeys(fields)))
-        if missing := [
-            each.name for each in reading.names.required if each.id not in reading.names.keys.values()
-        ]:
-            raise InvalidRequestError(
-                f"no field is the required input {', '.join(map(repr, missing))}: there are "
-                f"{listed(fields, missing)}; inputs={{{missing[0]!r}: …}} says which is meant"
-            )
+        self.check_required(fields)
+
+    def check_required(self, fields: Sequence[str]) -> None:
+        """What stands against a table with these fields, if some are inputs: else its rows tell more.
+
+        :raises InvalidRequestError: no field is an input that the grid requires.
+        """
+        reading = self._reading_of(tuple(fields))
+        given = reading.names.keys.values()
+        missing = [each.name for each in reading.names.required if each.id not in given]
+        if not missing or not reading.cells:
+            return
+        meant = ", ".join(
+            [f"{name!r}: '…'" for name in missing] + [f"{name!r}: {field!r}" for name, field in reading.pairs]
+        )
+        no_field = "no field is" if self._mapping is None else "inputs names no field for"
+        raise InvalidRequestError(
+            f"{no_field} the required input {', '.join(map(repr, missing))}; there are "
+            f"{listed(fields, missing)}. Write inputs={{{meant}}} with the field that is meant"
+        )
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A row's values by the key that a run takes.
@@ -220,13 +234,14 @@ class RowForm:
     def _no_input_among(self, fields: Mapping[str, Any]) -> str:
         inputs = dict.fromkeys(self._form.input_names.values())
         takes = f"; the grid takes {listed(inputs)}" if inputs else ""
+        meant = f"; inputs={{{next(iter(inputs))!r}: '…'}} says which field is meant" if inputs else ""
         header = [text for text in fields.values() if isinstance(text, str) and self._form.may_be_input(text)]
         if header:
             return (
                 f"it has the names of inputs as values, {', '.join(map(repr, header))}: if it is the header, "
                 "remove the lines above it"
             )
-        return f"none of its fields is an input: {listed(fields)}{takes}{hint(fields)}"
+        return f"none of its fields is an input: {listed(fields)}{takes}{hint(fields) or meant}"
 
 
 def hint(fields: Mapping[str, Any]) -> str:

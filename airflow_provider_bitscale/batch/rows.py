@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -63,11 +63,18 @@ class Survey:
     key_words: tuple[NullWord, ...] = ()
 
 
-def survey(source: Source, row_form: Form, segment_size: int, max_problems: int = 20) -> Survey:
+def survey(
+    source: Source,
+    row_form: Form,
+    segment_size: int,
+    max_problems: int = 20,
+    tell_fields: Callable[[Sequence[str]], None] = lambda fields: None,
+) -> Survey:
     """Go through all rows once, before anything is paid for.
 
     :param segment_size: rows in a segment.
     :param max_problems: different problems of rows that the error tells; it counts all rows.
+    :param tell_fields: called with the fields of all rows, before anything is said against them.
     :raises InvalidRequestError: naming every row that cannot be run, or fields that are named and in no row.
     """
     rows = duplicates = 0
@@ -96,6 +103,7 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
             rows += 1
         digests.append(digest or "")
     known = known or dict.fromkeys(source.header)
+    tell_fields(tuple(known))
     if known and (unknown := sorted(row_form.named_fields.difference(known))):
         # One mistake, which may be what is wrong with every row.
         named, there_are = ", ".join(map(repr, unknown)), listed(known, unknown)
@@ -104,6 +112,7 @@ def survey(source: Source, row_form: Form, segment_size: int, max_problems: int 
         # A table of other fields would be one tomorrow, too, and with rows.
         row_form.check_fields(tuple(known))
     if problems.rows:
+        row_form.check_required(tuple(known))
         raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
     return Survey(
         rows,

@@ -37,10 +37,13 @@ class StoreError(OSError):
 def is_final(problem: BaseException | None) -> bool:
     """Whether no retry cures what a store answered: denied, no such bucket, read-only, a file in the way.
 
-    Everything else may be a passing outage, and paid rows may wait behind it.
+    Everything else may be a passing outage, and paid rows may wait behind it. So may a token that has
+    expired, though libraries say denied: the next try has a new one.
 
     :param problem: as the store's library raised it.
     """
+    if _is_expired(problem):
+        return False
     if isinstance(problem, (*_FINAL_ERRORS, NotImplementedError)):
         return True
     if isinstance(problem, OSError) and problem.errno in _FINAL_ERRNOS:
@@ -107,6 +110,16 @@ def _write_and_rename(fs: Any, path: StorePath, data: bytes) -> None:
 
 def _partial(name: str) -> str:
     return f".{name}.{secrets.token_hex(4)}"
+
+
+def _is_expired(problem: BaseException | None) -> bool:
+    while problem is not None:
+        # Such as "ExpiredToken", "The provided token has expired.". A path may say so, too.
+        text = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
+        if "expired" in text.lower():
+            return True
+        problem = problem.__cause__
+    return False
 
 
 _FINAL_ERRORS = (

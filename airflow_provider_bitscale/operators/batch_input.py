@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
+from airflow_provider_bitscale.batch.output import OWN_FIELDS
 from airflow_provider_bitscale.batch.row_form import Form, RowForm
 from airflow_provider_bitscale.batch.sources import Source
 
@@ -17,23 +18,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def tell_fields(row_form: Form, fields: Sequence[str]) -> None:
+    """Tell which field goes to which input, and which inputs get nothing.
+
+    :param fields: of all rows.
+    """
+    if fields and isinstance(row_form, RowForm):
+        matching = row_form.matching(fields)
+        log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)
+
+
 def tell_input(
     source: Source, row_form: Form, survey: Survey, form: GridForm, output_names: Collection[str]
 ) -> None:
-    """Tell which field goes to which input, which inputs get nothing, and what may not be meant.
+    """Tell which rows are left out, and what of the others may not be meant.
 
-    :param output_names: of the batch. A field of the same name is replaced.
+    :param output_names: of the batch. A field of the same name is replaced, as one that is named like what a
+        part says of each row.
     """
     if isinstance(source, UnfinishedRows):
         for why, count in source.left_out.items():
             log.warning("%s unknown rows are left out: %s", f"{count:,}", why)
     if not survey.rows or not isinstance(row_form, RowForm):
         return
-    matching = row_form.matching(survey.fields)
-    log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)
     for word in survey.null_words:
         log.warning("%s", word.told(form.input_names.get(word.key, word.key)))
     for word in survey.key_words:
         log.warning("%s", word.told_of_key)
-    if replaced := [name for name in survey.fields if name in output_names]:
+    if replaced := [name for name in survey.fields if name in output_names or name in OWN_FIELDS]:
         log.warning("The outputs replace fields of the same name: %s", ", ".join(map(repr, replaced)))

@@ -40,7 +40,7 @@ from airflow_provider_bitscale.batch.taking_over import Begun, begin
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.batch.unsaved import Unsaved
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
-from airflow_provider_bitscale.operators.batch_input import tell_input
+from airflow_provider_bitscale.operators.batch_input import tell_fields, tell_input
 from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.batch_start import take_up
 from airflow_provider_bitscale.operators.batch_thread import run_in_thread
@@ -102,7 +102,9 @@ class BatchRun:
             else RowForm(self._form, read_as.inputs, operator.row_key, read_as.null_values)
         )
         log.info("Checking all rows before anything is paid for")
-        self._survey = survey(source, row_form, operator.segment_size)
+        self._survey = survey(
+            source, row_form, operator.segment_size, tell_fields=partial(tell_fields, row_form)
+        )
         log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
         names = output_names(self._form)
         tell_input(source, row_form, self._survey, self._form, names)

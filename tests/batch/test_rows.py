@@ -314,13 +314,17 @@ REFUSED: dict[str, tuple[GridForm, dict[str, Any], str]] = {
         {"name": "Jane", "x": "y"},
         (
             "none of its fields is an input: 'name', 'x'; the grid takes 'Full Name', 'Company', "
-            "'Employees', 'Is Customer', 'Website', 'Last Contact', 'Tag'"
+            "'Employees', 'Is Customer', 'Website', 'Last Contact', 'Tag'; "
+            "inputs={'Full Name': '…'} says which field is meant"
         ),
     ),
     "no field is a label": (
         LABELS,
         {"Website": "x"},
-        "none of its fields is an input: 'Website'; the grid takes 'full_name', 'company', 'employees'",
+        (
+            "none of its fields is an input: 'Website'; the grid takes 'full_name', 'company', 'employees'; "
+            "inputs={'full_name': '…'} says which field is meant"
+        ),
     ),
     "the rows are in a field": (
         LABELS,

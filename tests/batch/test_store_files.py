@@ -21,8 +21,8 @@ from tests.batch.stores import attached, folder_in
 class HttpError(Exception):
     """As the libraries of Google and Azure raise it."""
 
-    def __init__(self, **fields: Any) -> None:
-        super().__init__("refused")
+    def __init__(self, message: str = "refused", **fields: Any) -> None:
+        super().__init__(message)
         self.__dict__.update(fields)
 
 
@@ -67,10 +67,14 @@ PASSING: list[Exception] = [
     HttpError(status=503),
     HttpError(code=429),
     HttpError(status_code="500"),
+    PermissionError("The provided token has expired."),
+    PermissionError(errno.EACCES, "ExpiredToken"),
+    HttpError("ExpiredToken", status=403),
     HttpError(code={}),
 ]
 FINAL: list[Exception] = [
     PermissionError("AccessDenied"),
+    PermissionError(errno.EACCES, "Permission denied", "/data/expired/leads"),
     FileNotFoundError("NoSuchBucket"),
     OSError(errno.EROFS, "read-only"),
     FileExistsError("a file in the way"),

@@ -210,7 +210,10 @@ HEADERS: dict[str, tuple[str, dict[str, str] | None, str]] = {
     "no required input": (
         "x,Name",
         {"Company": "Name"},
-        "^no field is the required input 'Full Name': there are 'Name', 'x'; inputs={'Full Name': …} says",
+        (
+            "^inputs names no field for the required input 'Full Name'; there are 'Name', 'x'. "
+            "Write inputs={'Full Name': '…', 'Company': 'Name'} with the field that is meant$"
+        ),
     ),
     "no mapped field": (
         "Full Name",
@@ -227,6 +230,36 @@ def test_a_header_is_checked_without_rows(
     path = write(folder_in("file", tmp_path) / "a.csv", f"{header}\n".encode())
     with pytest.raises(InvalidRequestError, match=problem):
         survey(FileSource(path), RowForm(FORM, mapping), 3)
+
+
+# Fields of a table whose rows have none for the required input, and what is told once for all of them.
+NO_REQUIRED: list[tuple[list[str], str]] = [
+    (["Company", "Name"], "'Name', 'Company'. Write inputs={'Full Name': '…', 'Company': 'Company'} with"),
+    (
+        ["First Name", "Last Name", "company"],
+        "'Last Name', 'First Name', 'company'. Write inputs={'Full Name': '…', 'company': 'company'} with",
+    ),
+    (["Contact: Full Name", "Company"], "'Contact: Full Name', 'Company'. Write"),
+    (["\xef\xbb\xbfFull Name", "Company"], "'\xef\xbb\xbfFull Name', 'Company'. Write"),
+]
+
+
+@pytest.mark.parametrize(("fields", "there_are"), NO_REQUIRED)
+def test_a_required_input_without_a_field_is_told_once_with_the_way_out(
+    fields: list[str], there_are: str
+) -> None:
+    told: list[Any] = []
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(ListSource([dict.fromkeys(fields, "x")] * 3), RowForm(FORM), 3, tell_fields=told.append)
+    assert caught.value.message.startswith(
+        f"no field is the required input 'Full Name'; there are {there_are}"
+    )
+    assert told == [tuple(fields)]
+
+
+def test_a_required_input_that_some_rows_lack_is_told_of_those_rows() -> None:
+    with pytest.raises(InvalidRequestError, match=r"^1 of 2 rows cannot be run: row 2: the required input"):
+        survey(ListSource([JANE, {"Company": "x"}]), RowForm(FORM), 3)
 
 
 @pytest.mark.parametrize("data", ["full_name,x\n", ""])

@@ -40,14 +40,25 @@ def test_what_is_sent_is_told_and_what_may_not_be_meant(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "airflow_provider_bitscale")
-    rows = [{"FULL NAME": name, "Companyy": "x", EMAIL: "old"} for name in ("Ada", "NULL")]
+    rows = [{"FULL NAME": name, "Companyy": "x", EMAIL: "old", "_status": "x"} for name in ("Ada", "NULL")]
     Batch(rows=rows).attempt()
     told = "\n".join(caplog.messages)
     name, company = ("full_name", "company") if emulator.contract != "v1.1.0" else ("Full Name", "Company")
     assert f"Fields → inputs: 'FULL NAME' → {name!r}; inputs that get nothing: " in told
     assert f"{company!r} (is it the field 'Companyy'? inputs={{{company!r}: 'Companyy'}})" in told
     assert f"1 row has 'NULL' as {name} (row 2), and it is sent as it is" in told
-    assert f"The outputs replace fields of the same name: {EMAIL!r}" in told
+    assert f"The outputs replace fields of the same name: {EMAIL!r}, '_status'" in told
+
+
+@ONE_CONTRACT
+def test_what_would_be_sent_is_told_where_rows_are_refused(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "airflow_provider_bitscale")
+    with pytest.raises(api.InvalidRequestError, match="no field is the required input 'Full Name'"):
+        Batch(rows=[{"Name": "Ada", "Company": "Acme"}]).attempt()
+    assert "Fields → inputs: 'Company' → 'Company'; inputs that get nothing: 'Full Name'" in caplog.text
+    assert posted_bodies(emulator) == []
 
 
 @ONE_CONTRACT
