@@ -10,7 +10,6 @@ import ipaddress
 import logging
 import os
 import re
-import ssl
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -26,20 +25,15 @@ from airflow_provider_bitscale.api.addresses import (
     is_loopback,
     split_url,
 )
+from airflow_provider_bitscale.api.trust import Trust, checked, find_trust, trust_in
 
 log = logging.getLogger(__name__)
 
-# In the order in which requests and curl follow them; each is a file or a folder.
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # asyncio has it from then on.
 _TLS_WITHIN_TLS = sys.version_info >= (3, 11)
 _PROXY_KEYS = (*DEFAULT_PORTS, "all")
 # What is written where no proxy is meant; no company calls its proxy so.
 _NO_PROXY_NAMES = {"none", "null", "nil", "direct", "false", "no", "off", "undefined"}
-_TRUST_ADVICE = (
-    "If a proxy of your company inspects TLS, set the connection's verify, or REQUESTS_CA_BUNDLE or "
-    "SSL_CERT_FILE where workers and triggerer run, to a PEM file with its certificate"
-)
 
 
 @dataclass(frozen=True)
@@ -76,36 +70,6 @@ class Proxy:
 
 
 @dataclass(frozen=True)
-class Trust:
-    """By which authorities certificates are checked.
-
-    :param source: the setting that says so; None where certificates are not checked.
-    :param file: a PEM file.
-    :param folder: folders of hashed certificates (``openssl rehash``), joined as in ``PATH``.
-    """
-
-    source: str | None
-    file: str | None = None
-    folder: str | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """The settings of TLS.
-
-        :raises OSError: file or folder cannot be read, or hold no certificates.
-        """
-        context = ssl.create_default_context(cafile=self.file, capath=self.folder)
-        if self.source is None:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    @property
-    def advice(self) -> str:
-        """What to do where a certificate is refused."""
-        return f"Certificates are checked by {self.source}. {_TRUST_ADVICE}"
-
-
-@dataclass(frozen=True)
 class Network:
     """Proxy, or None for none, and TLS, or None where neither base URL nor proxy speaks it."""
 
@@ -126,7 +90,7 @@ def find_network(base_url: str, proxies: Mapping[str, str] | None, verify: bool 
     speaks_tls = base_url.startswith("https:") or proxy_speaks_tls
     if proxy_speaks_tls and base_url.startswith("https:") and not _TLS_WITHIN_TLS:
         raise ValueError("https through a proxy that speaks https itself needs Python 3.11 or newer")
-    return Network(proxy, _find_trust(verify) if speaks_tls else None)
+    return Network(proxy, find_trust(verify) if speaks_tls else None)
 
 
 def settings_problems(verify: bool | str, proxies: Mapping[str, str] | None) -> list[str]:
@@ -134,7 +98,7 @@ def settings_problems(verify: bool | str, proxies: Mapping[str, str] | None) -> 
     problems = []
     try:
         if not isinstance(verify, bool):
-            _checked(_trust_in("verify", verify))
+            checked(trust_in("verify", verify))
     except ValueError as problem:
         problems.append(str(problem))
     for key, text in (proxies or {}).items():
@@ -238,43 +202,6 @@ def read_proxy(text: str) -> Proxy:
     if ":" in user:
         raise ValueError("has a user name with a colon, which HTTP cannot carry")
     return Proxy(bare, (user, password))
-
-
-def _find_trust(verify: bool | str) -> Trust:
-    if not isinstance(verify, bool):
-        return _trust_in("verify", verify)
-    if not verify:
-        return Trust(None)
-    for name in _BUNDLES:
-        if path := os.environ.get(name):
-            return _checked(_trust_in(name, path))
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    trusted = [Trust("SSL_CERT_FILE", file=file)] if file else []
-    trusted += [Trust("SSL_CERT_DIR", folder=folder)] if folder else []
-    if trusted:
-        source = " and ".join(str(_checked(trust).source) for trust in trusted)
-        return Trust(source, file or None, folder or None)
-    import certifi
-
-    return Trust("the certifi package", certifi.where())
-
-
-def _trust_in(source: str, path: str) -> Trust:
-    return Trust(source, folder=path) if os.path.isdir(path) else Trust(source, file=path)
-
-
-def _checked(trust: Trust) -> Trust:
-    try:
-        # OpenSSL takes a folder that is not there for an empty one.
-        if trust.folder and not any(map(os.path.isdir, trust.folder.split(os.pathsep))):
-            raise OSError
-        trust.context()
-    except (OSError, ValueError):
-        raise ValueError(
-            f"{trust.source} must be the path of a PEM file with certificates, or of a folder with such, "
-            f"not {trust.file or trust.folder!r}"
-        ) from None
-    return trust
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -272,3 +272,15 @@ def test_what_a_proxy_echoes_is_told_without_its_password(open_client: Opener) -
     for secret in ("p@ss/wörd", "p%40ss%2F", CREDENTIALS.partition(" ")[2]):
         assert secret not in str(caught.value)
         assert secret not in repr(settings)
+
+
+def test_a_file_of_authorities_that_has_changed_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, certificate: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "authorities.pem"
+    shutil.copy(certificate, file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    assert ClientConfig(api_key=KEY).network.trust is not None
+    file.write_text("nothing")
+    with pytest.raises(ConfigurationError, match="^SSL_CERT_FILE must be the path"):
+        ClientConfig(api_key=KEY)
