@@ -43,6 +43,10 @@ class NotSubmitted:
     def check_required(self, fields: Sequence[str]) -> None:
         """Nothing."""
 
+    def is_name(self, text: str) -> bool:
+        """None is wanted."""
+        return False
+
     def check_fields(self, fields: Sequence[str]) -> None:
         """None is needed."""
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
 
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.carriable import carriable_text
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.odd_rows import is_divider
 from airflow_provider_bitscale.batch.table_format import TableFormat
-from airflow_provider_bitscale.batch.table_text import Record, Unreadable, is_not_utf_8, not_utf_8
+from airflow_provider_bitscale.batch.table_text import (
+    Ragged,
+    Record,
+    Unreadable,
+    cells_told,
+    is_not_utf_8,
+    not_utf_8,
+)
 
 # Python's own limit is 131,072 characters. Answers may be longer, and what was written is to be read again.
 csv.field_size_limit(2**31 - 1)
-
-# Rows after the header that tell whether it is one.
-_ROWS_LOOKED_AT = 20
 
 
 def csv_table(
@@ -34,11 +37,8 @@ def csv_table(
     reader = csv.reader(lines, strict=True, delimiter=format.separator)
     header = _names(_header(reader, format.first_line), format.first_line, tell)
     rows = _rows(reader, format.first_line)
-    first = list(islice(rows, _ROWS_LOOKED_AT))
-    _refuse_a_preamble(header, first, format.first_line)
     return header, (
-        (place, _fields(header, cells) if isinstance(cells, list) else cells)
-        for place, cells in chain(first, rows)
+        (place, _fields(header, cells) if isinstance(cells, list) else cells) for place, cells in rows
     )
 
 
@@ -62,25 +62,39 @@ def _fields(header: Sequence[str], cells: list[str]) -> dict[str, str] | Invalid
     if len(cells) > 1 and all(map(is_blank, cells)):
         return InvalidRequestError("the row is empty: remove it")
     if len(cells) != len(header):
-        return InvalidRequestError(_ragged(header, cells))
+        return _ragged(header, cells)
     if any(map(is_not_utf_8, cells)):
         return InvalidRequestError(not_utf_8("".join(cells)))
     return dict(zip(header, map(carriable_text, cells), strict=True))
 
 
-def _ragged(header: Sequence[str], cells: Sequence[str]) -> str:
+def _ragged(header: Sequence[str], cells: Sequence[str]) -> InvalidRequestError:
     if cells == ["\x1a"]:
-        return "it is Ctrl-Z, which old programs write at the end of a file: remove it"
+        return InvalidRequestError("it is Ctrl-Z, which old programs write at the end of a file: remove it")
     if is_divider(cells):
-        return "it is a line of dashes, as below a header: remove it"
+        return InvalidRequestError("it is a line of dashes, as below a header: remove it")
     has, wanted = len(cells), len(header)
-    told = f"it has {_cells(has)}, the header has {wanted}: "
+    told = f"it has {cells_told(has)}, the header has {wanted}: "
     if has < wanted:
         footer = "; if it is a note or a footer, remove it" if has == 1 else ""
-        return f"{told}cell {has + 1}, {header[has]!r}, is missing{footer}"
+        return Ragged(f"{told}cell {has + 1}, {header[has]!r}, is missing{footer}", cells, is_longer=False)
     if all(map(is_blank, cells[wanted:])):
-        return f"{told}cell {wanted + 1} is empty; remove the separator at the end of the line"
-    return f"{told}cell {wanted + 1} is too many; a text with a separator in it needs quotes"
+        told += f"cell {wanted + 1} is empty; remove the separator at the end of the line"
+        return Ragged(told, cells, is_longer=False)
+    return Ragged(f"{told}cell {wanted + 1} is too many; {_why_longer(header, cells)}", cells, is_longer=True)
+
+
+def _why_longer(header: Sequence[str], cells: Sequence[str]) -> str:
+    texts = [cell.strip() for cell in cells]
+    if any(
+        cell[0].isspace() and text.startswith('"') for cell, text in zip(cells, texts, strict=True) if text
+    ):
+        return "remove the blanks before quotes"
+    if any(text.startswith("'") for text in texts) and any(text.endswith("'") for text in texts):
+        return "a text with a separator in it needs double quotes, not single ones"
+    if len(cells) == len(header) + 1 and len(header) > 1 and texts[0].isdigit():
+        return "if the first column has no name, as R writes the names of rows, leave it out or give it one"
+    return "a text with a separator in it needs quotes"
 
 
 def _header(reader: Iterator[list[str]], line: int) -> list[str]:
@@ -110,23 +124,3 @@ def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> lis
         more = ", ".join(f"it has {name!r} more than once" for name in repeated)
         raise Unreadable(f"line {line}, the header: {more}")
     return names
-
-
-def _refuse_a_preamble(
-    header: Sequence[str], rows: Sequence[tuple[str, list[str] | InvalidRequestError]], line: int
-) -> None:
-    """Notes above the header have fewer cells than the table below them."""
-    tables = [(place, cells) for place, cells in rows if isinstance(cells, list)]
-    if not tables:
-        return
-    [(usual, count)] = Counter(len(cells) for _, cells in tables).most_common(1)
-    first, cells = next((place, cells) for place, cells in tables if len(cells) == usual)
-    if usual > len(header) and 2 * count > len(tables) and not all(map(is_blank, cells[len(header) :])):
-        raise Unreadable(
-            f"line {line}, the header, has {_cells(len(header))}, and most lines have {usual}, the first of "
-            f"them {first}: if that is the header, remove the lines above it"
-        )
-
-
-def _cells(number: int) -> str:
-    return f"{number} cell{'s' if number > 1 else ''}"

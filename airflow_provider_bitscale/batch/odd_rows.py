@@ -15,6 +15,14 @@ BY_COLUMNS = (
 )
 # A longer text is no name; and texts are remembered while they are folded.
 _MAX_NAME = 100
+_TOTAL = re.compile(
+    r"((grand[ -]|sub[ -]?)?totals?|total g[eé]n[eé]ral|sum|(gesamt)?summe|(ins)?gesamt|suma|totale?)\s*:?"
+    r"|(total|count)\W+[\d.,]+"
+    r"|\(?[\d.,]+ (rows?|records?|results?|entries|zeilen?)( affected| selected| in set.*)?\W*",
+    re.IGNORECASE,
+)
+_IN_SINGLE_QUOTES = re.compile("\\s*'.*'\\s*", re.DOTALL)
+_QUOTED = re.compile(r'\s+".*"\s*', re.DOTALL)
 _DIVIDER = re.compile(r"[-=+:|\s]+")
 
 
@@ -33,14 +41,27 @@ def oddity(
         return "it is a line of dashes, as below a header: remove it"
     if _is_header(fields, read, input_names):
         return "it repeats the header, as of a file that is joined: remove it"
-    for _, field in read:
-        value = fields.get(field)
-        if isinstance(value, str) and not is_blank(value):
-            if value.startswith("\ufeff"):
-                return f"{field!r} begins with a byte order mark, as where files are joined: remove it"
-            if value.endswith("\x1a"):
-                return f"{field!r} ends with Ctrl-Z, which old programs write at the end of a file: remove it"
+    texts = {
+        field: value
+        for _, field in read
+        if isinstance(value := fields.get(field), str) and not is_blank(value)
+    }
+    if len(texts) > 1 and all(map(_IN_SINGLE_QUOTES.fullmatch, texts.values())):
+        return "its texts are in single quotes, which would be sent with them: write double ones"
+    for field, value in texts.items():
+        if value.startswith("\ufeff"):
+            return f"{field!r} begins with a byte order mark, as where files are joined: remove it"
+        if value.endswith("\x1a"):
+            return f"{field!r} ends with Ctrl-Z, which old programs write at the end of a file: remove it"
+        if value[0].isspace() and _QUOTED.fullmatch(value):
+            return f"{field!r} has a blank before its quotes, which are part of it so: remove the blank"
     return None
+
+
+def is_total(fields: Mapping[str, Any]) -> bool:
+    """Whether the first text of a row is what stands below a table: a total, or how many rows it has."""
+    text = next((value for value in fields.values() if not is_blank(value)), None)
+    return isinstance(text, str) and _TOTAL.fullmatch(text.strip()) is not None
 
 
 def is_divider(cells: Iterable[Any]) -> bool:

@@ -28,6 +28,7 @@ class Form(Protocol):
 
     @property
     def named_fields(self) -> frozenset[str]: ...
+    def is_name(self, text: str, /) -> bool: ...
     def check_fields(self, fields: Sequence[str], /) -> None: ...
     def check_required(self, fields: Sequence[str], /) -> None: ...
     def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
@@ -105,6 +106,12 @@ class RowForm:
     def named_fields(self) -> frozenset[str]:
         """Fields that the mapping or the key names."""
         return frozenset(self._key_fields).union(() if self._mapping is None else self._mapping.values())
+
+    def is_name(self, text: str) -> bool:
+        """Whether a text is the name of a field that is read, however it is spelled."""
+        if self._mapping is None:
+            return self._form.may_be_input(text) or text in self._key_fields
+        return folded(text) in map(folded, self.named_fields)
 
     def check_fields(self, fields: Sequence[str]) -> None:
         """What stands against a table with these fields, whatever its rows.

@@ -11,6 +11,8 @@ from typing import Any
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.canonical import canonical
 from airflow_provider_bitscale.batch.null_words import NullWord, NullWords
+from airflow_provider_bitscale.batch.odd_rows import is_total
+from airflow_provider_bitscale.batch.preamble import Preamble
 from airflow_provider_bitscale.batch.row_form import Form, hint
 from airflow_provider_bitscale.batch.row_problems import RowProblems
 from airflow_provider_bitscale.batch.sources import Source
@@ -52,6 +54,7 @@ class Survey:
     :param fields: of all rows, in the order in which they come first.
     :param null_words: words among the inputs that may stand for nothing.
     :param key_words: such words that more than one row has in a field of its key.
+    :param total: the place of the last row, where that looks like a total.
     """
 
     rows: int
@@ -61,6 +64,7 @@ class Survey:
     fields: tuple[str, ...] = ()
     null_words: tuple[NullWord, ...] = ()
     key_words: tuple[NullWord, ...] = ()
+    total: str | None = None
 
 
 def survey(
@@ -84,9 +88,13 @@ def survey(
     known: dict[str, None] = {}
     first: dict[str, Any] = {}
     null_words, key_words = NullWords(), NullWords()
+    preamble: Preamble | None = None
+    last: tuple[str, dict[str, Any]] | None = None
     for segment in _cut(source, segment_size):
         digest = _digest_of(segment)
+        preamble = preamble or Preamble(source.header, row_form.is_name)
         for place, found in segment:
+            preamble.look_at(place, found)
             try:
                 fields = _whole(found)
                 first = first or fields
@@ -100,8 +108,11 @@ def survey(
                 duplicates += row.duplicate
                 null_words.look_at(place, row.inputs)
                 key_words.look_at(place, row_form.key_values(fields))
+                last = place, fields
             rows += 1
         digests.append(digest or "")
+    if preamble and preamble.problem:
+        raise InvalidRequestError(preamble.problem)
     known = known or dict.fromkeys(source.header)
     tell_fields(tuple(known))
     if known and (unknown := sorted(row_form.named_fields.difference(known))):
@@ -122,6 +133,7 @@ def survey(
         tuple(known),
         null_words.found,
         key_words.repeated,
+        last[0] if last and is_total(last[1]) else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from airflow_provider_bitscale.api.carriable import carriable
@@ -15,6 +16,23 @@ Record: TypeAlias = "tuple[str, dict[str, Any] | InvalidRequestError]"
 
 class Unreadable(Exception):
     """Not one row can be read."""
+
+
+class Ragged(InvalidRequestError):
+    """A row of CSV does not have as many cells as the header.
+
+    :param is_longer: whether there is something in the cells that the header does not have.
+    """
+
+    def __init__(self, message: str, cells: Sequence[str], *, is_longer: bool) -> None:
+        super().__init__(message)
+        self.cells = cells
+        self.is_longer = is_longer
+
+
+def cells_told(number: int) -> str:
+    """A number of cells, for messages."""
+    return f"{number} cell{'s' if number > 1 else ''}"
 
 
 def fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:

@@ -45,5 +45,11 @@ def tell_input(
         log.warning("%s", word.told(form.input_names.get(word.key, word.key)))
     for word in survey.key_words:
         log.warning("%s", word.told_of_key)
+    if survey.total:
+        log.warning(
+            "%s, the last row, looks like a total or a count of rows, and is paid for like any: remove it if "
+            "it is that",
+            survey.total,
+        )
     if replaced := [name for name in survey.fields if name in output_names or name in OWN_FIELDS]:
         log.warning("The outputs replace fields of the same name: %s", ", ".join(map(repr, replaced)))

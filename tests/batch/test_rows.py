@@ -108,6 +108,12 @@ INPUTS: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], dict[st
         {**JANE, "x": "\ufeff1", "y": "\x1a"},
         {"c-name": "Jane"},
     ),
+    "quotes that are meant": (
+        FORM,
+        None,
+        {"Full Name": "'n Sync'", "Company": "'s"},
+        {"c-name": "'n Sync'", "c-company": "'s"},
+    ),
     "lists": (LABELS, None, {"full_name": "Jane", "company": ["a"]}, {"full_name": "Jane", "company": ["a"]}),
     "labels": (LABELS, None, {"full_name": "Jane", "Company": 7}, {"full_name": "Jane", "company": 7}),
     "labels in other case, with spaces": (
@@ -172,6 +178,18 @@ NO_DATA: dict[str, tuple[GridForm, dict[str, str] | None, dict[str, Any], str]] 
     "dashes of Markdown": (FORM, None, {"": "", "Full Name": " :--- ", "Company": "---:"}, DASHES),
     "dashes of labels": (LABELS, None, {"Full Name": "=====", "Company": "+", "x": ""}, DASHES),
     "a mark of joined files": (FORM, None, {"Full Name": "\ufeffBob"}, MARK.format("'Full Name'")),
+    "a blank before quotes": (
+        FORM,
+        None,
+        {"Full Name": "Ada", "Company": ' "Acme"'},
+        "'Company' has a blank before its quotes, which are part of it so: remove the blank",
+    ),
+    "single quotes": (
+        FORM,
+        None,
+        {"Full Name": "'Ada'", "Company": " 'Acme'"},
+        "its texts are in single quotes, which would be sent with them: write double ones",
+    ),
     "columns": (LABELS, None, {"full_name": ["Jane", "Ada"], "x": ["a", "b"]}, f"it is {BY_COLUMNS}"),
     "columns by index": (LABELS, None, {"full_name": {"0": "Jane"}, "x": {"0": 1}}, f"it is {BY_COLUMNS}"),
     "Ctrl-Z": (FORM, MAPPING, {"name": "Ada", "firm": "Acme\x1a"}, CTRL_Z.format("'firm'")),

@@ -29,6 +29,10 @@ def read(source: Source) -> list[tuple[str, Any]]:
 
 
 EMPTY = "the row is empty: remove it"
+MORE = "it has 3 cells, the header has 2: cell 3 is too many; "
+ONE_MORE = "it has 2 cells, the header has 1: cell 2 is too many; "
+ROW_NAMES = "if the first column has no name, as R writes the names of rows, leave it out or give it one"
+TEXT = "a text with a separator in it needs quotes"
 DASHES = "it is a line of dashes, as below a header: remove it"
 WINDOWS_1252 = (
     "it is not UTF-8, save it as 'CSV UTF-8'; it looks like Windows-1252 (cp1252), which Excel writes as "
@@ -83,6 +87,22 @@ FILES: dict[str, tuple[str, bytes, list[tuple[str, Any]]]] = {
         b"name|company\n-----+--------\nJane|Acme\n+---+---+\n",
         [("line 2", DASHES), ("line 3", JANE), ("line 4", DASHES)],
     ),
+    "why there are more cells": (
+        "a.csv",
+        b"""name,company
+"Jane", "Acme, Inc."
+'Jane','Acme, Inc.'
+1,Jane,Acme
+Jane,Acme,Inc.
+""",
+        [
+            ("line 2", MORE + "remove the blanks before quotes"),
+            ("line 3", MORE + "a text with a separator in it needs double quotes, not single ones"),
+            ("line 4", MORE + ROW_NAMES),
+            ("line 5", MORE + TEXT),
+        ],
+    ),
+    "texts with commas": ("a.csv", b"name\nLovelace, Ada\n", [("line 2", ONE_MORE + TEXT)]),
     "cells without a name": (
         "a.csv",
         b",name,company,\n0,Jane,Acme,\n",
@@ -371,24 +391,6 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
         "a.csv",
         "a,b\n1,2\n".encode("utf-16") + b"x",
         "begins as utf-16-le, and is not",
-    ),
-    "notes above the header": (
-        "a.csv",
-        b'Notes:\n"Some, it says"\n\nname,b,c\nJane,1,2\nAda,1,2\nJoan,1,2\n',
-        (
-            "line 1, the header, has 1 cell, and most lines have 3, the first of them line 4: if that is the "
-            "header, remove the lines above it"
-        ),
-    ),
-    "a title with a date above the header": (
-        "a.csv",
-        b"Leads,2026-01-01\nname,b,c\nJane,1,2\nAda,1,2\n",
-        "line 1, the header, has 2 cells, and most lines have 3, the first of them line 2",
-    ),
-    "a title above semicolons": (
-        "a.csv",
-        b"Leads of May\nname;company\nJane;Acme\n",
-        "line 1, the header, has 1 cell, and most lines have 2, the first of them line 2",
     ),
     "half an array": (
         "a.json",

@@ -204,6 +204,79 @@ def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
     assert survey(ListSource([]), form, 3).rows == 0
 
 
+NOTES = "".join(f"Note {number}\n" for number in range(200))
+REMOVE = ": if that is the header, remove the lines above it"
+PREAMBLES: dict[str, tuple[str, dict[str, str] | None, str]] = {
+    "of other cells": (
+        'Leads\n"It says, so"\n\nFull Name,Company\nAda,Acme\n',
+        None,
+        "line 4 has the names 'Full Name', 'Company'" + REMOVE,
+    ),
+    "of many lines": (
+        f"{NOTES}Full Name,Company\nAda,Acme\n",
+        None,
+        "line 201 has the names 'Full Name', 'Company'" + REMOVE,
+    ),
+    "of as many cells": (
+        "Leads,2026\nfull_name,x\nAda,Acme\n",
+        None,
+        "line 2 has the names 'full_name'" + REMOVE,
+    ),
+    "with a mapping": (
+        "Leads,2026\nname,firm\nAda,Acme\n",
+        {"Full Name": "Name"},
+        "line 2 has the names 'name'" + REMOVE,
+    ),
+    "with semicolons": (
+        "Leads\nFull Name;Company\nAda;Acme\n",
+        None,
+        "line 2 has the names 'Full Name', 'Company'" + REMOVE,
+    ),
+    "without names of inputs": (
+        "Leads,2026-01-01\nname,b,c\nJane,1,2\nAda,1,2\n",
+        None,
+        "the header has 2 cells, and most lines have 3, the first of them line 2" + REMOVE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "mapping", "problem"), PREAMBLES.values(), ids=PREAMBLES.keys())
+def test_notes_above_the_header_are_told(
+    text: str, mapping: dict[str, str] | None, problem: str, tmp_path: Path
+) -> None:
+    path = write(folder_in("file", tmp_path) / "a.csv", text.encode())
+    with pytest.raises(InvalidRequestError) as caught:
+        survey(FileSource(path), RowForm(FORM, mapping), 3)
+    assert caught.value.message == problem
+
+
+def test_below_a_header_with_names_no_other_is_looked_for(tmp_path: Path) -> None:
+    text = "Full Name\n" + "Lovelace, Ada\n" * 3 + "Full Name,Company\n"
+    path = write(folder_in("file", tmp_path) / "a.csv", text.encode())
+    with pytest.raises(
+        InvalidRequestError, match=r"^4 of 4 rows .*a text with a separator in it needs quotes"
+    ):
+        survey(FileSource(path), RowForm(FORM), 3)
+
+
+TOTALS = ["Total", "grand total:", "Summe", "(1 row)", "1,234 rows affected", "Total: 5", "Sub-Total"]
+
+
+@pytest.mark.parametrize(
+    ("names", "total"),
+    [
+        *((["Ada", total], "row 2") for total in TOTALS),
+        (["Total", "Ada"], None),
+        (["Ada", "Totally"], None),
+        (["Ada", "7"], None),
+        ([], None),
+    ],
+)
+def test_a_total_as_the_last_row_is_found(names: list[str], total: str | None) -> None:
+    rows = [{"id": "", "Full Name": name} for name in names]
+    assert survey(ListSource(rows), RowForm(FORM), 3).total == total
+
+
 HEADERS: dict[str, tuple[str, dict[str, str] | None, str]] = {
     "a row": ("Ada,Acme", None, "none of its fields is an input: 'Ada', 'Acme'; the grid takes 'Full Name'"),
     "a separator that is not seen": ("Full Name;Company,x;Tag", None, r"\(if cells are separated by ';'"),
