@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from airflow_provider_bitscale.api.blank import trimmed
 from airflow_provider_bitscale.api.models import Column, ColumnType
 
 
@@ -33,7 +34,7 @@ def _text(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    text = value.strip() if isinstance(value, str) else ""
+    text = trimmed(value) if isinstance(value, str) else ""
     if not is_number(text):
         return value
     with suppress(ValueError):
@@ -43,7 +44,7 @@ def _number(value: Any) -> Any:
 
 def _boolean(value: Any) -> Any:
     if isinstance(value, str) or _is_whole(value):
-        return _BOOLEANS.get(str(value).strip().lower(), value)
+        return _BOOLEANS.get(trimmed(str(value)).lower(), value)
     return value
 
 
@@ -51,9 +52,10 @@ def _date(value: Any) -> Any:
     """As ISO 8601 writes it, where a database or a spreadsheet wrote a space, UTC, or an offset of hours."""
     if not isinstance(value, str):
         return value
-    match = _DAY_AND_TIME.fullmatch(value.strip())
+    text = trimmed(value)
+    match = _DAY_AND_TIME.fullmatch(text)
     if match is None:
-        return value.strip()
+        return text
     zone = match["zone"] or ""
     return f"{match['day']}T{match['time']}" + (
         "Z" if zone == "UTC" else f"{zone}:00" if len(zone) == 3 else zone
@@ -61,7 +63,7 @@ def _date(value: Any) -> Any:
 
 
 def _trimmed(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+    return trimmed(value) if isinstance(value, str) else value
 
 
 def _is_whole(value: Any) -> bool:

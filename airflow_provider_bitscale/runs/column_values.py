@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_bitscale.api.blank import is_invisible
 from airflow_provider_bitscale.api.models import ColumnType
 
 
@@ -53,13 +54,25 @@ def _fits(kind: ColumnType, value: Any) -> bool:
 def _is_url(text: str) -> bool:
     try:
         url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname) and not any(map(str.isspace, text))
+        # The port is only read, and refused, where it is asked for.
+        host, _ = url.hostname or "", url.port
     except ValueError:
         return False
+    return (
+        url.scheme in ("http", "https")
+        and bool(host)
+        and _NOT_IN_HOSTS.search(host) is None
+        and _NEXT_URL.search(text) is None
+        and not _has_gap(text)
+    )
 
 
 def _is_email(text: str) -> bool:
-    return _EMAIL.fullmatch(text) is not None
+    return _EMAIL.fullmatch(text) is not None and not _has_gap(text)
+
+
+def _has_gap(text: str) -> bool:
+    return any(character.isspace() or is_invisible(character) for character in text)
 
 
 def _is_date(text: str) -> bool:
@@ -70,11 +83,19 @@ def _is_date(text: str) -> bool:
         datetime.fromisoformat(f"{match['day']}T{match['time'] or '00:00'}")
     except ValueError:
         return False
-    return True
+    return int(match["hours"] or 0) * 60 + int(match["minutes"] or 0) <= _MAX_OFFSET
 
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+# RFC 5322, "specials": what stands around addresses and between several, but in none of them unquoted.
+_SPECIALS = r'<>()\[\]:;,\\"'
+_LABEL = rf"[^@.{_SPECIALS}/?&=%#']+"
+_EMAIL = re.compile(rf"[^@{_SPECIALS}]+@{_LABEL}(\.{_LABEL})+")
+_NOT_IN_HOSTS = re.compile(r'[,;<>()"|{}^`\\]')
+_NEXT_URL = re.compile("[,;|]https?://")
+# In minutes, of the time zone that is farthest from UTC.
+_MAX_OFFSET = 14 * 60
 _DATE = re.compile(
-    r"(?P<day>\d{4}-\d\d-\d\d)(T(?P<time>\d\d:\d\d(:\d\d)?)(?:(?<=:\d\d:\d\d)\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?)?",
+    r"(?P<day>\d{4}-\d\d-\d\d)(T(?P<time>\d\d:\d\d(:\d\d)?)(?:(?<=:\d\d:\d\d)\.\d{1,9})?"
+    r"(Z|[+-](?P<hours>\d\d):?(?P<minutes>[0-5]\d))?)?",
     re.ASCII,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
 
@@ -83,6 +84,14 @@ def inputs_without_value(
     if not has_value and not refused and not may_be_none:
         refused.append("no input has a value, and a blank row would be paid for")
     return refused, told
+
+
+def has_none_in(url: str) -> bool:
+    """Whether a part of a URL is what a template gives that finds nothing, in its path or its query."""
+    parts = urlsplit(url)
+    named = [*parts.netloc.split("."), *parts.path.split("/"), *parts.fragment.split("/")]
+    values = [value for _, value in parse_qsl(parts.query)]
+    return "None" in named or any(value in _WRITTEN for value in values)
 
 
 def is_nothing(value: Any) -> bool:

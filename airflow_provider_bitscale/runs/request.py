@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.runs.nothing import has_none_in
 
 MODES = ("async", "sync")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".invalid")
@@ -78,6 +79,8 @@ def webhook_url_problems(url: Any) -> list[str]:
         parts, host = None, ""
     if parts is None or parts.scheme != "https" or not host:
         return [f"webhook_url must be an https:// URL, not {url!r}"]
+    if has_none_in(url):
+        return [f"webhook_url {url!r} has a part None, which is what a template gives that finds nothing"]
     if not _is_public(host):
         return [f"webhook_url must be publicly reachable, which {host!r} is not"]
     return []

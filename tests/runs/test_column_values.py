@@ -78,6 +78,53 @@ def test_what_passes_is_taken(kind: str, value: Any) -> None:
     assert misfit(ColumnType(kind), value) is not None or emulator_takes(kind, value)
 
 
+# What people write beside one address, URL or date, and what is one.
+FITS: list[tuple[str, str, bool]] = [
+    ("email", "a@b.test", True),
+    ("email", "a.b+c_d'e@b-c.co.test", True),
+    ("email", "\u00e9@b\u00fccher.test", True),
+    ("email", "mailto:a@b.test", False),
+    ("email", "<a@b.test>", False),
+    ("email", "a@b.test>", False),
+    ("email", "Ada<a@b.test", False),
+    ("email", "a@b.test,", False),
+    ("email", "a@b.test;c", False),
+    ("email", "a@b.test,c.test", False),
+    ("email", "a@b.test\u200b", False),
+    ("email", "a\u00ad@b.test", False),
+    ("email", "a@b.test\xa0", False),
+    ("email", '"a@b.test', False),
+    ("email", "a@b.test?subject=x", False),
+    ("email", "a@b.test/", False),
+    ("email", "a@b.test(work)", False),
+    ("url", "https://a.test:8443/b,c;d?e=https://f.test", True),
+    ("url", "https://web.archive.test/2020/https://a.test/", True),
+    ("url", "http://[::1]/", True),
+    ("url", "https://b\u00fccher.test/", True),
+    ("url", "https://x.com,https://y.com", False),
+    ("url", "https://x.com;https://y.com", False),
+    ("url", "https://x.com/,https://y.com/", False),
+    ("url", "https://x.com/|http://y.com/", False),
+    ("url", "https://x.com,y.com", False),
+    ("url", "https://x.com\u200b", False),
+    ("url", "https://x.com>", False),
+    ("url", "https://x.com:port/", False),
+    ("url", "https://x.com:99999/", False),
+    ("date", "2024-04-15T12:00+14:00", True),
+    ("date", "2024-04-15T12:00-0930", True),
+    ("date", "2024-04-15T12:00+14:30", False),
+    ("date", "2024-04-15T12:00+25:00", False),
+    ("date", "2024-04-15T12:00-2400", False),
+    ("date", "2024-04-15T12:00+01:75", False),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "fits"), FITS)
+def test_one_address_url_or_date_fits(kind: str, text: str, fits: bool) -> None:
+    assert (misfit(ColumnType(kind), text) is None) == fits
+    assert not fits or emulator_takes(kind, text)
+
+
 @pytest.mark.parametrize(("kind", "values"), VALUES.items(), ids=VALUES.keys())
 def test_some_of_each_kind_pass(kind: str, values: list[Any]) -> None:
     assert any(misfit(ColumnType(kind), value) is None for value in values)

@@ -146,6 +146,13 @@ WEBHOOKS: dict[str, str | None] = {
     "https://[fd00::1]/": "publicly",
     "https://[::ffff:127.0.0.1]/": "publicly",
     "https://user@localhost/": "publicly",
+    "https://x.example/None": "part None",
+    "https://x.example/None/hook": "part None",
+    "https://x.example/a?x=None": "part None",
+    "https://x.example/a?y=1&x=nan": "part None",
+    "https://x.example/#/None": "part None",
+    "https://None.example.com/": "part None",
+    "https://x.example/None-of-it?x=None1&None=1": None,
 }
 
 
