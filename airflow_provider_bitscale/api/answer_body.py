@@ -11,7 +11,9 @@ MAX_ANSWER_BYTES = 64 * 2**20
 
 # Bytes that are decompressed at a time.
 _STEP = 2**20
-_COMPRESSED = ("gzip", "x-gzip", "deflate")
+_COMPRESSED = {"gzip", "x-gzip", "deflate"}
+# With which gzip and zlib begin, and no JSON does.
+_GZIP, _ZLIB = 0x1F, 0x78
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _BARE_DEFLATE = -zlib.MAX_WBITS
 
@@ -27,8 +29,9 @@ class AnswerBody:
     """
 
     def __init__(self, encoding: str | None) -> None:
-        self._encoding = (encoding or "").strip().lower()
-        self._compressed = self._encoding in _COMPRESSED
+        stated = [part.strip() for part in (encoding or "").lower().split(",")]
+        self._encoding = next((part for part in stated if part in _COMPRESSED), "")
+        self._compressed: bool | None = None
         self._decompressor: zlib._Decompress | None = None
         self._body = bytearray()
 
@@ -37,6 +40,8 @@ class AnswerBody:
 
         :raises BodyError: the body is too large, or not in its encoding.
         """
+        if self._compressed is None and piece:
+            self._compressed = self._is_compressed(piece[0])
         try:
             while piece:
                 piece = self._decompress(piece) if self._compressed else self._keep(piece)
@@ -44,7 +49,7 @@ class AnswerBody:
             if not self._body:
                 # Perhaps it is not compressed at all: whoever looks for a run in it can read it.
                 self._keep(piece)
-            raise BodyError(f"the answer is not {self._encoding}: {problem}") from None
+            raise BodyError(f"the answer is not {self._encoding or 'gzip'}: {problem}") from None
 
     @property
     def so_far(self) -> bytes:
@@ -60,8 +65,12 @@ class AnswerBody:
             # What the last step had no room for.
             self._keep(self._decompressor.flush())
         if self._decompressor is not None and not self._decompressor.eof:
-            raise BodyError(f"the answer ended within its {self._encoding}")
+            raise BodyError(f"the answer ended within its {self._encoding or 'gzip'}")
         return bytes(self._body)
+
+    def _is_compressed(self, first: int) -> bool:
+        # Gateways decompress and leave the header, or the other way round. Bare deflate begins with any byte.
+        return first == _GZIP or self._encoding == "deflate" or (bool(self._encoding) and first == _ZLIB)
 
     def _decompress(self, piece: bytes) -> bytes:
         """Keep what a piece holds, or as much of it as one step gives.
@@ -70,7 +79,7 @@ class AnswerBody:
         """
         if self._decompressor is None:
             # Servers mean one of two things by "deflate"; the first byte tells which.
-            bare = self._encoding == "deflate" and piece[0] & 0x0F != zlib.DEFLATED
+            bare = piece[0] != _GZIP and piece[0] & 0x0F != zlib.DEFLATED
             self._decompressor = zlib.decompressobj(_BARE_DEFLATE if bare else _GZIP_OR_ZLIB)
         elif self._decompressor.eof:
             if not piece.startswith(b"\x1f"):

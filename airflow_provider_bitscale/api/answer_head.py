@@ -28,21 +28,28 @@ def tidy_version(version: str) -> str:
 
 
 def tidy_fields(lines: Iterable[bytes]) -> list[bytes]:
-    """Header lines that can be read, with one statement of how long the body is.
+    """Header lines that can be read, each name once, with one statement of how long the body is.
 
-    Lines that are no header are left out, blanks before a colon and control characters are taken away, folded
-    lines are one. Chunked goes before any length (RFC 9112, section 6.3); of lengths that differ the
+    Lines that are no header are left out, and cookies, which are never sent back; blanks before a colon and
+    control characters are taken away; folded lines are one, as are headers of one name, with each of their
+    values once. Chunked goes before any length (RFC 9112, section 6.3); of lengths that differ the
     longest counts: a body that ends before it is still read. After such an answer the connection closes.
 
     :param lines: without the empty one at their end.
     """
-    tidied: list[bytes] = []
-    stated: dict[bytes, list[bytes]] = {name: [] for name in _FRAMING}
+    fields: dict[bytes, tuple[bytes, list[bytes]]] = {}
     for name, value in _fields(lines):
-        if name.lower() in stated:
-            stated[name.lower()] += [part.strip() for part in value.lower().split(b",")]
-        else:
-            tidied.append(name + b": " + value)
+        _, values = fields.setdefault(name.lower(), (name, []))
+        if value not in values:
+            values.append(value)
+    stated = {
+        name: [
+            part.strip() for value in fields.pop(name, (name, []))[1] for part in value.lower().split(b",")
+        ]
+        for name in _FRAMING
+    }
+    fields.pop(b"set-cookie", None)
+    tidied = [_line(name, values) for name, values in fields.values()]
     lengths = {int(found[1]) for part in stated[b"content-length"] if (found := _LENGTH.fullmatch(part))}
     is_chunked = b"chunked" in stated[b"transfer-encoding"]
     if is_chunked:
@@ -50,6 +57,7 @@ def tidy_fields(lines: Iterable[bytes]) -> list[bytes]:
     elif lengths:
         tidied.append(b"Content-Length: %d" % max(lengths))
     if len(lengths) + is_chunked > 1:
+        tidied = [line for line in tidied if not line.lower().startswith(b"connection:")]
         tidied.append(b"Connection: close")
     return tidied
 
@@ -67,6 +75,11 @@ def _fields(lines: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
         if colon and _NAME.fullmatch(name):
             fields.append((name, _clean(value)))
     return fields
+
+
+def _line(name: bytes, values: list[bytes]) -> bytes:
+    line = name + b": " + b", ".join(values)
+    return line if len(line) < MAX_LINE - 1 else name + b": " + values[0]
 
 
 def _clean(value: bytes) -> bytes:

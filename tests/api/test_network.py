@@ -282,5 +282,5 @@ def test_a_file_of_authorities_that_has_changed_is_read_again(
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     assert ClientConfig(api_key=KEY).network.trust is not None
     file.write_text("nothing")
-    with pytest.raises(ConfigurationError, match="^SSL_CERT_FILE must be the path"):
+    with pytest.raises(ConfigurationError, match=r"^SSL_CERT_FILE must be the path"):
         ClientConfig(api_key=KEY)
