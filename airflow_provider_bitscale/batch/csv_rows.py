@@ -118,9 +118,12 @@ def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> lis
     if header and len(nameless) == len(header):
         raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
     for number in nameless:
-        names[number - 1] = f"column {number}"
+        name = f"column {number}"
+        while name in names:
+            name = f"unnamed {name}"
+        names[number - 1] = name
         tell(f"line {line}, the header: cell {number} is empty; its field is called {names[number - 1]!r}")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         more = ", ".join(f"it has {name!r} more than once" for name in repeated)
-        raise Unreadable(f"line {line}, the header: {more}")
+        raise Unreadable(f"line {line}, the header: {more}; rename or remove all but one")
     return names

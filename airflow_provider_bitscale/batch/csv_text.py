@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_bitscale.api.blank import trimmed
 from airflow_provider_bitscale.batch.cells import is_number
 
 
@@ -37,7 +37,10 @@ def _escaped(value: Any) -> str:
 
 def _is_escaped_as_formula(cell: str) -> bool:
     # One that has apostrophes already gets one more, so that the way back is certain.
-    return _FORMULA.match(cell) is not None and not is_number(cell)
+    text = cell.lstrip("'")
+    return text.startswith(("\t", "\r")) or (
+        trimmed(text).startswith(_BEGIN_FORMULAS) and not is_number(cell)
+    )
 
 
 def _cell(value: Any) -> str:
@@ -47,4 +50,5 @@ def _cell(value: Any) -> str:
 
 
 # As OWASP lists what begins a formula. https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile("'*[=+\\-@\t\r]")
+# Spreadsheets pass over what is blank before it, and take the full-width signs for the others.
+_BEGIN_FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")

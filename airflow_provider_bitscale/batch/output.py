@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.csv_text import csv_text
+from airflow_provider_bitscale.batch.paths import hint_if_relative
 from airflow_provider_bitscale.batch.statuses import Settled
 from airflow_provider_bitscale.batch.store_files import StoreError, StorePath, is_final, write_whole
 
@@ -184,7 +185,7 @@ def read_manifest(path: StorePath) -> dict[str, Any]:
         with path.open("rb") as file:
             manifest = json.loads(file.read())
     except (FileNotFoundError, IsADirectoryError):
-        raise InvalidRequestError(f"there is no file {path}") from None
+        raise InvalidRequestError(f"there is no file {path}{hint_if_relative(str(path))}") from None
     except ValueError:
         manifest = None
     except Exception as problem:

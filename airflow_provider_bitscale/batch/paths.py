@@ -9,6 +9,8 @@ from urllib.parse import unquote_to_bytes
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 
 _FILE = re.compile(r"(file|local):(?=/)", re.IGNORECASE)
+_FILE_RELATIVE = re.compile(r"(file|local):(?!/)", re.IGNORECASE)
+_WINDOWS = re.compile(r"[a-z]:(?!//)|\\\\", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ESCAPE = re.compile(r"%[0-9a-f]{2}", re.IGNORECASE)
 
@@ -43,6 +45,13 @@ def file_text(path: str) -> str:
     return path if _ESCAPE.search(path) else f"file://{path}"
 
 
+def hint_if_relative(text: str) -> str:
+    """What may be wrong with a path where there is no file: the end of a sentence; perhaps empty."""
+    if not _is_relative(text):
+        return ""
+    return f"; it is relative to {os.getcwd()}, where this worker runs: write an absolute path or a URI"
+
+
 def path_problems(name: str, text: str, *, written: bool) -> list[str]:
     """What is wrong with a path, one sentence each; empty if nothing is.
 
@@ -51,7 +60,21 @@ def path_problems(name: str, text: str, *, written: bool) -> list[str]:
     """
     if "None" in re.split(r"[/\\]", text):
         return [f"{name} {text!r} has a part None, which is what a template gives that finds nothing"]
-    if written and not text.startswith("/") and not _SCHEME.match(text) and not _FILE.match(text):
+    if _FILE_RELATIVE.match(text):
+        return [
+            f"{name} {text!r} is relative, which no file URI is: write file:///data/leads or a plain path"
+        ]
+    if _WINDOWS.match(text):
+        return [
+            f"{name} {text} is a path of Windows: write that under which workers see it, which run on Linux"
+        ]
+    if text.startswith("~"):
+        return [f"{name} {text!r} begins with ~, which workers do not read as a home: write an absolute path"]
+    if written and _is_relative(text):
         where = f"{name} {text!r} is relative to the folder that a worker happens to run in"
         return [f"{where}: write an absolute path or a URI, such as file:///data/leads or s3://bucket/leads"]
     return []
+
+
+def _is_relative(text: str) -> bool:
+    return not text.startswith("/") and not _SCHEME.match(text) and not _FILE.match(text)

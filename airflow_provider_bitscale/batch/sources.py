@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import lzma
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from gzip import BadGzipFile
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.csv_rows import csv_table
 from airflow_provider_bitscale.batch.json_rows import json_records
+from airflow_provider_bitscale.batch.paths import hint_if_relative
 from airflow_provider_bitscale.batch.store_files import StoreError, StorePath, is_final
 from airflow_provider_bitscale.batch.table_format import (
     SAMPLE_SIZE,
@@ -154,7 +156,7 @@ class FileSource:
 
     def _more_of_the_path(self) -> str:
         """What else may be wrong with a path that is no file."""
-        if any(sign in self._path.path for sign in "*?"):
+        if _PATTERN.search(self._path.path):
             return "; a pattern is not expanded: give one file, or map the task, .expand(rows_path=…)"
         try:
             is_folder = self._path.fs.isdir(self._path.path)
@@ -162,9 +164,10 @@ class FileSource:
             is_folder = False
         if is_folder:
             return "; it is a folder: give one of its files, or map the task, .expand(rows_path=…)"
-        return ""
+        return hint_if_relative(str(self._path))
 
 
+_PATTERN = re.compile(r"[*?]|\[[^]]+\]|\{[^}]+,[^}]+\}")
 _WAYS_OUT = {
     "DataFrame": ": use .to_dict('records')",
     "dict": ": if one of its fields holds the rows, give that list alone",

@@ -85,7 +85,8 @@ class RunGridBatchOperator(BaseOperator):
     :param output_format: ``jsonl`` or ``csv``. All CSV parts of a batch have one header: the fields of the
         rows, then ``output_names`` in their order, then ``_status``, ``_run_id``, ``_credits``, ``_error``.
     :param csv_escape_formulas: put an apostrophe before cells of CSV that a spreadsheet would run: those that
-        begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, and are no number such as -5.
+        begin with ``=``, ``+``, ``-``, ``@`` (in full width, too), whatever blanks are before it, a tab or a
+        carriage return, and are no number such as -5.
         ``retry_failed_from`` takes it away again.
     :param null_values: texts of rows that stand for no value; None to take those of the earlier batch, where
         the rows are from one, or what databases and spreadsheets write for NULL and for errors. Words that

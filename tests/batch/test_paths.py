@@ -8,7 +8,9 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api import InvalidRequestError
+from airflow_provider_bitscale.batch.output import read_manifest
 from airflow_provider_bitscale.batch.paths import path_problems, readable_path
+from airflow_provider_bitscale.batch.sources import FileSource
 from airflow_provider_bitscale.operators.store_path import stored
 
 # What is written; then the file that is meant.
@@ -76,10 +78,18 @@ PROBLEMS: dict[str, tuple[str | None, str | None]] = {
     "s3://conn@bucket/out": (None, None),
     "leads.csv": (None, "is relative"),
     "out/None such": (None, "is relative"),
-    "~/out": (None, "is relative"),
+    "~/out": ("begins with ~", "begins with ~"),
+    "~ada/out": ("begins with ~", "begins with ~"),
     "./out": (None, "is relative"),
-    "file:out": (None, "is relative"),
-    "C:/out": (None, "is relative"),
+    "file:out": ("is relative", "is relative"),
+    "file:./out.csv": ("is relative", "is relative"),
+    "FILE:~/out": ("is relative", "is relative"),
+    "file:/data/out": (None, None),
+    "C:/out": ("path of Windows", "path of Windows"),
+    "c:out": ("path of Windows", "path of Windows"),
+    r"C:\out": ("path of Windows", "path of Windows"),
+    r"\\nas\leads": ("path of Windows", "path of Windows"),
+    "/data/C:/out": (None, None),
     "s3://bucket/None": ("has a part None", "has a part None"),
     "s3://None/out": ("has a part None", "has a part None"),
     "/data/None/out": ("has a part None", "has a part None"),
@@ -93,3 +103,18 @@ def test_what_no_path_can_be_meant_by(path: str, read: str | None, written: str 
         problems = path_problems("output_path", path, written=is_written)
         assert len(problems) == (expected is not None)
         assert all(str(expected) in problem and path in problem for problem in problems)
+
+
+def test_where_a_relative_path_led_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.csv").write_text("Full Name\nAda\n")
+    assert len(list(FileSource(stored("there.csv")).read())) == 1
+    told = (
+        f"there is no file .*; it is relative to {tmp_path}, where this worker runs: write an absolute path"
+    )
+    with pytest.raises(InvalidRequestError, match=told):
+        list(FileSource(stored("leads.csv")).read())
+    with pytest.raises(InvalidRequestError, match=told):
+        read_manifest(stored("b1-manifest.json"))
+    with pytest.raises(InvalidRequestError, match=r"leads\.csv$"):
+        list(FileSource(stored(f"{tmp_path}/leads.csv")).read())

@@ -108,6 +108,11 @@ Jane,Acme,Inc.
         b",name,company,\n0,Jane,Acme,\n",
         [("line 2", {"column 1": "0", **JANE, "column 4": ""})],
     ),
+    "cells without a name beside one that is called so": (
+        "a.csv",
+        b",,column 2\n0,Jane,Acme\n",
+        [("line 2", {"column 1": "0", "unnamed column 2": "Jane", "column 2": "Acme"})],
+    ),
     "UTF-16 of Excel": ("a.csv", "name\tcompany\r\nJane\tAcme\r\n".encode("utf-16"), [("line 2", JANE)]),
     "UTF-16, the other way round": (
         "a.csv",
@@ -355,11 +360,16 @@ XLSX = b"PK\x03\x04\x14\x00\x06\x00" + bytes(18) + b"\x13\x00\x00\x00[Content_Ty
 NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "not there": ("a.csv", None, "there is no file .*a.csv$"),
     "not there either": ("a.jsonl.gz", None, "there is no file .*a.jsonl.gz"),
+    "a pattern of letters": ("[ab].csv", None, r"there is no file .*; a pattern is not expanded"),
+    "a pattern of words": ("{a,b}.csv", None, r"there is no file .*; a pattern is not expanded"),
     "a pattern": ("leads-*.csv", None, r"there is no file .*; a pattern is not expanded: give one file"),
     "two of a name": (
         "a.csv",
         b"name,b,name,b,name\n",
-        "a.csv: line 1, the header: it has 'name' more than once, it has 'b' more than once",
+        (
+            "a.csv: line 1, the header: it has 'name' more than once, it has 'b' more than once; rename or "
+            "remove all but one"
+        ),
     ),
     "no name at all": ("a.csv", b",, \nname,b,c\n", "line 1, the header: it is empty; remove what is above"),
     "Latin-1": ("a.csv", "naïve,b\n".encode("latin-1"), "line 1, the header: it is not UTF-8.*Windows-1252"),
