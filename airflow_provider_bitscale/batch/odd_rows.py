@@ -13,7 +13,7 @@ BY_COLUMNS = (
     "a table by columns: give an object for each row, as pandas writes with "
     "to_json(path, orient='records') and to_dict('records')"
 )
-# A longer text is no name; and texts are remembered while they are folded.
+# A longer text is no name.
 _MAX_NAME = 100
 _TOTAL = re.compile(
     r"((grand[ -]|sub[ -]?)?totals?|total g[eé]n[eé]ral|sum|(gesamt)?summe|(ins)?gesamt|suma|totale?)\s*:?"
@@ -41,14 +41,12 @@ def oddity(
         return "it is a line of dashes, as below a header: remove it"
     if _is_header(fields, read, input_names):
         return "it repeats the header, as of a file that is joined: remove it"
-    texts = {
-        field: value
-        for _, field in read
-        if isinstance(value := fields.get(field), str) and not is_blank(value)
-    }
+    texts = {field: value for _, field in read if isinstance(value := fields.get(field), str) and value}
     if len(texts) > 1 and all(map(_IN_SINGLE_QUOTES.fullmatch, texts.values())):
         return "its texts are in single quotes, which would be sent with them: write double ones"
     for field, value in texts.items():
+        if (value[0].isalnum() and value[-1].isalnum()) or is_blank(value):
+            continue
         if value.startswith("\ufeff"):
             return f"{field!r} begins with a byte order mark, as where files are joined: remove it"
         if value.endswith("\x1a"):
@@ -68,6 +66,8 @@ def is_divider(cells: Iterable[Any]) -> bool:
     """Whether all that is in these cells is lines: dashes and the signs that programs draw tables with."""
     found = False
     for cell in cells:
+        if isinstance(cell, str) and cell[:1].isalnum():
+            return False
         if is_blank(cell):
             continue
         if not isinstance(cell, str) or _DIVIDER.fullmatch(cell) is None:
@@ -78,12 +78,15 @@ def is_divider(cells: Iterable[Any]) -> bool:
 
 def is_by_columns(fields: Mapping[str, Any]) -> bool:
     """Whether an object is a whole table, each of its fields a column of it."""
-    if fields.keys() >= {"columns", "data"}:
+    if "columns" in fields and "data" in fields:
         return isinstance(fields["columns"], list) and isinstance(fields["data"], list)
     values = list(fields.values())
+    if not values or not isinstance(values[0], (list, dict)):
+        return False
     if all(isinstance(value, list) and value for value in values):
         return len(set(map(len, values))) == 1
-    return all(isinstance(value, dict) and value and value.keys() == values[0].keys() for value in values)
+    indexes = [value.keys() for value in values if isinstance(value, dict) and value]
+    return len(indexes) == len(values) and all(index == indexes[0] for index in indexes)
 
 
 def _is_header(
@@ -101,9 +104,10 @@ def _is_header(
             continue
         if not isinstance(value, str) or len(value) > _MAX_NAME:
             return False
-        text = folded(value)
+        # Without the memory that folded() has, which is for names.
+        text = folded.__wrapped__(value)
+        if text not in input_names and text not in map(folded, fields):
+            return False
         own = own or text in (folded(name), folded(field))
         texts.add(text)
-    if not own and (len(texts) < 2 or texts.isdisjoint(input_names)):
-        return False
-    return texts.issubset({*input_names, *map(folded, fields)})
+    return own or (len(texts) > 1 and not texts.isdisjoint(input_names))
