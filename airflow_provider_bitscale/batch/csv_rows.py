@@ -101,7 +101,10 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
     try:
         header = next(reader, None)
     except csv.Error as problem:
-        raise Unreadable(f"line {line}, the header: it is not CSV: {problem}") from None
+        raise Unreadable(
+            f"line {line}, the header: it is not CSV: {problem}; cells are separated by a comma, a semicolon, "
+            "a tab or |, and quotes within quotes are doubled"
+        ) from None
     if header is None:
         return []
     if not header:

@@ -65,6 +65,10 @@ def _value(line: str) -> Any:
     """The value, or what is wrong with it."""
     if is_not_utf_8(line):
         return InvalidRequestError(not_utf_8(line))
+    if line.strip() == "\x1a":
+        return InvalidRequestError("it is Ctrl-Z, which old programs write at the end of a file: remove it")
+    if line.startswith("\ufeff"):
+        return InvalidRequestError("it begins with a byte order mark, as where files are joined: remove it")
     try:
         return _DECODER.decode(line)
     except json.JSONDecodeError as problem:

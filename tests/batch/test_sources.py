@@ -276,6 +276,15 @@ Jane,Acme,Inc.
             ("line 1", {"a": None, "b": "-inf", "c": "xy", "d": "Ada �", "e": "123456789012345678901"}),
         ],
     ),
+    "marks of joined files and of old programs": (
+        "a.jsonl",
+        b'\xef\xbb\xbf{"a": 1}\n\xef\xbb\xbf{"a": 1}\n\x1a',
+        [
+            ("line 1", {"a": 1}),
+            ("line 2", "it begins with a byte order mark, as where files are joined: remove it"),
+            ("line 3", "it is Ctrl-Z, which old programs write at the end of a file: remove it"),
+        ],
+    ),
     "numbers that are none": (
         "a.jsonl",
         b'{"a": 1e400, "b": -1e400, "c": Infinity, "d": [Infinity]}\n',
@@ -375,6 +384,11 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "Latin-1": ("a.csv", "naïve,b\n".encode("latin-1"), "line 1, the header: it is not UTF-8.*Windows-1252"),
     "no header": ("a.csv", b"\nname\n", "line 1, the header: it is empty"),
     "a broken header": ("a.csv", b'"name"x,b\n', "line 1, the header: it is not CSV"),
+    "spaces between cells": (
+        "a.csv",
+        b'"name" "b"\n',
+        r"it is not CSV.*separated by a comma, a semicolon, a tab",
+    ),
     "UTF-16 without a mark": (
         "a.csv",
         "name,b\nJane,c\n".encode("utf-16-le"),
