@@ -102,8 +102,8 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
         header = next(reader, None)
     except csv.Error as problem:
         raise Unreadable(
-            f"line {line}, the header: it is not CSV: {problem}; cells are separated by a comma, a semicolon, "
-            "a tab or |, and quotes within quotes are doubled"
+            f"line {line}, the header: it is not CSV: {problem}; cells are separated by a comma, a "
+            "semicolon, a tab or |, and quotes within quotes are doubled"
         ) from None
     if header is None:
         return []
