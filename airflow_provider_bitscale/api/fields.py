@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_provider_bitscale.api.models import Json, Number
+from airflow_provider_bitscale.api.unexpected import tell_once
 
 # More than any id has. What is longer does not fit the names of assets, nor the keys of marks.
 MAX_ID_CHARACTERS = 200
@@ -115,6 +116,25 @@ def number(data: Json, key: str) -> Number | None:
     return value if isinstance(value, (int, float)) else None
 
 
+def amount(data: Json, key: str) -> Number | None:
+    """A field that is an amount: a number, also as text, within any sane bounds; None otherwise."""
+    value = number(data, key)
+    if (written := text(data, key)) is not None and _NUMBER.fullmatch(written.strip()):
+        value = float(written)
+        value = int(value) if value.is_integer() else value
+    return value if value is not None and abs(value) <= _MOST else None
+
+
+def cost(data: Json, key: str) -> Number | None:
+    """A field that is an amount which was spent; None otherwise, which is told where there was something."""
+    value = amount(data, key)
+    if value is not None and value >= 0:
+        return value
+    if data.get(key) is not None:
+        tell_once(f"{key!r} is no amount that can be spent, and is taken as not told")
+    return None
+
+
 def integer(data: Json, key: str) -> int | None:
     """A field that is a number, without its fraction; None otherwise."""
     value = number(data, key)
@@ -146,6 +166,9 @@ def parse_time(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
+_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+# Credits beyond that are no amount.
+_MOST = 1e12
 _ISO_8601 = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.(\d{3}|\d{6}))?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII
 )

@@ -156,9 +156,7 @@ def _credits(data: Json | None) -> Credits | None:
 
 def _run_credits(data: Json | None) -> RunCredits | None:
     return (
-        None
-        if data is None
-        else RunCredits(fields.number(data, "consumed"), fields.number(data, "remaining"))
+        None if data is None else RunCredits(fields.cost(data, "consumed"), fields.amount(data, "remaining"))
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from airflow_provider_bitscale.batch.steps import Done, Rest, Submit
 from airflow_provider_bitscale.batch.submissions import Submissions
 from airflow_provider_bitscale.runs.ledger import NOT_TOLD
 from airflow_provider_bitscale.webhooks.mailbox import Mailbox
+
+log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 5.0
 # How long last looks may take after the deadline.
@@ -98,7 +101,7 @@ class Driver:
             # They take back what they have announced.
             await asyncio.gather(*helpers, return_exceptions=True)
             await self._wind_up(recording)
-        self._report(self._progress())
+        self._tell(self._progress())
         if batch.error is not None:
             raise batch.error
 
@@ -201,12 +204,19 @@ class Driver:
     async def _report_often(self) -> None:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
-            reporting = asyncio.ensure_future(asyncio.to_thread(self._report, self._progress()))
+            reporting = asyncio.ensure_future(asyncio.to_thread(self._tell, self._progress()))
             try:
                 await asyncio.shield(reporting)
             finally:
                 # The last report must not be overtaken by this one.
                 await asyncio.wait([reporting])
+
+    def _tell(self, progress: Progress) -> None:
+        try:
+            self._report(progress)
+        except Exception:
+            # What has been paid for is worth more than to be told how it went.
+            log.exception("The progress of the batch could not be told")
 
     def _progress(self) -> Progress:
         batch = self._batch

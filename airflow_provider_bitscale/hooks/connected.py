@@ -104,6 +104,19 @@ class Connected:
             async with shared_client(config) as client:
                 yield client
 
+    def renew_key(self) -> bool:
+        """Read the connection anew, since its key was refused; whether there is another key.
+
+        :raises ConfigurationError: it now leads to another workspace, for which the run was not meant.
+        """
+        before = self.config
+        self._reread()
+        after = self.config
+        if (after.base_url, after.workspace_id) != (before.base_url, before.workspace_id):
+            with airflow_errors(self.bitscale_conn_id):
+                raise ConfigurationError("it was changed meanwhile, and leads to another workspace")
+        return after != before
+
     def _rereading_poller(self, poller: Callable[[Client], Callable[[], T]]) -> Callable[[], T]:
         """A function that polls, and reads the connection anew when its key is refused."""
         with airflow_errors(self.bitscale_conn_id):

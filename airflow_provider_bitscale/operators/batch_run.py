@@ -93,6 +93,7 @@ class BatchRun:
         if unsupported:
             raise errors.UnsupportedError(unsupported)
         self._form = GridForm.ask(hook.client, operator.grid_id, operator.output_columns, validate=True)
+        self._form_told_at = time.monotonic()
         # What came from an earlier batch is read as it was read there.
         earlier = source.manifest if isinstance(source, EarlierRows) else {}
         self._read_as = read_as = ReadAs.of(operator.inputs, operator.null_values, earlier)
@@ -217,6 +218,8 @@ class BatchRun:
             operator.timeout,
             expects_deliveries=expects_deliveries,
         )
+        # The key was good then: one refusal may be a hiccup.
+        plan.outage.note(self._form.grid, self._form_told_at)
         request = BatchRequest(
             grid_id=operator.grid_id,
             mode=operator.mode,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
 
+# After a refusal of a key that has not been rotated.
+HICCUP_SECONDS = 2.0
+
+
 class Submission:
     """What a task would submit, and the record it would have."""
 
@@ -100,17 +104,27 @@ class Submission:
         :raises UnreadableAcceptanceError: it was started, and the answer does not name it.
         :raises BitScaleError: it was not started.
         """
-        operator = self._operator
-        return operator.hook.client.run_grid(
-            operator.grid_id,
-            inputs,
-            mode=operator.mode,
-            output_columns=self._form.output_columns,
-            webhook_url=webhook_url,
-            timeout=operator.timeout if operator.mode == "sync" else None,
-            recipe=self._form.recipe,
-            journal=intent,
-        )
+        operator, form = self._operator, self._form
+
+        def post() -> Run:
+            return operator.hook.client.run_grid(
+                operator.grid_id,
+                inputs,
+                mode=operator.mode,
+                output_columns=form.output_columns,
+                webhook_url=webhook_url,
+                timeout=operator.timeout if operator.mode == "sync" else None,
+                recipe=form.recipe,
+                journal=intent,
+            )
+
+        try:
+            return post()
+        except errors.AuthenticationError:
+            # No run was started; and the key was good for the grid a moment ago.
+            if not operator.hook.renew_key():
+                time.sleep(HICCUP_SECONDS)
+            return post()
 
     @cached_property
     def _form(self) -> GridForm:

@@ -16,6 +16,7 @@ from airflow_provider_bitscale.deferral import Bounds
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import (
     LISTEN_SECONDS,
+    NO_WAIT,
     REFUSED,
     SELDOM_SECONDS,
     TIMED_OUT,
@@ -94,7 +95,8 @@ class RunCompletedTrigger(BaseTrigger):
         try:
             if self.delivery is None:
                 decision = RunDecision(self.deadline, self.poll_interval, str(self.run_id))
-                outcome = await hook.awatch_run(self.grid_id, decision)
+                # The key was good when the run was submitted: one refusal may be a hiccup.
+                outcome = await hook.awatch_run(self.grid_id, decision, NO_WAIT)
             else:
                 async with AwaitedDelivery(self.delivery).listening() as awaited:
                     outcome = await self._await_delivery(hook, awaited)

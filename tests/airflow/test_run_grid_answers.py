@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.operators import submission
 from tests.airflow.conftest import posted_bodies
 from tests.airflow.test_run_grid_money import Task
 
@@ -153,3 +154,24 @@ def test_a_retry_waits_for_a_run_that_its_replica_does_not_know_yet(
     task.crash(crash_after="submitted")
     assert task.attempt()["run_id"] == task.record["run_id"]
     assert len(posted_bodies(emulator)) == 1
+
+
+@WAITS
+@pytest.mark.parametrize("on", ["run_grid", "get_run"])
+def test_a_key_that_is_refused_once_by_a_hiccup_fails_no_run(
+    on: str, deferrable: bool, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "HICCUP_SECONDS", 0.0)
+    emulator.control.add_fault("status", on=on, status=401, code="INVALID_API_KEY", times=1)
+    assert Task(emulator, deferrable=deferrable).attempt()["status"] == "completed"
+    assert len(emulator.control.state()["runs"]) == 1
+
+
+def test_a_key_that_is_refused_twice_is_believed_to_be_wrong(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "HICCUP_SECONDS", 0.0)
+    emulator.control.add_fault("status", on="run_grid", status=401, code="INVALID_API_KEY")
+    with pytest.raises(api.AuthenticationError):
+        Task(emulator).attempt()
+    assert len(posted_bodies(emulator)) == 2

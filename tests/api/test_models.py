@@ -262,3 +262,31 @@ def test_the_error_of_a_failed_run_is_text_whatever_its_shape(error: Any, text: 
 def test_records_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         parsing.parse_run(doc.SYNC_RUN).status = RunStatus.FAILED  # type: ignore[misc]
+
+
+AMOUNTS: dict[str, tuple[object, float | None]] = {
+    "whole": (3, 3),
+    "with a fraction": (0.5, 0.5),
+    "none at all": (0, 0),
+    "as text": ("3", 3),
+    "as text, with a fraction": (" 0.5 ", 0.5),
+    "negative": (-1, None),
+    "negative, as text": ("-1", None),
+    "beyond all bounds": (1e308, None),
+    "beyond all bounds, as text": ("9" * 30, None),
+    "no number": ("a lot", None),
+    "in other digits": ("\u0663", None),
+    "true": (True, None),
+    "null": (None, None),
+}
+
+
+@pytest.mark.parametrize(("told", "cost"), AMOUNTS.values(), ids=AMOUNTS.keys())
+def test_what_a_run_cost_is_an_amount_that_can_be_spent_or_not_known(
+    told: object, cost: float | None
+) -> None:
+    credits = parsing.parse_run(
+        {"status": "completed", "credits": {"consumed": told, "remaining": "-5"}}
+    ).credits
+    assert credits is not None
+    assert (credits.consumed, credits.remaining) == (cost, -5)

@@ -140,6 +140,14 @@ def test_a_workspace_that_may_not_do_this_ends_the_batch(
 
 
 @ONE_CONTRACT
+@pytest.mark.parametrize("on", ["run_grid", "get_run"])
+def test_a_key_that_is_refused_once_by_a_hiccup_stops_no_batch(on: str, emulator: Emulator) -> None:
+    emulator.control.add_fault("status", on=on, status=401, code="INVALID_API_KEY", times=1)
+    assert statuses(Batch(rows=people(5)).attempt()) == {"succeeded": 5}
+    assert set(names_paid(emulator).values()) == {1}
+
+
+@ONE_CONTRACT
 def test_looks_that_see_nothing_are_repeated(emulator: Emulator) -> None:
     emulator.control.add_fault("status", on="get_run", status=404, body="<html>no backend</html>", times=2)
     assert statuses(Batch(rows=people(10)).attempt()) == {"succeeded": 10}

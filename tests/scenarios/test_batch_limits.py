@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.observability import stats
 
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.batch import driver, durations
@@ -353,3 +354,15 @@ def test_a_share_of_failures_ends_the_paying_from_ten_on(emulator: Emulator) -> 
     with pytest.raises(exceptions.TooManyFailedRowsError):
         batch.attempt()
     assert statuses(batch.pushed["manifest"]) == {"failed": 10, "not_submitted": 50}
+
+
+@ONE_CONTRACT
+def test_a_progress_that_cannot_be_told_costs_no_result(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OverflowError("no such metric")
+
+    monkeypatch.setattr(stats, "gauge", fail)
+    assert statuses(Batch(rows=people(3)).attempt()) == {"succeeded": 3}
+    assert "The progress of the batch could not be told" in caplog.text

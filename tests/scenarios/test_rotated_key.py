@@ -242,3 +242,18 @@ def test_a_rotated_key_is_masked_and_its_owner_told_what_to_do(
         assert redact(f"x {key} y") == "x *** y"
         with pytest.raises(exceptions.AuthenticationError):
             hook_caller(kind)("get_workspace")
+
+
+def test_a_submission_that_is_refused_is_not_sent_to_another_workspace(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = BitScaleHook()
+    assert hook.config
+    assert hook.renew_key() is False
+    rotate(monkeypatch)
+    assert hook.renew_key() is True
+    connection = json.loads(os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"])
+    connection["host"], connection["port"] = "http://127.0.0.1:9/api/v1", None
+    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
+    with pytest.raises(exceptions.ConfigurationError, match="another workspace"):
+        hook.renew_key()
