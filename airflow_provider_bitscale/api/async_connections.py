@@ -147,6 +147,9 @@ class _Parser(HttpResponseParserPy):
             self.protocol.force_close()
             fed = [] if self._answer is None else [(self._answer, payload)], False, b""
         self._answer = None
+        if self._msg_in_flight and self._tail and self.protocol.transport is not None:
+            # Bytes behind the body: what comes next would be taken for another request's answer.
+            self.protocol.transport.close()
         if self._lines and not self._lines[0].lstrip().startswith(b"HTTP/"):
             raise BadStatusLine(_text(self._lines))
         return fed

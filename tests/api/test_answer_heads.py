@@ -17,7 +17,7 @@ from airflow_provider_bitscale.api import (
 from airflow_provider_bitscale.api.answer_head import tidy_fields
 from airflow_provider_bitscale.api.contracts import contract_for
 from tests.api.clients import Opener
-from tests.api.servers import answering, http_answer
+from tests.api.servers import answering, http_answer, keeping
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 USER = json.dumps({"id": "usr_1"}).encode()
@@ -68,6 +68,15 @@ def test_a_header_that_comes_twice_says_the_same_to_both(open_client: Opener) ->
         assert open_client(config(server.url))("run_grid", "g", {}).run_id == "run_1"
     with answering(http_answer(b"", "200 OK", *twice[1:])) as server:
         assert open_client(config(server.url))("run_grid", "g", {}).run_id == "run_2"
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"x" * 9])
+def test_what_comes_behind_an_answer_is_never_read_as_the_next(open_client: Opener, behind: bytes) -> None:
+    kept = http_answer(USER).replace(b"Connection: close", b"Connection: keep-alive")
+    with keeping(kept + behind, 3) as server:
+        client = open_client(config(server.url))
+        for _ in range(4):
+            assert client("get_current_user").id == "usr_1"
 
 
 def test_cookies_are_not_sent_back(open_client: Opener) -> None:
