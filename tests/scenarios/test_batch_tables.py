@@ -40,13 +40,15 @@ def test_what_is_sent_is_told_and_what_may_not_be_meant(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "airflow_provider_bitscale")
-    rows = [{"FULL NAME": name, "Companyy": "x", EMAIL: "old", "_status": "x"} for name in ("Ada", "NULL")]
+    names = ("Ada", "NULL", "Total")
+    rows = [{"FULL NAME": name, "Companyy": "x", EMAIL: "old", "_status": "x"} for name in names]
     Batch(rows=rows).attempt()
     told = "\n".join(caplog.messages)
     name, company = ("full_name", "company") if emulator.contract != "v1.1.0" else ("Full Name", "Company")
     assert f"Fields → inputs: 'FULL NAME' → {name!r}; inputs that get nothing: " in told
     assert f"{company!r} (is it the field 'Companyy'? inputs={{{company!r}: 'Companyy'}})" in told
     assert f"1 row has 'NULL' as {name} (row 2), and it is sent as it is" in told
+    assert "row 3, the last row, looks like a total or a count of rows, and is paid for like any" in told
     assert f"The outputs replace fields of the same name: {EMAIL!r}, '_status'" in told
 
 
