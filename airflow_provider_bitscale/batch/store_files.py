@@ -99,13 +99,22 @@ def _write_and_rename(fs: Any, path: StorePath, data: bytes) -> None:
         except Exception:
             if not fs.exists(path.path):
                 raise
-            # Some servers rename to no name that is taken.
-            fs.rm_file(path.path)
-            fs.mv(partial, path.path)
+            _replace(fs, partial, path.path, aside=(path.parent / _partial(path.name)).path)
     except Exception:
         with suppress(Exception):
             fs.rm_file(partial)
         raise
+
+
+def _replace(fs: Any, partial: str, target: str, *, aside: str) -> None:
+    """For servers that rename to no name that is taken: one of the two files is always there."""
+    fs.mv(target, aside)
+    try:
+        fs.mv(partial, target)
+    except Exception:
+        fs.mv(aside, target)
+        raise
+    fs.rm_file(aside)
 
 
 def _partial(name: str) -> str:

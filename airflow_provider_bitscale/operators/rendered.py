@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 
 def arguments(operator: BaseOperator) -> dict[str, Any]:
-    """The templated arguments by name, as they are now."""
-    return {name: getattr(operator, name) for name in operator.template_fields}
+    """The templated arguments by name, as they are now.
+
+    Those that a subclass adds may not be there yet: it sets them after its parent's constructor.
+    """
+    return {name: getattr(operator, name) for name in operator.template_fields if hasattr(operator, name)}
 
 
 def refuse(problems: list[str], *, of: str = "") -> None:

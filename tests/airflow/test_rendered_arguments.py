@@ -140,3 +140,17 @@ def test_a_workspace_that_came_to_none_is_not_the_one_of_the_connection(emulator
     with pytest.raises(api.InvalidRequestError, match="workspace_id came to None"):
         TaskRun(make).attempt()
     assert emulator.control.requests() == []
+
+
+def test_a_subclass_may_add_a_template_field(emulator: Emulator) -> None:
+    class Tagged(RunGridOperator):
+        template_fields = (*RunGridOperator.template_fields, "tag")
+
+        def __init__(self, *, tag: str, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            self.tag = tag
+
+    def make() -> RunGridOperator:
+        return Tagged(task_id="enrich", grid_id="grid_001", inputs={"Full Name": "Ada"}, tag="x", deferrable=False)
+
+    assert TaskRun(make, BatchStore()).attempt()["status"] == "completed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -139,6 +140,8 @@ class Server(LocalFileSystem):  # type: ignore[misc]
     cachable = False
     replaces: ClassVar[bool] = True
     breaks_after: ClassVar[int | None] = None
+    # For each rename, whether it gets through; all do that are not named.
+    renames: ClassVar[list[bool]] = []
     seen: ClassVar[list[dict[str, str]]] = []
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: Any) -> None:
@@ -151,6 +154,8 @@ class Server(LocalFileSystem):  # type: ignore[misc]
     def mv(self, path1: str, path2: str, recursive: bool = True, **options: Any) -> None:
         if not self.replaces and Path(path2).exists():
             raise OSError("the name is taken")
+        if self.renames and not self.renames.pop(0):
+            raise ConnectionError("lost")
         Path(path1).replace(path2)
 
 
@@ -159,6 +164,7 @@ def server(tmp_path: Path) -> Iterator[ObjectStoragePath]:
     Server.seen.clear()
     yield attached(Server, f"{tmp_path}/out")
     Server.replaces, Server.breaks_after = True, None
+    Server.renames.clear()
 
 
 @pytest.mark.parametrize("replaces", [True, False])
@@ -182,3 +188,22 @@ def test_what_broke_off_on_a_server_of_files_leaves_nothing(
     with pytest.raises(StoreError, match="b1-part: ConnectionError: lost"):
         output.write_file("part", "second")
     assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {"b1-part": "first"}
+
+
+RENAMES = {
+    "the name is taken": (False, [True, False, True], "first"),
+    "lost once": (True, [False, True, True], "second"),
+    "lost twice": (True, [False, True, False, True], "first"),
+}
+
+
+@pytest.mark.parametrize(("replaces", "renames", "left"), RENAMES.values(), ids=RENAMES)
+def test_a_rename_that_is_lost_costs_no_file_that_was_there(
+    replaces: bool, renames: list[bool], left: str, server: ObjectStoragePath, tmp_path: Path
+) -> None:
+    output = Output(server, "jsonl", "b1")
+    output.write_file("part", "first")
+    Server.replaces, Server.renames[:] = replaces, renames
+    with suppress(StoreError):
+        output.write_file("part", "second")
+    assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {"b1-part": left}
