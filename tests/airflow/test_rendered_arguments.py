@@ -151,6 +151,7 @@ def test_a_subclass_may_add_a_template_field(emulator: Emulator) -> None:
             self.tag = tag
 
     def make() -> RunGridOperator:
-        return Tagged(task_id="enrich", grid_id="grid_001", inputs={"Full Name": "Ada"}, tag="x", deferrable=False)
+        row = {"Full Name": "Ada"}
+        return Tagged(task_id="enrich", grid_id="grid_001", inputs=row, tag="x", deferrable=False)
 
     assert TaskRun(make, BatchStore()).attempt()["status"] == "completed"
