@@ -194,7 +194,8 @@ class Run:
     to values; None for a completed run means that they cannot be read. ``error`` is there when the status is
     failed. ``output_names`` has the names of those columns whose name came with the answer. ``credits`` is
     None where the answer has none. ``reported_status`` is the status as BitScale wrote it. ``unexpected``
-    says in words what was spelled otherwise than documented, and read all the same.
+    says in words what was spelled otherwise than documented, and read all the same, and ``id_is_documented``
+    whether the id was told as documented.
     """
 
     run_id: str | None
@@ -210,6 +211,7 @@ class Run:
     raw: Json = field(repr=False, compare=False)
     reported_status: str = field(default="unknown", compare=False)
     unexpected: tuple[str, ...] = field(default=(), compare=False)
+    id_is_documented: bool = field(default=True, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The run in the form of v1.1.0, without unknown fields; ``parsing.parse_run`` reads it back."""

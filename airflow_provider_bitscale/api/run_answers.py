@@ -99,24 +99,28 @@ class _Found:
 
     :param layers: the objects that the fields came from, the one that says most of the run first.
     :param status: as it was reported.
-    :param unexpected: what was not spelled as documented.
+    :param id_unexpected: what was not spelled as documented of the way to the run's id.
+    :param unexpected: what else was not.
     """
 
     fields: Json
     layers: list[Json]
     spelling: RunSpelling
     status: str | None
+    id_unexpected: list[str]
     unexpected: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, payload: Any, spelling: RunSpelling) -> _Found:
+        id_unexpected: list[str] = []
         unexpected: list[str] = []
-        fields, layers = opened(payload, unexpected)
-        return cls(fields, layers, spelling, run_statuses.reported(fields, unexpected), unexpected)
+        fields, layers = opened(payload, id_unexpected)
+        status = run_statuses.reported(fields, unexpected)
+        return cls(fields, layers, spelling, status, id_unexpected, unexpected)
 
     def accepted_id(self) -> str | None:
         """The id of a run that was accepted, under whatever name."""
-        return run_ids.accepted_id(self.layers, self.spelling.run_id, self.unexpected)
+        return run_ids.accepted_id(self.layers, self.spelling.run_id, self.id_unexpected)
 
     def polled_id(self, asked: str) -> str | None:
         """The id of the run that a poll is about, if it says so."""
@@ -164,6 +168,8 @@ class _Found:
 
     def told(self, run: Run) -> Run:
         """The run, with what was unexpected in its answer, which is logged once a process."""
-        for what in self.unexpected:
+        unexpected = (*self.id_unexpected, *self.unexpected)
+        for what in unexpected:
             tell_once(what)
-        return replace(run, raw=self.fields, unexpected=tuple(self.unexpected))
+        sure = not self.id_unexpected
+        return replace(run, raw=self.fields, unexpected=unexpected, id_is_documented=sure)

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.errors import (
+    AuthenticationError,
+    BitScaleError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+)
+from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.runs import polling
 
 # Before more are started, this many runs show whether they come to anything; then as many again for each.
 FIRST_IN_FLIGHT = 250
@@ -20,7 +28,7 @@ MOST_FIRST_UNREADABLE = 3
 MOST_UNREADABLE = 20
 # So many submissions may be answered alike if they are the very first ones, and none was accepted.
 MOST_FIRST_ALIKE = 10
-# For so long polls may fail by an id that was not spelled as documented.
+# For so long polls may tell nothing by an id that was not spelled as documented.
 TRIAL_SECONDS = 20.0
 
 # What they say is about the values of one row.
@@ -29,19 +37,17 @@ _STATUSES_OF_ROWS = (413, 414)
 
 
 class Trial(NamedTuple):
-    """The first run, if the answer that named it was not as documented.
+    """The first run, if its id was not told as documented.
 
-    :param since: when that was.
-    :param unexpected: what was not, in words.
+    :param unexpected: what in the answer was not, in words.
     """
 
     row: int
-    since: float
     unexpected: Sequence[str]
 
 
 class Brake:
-    """Time is passed in, in seconds of any one clock.
+    """Takes in what submissions and polls of one batch are answered with.
 
     :param max_in_flight: runs that may be under way at once; None for no such limit.
     :param proven: whether a run of this batch has succeeded before.
@@ -76,13 +82,13 @@ class Brake:
         """A run goes on whose id an earlier try has read."""
         self._read = True
 
-    def read(self, row: int, now: float, unexpected: Sequence[str]) -> None:
+    def read(self, row: int, unexpected: Sequence[str] = ()) -> None:
         """A submission was accepted, and the answer names the run or has its result.
 
-        :param unexpected: what in the answer was not as documented, and was read all the same.
+        :param unexpected: what in the answer was not as documented, if its id was not.
         """
         if unexpected and not self.proven:
-            self._trial = Trial(row, now, unexpected)
+            self._trial = Trial(row, unexpected)
         self._read = True
         self._unreadable = 0
 
@@ -125,12 +131,31 @@ class Brake:
         self._alike += 1
         return self._alike >= MOST_FIRST_ALIKE
 
-    def failed_trial(self, now: float) -> Trial | None:
-        """The run whose answer was not as documented, once its polls have failed for too long."""
-        if self._trial is None or now - self._trial.since < TRIAL_SECONDS:
+    def failed_trial(self, row: int, seen: object, lasting: float) -> Trial | None:
+        """The run that a poll is about, if its id was not told as documented, and is taken for a wrong one.
+
+        :param seen: what the poll showed, or the BitScaleError in place of that.
+        :param lasting: seconds for which polls have shown the same.
+        """
+        trial = self._trial
+        if trial is None or trial.row != row:
             return None
-        trial, self._trial = self._trial, None
-        return trial
+        if isinstance(seen, Run):
+            # There is such a run, whatever its status.
+            self._trial = None
+        elif lasting >= _tried_for(seen):
+            self._trial = None
+            return trial
+        return None
+
+
+def _tried_for(seen: object) -> float:
+    """Seconds for which polls may show this by an id that may be a wrong one."""
+    if isinstance(seen, NotFoundError):
+        return polling.NOT_FOUND_SECONDS
+    # An outage says nothing of an id. But a wrong one may be what makes a server drop the connection.
+    is_outage = isinstance(seen, (ServerError, RateLimitedError, AuthenticationError))
+    return float("inf") if is_outage else TRIAL_SECONDS
 
 
 def _is_about_row(error: BitScaleError) -> bool:

@@ -137,7 +137,6 @@ class Driver:
         self._keep_pace_with_store(now)
         for row in batch.plan.give_up_doubtful(now):
             batch.settle(row, batch.shelf.left_as(row) or Settled(UNKNOWN, error=NOT_TOLD))
-        self._looks.end_failed_trial(now)
         overdue = time.time() - batch.request.deadline
         if overdue >= 0 and not self._in_last_looks:
             self._in_last_looks = True

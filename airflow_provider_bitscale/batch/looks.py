@@ -13,6 +13,7 @@ from airflow_provider_bitscale.api.errors import (
     UnreadableAcceptanceError,
 )
 from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.batch.brake import Trial
 from airflow_provider_bitscale.batch.decisions import Fate, after_look, has_result, is_understood
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
@@ -62,21 +63,21 @@ class Looks:
         give_up_at = min(self._batch.submitted_at(row) + request.timeout, request.deadline)
         decision = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id)
         step = decision.after(seen, time.time(), random.random(), lasting)  # noqa: S311
+        names_it = isinstance(seen, Run) and seen.run_id in (None, run_id)
+        told = seen if names_it or isinstance(seen, BitScaleError) else f"a run {seen.run_id!r} in its place"
+        if (trial := plan.brake.failed_trial(row, told, lasting)) is not None:
+            self._end_trial(trial, run_id, told)
+            return
         await self._follow(row, run_id, seen, step, client)
 
-    def end_failed_trial(self, now: float) -> None:
-        """Stop the batch if the id of the first run was not as documented, and its polls have all failed."""
-        batch, trial = self._batch, self._batch.plan.brake.failed_trial(now)
-        if trial is None or not batch.plan.is_watched(trial.row):
-            return
-        run_id = batch.shelf.run_id(trial.row)
+    def _end_trial(self, trial: Trial, run_id: str, seen: object) -> None:
+        """Stop the batch, as the id of the first run was not told as documented, and no poll by it tells."""
         error = UnreadableAcceptanceError(
             f"run {run_id!r} was accepted and is paid for, but the answer was not as documented "
-            f"({'; '.join(trial.unexpected)}), and no poll of the run was understood: "
-            f"{batch.plan.outage.reason or 'see the log'}"
+            f"({'; '.join(trial.unexpected)}), and no poll of the run was understood: {seen}"
         )
         self._give_up(trial.row, run_id, str(error))
-        batch.stop("unreadable_answers", error)
+        self._batch.stop("unreadable_answers", error)
 
     async def _follow(
         self, row: int, run_id: str, seen: Run | BitScaleError, step: Wait | Outcome, client: AsyncClient

@@ -72,7 +72,8 @@ class Submissions:
     def _accepted(self, row: int, run: Run) -> None:
         batch, now = self._batch, time.monotonic()
         # Should no poll be understood, the answer may tell a person which run is meant.
-        batch.plan.brake.read(row, now, run.unexpected and (*run.unexpected, excerpt_of(run.raw)))
+        told = () if run.id_is_documented else (*run.unexpected, excerpt_of(run.raw))
+        batch.plan.brake.read(row, told)
         if run.run_id is not None:
             claim(batch, row, run.run_id)
         if not batch.plan.is_posting(row):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 
 from airflow_provider_bitscale.api.errors import (
     AmbiguousSubmitError,
+    AuthenticationError,
     BitScaleError,
     InvalidRequestError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
 )
+from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.batch.brake import (
     FIRST_IN_FLIGHT,
     IN_FLIGHT_PER_ENDED,
@@ -18,16 +25,15 @@ from airflow_provider_bitscale.batch.brake import (
     Brake,
     Trial,
 )
-
-NOW = 1000.0
+from airflow_provider_bitscale.runs.polling import NOT_FOUND_SECONDS
 
 
 def read(brake: Brake) -> None:
-    brake.read(0, NOW, ())
+    brake.read(0)
 
 
 def read_oddly(brake: Brake) -> None:
-    brake.read(7, NOW, ["the run id is called 'id'"])
+    brake.read(7, ["the run id is called 'id'"])
 
 
 def unreadable(brake: Brake) -> None:
@@ -189,12 +195,37 @@ def test_once_a_row_was_accepted_refusals_are_about_rows(before: Callable[[Brake
     assert not any(brake.not_accepted(BAD_ROW) for _ in range(30))
 
 
-def test_an_id_that_was_not_spelled_as_documented_is_tried_for_a_while() -> None:
+ODD = Trial(7, ["the run id is called 'id'"])
+GONE = NotFoundError("x", status=404, code="RUN_NOT_FOUND")
+# What polls show, and for how long that is borne.
+TRIALS: dict[str, tuple[object, float]] = {
+    "nothing": (TransportError("reset"), TRIAL_SECONDS),
+    "not as expected": (TransportError("x", status=200), TRIAL_SECONDS),
+    "another run": ("another run", TRIAL_SECONDS),
+    "refused": (InvalidRequestError("x", status=400), TRIAL_SECONDS),
+    "not found": (GONE, NOT_FOUND_SECONDS),
+    "an outage": (ServerError("x", status=503), math.inf),
+    "too many requests": (RateLimitedError("x", status=429), math.inf),
+    "a refused key": (AuthenticationError("x", status=401), math.inf),
+}
+
+
+@pytest.mark.parametrize(("seen", "seconds"), TRIALS.values(), ids=TRIALS.keys())
+def test_for_how_long_an_id_is_tried_that_was_not_told_as_documented(seen: object, seconds: float) -> None:
     brake = Brake()
     read_oddly(brake)
-    assert brake.failed_trial(NOW + TRIAL_SECONDS - 0.1) is None
-    assert brake.failed_trial(NOW + TRIAL_SECONDS) == Trial(7, NOW, ["the run id is called 'id'"])
-    assert brake.failed_trial(NOW + TRIAL_SECONDS) is None, "it is told once"
+    assert brake.failed_trial(7, seen, min(seconds, 1e6) - 0.1) is None
+    if math.isfinite(seconds):
+        assert brake.failed_trial(8, seen, seconds) is None, "it is another run"
+        assert brake.failed_trial(7, seen, seconds) == ODD
+        assert brake.failed_trial(7, seen, seconds) is None, "it is told once"
+
+
+def test_an_id_by_which_a_poll_finds_a_run_is_the_right_one_whatever_its_status() -> None:
+    brake = Brake()
+    read_oddly(brake)
+    assert brake.failed_trial(7, parse_run({"status": "initializing"}), 0.0) is None
+    assert brake.failed_trial(7, GONE, math.inf) is None
 
 
 @pytest.mark.parametrize(
@@ -204,10 +235,10 @@ def test_an_id_whose_run_was_understood_is_tried_no_more(brake_of: Callable[[], 
     brake = brake_of()
     read_oddly(brake)
     goes_on(brake)
-    assert brake.failed_trial(NOW + 9 * TRIAL_SECONDS) is None
+    assert brake.failed_trial(7, GONE, math.inf) is None
 
 
-def test_an_id_that_is_spelled_as_documented_is_waited_for_with_the_usual_patience() -> None:
+def test_an_id_that_is_told_as_documented_is_waited_for_with_the_usual_patience() -> None:
     brake = Brake()
     read(brake)
-    assert brake.failed_trial(NOW + 9 * TRIAL_SECONDS) is None
+    assert brake.failed_trial(0, GONE, math.inf) is None
