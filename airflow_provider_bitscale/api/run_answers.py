@@ -115,7 +115,7 @@ class _Found:
         id_unexpected: list[str] = []
         unexpected: list[str] = []
         fields, layers = opened(payload, id_unexpected)
-        status = run_statuses.reported(fields, unexpected)
+        status = run_statuses.reported(layers, unexpected)
         return cls(fields, layers, spelling, status, id_unexpected, unexpected)
 
     def accepted_id(self) -> str | None:

@@ -9,7 +9,7 @@ from airflow_provider_bitscale.api.fields import named, plain
 from airflow_provider_bitscale.api.models import Json
 from airflow_provider_bitscale.api.run_ids import ids, names_run
 from airflow_provider_bitscale.api.run_outputs import holds_outputs
-from airflow_provider_bitscale.api.run_statuses import has_status
+from airflow_provider_bitscale.api.run_statuses import has_documented_status, has_status
 
 _WRAPPERS = ("data", "run", "request", "response", "payload", "result")
 _MAX_WRAPPERS = 3
@@ -31,7 +31,7 @@ def opened(payload: Any, unexpected: list[str]) -> tuple[Json, list[Json]]:
             unexpected.append(f"the run is wrapped in {wrapper!r}")
             outer = {name: value for name, value in payload.items() if name != wrapper}
             inner = _inner(payload[wrapper])
-            if _is_run(payload):
+            if _is_run(payload, inner):
                 # It is the run, but for its outputs.
                 around, payload = {**around, **inner}, {k: v for k, v in outer.items() if v is not None}
                 layers.append(inner)
@@ -52,7 +52,7 @@ def _wrapper(payload: Json) -> str | None:
         if plain(name) not in _WRAPPERS or (plain(name) == "result" and has_status(payload)):
             continue
         inner = _inner(payload[name])
-        if _is_run(payload):
+        if _is_run(payload, inner):
             found = holds_outputs(inner) and not holds_outputs(payload)
         else:
             found = (
@@ -67,9 +67,15 @@ def _wrapper(payload: Json) -> str | None:
     return None
 
 
-def _is_run(payload: Json) -> bool:
-    """Whether it is the run itself: its status stands beside an id of no request, or beside outputs."""
-    return has_status(payload) and (any(ids(payload, ["run_id"])) or holds_outputs(payload))
+def _is_run(payload: Json, inner: Json) -> bool:
+    """Whether it is the run itself: its status stands beside outputs, or beside an id of no request.
+
+    :param inner: what it may be wrapped around, which is the run if only that has a documented status.
+    """
+    if not has_status(payload) or holds_outputs(payload):
+        return has_status(payload)
+    in_envelope = has_documented_status(inner) and not has_documented_status(payload)
+    return any(ids(payload, ["run_id"])) and not in_envelope
 
 
 def _inner(value: Any) -> Json:

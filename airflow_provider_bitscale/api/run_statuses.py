@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_bitscale.api.fields import named, plain
@@ -46,12 +46,24 @@ def has_status(data: Json) -> bool:
     return any(isinstance(data[name], str) for name in named(data, NAMES))
 
 
-def reported(data: Json, unexpected: list[str]) -> str | None:
+def has_documented_status(data: Json) -> bool:
+    """Whether it has one of the documented statuses, under whatever name."""
+    return any(_is_documented(data[name]) for name in named(data, NAMES))
+
+
+def reported(layers: Sequence[Json], unexpected: list[str]) -> str | None:
     """The status as it was reported; None if there is none.
 
+    :param layers: the objects of the answer, the run first: the status of an envelope is that of the request,
+        and counts only where the run has none.
     :param unexpected: gets what was not as documented.
     """
-    names = named(data, NAMES)
+    return next((word for layer in layers if (word := _reported(layer, unexpected)) is not None), None)
+
+
+def _reported(data: Json, unexpected: list[str]) -> str | None:
+    # A status that is not documented may be that of the request, beside that of the run.
+    names = sorted(named(data, NAMES), key=lambda name: not _is_documented(data[name]))
     for name in names:
         if isinstance(data[name], str):
             if name != "status":
@@ -60,7 +72,7 @@ def reported(data: Json, unexpected: list[str]) -> str | None:
     told = next((data[name] for name in names if data[name] is not None), None)
     if isinstance(told, Mapping) and has_status(told):
         unexpected.append("the status is an object")
-        return reported(told, unexpected)
+        return _reported(told, unexpected)
     return None if told is None else _shown(told)
 
 
@@ -68,6 +80,10 @@ def status_of(word: str) -> RunStatus:
     """The status that a word stands for, in any letters."""
     status = RunStatus(word)
     return _SYNONYMS.get(plain(word), status) if status is RunStatus.UNKNOWN else status
+
+
+def _is_documented(value: Any) -> bool:
+    return RunStatus(value) is not RunStatus.UNKNOWN
 
 
 def _shown(value: Any) -> str:

@@ -145,6 +145,42 @@ POLLED: dict[str, tuple[Any, str]] = {
     ),
     "wrapped without an id": ({"request_id": "t", "data": {"status": "completed"}}, "completed"),
     "an object": ({"status": {"state": "completed"}}, "completed"),
+    "running, in an envelope that succeeded": (
+        {"status": "success", "data": {"run_id": "r-17", "state": "running", "outputs": {"c": "x"}}},
+        "running",
+    ),
+    "running, without outputs": (
+        {"status": "success", "data": {"request_id": "r-17", "state": "running"}},
+        "running",
+    ),
+    "failed, in other letters": ({"status": "success", "data": {"id": "r", "Status": "failed"}}, "failed"),
+    "queued, in two envelopes": (
+        {"status": "completed", "data": {"state": "ok", "run": {"id": "r", "runStatus": "queued"}}},
+        "queued",
+    ),
+    "an object in an envelope": (
+        {"status": "success", "data": {"run_id": "r-17", "state": {"status": "running"}}},
+        "running",
+    ),
+    "a number in an envelope": ({"state": "success", "data": {"run_id": "r-17", "status": 3}}, "unknown"),
+    "null in an envelope": ({"state": "done", "data": {"run_id": "r-17", "status": None}}, "completed"),
+    "running, its id in the envelope": (
+        {"status": "success", "run_id": "r-17", "data": {"state": "running"}},
+        "running",
+    ),
+    "running, some outputs, its id in the envelope": (
+        {"status": "success", "run_id": "r-17", "data": {"status": "running", "outputs": {"c": "x"}}},
+        "running",
+    ),
+    "running, its outputs in an envelope that succeeded": (
+        {"status": "running", "run_id": "r-17", "data": {"status": "success", "outputs": {"c": "x"}}},
+        "running",
+    ),
+    "completed, beside what was asked for": (
+        {"status": "success", "run_id": "r-17", "outputs": {"c": "x"}, "request": {"status": "queued"}},
+        "completed",
+    ),
+    "running, beside a word of success": ({"status": "success", "state": "running"}, "running"),
     "a number": ({"status": 3}, "unknown"),
     "none, beside outputs": ({"outputs": {"c": "x"}}, "unknown"),
     "true, beside outputs": ({"status": True, "outputs": {"c": "x"}}, "unknown"),
