@@ -250,9 +250,13 @@ class AsyncClient:
                 answer, body = response, AnswerBody(response.headers.get("Content-Encoding"))
                 whole = await read_body(response, body)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
-            self._pacer.failed(counted=late is not None and late.over())
+            counted, got = late is not None and late.over(), Partial()
+            if answer is None:
+                self._pacer.failed(counted=counted)
+            else:
+                self._pacer.answered(answer.status, answer.headers, counted=counted)
+                got = Partial(answer.status, answer.headers, body.so_far)
             reason = why_unanswered(error)
-            got = Partial() if answer is None else Partial(answer.status, answer.headers, body.so_far)
             return request.call.unanswered(
                 self.config, list(causes(error)), reason, sent=fate.connected, got=got
             )

@@ -14,6 +14,7 @@ from airflow_provider_bitscale.api.errors import (
     TRANSIENT,
     AuthenticationError,
     BitScaleError,
+    InvalidRequestError,
     TransportError,
     UnreadableAcceptanceError,
 )
@@ -124,6 +125,7 @@ class Call(Generic[T]):
         :param got: what came of the answer.
         :return: the run, where what came of the answer names it and is paid for.
         :raises UnreadableAcceptanceError: it is paid for, and what came does not name it.
+        :raises BitScaleError: the error that what came stands for, as far as its status or its code tells.
         :raises TransportError: in all other cases.
         """
         message = shorten(config.scrub_text(f"{type(causes[0]).__name__}: {reason}"))
@@ -133,8 +135,18 @@ class Call(Generic[T]):
         if config.network.proxy is not None and not sent:
             message = f"{message}. {config.network.proxy.advice}"
         status, headers = got.status, got.headers
-        if status is None or not self.paid or not 200 <= status < 300:
-            raise TransportError(message, sent=sent or status is not None, request=self.label) from None
+        broken_off = TransportError(message, sent=sent or status is not None, request=self.label)
+        if status is None:
+            raise broken_off from None
+        if not 200 <= status < 300:
+            try:
+                return self.read(config, status, headers, got.body)
+            except InvalidRequestError as refusal:
+                # The code that was cut off may be one that leaves open whether a run was started.
+                is_told = refusal.code is not None or _is_json(got.body)
+                raise (refusal if is_told else broken_off) from None
+        if not self.paid:
+            raise broken_off from None
         try:
             return self._parsed(headers, config.scrub(got.body))
         except (ValueError, RecursionError):
@@ -146,11 +158,15 @@ def _is_from_elsewhere(error: BitScaleError, body: bytes) -> bool:
     """Whether a refusal is no JSON, as that of a proxy or a gateway, which may let the next request pass."""
     if isinstance(error, (*TRANSIENT, AuthenticationError)):
         return False
+    return not _is_json(body)
+
+
+def _is_json(body: bytes) -> bool:
     try:
         read_json(body)
     except (ValueError, RecursionError):
-        return True
-    return False
+        return False
+    return True
 
 
 class Reader(Generic[T]):

@@ -222,10 +222,12 @@ class Client:
             body = AnswerBody(response.headers.get("Content-Encoding"))
             whole = _read(response, body)
         except _FAILURES as error:
-            self._pacer.failed()
             chain = list(causes(error))
             got = Partial()
-            if response is not None:
+            if response is None:
+                self._pacer.failed()
+            else:
+                self._pacer.answered(response.status_code, response.headers)
                 got = Partial(response.status_code, response.headers, body.so_far)
             # The innermost cause has the reason; the outer ones repeat the URL.
             return call.unanswered(

@@ -13,8 +13,12 @@ import pytest
 from airflow_provider_bitscale.api import (
     AmbiguousSubmitError,
     AuthenticationError,
+    BitScaleError,
     ClientConfig,
+    InsufficientCreditsError,
+    InvalidRequestError,
     NotFoundError,
+    RateLimitedError,
     TransportError,
     UnreadableAcceptanceError,
 )
@@ -165,6 +169,55 @@ def test_an_answer_that_would_fill_the_memory_is_refused_and_one_that_was_paid_f
     failed = http_answer(BOMB, "500 Oh", "Content-Encoding: gzip")
     with answering(failed) as server, pytest.raises(AmbiguousSubmitError):
         open_client(config(server.url))("run_grid", "g", {})
+
+
+NO_CREDITS = b'{"error": {"code": "INSUFFICIENT_CREDITS", "message": "none left"}}'
+BAD_INPUT = b'{"error": {"code": "MISSING_REQUIRED_FIELD", "message": "no name"}}'
+NO_WEBHOOK = b'{"error": {"code": "WEBHOOK_DELIVERY_FAILED", "message": "refused"}}'
+BROKEN: dict[str, bytes] = {
+    "less than announced": b"Content-Length: 500\r\n\r\n%s",
+    "a chunk without an end": b"Transfer-Encoding: chunked\r\n\r\nff\r\n%s",
+    "no deflate": b"Content-Encoding: deflate\r\nConnection: close\r\n\r\n%s",
+}
+
+
+@pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (b"402 Payment Required", NO_CREDITS, InsufficientCreditsError),
+        (b"402 Payment Required", NO_CREDITS[:20], InsufficientCreditsError),
+        (b"400 Bad Request", BAD_INPUT, InvalidRequestError),
+        (b"401 Unauthorized", b"", AuthenticationError),
+        (b"400 Bad Request", BAD_INPUT[:20], AmbiguousSubmitError),
+        (b"400 Bad Request", NO_WEBHOOK, AmbiguousSubmitError),
+        (b"408 Request Timeout", b"{", AmbiguousSubmitError),
+        (b"302 Found", b"{", AmbiguousSubmitError),
+        (b"502 Bad Gateway", b"<html>", AmbiguousSubmitError),
+    ],
+)
+def test_a_refusal_that_breaks_off_is_one_unless_a_run_may_have_started(
+    open_client: Opener, status: bytes, body: bytes, kind: type[BitScaleError], rest: bytes
+) -> None:
+    answer = b"HTTP/1.1 " + status + b"\r\n" + rest % body
+    with answering(answer) as server, pytest.raises(BitScaleError) as caught:
+        open_client(config(server.url))("run_grid", "g", {})
+    assert caught.type is kind
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN.keys())
+def test_a_429_that_breaks_off_was_not_processed_and_is_heeded(open_client: Opener, rest: bytes) -> None:
+    head = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\n"
+    with answering(head + rest % b"slow down") as server:
+        settings = config(server.url)
+        client, call = open_client(settings), contract_for(settings).run_grid("g", {}, mode="async")
+        with pytest.raises(RateLimitedError) as caught:
+            client("send", call, patient=False)
+        assert (caught.value.status, caught.value.retry_after) == (429, 60.0)
+        with pytest.raises(RateLimitedError, match="no request may be sent"):
+            client("send", call, patient=False)
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("status", [200, 400, 402, 403, 404, 407, 502])
