@@ -78,7 +78,7 @@ def _may_mean_nothing(word: str) -> bool:
 # Those that pandas reads as missing, and what spreadsheets, databases and people write beside them.
 _WORDS = frozenset(
     {"null", "(null)", "[null]", "<null>", "na", "n/a", "n.a.", "n.a", "<na>", "nan", "-nan", "nat", "none"}
-    | {"nil", "undefined", "(blank)", "(empty)", "empty", "missing", "inf", "-inf", r"\n"}
+    | {"nil", "notset", "undefined", "(blank)", "(empty)", "empty", "missing", "inf", "-inf", r"\n"}
     | {"#n/a n/a", "#na", "#num!", "#nv", "#wert!", "#bezug!", "#name", "#spill!", "#calc!", "#getting_data"}
     | {"1.#ind", "1.#qnan", "-1.#ind", "-1.#qnan"}
 )

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
 
-# As Jinja, JSON, pandas and numpy write it.
-_WRITTEN = ("None", "null", "nan", "NaN", "NaT", "<NA>")
+# As Jinja, JSON, pandas and numpy write it, and Airflow a Variable that is not there (var.value.get).
+_WRITTEN = ("None", "null", "nan", "NaN", "NaT", "<NA>", "NOTSET")
 _NOTHING = frozenset(("", "undefined", *(text.lower() for text in _WRITTEN)))
 # Arguments that are an id, a path or a URL, which no text for nothing can be.
 _TEXTS = (
