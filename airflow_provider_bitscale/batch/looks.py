@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import (
     AuthenticationError,
     BitScaleError,
     UnreadableAcceptanceError,
 )
-from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.brake import Trial
 from airflow_provider_bitscale.batch.decisions import Fate, after_look, has_result, is_understood
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.statuses import UNKNOWN, Settled
+from airflow_provider_bitscale.runs.poll_loop import odd_status
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait
 from airflow_provider_bitscale.runs.sights import Sights
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
+
+log = logging.getLogger(__name__)
 
 # After a look that saw nothing; longer where BitScale asks, and the longer that lasts.
 LOOK_AGAIN_SECONDS = 5.0
@@ -35,6 +40,8 @@ class Looks:
     def __init__(self, batch: RunningBatch) -> None:
         self._batch = batch
         self._sights: defaultdict[int, Sights] = defaultdict(Sights)
+        # Statuses that are not known, and were told.
+        self._odd: set[str] = set()
 
     async def look(self, row: int, client: AsyncClient) -> None:
         """Look at the run of a row, with a slot that has been taken."""
@@ -60,6 +67,13 @@ class Looks:
         lasting = self._sights[row].lasting(seen, now)
         if isinstance(seen, AuthenticationError):
             lasting = plan.outage.key_refused_for
+        elif (
+            isinstance(seen, Run)
+            and seen.reported_status not in self._odd
+            and (odd := odd_status(seen, lasting)) is not None
+        ):
+            self._odd.add(seen.reported_status)
+            log.warning("%s", odd)
         give_up_at = min(self._batch.submitted_at(row) + request.timeout, request.deadline)
         decision = RunDecision(give_up_at, LOOK_AGAIN_SECONDS, run_id)
         step = decision.after(seen, time.time(), random.random(), lasting)  # noqa: S311
@@ -93,7 +107,7 @@ class Looks:
         elif fate is Fate.LEFT:
             plan.given_up(row)
         elif fate in (Fate.SLOW, Fate.LOST) and isinstance(step, Outcome):
-            last_seen = step.error or (seen.reported_status if isinstance(seen, Run) else seen)
+            last_seen = step.error or (_described(seen) if isinstance(seen, Run) else seen)
             self._give_up(row, run_id, f"given up: last seen {last_seen}")
             if plan.brake.lost(slow=fate is Fate.SLOW):
                 batch.stop(
@@ -114,3 +128,9 @@ class Looks:
         self._sights.pop(row, None)
         self._batch.plan.given_up(row)
         self._batch.settle(row, Settled(UNKNOWN, run_id, error=why))
+
+
+def _described(run: Run) -> str:
+    """The status of a run; with what else was answered where that may tell a person more than it tells us."""
+    known = run.status is not RunStatus.UNKNOWN
+    return run.reported_status if known else f"{run.reported_status!r}. {excerpt_of(run.raw)}"

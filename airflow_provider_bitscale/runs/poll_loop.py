@@ -90,18 +90,22 @@ class _Progress(Generic[T]):
                 log.warning("The poll failed, and says nothing about what is waited for: %s", seen)
             elif isinstance(seen, Run):
                 log.info("Run %s is %s", seen.run_id, seen.reported_status)
-        if isinstance(seen, Run) and not self._has_warned and is_odd(seen, lasting):
+        if isinstance(seen, Run) and not self._has_warned and (odd := odd_status(seen, lasting)) is not None:
             self._has_warned = True
-            log.warning(
-                "Run %s has the status %r, which is not known%s. It is polled until the deadline. If it is "
-                "one that ends a run, look for the row in BitScale, and report the status to the provider.",
-                seen.run_id,
-                seen.reported_status,
-                ", and outputs" if seen.outputs else f", for {lasting:.0f} s",
-            )
+            log.warning("%s", odd)
         return decision.after(seen, now, random.random(), lasting)  # noqa: S311
 
 
-def is_odd(run: Run, lasting: float) -> bool:
-    """Whether a run may have ended by a status that is not known."""
-    return run.status is RunStatus.UNKNOWN and (bool(run.outputs) or lasting >= UNKNOWN_STATUS_SECONDS)
+def odd_status(run: Run, lasting: float) -> str | None:
+    """What to tell of a run that may have ended by a status that is not known; None of any other.
+
+    :param lasting: seconds for which polls have shown it.
+    """
+    if run.status is not RunStatus.UNKNOWN or not (run.outputs or lasting >= UNKNOWN_STATUS_SECONDS):
+        return None
+    beside = ", and outputs" if run.outputs else f", for {lasting:.0f} s"
+    return (
+        f"Run {run.run_id} has the status {run.reported_status!r}, which is not known{beside}. It is polled "
+        "until the deadline. If it is one that ends a run, look for the row in BitScale, and report the "
+        "status to the provider."
+    )

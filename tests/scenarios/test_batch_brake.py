@@ -329,3 +329,23 @@ def test_ends_that_cannot_be_read_stop_a_batch_though_runs_were_seen_to_go_on(
         manifest = stopped(Batch(rows=people(60)))
         assert statuses(manifest) == {"unknown": 10, "not_submitted": 50}
         assert len(script.submissions) == 10
+
+
+@ONE_CONTRACT
+def test_a_status_that_is_not_known_is_told_with_what_was_answered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def polled(run_id: str, before: int) -> Answer:
+        if run_id in ("run_1", "run_2"):
+            return 200, {"run_id": run_id, "status": "finalized", "outputs": {"c-email": "ref-17"}}
+        return completed(run_id)
+
+    with scripted(polled=polled) as script:
+        connect_to(monkeypatch, script)
+        batch = Batch(rows=people(6), timeout=3, output_path=f"file://{tmp_path}")
+        manifest = batch.incomplete(exceptions.UnknownRowsError)
+    assert statuses(manifest) == {"succeeded": 4, "unknown": 2}
+    for row in written(manifest)[1:3]:
+        assert "last seen 'finalized'. Answered: keys" in row["_error"]
+        assert "ref-17" in row["_error"], "so that a person has what was paid for"
+    assert caplog.text.count("has the status 'finalized', which is not known, and outputs") == 1, "told once"
