@@ -215,7 +215,6 @@ class AsyncClient:
             try:
                 return await self._attempt(request)
             except BitScaleError as error:
-                error.left_at = left_at
                 step = after_failure(
                     error,
                     doubt=request.call.doubt,
@@ -225,6 +224,8 @@ class AsyncClient:
                     max_attempts=MAX_ATTEMPTS if patient else 1,
                 )
                 if not isinstance(step, SendAgain):
+                    # It may be another error than that of the attempt.
+                    step.error.left_at = left_at
                     raise step.error from None
                 await asyncio.sleep(step.after)
 

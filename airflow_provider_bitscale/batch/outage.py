@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from airflow_provider_bitscale.api.errors import (
+    CODE_WEBHOOK_DELIVERY_FAILED,
     AmbiguousSubmitError,
     AuthenticationError,
     BitScaleError,
@@ -39,7 +40,8 @@ class Outage:
         :param seen: what it was answered with, or the BitScaleError in place of that.
         """
         key_refused_for = self._sights.lasting(seen, now)
-        if isinstance(seen, _UNREACHABLE):
+        # With that code BitScale has answered, though the fate of the run is unknown.
+        if isinstance(seen, _UNREACHABLE) and seen.code != CODE_WEBHOOK_DELIVERY_FAILED:
             self._failed(seen, now)
         elif isinstance(seen, AuthenticationError):
             self.key_refused_for = key_refused_for

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
-from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.api import AsyncClient, ClientConfig, errors
 from airflow_provider_bitscale.batch.outage import Outage
 from airflow_provider_bitscale.batch.trouble import LONGEST_PAUSE
+from tests.api.servers import answering, http_answer
 
 NOW = 1000.0
 # 2024-04-15 12:00:00 UTC
@@ -30,6 +34,7 @@ SEEN: list[tuple[errors.BitScaleError, bool]] = [
     (errors.TransportError("cut"), True),
     (errors.ServerError("x", status=503), True),
     (errors.AmbiguousSubmitError("x"), True),
+    (errors.AmbiguousSubmitError("x", status=422, code="WEBHOOK_DELIVERY_FAILED"), False),
     (errors.AuthenticationError("x", status=401), True),
     (errors.RateLimitedError("x", status=429), False),
     (errors.NotFoundError("x", status=404), False),
@@ -42,6 +47,23 @@ def test_which_answers_are_none(error: errors.BitScaleError, unreachable: bool) 
     outage = an_outage(3, error)
     assert (outage.describe(NOW + 3, NOON) is not None) is unreachable
     assert (outage.rest(NOW + 2) > 0) is unreachable
+
+
+def test_submissions_of_unknown_fate_make_it_rest() -> None:
+    outage = Outage()
+
+    async def submit(url: str) -> None:
+        config = ClientConfig(api_key="a-key", workspace_id="ws", base_url=url, timeout=2.0)
+        async with AsyncClient(config) as client:
+            for _ in range(3):
+                with pytest.raises(errors.AmbiguousSubmitError) as caught:
+                    await client.run_grid("g", {})
+                outage.note(caught.value, time.monotonic())
+
+    with answering(*[http_answer(b"", "502 Bad Gateway")] * 3) as server:
+        asyncio.run(submit(server.url))
+    assert outage.rest(time.monotonic()) > 0
+    assert outage.describe(NOW, NOON) is not None
 
 
 def test_pauses_grow_to_half_a_minute() -> None:
