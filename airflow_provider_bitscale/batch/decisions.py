@@ -92,7 +92,9 @@ def _goes_on(seen: Run | BitScaleError) -> bool:
 
 
 def _is_unanswered(seen: Run | BitScaleError) -> bool:
-    # A 2xx was an answer, be it readable or not.
+    # A 2xx was an answer, be it readable or not; a key that is refused by a hiccup says nothing of the run.
+    if isinstance(seen, AuthenticationError):
+        return True
     return isinstance(seen, TRANSIENT) and (seen.status is None or not 200 <= seen.status < 300)
 
 
@@ -100,7 +102,6 @@ class Fate(Enum):
     """What a look at a run has come to."""
 
     NOT_ENDED = "the run goes on, or nothing was found out: look again"
-    RENEW = "the key may have been rotated"
     ENDED = "the run has ended"
     LEFT = "time is up, and the row stays as it is: a retry looks again"
     SLOW = "time is up for the run, which goes on or could not be asked for; its row stays unknown"
@@ -113,8 +114,6 @@ def after_look(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: b
 
     :param time_is_up: whether the batch is past its deadline.
     """
-    if isinstance(seen, AuthenticationError):
-        return Fate.RENEW
     if isinstance(step, Wait):
         return Fate.NOT_ENDED
     if step.kind in (COMPLETED, RUN_FAILED):
@@ -124,6 +123,6 @@ def after_look(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: b
     last_seen = step.error or seen
     if step.kind == TIMED_OUT and (_goes_on(last_seen) or _is_unanswered(last_seen)):
         return Fate.SLOW
-    # What refuses a look is about its run: were it about the account, submissions would be refused, too.
-    is_settings = isinstance(step.error, (ConfigurationError, UnsupportedError))
+    # What else refuses a look is about its run: were it about the account, submissions would be refused, too.
+    is_settings = isinstance(step.error, (AuthenticationError, ConfigurationError, UnsupportedError))
     return Fate.ABORT if is_settings else Fate.LOST

@@ -55,8 +55,14 @@ class Looks:
             seen = error
         now = time.monotonic()
         plan.outage.note(seen, now)
+        renewed = isinstance(seen, AuthenticationError) and await self._batch.connection.renew(
+            client, seen.left_at
+        )
         if not plan.is_watched(row):
             # Meanwhile it was given up.
+            return
+        if renewed:
+            plan.not_ended(row, now, RENEWED_SECONDS)
             return
         if shelf.run_id(row) != run_id:
             # Meanwhile another run of this row was delivered, which counts now.
@@ -82,7 +88,7 @@ class Looks:
         if (trial := plan.brake.failed_trial(row, told, lasting)) is not None:
             self._end_trial(trial, run_id, told)
             return
-        await self._follow(row, run_id, seen, step, client)
+        self._follow(row, run_id, seen, step)
 
     def _end_trial(self, trial: Trial, run_id: str, seen: object) -> None:
         """Stop the batch, as the id of the first run was not told as documented, and no poll by it tells."""
@@ -93,9 +99,7 @@ class Looks:
         self._give_up(trial.row, run_id, str(error))
         self._batch.stop("unreadable_answers", error)
 
-    async def _follow(
-        self, row: int, run_id: str, seen: Run | BitScaleError, step: Wait | Outcome, client: AsyncClient
-    ) -> None:
+    def _follow(self, row: int, run_id: str, seen: Run | BitScaleError, step: Wait | Outcome) -> None:
         batch, plan, now = self._batch, self._batch.plan, time.monotonic()
         fate = after_look(seen, step, time_is_up=time.time() >= batch.request.deadline)
         if fate is Fate.ENDED and isinstance(seen, Run):
@@ -118,11 +122,8 @@ class Looks:
                     ),
                 )
         elif isinstance(seen, BitScaleError):
-            renewed = fate is Fate.RENEW and await batch.connection.renew(client, seen.left_at)
-            is_hiccup = fate is Fate.RENEW and isinstance(step, Wait)
-            plan.not_ended(row, now, RENEWED_SECONDS if renewed else LOOK_AGAIN_SECONDS)
-            if not renewed and not is_hiccup:
-                batch.abort(seen)
+            plan.not_ended(row, now, LOOK_AGAIN_SECONDS)
+            batch.abort(seen)
 
     def _give_up(self, row: int, run_id: str, why: str) -> None:
         self._sights.pop(row, None)

@@ -111,6 +111,7 @@ EXPIRED = errors.InvalidRequestError("x", status=410, code="RUN_EXPIRED")
 NO_CREDITS = errors.InsufficientCreditsError("x", status=402)
 BAD_ID = errors.InvalidRequestError("x")
 SETTINGS = errors.ConfigurationError("x")
+NO_KEY = errors.AuthenticationError("x", status=401)
 NOT_AS_EXPECTED = errors.TransportError("x", status=200)
 LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, Fate, Fate]] = {
     "goes on": (RUNNING, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
@@ -152,12 +153,9 @@ LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, Fate, Fate]] 
         Fate.LOST,
     ),
     "not found yet": (GONE, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
-    "key refused": (
-        errors.AuthenticationError("x"),
-        Outcome(polling.REFUSED, error=errors.AuthenticationError("x")),
-        Fate.RENEW,
-        Fate.RENEW,
-    ),
+    "key refused by a hiccup": (NO_KEY, Wait(5), Fate.NOT_ENDED, Fate.NOT_ENDED),
+    "key refused to the last": (NO_KEY, Outcome(polling.TIMED_OUT, error=NO_KEY), Fate.SLOW, Fate.LEFT),
+    "key refused for good": (NO_KEY, Outcome(polling.REFUSED, error=NO_KEY), Fate.ABORT, Fate.ABORT),
 }
 
 
