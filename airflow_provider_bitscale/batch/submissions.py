@@ -101,6 +101,9 @@ class Submissions:
             expects_deliveries=batch.request.expects_deliveries,
             is_delivered=is_delivered,
         )
+        if then in (Then.KEEP, Then.FAIL) and error.status is not None:
+            # BitScale itself has answered: a row may be refused before it is sent.
+            self._trouble.ended()
         if not plan.is_posting(row):
             # It was settled meanwhile: its delivery told a run that is of another row, too.
             return
@@ -111,6 +114,7 @@ class Submissions:
             self._doubtful[row] = submissions
             tally.submitted += 1
             batch.shelf.doubt(row)
+            plan.hold(self._paused_until(error, time.monotonic()))
             plan.submit_again(row)
         elif then is Then.AWAIT:
             log.warning("Row %d is in doubt until its delivery comes: %s", row + 1, error)
@@ -157,8 +161,7 @@ class Submissions:
         batch = self._batch
         now = time.monotonic()
         batch.sent_log.not_processed(row)
-        self._trouble.failed(error.left_at, now)
-        batch.plan.put_back(row, now + max(pause_after(self._trouble.failures), error.retry_after or 0.0))
+        batch.plan.put_back(row, self._paused_until(error, now))
         if then is Then.STOP:
             batch.stop(stopped_by(error), error)
         elif then is Then.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
@@ -168,3 +171,8 @@ class Submissions:
                 batch.abort(error)
         elif batch.plan.stopped:
             batch.feeder.stop()
+
+    def _paused_until(self, error: BitScaleError, now: float) -> float:
+        """Count one more submission that came to nothing; when anything may be submitted again."""
+        self._trouble.failed(error.left_at, now)
+        return now + max(pause_after(self._trouble.failures), error.retry_after or 0.0)

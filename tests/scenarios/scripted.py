@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
+import pytest
+
 from tests.scenarios.batches import EMAIL
 
 # Status and body; None to cut the connection.
@@ -62,6 +64,17 @@ def completed(run_id: str, outputs: Any = None, **fields: Any) -> Answer:
 def queued(run_id: str) -> Answer:
     """A run that was accepted."""
     return 200, {"mode": "async", "run_id": run_id, "status": "queued"}
+
+
+def connect_to(monkeypatch: pytest.MonkeyPatch, script: Scripted) -> None:
+    """Make it the connection ``bitscale_default``."""
+    connection = {
+        "conn_type": "bitscale",
+        "host": script.url,
+        "password": "a-key",
+        "extra": {"workspace_id": "ws_1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
 
 
 @contextmanager

@@ -16,22 +16,12 @@ from airflow_provider_bitscale.runs import polling
 from tests.api.clients import posts
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
 from tests.scenarios.hooks import connect
-from tests.scenarios.scripted import Answer, Scripted, completed, queued, scripted
+from tests.scenarios.scripted import Answer, completed, connect_to, queued, scripted
 
 
 @pytest.fixture(autouse=True)
 def _connected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, emulator)
-
-
-def connect_to(monkeypatch: pytest.MonkeyPatch, script: Scripted) -> None:
-    connection = {
-        "conn_type": "bitscale",
-        "host": script.url,
-        "password": "a-key",
-        "extra": {"workspace_id": "ws_1"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
 
 
 def stopped(batch: Batch) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import exceptions
-from airflow_provider_bitscale.batch import recorder
+from airflow_provider_bitscale.batch import recorder, submissions
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.api_workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -21,6 +21,7 @@ from airflow_provider_bitscale.runs import polling
 from tests.api.clients import posts
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
 from tests.scenarios.hooks import connect
+from tests.scenarios.scripted import Answer, completed, connect_to, queued, scripted
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,52 @@ def test_a_key_that_is_refused_once_by_a_hiccup_stops_no_batch(on: str, emulator
     emulator.control.add_fault("status", on=on, status=401, code="INVALID_API_KEY", times=1)
     assert statuses(Batch(rows=people(5)).attempt()) == {"succeeded": 5}
     assert set(names_paid(emulator).values()) == {1}
+
+
+@ONE_CONTRACT
+def test_a_key_that_is_refused_when_a_run_is_given_up_costs_its_row_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timeout = 2.0
+    accepted: dict[str, float] = {}
+
+    def submitted(number: int) -> Answer:
+        accepted[f"run_{number}"] = time.monotonic()
+        return queued(f"run_{number}")
+
+    def polled(run_id: str, before: int) -> Answer:
+        if run_id != "run_1":
+            return completed(run_id)
+        if time.monotonic() - accepted[run_id] < timeout - 0.2:
+            return 200, {"run_id": run_id, "status": "running"}
+        return 401, {"error": {"code": "INVALID_API_KEY", "message": "who are you"}}
+
+    with scripted(submitted, polled) as script:
+        connect_to(monkeypatch, script)
+        manifest = Batch(rows=people(5), timeout=timeout).incomplete(exceptions.UnknownRowsError)
+    assert statuses(manifest) == {"succeeded": 4, "unknown": 1}
+
+
+@ONE_CONTRACT
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [((400, {"error": {"code": "BAD_ROW"}}), "failed"), ((200, {"reference": "ref-17"}), "unknown")],
+    ids=["refused", "accepted without an id"],
+)
+def test_an_answer_to_a_submission_ends_the_wait_for_one(
+    answer: Answer, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submissions, "_PATIENCE_SECONDS", 0.4)
+    busy: Answer = (429, {"error": {"code": "RATE_LIMITED"}})
+    answers = [busy, answer, busy]
+
+    def submitted(number: int) -> Answer:
+        return answers[number] if number < len(answers) else queued(f"run_{number}")
+
+    with scripted(submitted) as script:
+        connect_to(monkeypatch, script)
+        manifest = Batch(rows=people(3), max_failed_rows=1, fail_when_incomplete=False).attempt()
+    assert statuses(manifest) == {"succeeded": 2, status: 1}
 
 
 @ONE_CONTRACT

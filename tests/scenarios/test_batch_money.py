@@ -12,6 +12,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.batch import trouble
+from airflow_provider_bitscale.batch.trouble import pause_after
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.airflow.harness import Crash
@@ -222,7 +224,18 @@ def test_who_prefers_to_pay_twice_has_them_submitted_again_and_is_told(
 
 
 @ONE_CONTRACT
-def test_a_row_whose_answers_are_all_lost_is_not_paid_for_without_end(emulator: Emulator) -> None:
+def test_a_lost_answer_holds_submissions_for_a_while_where_it_may_be_paid_twice(emulator: Emulator) -> None:
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    Batch(rows=people(2), on_ambiguous_submit="resubmit").attempt()
+    first, second, _ = posts(emulator)
+    assert second["at"] - first["at"] >= pause_after(1)
+
+
+@ONE_CONTRACT
+def test_a_row_whose_answers_are_all_lost_is_not_paid_for_without_end(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "_FIRST_PAUSE", 0.01)
     emulator.control.add_fault("lost_answer", on="run_grid")
     manifest = Batch(rows=people(2), on_ambiguous_submit="resubmit").incomplete()
     assert statuses(manifest) == {"unknown": 2}
