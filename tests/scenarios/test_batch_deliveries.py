@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import deliveries, doubts, watch
+from airflow_provider_bitscale.batch import deliveries, doubts, trouble, watch
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import polls, posts
 from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
@@ -183,6 +183,23 @@ def test_a_row_whose_run_is_known_takes_no_other_run_for_it(
     assert "A delivery names run run_of_another_row for row 1, which is run" in caplog.text
 
 
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submit again at once, before the delivery of what was lost comes."""
+    monkeypatch.setattr(trouble, "_FIRST_PAUSE", 0.0)
+
+
+def test_a_delivery_that_comes_before_a_row_is_submitted_again_saves_the_second_run(
+    emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "_FIRST_PAUSE", 20.0)
+    emulator.control.add_fault("lost_answer", on="run_grid", times=1)
+    manifest = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit").attempt()
+    assert statuses(manifest) == {"succeeded": 1}
+    assert sum(names_paid(emulator).values()) == 1
+
+
+@pytest.mark.usefixtures("no_pause")
 def test_a_row_that_was_paid_for_twice_is_named(
     emulator: Emulator, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,6 +210,7 @@ def test_a_row_that_was_paid_for_twice_is_named(
     assert "Row 1 is submitted again, and may be paid for twice" in caplog.text
 
 
+@pytest.mark.usefixtures("no_pause")
 @pytest.mark.parametrize("trust", [True, False])
 def test_of_a_row_that_was_paid_for_twice_the_run_counts_that_completes_first(
     emulator: Emulator, receiver: Receiver, trust: bool, caplog: pytest.LogCaptureFixture
