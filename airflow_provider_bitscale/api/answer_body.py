@@ -11,6 +11,8 @@ MAX_ANSWER_BYTES = 64 * 2**20
 
 # Bytes that are decompressed at a time.
 _STEP = 2**20
+# Of an answer that cannot be read as a whole.
+_MAX_TOLD_BYTES = 2**20
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 # With which gzip and zlib begin, and no JSON does.
 _GZIP, _ZLIB = 0x1F, 0x78
@@ -53,8 +55,8 @@ class AnswerBody:
 
     @property
     def so_far(self) -> bytes:
-        """What can be read of it until now."""
-        return bytes(self._body)
+        """What can be read of it until now, or the first MiB: enough to name a run, and to be told."""
+        return bytes(self._body[:_MAX_TOLD_BYTES])
 
     def end(self) -> bytes:
         """The whole body.
