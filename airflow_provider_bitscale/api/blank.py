@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection
 from typing import Any
 
-# What PostgreSQL writes for NULL, and spreadsheets for an error: nobody means these.
+# What PostgreSQL writes for NULL, and spreadsheets for an error: never meant as a value.
 NULL_VALUES = (r"\N", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!")
 
 

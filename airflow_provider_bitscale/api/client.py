@@ -207,7 +207,7 @@ class Client:
             self._pacer.failed()
             raise
         if call.doubt is not None:
-            # The server may just be closing a connection that was kept: nobody could tell what it had read.
+            # The server may just be closing a kept connection, and a request that is lost on it is ambiguous.
             self._session.close()
         try:
             response = self._session.request(

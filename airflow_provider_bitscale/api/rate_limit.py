@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+from airflow_provider_bitscale.api.retry import backoff
+
 # Until the first answer tells the limit, only so many requests may be under way.
 UNLEARNED_IN_FLIGHT = 4
 # How soon to look again while only an answer to a request under way can tell more.
@@ -290,9 +292,9 @@ class RateLimit:
         asked = parse_retry_after(headers.get("Retry-After"), now + self._skew(now, headers))
         if asked is None and self._reset_at is not None:
             asked = self._reset_at - now
-        backoff = min(MAX_BACKOFF, 2.0 ** min(max(self._limited_in_a_row, 1) - 1, 10))
+        pause = backoff(max(self._limited_in_a_row, 1), first=1.0, longest=MAX_BACKOFF)
         # A server that asks for no pause, or one in the past, is not to be taken at its word.
-        asked = asked or backoff
+        asked = asked or pause
         until = now + asked + RESET_MARGIN + jitter * min(1.0, 0.1 * asked)
         self._blocked_until = max(self._blocked_until, until)
 

@@ -39,6 +39,15 @@ class GiveUp:
     error: BitScaleError
 
 
+def backoff(failures: int, *, first: float = FIRST_BACKOFF, longest: float = MAX_BACKOFF) -> float:
+    """Seconds to pause after so many failures in a row: it doubles with each; after none there is no pause.
+
+    :param first: seconds after the first failure.
+    :param longest: seconds at most.
+    """
+    return min(longest, first * 2.0 ** min(failures - 1, 10)) if failures > 0 else 0.0
+
+
 def after_failure(
     error: BitScaleError,
     *,
@@ -61,9 +70,8 @@ def after_failure(
         return GiveUp(_ambiguous(error, doubt) if _may_have_been_processed(error) else error)
     if not isinstance(error, TRANSIENT) or _is_redirect(error):
         return GiveUp(error)
-    backoff = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(attempt - 1, 10)) * (0.75 + 0.5 * jitter)
     # A server that asks for no pause, or one in the past, is not to be taken at its word.
-    wait = max(backoff, error.retry_after or 0.0)
+    wait = max(backoff(attempt) * (0.75 + 0.5 * jitter), error.retry_after or 0.0)
     patient = isinstance(error, RateLimitedError) and max_attempts > 1
     if elapsed + wait > MAX_RATE_LIMITED or not (patient or attempt < max_attempts):
         return GiveUp(error)

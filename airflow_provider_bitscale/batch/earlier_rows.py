@@ -66,7 +66,7 @@ class EarlierRows(ABC):
 class UnfinishedRows(EarlierRows):
     """Those that failed or were not submitted, as they went into the batch, to be submitted.
 
-    :param resubmit: also those of which nobody can tell whether they were submitted. Rows that BitScale
+    :param resubmit: also rows that may have been submitted already. Rows that BitScale
         accepted are never submitted again: they are paid for.
     """
 

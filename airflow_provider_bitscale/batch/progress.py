@@ -90,14 +90,16 @@ def hindrance_of(plan: Planner, now: float, unix_now: float) -> str | None:
     return f"learning what a row costs: {plan.in_flight:,} in flight" if plan.learns_costs else None
 
 
-def credits_spent(credits: float, untold: int) -> str:
+def credits_spent(credits: float, without_cost: int) -> str:
     """What was spent, as far as it is known: where no run told what it cost, no amount is named.
 
-    :param untold: runs that did not tell.
+    :param without_cost: how many runs did not tell what they cost.
     """
-    if untold and not credits:
-        return f"{untold:,} runs did not tell what they cost"
-    return f"{_amount(credits)} credits spent" + (f", {untold:,} runs did not tell theirs" if untold else "")
+    if without_cost and not credits:
+        return f"{without_cost:,} runs did not tell what they cost"
+    return f"{_amount(credits)} credits spent" + (
+        f", {without_cost:,} runs did not tell theirs" if without_cost else ""
+    )
 
 
 def _amount(credits: float) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-_FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+from airflow_provider_bitscale.api.retry import FIRST_BACKOFF, backoff
+
+_FIRST_PAUSE = FIRST_BACKOFF
 
 
 class Trouble:
@@ -44,4 +45,4 @@ class Trouble:
 
 def pause_after(failures: int) -> float:
     """Seconds to pause after so many failures: it doubles up to half a minute."""
-    return min(LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) if failures > 0 else 0.0
+    return backoff(failures, first=_FIRST_PAUSE)

@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+from airflow_provider_bitscale.api.retry import backoff
 
-_LONGEST_PAUSE = 30.0
+log = logging.getLogger(__name__)
 
 
 class OwnerChangedError(Exception):
@@ -20,7 +20,7 @@ def pause_after(failures: int) -> float:
 
     :param failures: in a row, from 1.
     """
-    return min(_LONGEST_PAUSE, 2.0 ** min(failures - 1, 10))
+    return backoff(failures, first=1.0)
 
 
 class DurableWrite:

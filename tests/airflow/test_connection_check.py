@@ -13,8 +13,8 @@ import pytest
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from tests.airflow.conftest import Connect, posted_bodies
-from tests.api.certificates import self_signed, server_tls
 from tests.api.servers import answering, http_answer
+from tests.support.certificates import self_signed, server_tls
 
 Check = Callable[[], tuple[bool, str]]
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from airflow_provider_bitscale.api import AsyncClient, ClientConfig, errors
+from airflow_provider_bitscale.api.retry import MAX_BACKOFF
 from airflow_provider_bitscale.batch.outage import Outage
-from airflow_provider_bitscale.batch.trouble import LONGEST_PAUSE
 from tests.api.servers import answering, http_answer
 
 NOW = 1000.0
@@ -68,7 +68,7 @@ def test_submissions_of_unknown_fate_make_it_rest() -> None:
 
 def test_pauses_grow_to_half_a_minute() -> None:
     pauses = [an_outage(failures).rest(NOW + failures - 1) for failures in range(1, 11)]
-    assert pauses == [0, 0.5, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert pauses == [0, 0.5, 1, 2, 4, 8, 16, MAX_BACKOFF, MAX_BACKOFF, MAX_BACKOFF]
     assert an_outage(5).rest(NOW + 4 + 3) == 1.0
 
 

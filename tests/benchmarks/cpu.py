@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.certificate import make_certificate
 from tests.benchmarks.figures import Figure, at_most, skipped
 from tests.benchmarks.processes import environment, poll_server, run_json
+from tests.support.certificates import self_signed
 
 WAITS = 1_000
 INTERVAL = 1
@@ -33,7 +33,7 @@ def beside_peers(home: Path) -> list[Figure]:
 
     TLS costs any aiohttp client more, so the bare loop is measured over it too, as the floor.
     """
-    certificate = make_certificate(home)
+    certificate = self_signed(home)
     bare = median(cpu_of_a_poll(home, "bare", certificate) for _ in range(_PEER_ROUNDS))
     return [
         _beside_peer(home, "databricks", "apache-airflow-providers-databricks", 1 / 2),

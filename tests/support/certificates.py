@@ -1,4 +1,4 @@
-"""Certificates for 127.0.0.1, made for one test."""
+"""Certificates for 127.0.0.1, made for one test or one benchmark."""
 
 from __future__ import annotations
 
