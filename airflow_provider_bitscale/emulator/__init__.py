@@ -6,7 +6,13 @@ Run it from a shell with ``python -m airflow_provider_bitscale.emulator`` or ins
         os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"] = emulator.connection_json()
 
 It needs neither Airflow nor the rest of this package. ``EmulatorControl`` steers a running emulator, also
-one in another process: faults, credits, the recorded wire.
+one in another process.
+
+In: ``server`` (``Emulator``, a thread with a socket), ``app`` (ASGI), ``control_api`` (``/_emulator/``).
+They share one ``backend``, which owns all that changes: ``state`` (credits, ``runs``), ``faults``,
+``request_log``, ``rate_limit``, ``run_waiters`` and ``webhooks``.
+A request goes through ``routing`` to an endpoint of one of the ``contracts``, which ask ``validation`` and
+``state``; ``seed`` is the demo account, ``fake_values`` makes the answers. Out: ``responses``, ``errors``.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         default=(0.0, 0.0),
         metavar=("SHARE", "SECONDS"),
-        help="share of runs, from 0 to 1, that take so many seconds instead",
+        help="share of runs, from 0 to 1, that take SECONDS instead",
     )
     parser.add_argument(
         "--rate-limit",
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="when workspace-key answers a sync request whose run is not over (default %(default)s)",
+        help="when workspace-key answers a sync request whose run has not ended (default %(default)s)",
     )
     parser.add_argument(
         "--miss-rate",

@@ -14,7 +14,7 @@ _TIMEOUT_SECONDS = 30
 class EmulatorControl:
     """Steers the emulator at ``url``, such as ``http://127.0.0.1:8765`` (``Emulator.url``).
 
-    Every method raises ``ValueError`` with the emulator's own words when it refuses what it was asked, and
+    Every method raises ``ValueError`` with the emulator's message when it refuses the request, and
     ``requests.RequestException`` when it cannot be reached.
     """
 
@@ -22,17 +22,17 @@ class EmulatorControl:
         self._url = url.rstrip("/") + "/_emulator"
 
     def state(self) -> dict[str, Any]:
-        """Return ``runs``, ``credits``, ``runs_paid``, ``deliveries`` and ``rate_limited`` of this moment.
+        """Return ``runs``, ``credits``, ``runs_paid``, ``deliveries`` and ``rate_limited`` as they are now.
 
         Times are Unix seconds. ``runs_paid`` counts accepted runs, ``rate_limited`` the 429s answered.
         """
         return cast("dict[str, Any]", self._ask("GET", "/state"))
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return the recorded wire in order of arrival: at, method, path, headers, body, status, fault.
+        """Return the recorded requests in order of arrival: at, method, path, headers, body, status, fault.
 
         ``path`` is raw with its query; header names are lower case, and of a key only the last letters are
-        shown; ``status`` is None where no status line was sent. The newest 200,000 requests are kept.
+        shown; ``status`` is None if no status line was sent. The newest 200,000 requests are kept.
         """
         return cast("list[dict[str, Any]]", self._ask("GET", "/requests"))
 
@@ -87,12 +87,12 @@ class EmulatorControl:
         self._ask("POST", "/credits", {"remaining": remaining, "workspace_id": workspace_id})
 
     def finish_run(self, run_id: str, status: str = "completed") -> None:
-        """End a run that is not over now, as ``completed`` or ``failed``."""
+        """End a run now, as ``completed`` or ``failed``, unless it has ended."""
         self._ask("POST", f"/runs/{quote(run_id, safe='')}/finish", {"status": status})
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         with requests.Session() as session:
-            # A proxy configured in the environment has no business between a test and its emulator.
+            # A proxy of the environment must not stand between a test and its emulator.
             session.trust_env = False
             # Not json=body: requests refuses NaN and infinities, which a fault may have to carry.
             data = None if body is None else json.dumps(body)

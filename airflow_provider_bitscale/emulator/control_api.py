@@ -1,23 +1,23 @@
 """The control interface of a running emulator, for tests in any process.
 
 ``GET    /_emulator/state``                   runs, credits, deliveries, counts
-``GET    /_emulator/requests``                the recorded wire, in order
+``GET    /_emulator/requests``                recorded requests, in order
 ``POST   /_emulator/faults``                  ``{"kind": ..., <fields>}``: add a fault
 ``DELETE /_emulator/faults``                  lift all faults
 ``POST   /_emulator/reset``                   back to the start state
 ``POST   /_emulator/credits``                 ``{"remaining": 5, "workspace_id": "ws_abc123"}``
 ``POST   /_emulator/runs/{run_id}/finish``    ``{"status": "completed"}``: end a run now
 
-It needs no API key and is neither recorded, counted nor struck by faults. What is wrong with a request is
-told in the API's error shape, as 400 or 404. It is for programs on this machine: a page that a browser has
-open, under whatever name it knows this machine by, is answered 403.
+It needs no API key, is not recorded or counted, and has no faults. A wrong request is answered 400 or 404 in
+the API's error shape. The interface is for programs on this machine: a page open in a browser is answered
+403, whatever name it uses for this machine.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -25,50 +25,41 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_bitscale.emulator.backend import Backend
 from airflow_provider_bitscale.emulator.errors import FORBIDDEN, INVALID_REQUEST, NOT_FOUND, error_body
 from airflow_provider_bitscale.emulator.seed import WORKSPACE_ID
 
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.emulator.app import EmulatorApp
-
 CONTROL_PATH = "/_emulator/"
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
-# What a browser says of a request that no page of another site has caused.
+# The Sec-Fetch-Site of a request that no page of another site caused.
 _OWN_SITE = ("none", "same-origin")
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
-def control_app(emulator: EmulatorApp) -> Starlette:
-    """Return the application that serves the control paths of ``emulator``."""
+def control_app(backend: Backend) -> Starlette:
+    """Return the application that serves the control paths of ``backend``."""
 
     async def state(_request: Request) -> Response:
-        now = emulator.clock()
-        return _json(
-            {
-                **emulator.world.snapshot(now),
-                "deliveries": emulator.webhooks.deliveries,
-                "rate_limited": emulator.rate_limited,
-            }
-        )
+        return _json(backend.state())
 
     async def requests(_request: Request) -> Response:
-        return _json([exchange.document() for exchange in emulator.wire])
+        return _json([recorded.document() for recorded in backend.request_log])
 
     async def add_fault(request: Request) -> Response:
         fields = await _fields(request)
         kind = fields.pop("kind", None)
         if not isinstance(kind, str):
             raise ValueError("a fault needs a kind")
-        emulator.faults.add(kind, fields, emulator.clock())
+        backend.add_fault(kind, fields)
         return _json({}, status_code=201)
 
     async def clear_faults(_request: Request) -> Response:
-        emulator.faults.clear()
+        backend.faults.clear()
         return _json({})
 
     async def reset(_request: Request) -> Response:
-        await emulator.reset()
+        await backend.reset()
         return _json({})
 
     async def set_credits(request: Request) -> Response:
@@ -76,30 +67,23 @@ def control_app(emulator: EmulatorApp) -> Starlette:
         remaining = fields.get("remaining")
         if not isinstance(remaining, int) or isinstance(remaining, bool) or remaining < 0:
             raise ValueError("remaining must be a whole number >= 0")
-        workspace_id = fields.get("workspace_id") or WORKSPACE_ID
-        if workspace_id not in emulator.world.workspaces:
-            raise KeyError(f"there is no workspace {workspace_id}")
-        emulator.world.set_credits(workspace_id, remaining)
+        backend.world.set_credits(fields.get("workspace_id") or WORKSPACE_ID, remaining)
         return _json({})
 
     async def finish_run(request: Request) -> Response:
         fields = await _fields(request)
-        run_id = request.path_params["run_id"]
-        if run_id not in emulator.world.runs:
-            raise KeyError(f"there is no run {run_id}")
-        emulator.world.finish(run_id, fields.get("status", "completed"), emulator.clock())
-        emulator.endings.wake(run_id)
+        backend.finish_run(request.path_params["run_id"], fields.get("status", "completed"))
         return _json({})
 
     return Starlette(
         routes=[
-            Route("/_emulator/state", _told(state)),
-            Route("/_emulator/requests", _told(requests)),
-            Route("/_emulator/faults", _told(add_fault), methods=["POST"]),
-            Route("/_emulator/faults", _told(clear_faults), methods=["DELETE"]),
-            Route("/_emulator/reset", _told(reset), methods=["POST"]),
-            Route("/_emulator/credits", _told(set_credits), methods=["POST"]),
-            Route("/_emulator/runs/{run_id}/finish", _told(finish_run), methods=["POST"]),
+            Route("/_emulator/state", _checked(state)),
+            Route("/_emulator/requests", _checked(requests)),
+            Route("/_emulator/faults", _checked(add_fault), methods=["POST"]),
+            Route("/_emulator/faults", _checked(clear_faults), methods=["DELETE"]),
+            Route("/_emulator/reset", _checked(reset), methods=["POST"]),
+            Route("/_emulator/credits", _checked(set_credits), methods=["POST"]),
+            Route("/_emulator/runs/{run_id}/finish", _checked(finish_run), methods=["POST"]),
         ]
     )
 
@@ -117,9 +101,9 @@ async def _fields(request: Request) -> dict[str, Any]:
 
 
 def _refuse_pages(request: Request) -> None:
-    """Let no page of another site in, be it by a name of its own that leads to this machine.
+    """Refuse pages of other sites, also those whose own name resolves to this machine.
 
-    Raises ``PermissionError``.
+    :raises PermissionError: the request comes from such a page.
     """
     host = request.headers.get("host", "")
     try:
@@ -133,10 +117,10 @@ def _refuse_pages(request: Request) -> None:
         raise PermissionError("the control interface is not for pages of another origin")
 
 
-def _told(handler: _Handler) -> _Handler:
-    """Wrap a handler so that a wrong request is told what is wrong with it."""
+def _checked(handler: _Handler) -> _Handler:
+    """Wrap a handler so that a wrong request is answered with what is wrong."""
 
-    async def told(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         try:
             _refuse_pages(request)
             return await handler(request)
@@ -147,4 +131,4 @@ def _told(handler: _Handler) -> _Handler:
         except KeyError as error:
             return _json(error_body(NOT_FOUND, error.args[0]), status_code=404)
 
-    return told
+    return checked

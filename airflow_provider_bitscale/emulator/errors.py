@@ -1,4 +1,4 @@
-"""The error codes the emulator answers with, and the exception that carries one to the wire.
+"""The error codes that the emulator answers with, and the exception that carries one.
 
 The document of v1.1.0 lists eight codes but ties none to a status, and has no code for several statuses it
 names. Each code of our own invention stands here once, apart from the documented ones.

@@ -1,8 +1,8 @@
-"""Which injected faults strike a request. Pure: the time is passed in, chance is drawn from the seed.
+"""Which injected faults a request has. Pure: the time is passed in, chance is drawn from the seed.
 
-Every kind has a stage. Latencies add up and changes to the answer's fields combine, but of the faults that
-replace the answer at most one strikes a request, the one added first. A fault on fields waits for a
-successful answer, a fault on runs for an accepted run: at most one decides its end, at most one hides it.
+Every kind has a stage. Latencies add up, and changes to fields combine. Of the faults that replace the answer
+a request has at most one: the one added first. A fault on fields waits for a successful answer, a fault on
+runs for an accepted run: at most one decides how a run ends, and at most one hides it from polls.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from airflow_provider_bitscale.emulator.answers import draw_fraction
+from airflow_provider_bitscale.emulator.fake_values import draw_fraction
 
 
 class Stage(Enum):
-    """Where in a request's life a fault strikes."""
+    """When in a request's life a fault takes effect."""
 
     LATENCY = "latency"
     INSTEAD = "instead of the work"
@@ -163,26 +163,33 @@ class Fault:
     until: float | None
 
     def spent(self, now: float) -> bool:
-        """Say whether the fault can never strike again."""
+        """Whether the fault can have no further effect."""
         return self.times_left == 0 or (self.until is not None and now >= self.until)
 
 
 @dataclass(frozen=True)
-class Strikes:
-    """The faults of one request: ``latency`` seconds and at most one ``answer`` fault."""
+class RequestFaults:
+    """The faults of one request.
+
+    :param latency: seconds.
+    :param answer: the one that replaces the answer.
+    """
 
     latency: float = 0.0
     answer: Fault | None = None
     names: tuple[str, ...] = ()
 
 
-_NONE = Strikes()
+_NONE = RequestFaults()
 _ON_REQUESTS = {Stage.LATENCY, Stage.INSTEAD, Stage.AFTER}
 _ON_RUNS = {Stage.RUN, Stage.LAG}
 
 
-class FaultBook:
-    """The faults in force, in the order they were added; only ``endpoints`` can be struck by name."""
+class Faults:
+    """The faults in force, in the order they were added.
+
+    :param endpoints: names that the field ``on`` may have.
+    """
 
     def __init__(self, seed: int, endpoints: Collection[str]) -> None:
         self._seed = seed
@@ -191,7 +198,10 @@ class FaultBook:
         self._faults: list[Fault] = []
 
     def add(self, kind: str, fields: Mapping[str, Any], now: float) -> None:
-        """Add a fault at Unix time ``now``; ``ValueError`` names an unknown kind or a wrong field."""
+        """Add a fault at Unix time ``now``.
+
+        :raises ValueError: an unknown kind or a wrong field; the message names it.
+        """
         spec = _KINDS.get(kind)
         if spec is None:
             raise ValueError(f"unknown fault kind {kind!r}; there are {', '.join(_KINDS)}")
@@ -227,8 +237,8 @@ class FaultBook:
         """Lift every fault."""
         self._faults = []
 
-    def strike(self, endpoint: str | None, now: float) -> Strikes:
-        """Return what strikes a request to ``endpoint`` (None: no endpoint of the API) at ``now``."""
+    def of_request(self, endpoint: str | None, now: float) -> RequestFaults:
+        """Return the faults of a request to ``endpoint`` (None: no endpoint of the API) at ``now``."""
         if not self._faults:
             return _NONE
         latency = 0.0
@@ -244,20 +254,20 @@ class FaultBook:
                 latency += fault.fields["seconds"]
             else:
                 answer = fault
-        return Strikes(latency, answer, tuple(names))
+        return RequestFaults(latency, answer, tuple(names))
 
-    def strike_answer(self, endpoint: str, status: str | None, now: float) -> tuple[Fault, ...]:
-        """Return what changes the fields of a successful answer of ``endpoint`` that tells ``status``."""
+    def of_answer(self, endpoint: str, status: str | None, now: float) -> tuple[Fault, ...]:
+        """Return the faults on the fields of a successful answer of ``endpoint`` that tells ``status``."""
         due = self._due({Stage.FIELDS}, endpoint, now, status)
         return tuple(fault for fault in due if self._spend(fault))
 
-    def strike_run(self, now: float) -> tuple[Fault, ...]:
-        """Return what strikes the run being accepted at ``now``: of each stage the fault added first."""
-        struck: dict[Stage, Fault] = {}
+    def of_run(self, now: float) -> tuple[Fault, ...]:
+        """Return the faults of the run being accepted at ``now``: of each stage the one added first."""
+        of_stage: dict[Stage, Fault] = {}
         for fault in self._due(_ON_RUNS, "run_grid", now):
-            if fault.stage not in struck and self._spend(fault):
-                struck[fault.stage] = fault
-        return tuple(struck.values())
+            if fault.stage not in of_stage and self._spend(fault):
+                of_stage[fault.stage] = fault
+        return tuple(of_stage.values())
 
     def _due(
         self, stages: Collection[Stage], endpoint: str | None, now: float, status: str | None = None
@@ -269,8 +279,7 @@ class FaultBook:
                 continue
             if fault.fields.get("when") not in {None, status}:
                 continue
-            # Skips count everything that matches, also what an earlier fault strikes: "after 2" means the
-            # third request whatever happens to the first two.
+            # "after 2" means the third match, also if an earlier fault has changed the first two.
             if fault.skips_left > 0:
                 fault.skips_left -= 1
             else:

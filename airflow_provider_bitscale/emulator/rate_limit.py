@@ -1,4 +1,4 @@
-"""The rate limit as a fixed window, and what answers tell of it. Pure: the time is passed in."""
+"""The rate limit as a fixed window, and the headers that tell of it. Pure: the time is passed in."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ HEADERS = "headers"
 RETRY_AFTER = "retry-after"
 NOTHING = "nothing"
 HINTS = (HEADERS, RETRY_AFTER, NOTHING)
-"""How much answers may tell: the documented headers on each, how long to wait on refusals, or nothing."""
+"""What answers tell: the documented headers on each, ``Retry-After`` on refusals, or nothing."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether one request may pass, and how the window stands after it; ``resets_at`` in Unix seconds."""
+class Decision:
+    """Whether one request may pass, and the state of the window after it; ``resets_at`` in Unix seconds."""
 
     allowed: bool
     limit: int
@@ -23,14 +23,14 @@ class Verdict:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The three headers of the document, on every answer either way."""
+        """The three headers of the document, for allowed and refused requests alike."""
         return (
             ("X-RateLimit-Limit", str(self.limit)),
             ("X-RateLimit-Remaining", str(self.remaining)),
             ("X-RateLimit-Reset", str(math.ceil(self.resets_at))),
         )
 
-    def told(self, hints: str, now: float) -> tuple[tuple[str, str], ...]:
+    def headers_for(self, hints: str, now: float) -> tuple[tuple[str, str], ...]:
         """Return the headers that tell of the limit under ``hints``, one of ``HINTS``."""
         if hints == HEADERS:
             return self.headers
@@ -52,8 +52,8 @@ class RateLimiter:
         self._window = -1
         self._used: dict[str, int] = {}
 
-    def count(self, key: str, now: float) -> Verdict:
-        """Count one request of ``key`` at Unix time ``now`` and say whether it is within the limit."""
+    def count(self, key: str, now: float) -> Decision:
+        """Count one request of ``key`` at Unix time ``now``, unless it exceeds the limit."""
         window = math.floor(now / self._window_seconds)
         if window != self._window:
             # Only the current window matters, so made-up keys cannot grow this without bound.
@@ -64,4 +64,4 @@ class RateLimiter:
         if allowed:
             used += 1
             self._used[key] = used
-        return Verdict(allowed, self._requests, self._requests - used, (window + 1) * self._window_seconds)
+        return Decision(allowed, self._requests, self._requests - used, (window + 1) * self._window_seconds)

@@ -8,18 +8,23 @@ from typing import Any
 from urllib.parse import unquote
 
 from airflow_provider_bitscale.emulator.errors import METHOD_NOT_ALLOWED, NOT_FOUND, ApiError
-from airflow_provider_bitscale.emulator.state import Fate, Run, World
+from airflow_provider_bitscale.emulator.runs import Run, RunScript
+from airflow_provider_bitscale.emulator.state import World
 
 BASE_PATH = "/api/v1"
 """Where the API begins, whatever the contract: both live inside v1."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request: the ``params`` of its path, header names in lower case, the raw query and body.
+class ApiRequest:
+    """One request to an endpoint.
 
-    ``base_url`` is where clients reach the API. ``fate`` is asked how the run shall end once a run is sure
-    to be accepted.
+    :param base_url: where clients reach the API.
+    :param params: those of the path, decoded.
+    :param headers: by name in lower case.
+    :param query: raw, as ``body``.
+    :param now: Unix seconds.
+    :param draw_script: asked how the run shall go, once nothing can refuse it any more.
     """
 
     world: World
@@ -29,7 +34,7 @@ class Call:
     query: str
     body: bytes
     now: float
-    fate: Callable[[], Fate]
+    draw_script: Callable[[], RunScript]
 
 
 Result = dict[str, Any] | Run
@@ -43,7 +48,7 @@ class Endpoint:
     name: str
     method: str
     path: str
-    handle: Callable[[Call], Result]
+    handle: Callable[[ApiRequest], Result]
     segments: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -55,8 +60,8 @@ def find_endpoint(
 ) -> tuple[Endpoint, dict[str, str]]:
     """Return the endpoint of a request and its path parameters, percent-decoded one segment at a time.
 
-    ``raw_path`` is the path as received, so an id with an encoded slash stays one segment.
-    Raises ``ApiError`` 404 for a path the API has not and 405 for a method the path has not.
+    :param raw_path: as received, so that an id with an encoded slash stays one segment.
+    :raises ApiError: 404 for an unknown path, 405 for a method that the path does not have.
     """
     segments = raw_path.split("/")
     known_path = False

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_bitscale.emulator.answers import Answer, joined, one_of, profile_url, work_email
+from airflow_provider_bitscale.emulator.fake_values import FakeValue, joined, one_of, profile_url, work_email
 
 API_KEY = "bitscale-emulator-api-key-4c9f1b7de2a84f03b6d5a1c8e7f29035"
 WORKSPACE_KEY = "sk-live-bitscale-emulator-opens-nothing-5e0b7d2c94a1"
@@ -46,7 +46,10 @@ USER: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a grid; ``answer`` computes the value of those that are not inputs."""
+    """One column of a grid.
+
+    :param fake_value: computes the value in a run; None for input columns.
+    """
 
     id: str
     name: str
@@ -54,20 +57,20 @@ class Column:
     is_input: bool = False
     is_output: bool = False
     required: bool = False
-    answer: Answer | None = None
+    fake_value: FakeValue | None = None
 
     @property
     def dependencies(self) -> tuple[str, ...]:
-        """The ids of the input columns its value is made from."""
-        return () if self.answer is None else self.answer.needs
+        """The ids of the input columns that its value is made from."""
+        return () if self.fake_value is None else self.fake_value.needs
 
 
 @dataclass(frozen=True)
 class Grid:
     """One grid and the workspace it lives in.
 
-    ``source_id`` names its "BitScale API" data source, which a run needs where inputs go by label; ``labels``
-    maps those labels to the ids of the input columns.
+    :param source_id: of its "BitScale API" data source, which a run with inputs by label needs.
+    :param labels: from the label to the id of each input column; ``by_id`` has all columns.
     """
 
     id: str
@@ -89,7 +92,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One workspace; ``role`` is None where the demo user is no member."""
+    """One workspace; ``role`` is None if the demo user is not a member."""
 
     id: str
     name: str
@@ -119,8 +122,8 @@ def _text(id: str, name: str, *, required: bool = False) -> Column:
     return Column(id, name, "text", is_input=True, required=required)
 
 
-def _enriched(id: str, name: str, answer: Answer) -> Column:
-    return Column(id, name, AI_ENRICHMENT, is_output=True, answer=answer)
+def _enriched(id: str, name: str, fake_value: FakeValue) -> Column:
+    return Column(id, name, AI_ENRICHMENT, is_output=True, fake_value=fake_value)
 
 
 WORKSPACES = (
@@ -157,10 +160,10 @@ GRIDS = (
             Column(IS_CUSTOMER, "Is Customer", "boolean", is_input=True),
             _enriched(ENRICHED_EMAIL, "Enriched Email", work_email(FULL_NAME, COMPANY)),
             _enriched(LINKEDIN_URL, "LinkedIn URL", profile_url(FULL_NAME)),
-            Column(LABEL, "Label", "formula", answer=joined(FULL_NAME, COMPANY)),
+            Column(LABEL, "Label", "formula", fake_value=joined(FULL_NAME, COMPANY)),
         ),
     ),
-    # Names are no keys: two columns here share one, as BitScale allows.
+    # Two columns here share a name, as BitScale allows.
     Grid(
         id="grid_002",
         workspace_id=WORKSPACE_ID,

@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from airflow_provider_bitscale.emulator.app import TRANSPORT, EmulatorApp
+from airflow_provider_bitscale.emulator.backend import Backend
 from airflow_provider_bitscale.emulator.contracts import CONTRACTS
 from airflow_provider_bitscale.emulator.control import EmulatorControl
 from airflow_provider_bitscale.emulator.routing import BASE_PATH
@@ -24,34 +25,33 @@ _STOP_SECONDS = 10.0
 class Emulator:
     """A local BitScale on 127.0.0.1 that costs nothing; use it as a context manager.
 
-    Parameters:
-        port: where to listen; 0 takes any free port.
-        seed: same seed, same inputs and same order of runs give the same answers, costs, durations and run
-            ids. None: those of seed 0, but run ids that no other process and no reset hands out again.
-        credits: credits remaining in the demo workspace at the start.
-        run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs near
-            their geometric mean (uniform where the lowest is 0).
-        slow_runs: (share of runs from 0 to 1, seconds that each of those takes, whatever run_seconds says).
-        rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
-            no limit and sends no headers that tell of one.
-        run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
-        webhook_target: a loopback origin that stands for the internet: a webhook to
-            ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
-            undeliverable.
-        webhook_backoff: seconds before the first webhook retry; doubled for each further one.
-        webhook_timeout: seconds a receiver has to acknowledge a webhook.
-        contract: what the API looks like: ``v1.1.0``, the document with ``api_key`` and ``workspace-id``, or
-            ``workspace-key``, its successor with ``X-API-KEY``, inputs by label and runs found by request id.
-        sync_cut_off: seconds after which workspace-key answers a sync request whose run is not over.
-        miss_rate: share of enrichments, from 0 to 1, that complete without having found anything.
-        extra_grids: how many further grids without a data source the demo workspace has.
-        rate_limit_hints: what answers tell of the limit: ``headers`` (``X-RateLimit-*`` on every answer),
-            ``retry-after`` (only how long to wait, on the 429) or ``nothing``. None: as the contract has it,
-            ``headers`` under v1.1.0 and ``nothing`` under workspace-key.
+    What the demo account holds is in ``seed.py``. ``api_key`` is the key at the start; a rotation does not
+    change it here.
 
-    ``api_key`` is the key at the start; a rotation does not change it here.
-
-    Raises ``ValueError`` for settings that make no sense. What the demo account holds is in ``seed.py``.
+    :param port: where to listen; 0 takes any free port.
+    :param seed: the same seed, inputs and order of runs give the same answers, costs, durations and run ids.
+        None: those of seed 0, but with run ids that no other process and no reset repeats.
+    :param credits: credits left in the demo workspace at the start.
+    :param run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs
+        near their geometric mean (uniform if the lowest is 0).
+    :param slow_runs: (share of runs from 0 to 1, seconds that each of those takes instead).
+    :param rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
+        no limit and sends no headers that tell of one.
+    :param run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
+    :param webhook_target: a loopback origin that stands for the internet: a webhook to
+        ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
+        undeliverable.
+    :param webhook_backoff: seconds before the first webhook retry; doubled for each further one.
+    :param webhook_timeout: seconds a receiver has to acknowledge a webhook.
+    :param contract: ``v1.1.0``, the documented API with ``api_key`` and ``workspace-id``, or
+        ``workspace-key``, its successor with ``X-API-KEY``, inputs by label and runs found by request id.
+    :param sync_cut_off: seconds after which workspace-key answers a sync request whose run has not ended.
+    :param miss_rate: share of enrichments, from 0 to 1, that complete without a find.
+    :param extra_grids: how many further grids without a data source the demo workspace has.
+    :param rate_limit_hints: what answers tell of the limit: ``headers`` (``X-RateLimit-*`` on every answer),
+        ``retry-after`` (only how long to wait, on the 429) or ``nothing``. None: as the contract has it,
+        ``headers`` under v1.1.0 and ``nothing`` under workspace-key.
+    :raises ValueError: a setting is out of range; the message names it.
     """
 
     api_key = API_KEY
@@ -102,16 +102,16 @@ class Emulator:
         self._thread: threading.Thread | None = None
 
     def start(self) -> Emulator:
-        """Listen and serve; returns itself once requests are answered.
+        """Listen and serve; return itself once requests are answered.
 
-        Raises ``OSError`` when the port is taken and ``RuntimeError`` when it is already started or does not
-        come up within ten seconds.
+        :raises OSError: the port is taken.
+        :raises RuntimeError: it is already started, or does not come up within ten seconds.
         """
         if self._server is not None:
             raise RuntimeError("the emulator is already started")
         listener = _listen(self._settings.port)
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = _Server(EmulatorApp(self._settings, self.base_url))
+        server = _Server(Backend(self._settings, self.base_url))
         self._server = server
         self._thread = threading.Thread(
             target=server.run, args=([listener],), name="bitscale-emulator", daemon=True
@@ -124,9 +124,9 @@ class Emulator:
         return self
 
     def close(self) -> None:
-        """Stop serving: cut every connection, free the port, end the thread. Harmless when not started.
+        """Stop serving: cut every connection, free the port, end the thread. No effect when not started.
 
-        Raises ``RuntimeError`` when the thread does not end within ten seconds.
+        :raises RuntimeError: the thread does not end within ten seconds.
         """
         server, thread = self._server, self._thread
         self._server = self._thread = self._url = None
@@ -147,14 +147,17 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """The origin, ``http://127.0.0.1:PORT``; ``RuntimeError`` while it is not started."""
+        """The origin, ``http://127.0.0.1:PORT``.
+
+        :raises RuntimeError: it is not started.
+        """
         if self._url is None:
             raise RuntimeError("the emulator is not started")
         return self._url
 
     @property
     def base_url(self) -> str:
-        """The base URL of the API, in the place of the document's ``https://api.bitscale.ai/api/v1``."""
+        """The base URL of the API, in place of the document's ``https://api.bitscale.ai/api/v1``."""
         return self.url + BASE_PATH
 
     @property
@@ -190,15 +193,15 @@ class _Protocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     """Uvicorn that tells when it serves and does not wait for its clients when it stops."""
 
-    def __init__(self, app: EmulatorApp) -> None:
+    def __init__(self, backend: Backend) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                EmulatorApp(backend),
                 interface="asgi3",
                 http=_Protocol,
                 ws="none",
                 lifespan="off",
-                # The process belongs to somebody else: its logging is not ours to configure.
+                # The logging of the process that it runs in stays as it is.
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
@@ -209,7 +212,7 @@ class _Server(uvicorn.Server):
             )
         )
         self.serving = threading.Event()
-        self._emulator = app
+        self._backend = backend
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -218,7 +221,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        await self._emulator.close()
+        await self._backend.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)

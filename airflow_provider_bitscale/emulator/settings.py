@@ -1,4 +1,4 @@
-"""What a user may choose about an emulator, checked once."""
+"""The settings of an emulator, checked once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_provider_bitscale.emulator.rate_limit import HINTS
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices behind one emulator; ``Emulator`` says what each means.
+    """The settings of one emulator; ``Emulator`` says what each means.
 
-    Raises ``ValueError`` at construction, naming the choice that makes no sense.
+    :raises ValueError: a setting is out of range; the message names it.
     """
 
     port: int = 0

@@ -1,4 +1,4 @@
-"""Checks the body of a run request against a grid: either a clean request or the API's refusal. Pure.
+"""Checks the body of a run request against a grid. Pure.
 
 Once as v1.1.0 does it, with inputs by column id, and once with inputs by label.
 """
@@ -38,8 +38,8 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", 
 
 
 @dataclass(frozen=True)
-class RunRequest:
-    """A run request that is fit to be accepted; ``webhook_url`` is None in sync mode, where it is ignored."""
+class ValidRunRequest:
+    """A valid run request; ``webhook_url`` is None in sync mode, where it is ignored."""
 
     mode: str
     inputs: Mapping[str, Any]
@@ -47,11 +47,11 @@ class RunRequest:
     webhook_url: str | None
 
 
-def parse_run_request(grid: Grid, content_type: str | None, body: bytes) -> RunRequest:
+def parse_run_request(grid: Grid, content_type: str | None, body: bytes) -> ValidRunRequest:
     """Return the request in ``body``, checked against ``grid`` (document, endpoint 6 "Request Fields").
 
-    Raises ``ApiError``: 400 for a body that is no JSON object, an unknown mode or a missing field; 422 for
-    column ids the grid lacks, values of the wrong type, and a webhook address BitScale would not call.
+    :raises ApiError: 400 for a body that is not a JSON object, an unknown mode or a missing field; 422 for
+        column ids the grid lacks, values of the wrong type, and a webhook URL that BitScale would not call.
     """
     document, mode = _run_document(content_type, body)
     inputs = _inputs(grid, document["inputs"])
@@ -59,16 +59,17 @@ def parse_run_request(grid: Grid, content_type: str | None, body: bytes) -> RunR
     webhook_url = None
     if mode == ASYNC and "webhook_url" in document:
         webhook_url = _webhook_url(document["webhook_url"])
-    return RunRequest(mode, inputs, output_columns, webhook_url)
+    return ValidRunRequest(mode, inputs, output_columns, webhook_url)
 
 
-def parse_labelled_run_request(grid: Grid, content_type: str | None, body: bytes) -> RunRequest:
-    """Return the request in ``body``, its inputs brought from labels to column ids.
+def parse_labelled_run_request(grid: Grid, content_type: str | None, body: bytes) -> ValidRunRequest:
+    """Return the request in ``body``, with its inputs by column id instead of label.
 
-    What the service says to a key that is no label is nowhere written. Here it says nothing: the key is
-    dropped, the row runs on what is left and is paid for, which is the worst a client must be ready for.
-    Raises ``ApiError`` 400 for a body that is no JSON object with an object ``inputs``, an unknown mode and
-    output columns the grid lacks.
+    How the service treats a key that is not a label is not documented. Here the key is dropped, and the row
+    runs on the rest and is paid for: the worst case for a client.
+
+    :raises ApiError: 400 for a body that is not a JSON object with an object ``inputs``, an unknown mode, and
+        output columns the grid lacks.
     """
     document, mode = _run_document(content_type, body)
     given = document["inputs"]
@@ -79,11 +80,11 @@ def parse_labelled_run_request(grid: Grid, content_type: str | None, body: bytes
         for label, column_id in grid.labels.items()
         if given.get(label) is not None
     }
-    return RunRequest(mode, inputs, _output_columns(grid, document, unknown=400), webhook_url=None)
+    return ValidRunRequest(mode, inputs, _output_columns(grid, document, unknown=400), webhook_url=None)
 
 
 def is_public_https_url(url: str) -> bool:
-    """Say whether BitScale would deliver to ``url``: https and a host that is neither local nor private."""
+    """Whether BitScale would deliver to ``url``: https and a host that is neither local nor private."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
@@ -120,7 +121,7 @@ def _json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
 
 
 def _run_document(content_type: str | None, body: bytes) -> tuple[dict[str, Any], str]:
-    """Return the body, which has ``inputs`` of some kind, and its mode."""
+    """Return the body, which has ``inputs``, and its mode."""
     document = _json_object(content_type, body)
     mode = document.get("mode", SYNC)
     if not isinstance(mode, str) or mode not in {SYNC, ASYNC}:
@@ -153,7 +154,7 @@ def _inputs(grid: Grid, inputs: object) -> dict[str, Any]:
 
 
 def _output_columns(grid: Grid, document: Mapping[str, Any], *, unknown: int) -> tuple[str, ...] | None:
-    """Return the columns asked for, None where all are; ``unknown`` is the status of a foreign one."""
+    """Return the requested columns, None for all; ``unknown`` is the status for one the grid lacks."""
     if "output_columns" not in document:
         return None
     columns = document["output_columns"]

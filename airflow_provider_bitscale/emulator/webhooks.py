@@ -1,7 +1,7 @@
 """Webhook delivery as the document promises it ("Webhook Delivery"): signed, acknowledged, retried.
 
-Nothing ever leaves the machine: every delivery goes to the configured loopback origin, which stands for the
-internet, with the path and query of the address the run was given.
+Nothing leaves the machine: every delivery goes to the configured loopback origin, which stands for the
+internet, with the path and query of the run's webhook URL.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from airflow_provider_bitscale.emulator.api_v1_1_0 import webhook_payload
-from airflow_provider_bitscale.emulator.endings import Endings
-from airflow_provider_bitscale.emulator.state import Run
+from airflow_provider_bitscale.emulator.contracts.v1_1_0 import webhook_payload
+from airflow_provider_bitscale.emulator.run_waiters import RunWaiters
+from airflow_provider_bitscale.emulator.runs import Run
 
 _RETRIES = 3
 
@@ -43,9 +43,11 @@ def redirected_to(target: str, webhook_url: str) -> str:
 
 
 class WebhookSender:
-    """Delivers the results of runs that ask for it, on the running event loop.
+    """Delivers the results of runs that have a webhook URL, on the running event loop.
 
-    ``timeout`` is how many seconds a receiver may take to acknowledge, ``backoff`` the first pause.
+    :param target: the loopback origin that all deliveries go to; None records them as undeliverable.
+    :param timeout: seconds a receiver has to acknowledge.
+    :param backoff: seconds before the first retry.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class WebhookSender:
         secret: str,
         timeout: float,
         backoff: float,
-        endings: Endings,
+        waiters: RunWaiters,
         clock: Callable[[], float],
     ) -> None:
         self.deliveries: list[dict[str, Any]] = []
@@ -63,12 +65,12 @@ class WebhookSender:
         self._secret = secret
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._backoff = backoff
-        self._endings = endings
+        self._waiters = waiters
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
     def schedule(self, run: Run, webhook_url: str) -> None:
-        """Deliver to ``webhook_url`` when the run is over."""
+        """Deliver to ``webhook_url`` when the run has ended."""
         task = asyncio.get_running_loop().create_task(self._deliver(run, webhook_url))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -81,7 +83,7 @@ class WebhookSender:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _deliver(self, run: Run, webhook_url: str) -> None:
-        if not await self._endings.wait(run):
+        if not await self._waiters.wait(run):
             return
         attempts: list[dict[str, Any]] = []
         delivery = {"run_id": run.run_id, "url": webhook_url, "attempts": attempts, "acknowledged": False}

@@ -22,8 +22,8 @@ from airflow_provider_bitscale.api import (
     ServerError,
 )
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.request_log import masked
 from airflow_provider_bitscale.emulator.seed import COMPANY, ENRICHED_EMAIL, FULL_NAME, GRID_ID
-from airflow_provider_bitscale.emulator.wire import masked
 from tests.api.clients import Caller, Opener, config_for
 
 JANE = {FULL_NAME: "Jane Doe", COMPANY: "Acme — Görlitz"}

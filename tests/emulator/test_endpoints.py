@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.request_log import masked
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
-from airflow_provider_bitscale.emulator.wire import masked
 from tests.emulator.conftest import Client, error_code
 
 TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")

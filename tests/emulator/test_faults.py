@@ -1,4 +1,4 @@
-"""Which fault strikes which request, answer or run."""
+"""Which fault changes which request, answer or run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.emulator.api_v1_1_0 import CONTRACT
-from airflow_provider_bitscale.emulator.faults import FaultBook
+from airflow_provider_bitscale.emulator.contracts.v1_1_0 import CONTRACT
+from airflow_provider_bitscale.emulator.faults import Faults
 
 ENDPOINTS = tuple(endpoint.name for endpoint in CONTRACT.endpoints)
 
 
-def book(*faults: dict[str, Any], now: float = 0.0) -> FaultBook:
-    a_book = FaultBook(0, ENDPOINTS)
+def given(*faults: dict[str, Any], now: float = 0.0) -> Faults:
+    injected = Faults(0, ENDPOINTS)
     for fault in faults:
         fields = dict(fault)
-        a_book.add(fields.pop("kind"), fields, now)
-    return a_book
+        injected.add(fields.pop("kind"), fields, now)
+    return injected
 
 
 @pytest.mark.parametrize(
@@ -34,21 +34,21 @@ def book(*faults: dict[str, Any], now: float = 0.0) -> FaultBook:
     ],
 )
 def test_when_a_fault_strikes(fault: dict[str, Any], requests: list[str | None], struck: list[bool]) -> None:
-    a_book = book({"kind": "empty", **fault})
-    assert [a_book.strike(request, 0.0).answer is not None for request in requests] == struck
+    injected = given({"kind": "empty", **fault})
+    assert [injected.of_request(request, 0.0).answer is not None for request in requests] == struck
 
 
 def test_a_fault_for_some_seconds_ends() -> None:
-    a_book = book({"kind": "empty", "for_seconds": 5}, now=100.0)
-    assert a_book.strike("get_run", 104.9).answer
-    assert not a_book.strike("get_run", 105.0).answer
+    injected = given({"kind": "empty", "for_seconds": 5}, now=100.0)
+    assert injected.of_request("get_run", 104.9).answer
+    assert not injected.of_request("get_run", 105.0).answer
 
 
 def test_chance_is_seeded() -> None:
     def pattern(seed: int) -> list[bool]:
-        a_book = FaultBook(seed, ENDPOINTS)
-        a_book.add("empty", {"probability": 0.3}, 0.0)
-        return [a_book.strike("get_run", 0.0).answer is not None for _ in range(400)]
+        injected = Faults(seed, ENDPOINTS)
+        injected.add("empty", {"probability": 0.3}, 0.0)
+        return [injected.of_request("get_run", 0.0).answer is not None for _ in range(400)]
 
     assert pattern(1) == pattern(1)
     assert pattern(1) != pattern(2)
@@ -56,46 +56,46 @@ def test_chance_is_seeded() -> None:
 
 
 def test_latencies_add_up_and_one_fault_replaces_the_answer() -> None:
-    a_book = book(
+    injected = given(
         {"kind": "latency", "seconds": 1},
         {"kind": "latency", "seconds": 0.5},
         {"kind": "storm", "times": 1},
         {"kind": "lost_answer", "after": 1, "times": 1},
         {"kind": "extra_fields"},
     )
-    first, second, third = (a_book.strike("get_run", 0.0) for _ in range(3))
+    first, second, third = (injected.of_request("get_run", 0.0) for _ in range(3))
     assert first.latency == 1.5
-    assert [strikes.answer.kind if strikes.answer else None for strikes in (first, second, third)] == [
+    assert [each.answer.kind if each.answer else None for each in (first, second, third)] == [
         "storm",
         "lost_answer",
         None,
     ]
     assert first.names == ("latency", "latency", "storm")
-    assert [fault.kind for fault in a_book.strike_answer("get_run", None, 0.0)] == ["extra_fields"]
+    assert [fault.kind for fault in injected.of_answer("get_run", None, 0.0)] == ["extra_fields"]
 
 
 def test_a_fault_that_was_not_used_is_kept() -> None:
-    a_book = book({"kind": "empty", "times": 1}, {"kind": "array", "times": 1})
-    kinds = [getattr(a_book.strike("get_run", 0.0).answer, "kind", None) for _ in range(3)]
+    injected = given({"kind": "empty", "times": 1}, {"kind": "array", "times": 1})
+    kinds = [getattr(injected.of_request("get_run", 0.0).answer, "kind", None) for _ in range(3)]
     assert kinds == ["empty", "array", None]
 
 
 def test_faults_on_runs_wait_for_a_run() -> None:
-    a_book = book({"kind": "run_fails", "times": 1, "after": 1, "message": "no"})
-    assert a_book.strike("run_grid", 0.0).names == ()
-    assert a_book.strike_run(0.0) == ()
-    (struck,) = a_book.strike_run(0.0)
+    injected = given({"kind": "run_fails", "times": 1, "after": 1, "message": "no"})
+    assert injected.of_request("run_grid", 0.0).names == ()
+    assert injected.of_run(0.0) == ()
+    (struck,) = injected.of_run(0.0)
     assert (struck.kind, struck.fields["message"]) == ("run_fails", "no")
-    assert a_book.strike_run(0.0) == ()
+    assert injected.of_run(0.0) == ()
 
 
 def test_a_run_can_be_hidden_and_fail_but_ends_in_one_way() -> None:
-    a_book = book(
+    injected = given(
         {"kind": "run_fails", "times": 1},
         {"kind": "read_lag", "polls": 2, "times": 2},
         {"kind": "run_never_ends", "times": 1},
     )
-    struck = [[fault.kind for fault in a_book.strike_run(0.0)] for _ in range(3)]
+    struck = [[fault.kind for fault in injected.of_run(0.0)] for _ in range(3)]
     assert struck == [["run_fails", "read_lag"], ["read_lag", "run_never_ends"], []]
 
 
@@ -113,23 +113,23 @@ def test_a_run_can_be_hidden_and_fail_but_ends_in_one_way() -> None:
 def test_a_fault_on_fields_waits_for_an_answer_that_it_concerns(
     fault: dict[str, Any], answers: list[str | None], struck: list[bool]
 ) -> None:
-    a_book = book({"kind": "reshape", "wrap": "data", **fault})
-    assert a_book.strike("get_run", 0.0).names == ()
-    assert [bool(a_book.strike_answer("get_run", status, 0.0)) for status in answers] == struck
+    injected = given({"kind": "reshape", "wrap": "data", **fault})
+    assert injected.of_request("get_run", 0.0).names == ()
+    assert [bool(injected.of_answer("get_run", status, 0.0)) for status in answers] == struck
 
 
 def test_clear() -> None:
-    a_book = book({"kind": "empty"}, {"kind": "run_fails"})
-    a_book.clear()
-    assert a_book.strike("get_run", 0.0).names == ()
-    assert a_book.strike_run(0.0) == ()
+    injected = given({"kind": "empty"}, {"kind": "run_fails"})
+    injected.clear()
+    assert injected.of_request("get_run", 0.0).names == ()
+    assert injected.of_run(0.0) == ()
 
 
 def test_only_endpoints_of_the_contract_can_be_named() -> None:
-    a_book = FaultBook(0, ("get_run",))
-    a_book.add("empty", {"on": "get_run"}, 0.0)
+    injected = Faults(0, ("get_run",))
+    injected.add("empty", {"on": "get_run"}, 0.0)
     with pytest.raises(ValueError, match="'on' of fault empty must be null or one of get_run"):
-        a_book.add("empty", {"on": "get_grid"}, 0.0)
+        injected.add("empty", {"on": "get_grid"}, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_only_endpoints_of_the_contract_can_be_named() -> None:
 )
 def test_wrong_faults_are_told(kind: str, fields: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        FaultBook(0, ENDPOINTS).add(kind, fields, 0.0)
+        Faults(0, ENDPOINTS).add(kind, fields, 0.0)

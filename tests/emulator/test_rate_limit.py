@@ -51,7 +51,7 @@ def test_windows(window_seconds: float, requests: list[tuple[float, str, bool, i
 )
 def test_what_is_told_of_the_limit(hints: str, now: float, told: list[set[str]]) -> None:
     limiter = RateLimiter(1, 10.0)
-    assert [set(dict(limiter.count("a", now).told(hints, now))) for _ in told] == told
+    assert [set(dict(limiter.count("a", now).headers_for(hints, now))) for _ in told] == told
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_how_long_to_wait_is_whole_seconds_that_reach_the_next_window(
 ) -> None:
     limiter = RateLimiter(1, window_seconds)
     limiter.count("a", now)
-    assert limiter.count("a", now).told("retry-after", now) == (("Retry-After", seconds),)
+    assert limiter.count("a", now).headers_for("retry-after", now) == (("Retry-After", seconds),)
     assert limiter.count("a", now + int(seconds)).allowed

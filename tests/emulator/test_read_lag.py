@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_bitscale.emulator.runs import RunScript
 from airflow_provider_bitscale.emulator.seed import GRID_ID
-from airflow_provider_bitscale.emulator.state import Fate
 from tests.emulator.test_state import START, accept, world
 
 
 @pytest.mark.parametrize(
-    ("fate", "seconds", "found"),
+    ("script", "seconds", "found"),
     [
-        (Fate(), [0, 1], [True, True]),
-        (Fate(unseen_seconds=5), [0, 4.9, 5, 6], [False, False, True, True]),
-        (Fate(unseen_polls=2), [0, 1, 2], [False, False, True]),
-        (Fate(unseen_seconds=5, unseen_polls=1), [6, 6], [False, True]),
-        (Fate(unseen_seconds=5, unseen_polls=1), [1, 2, 6], [False, False, True]),
+        (RunScript(), [0, 1], [True, True]),
+        (RunScript(unseen_seconds=5), [0, 4.9, 5, 6], [False, False, True, True]),
+        (RunScript(unseen_polls=2), [0, 1, 2], [False, False, True]),
+        (RunScript(unseen_seconds=5, unseen_polls=1), [6, 6], [False, True]),
+        (RunScript(unseen_seconds=5, unseen_polls=1), [1, 2, 6], [False, False, True]),
     ],
 )
 def test_polls_of_a_run_lag_behind_its_acceptance(
-    fate: Fate, seconds: list[float], found: list[bool]
+    script: RunScript, seconds: list[float], found: list[bool]
 ) -> None:
     a_world = world()
-    run = accept(a_world, fate=fate)
+    run = accept(a_world, script=script)
     seen = [a_world.poll(run.run_id, START + second, GRID_ID) for second in seconds]
     assert [answer is run for answer in seen] == found
     assert a_world.poll(run.run_id, START + 99, "grid_002") is None

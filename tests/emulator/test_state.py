@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.emulator.api_v1_1_0 import CONTRACT, poll_answer, sync_answer
+from airflow_provider_bitscale.emulator.contracts.v1_1_0 import CONTRACT, poll_answer, sync_answer
 from airflow_provider_bitscale.emulator.errors import ApiError
+from airflow_provider_bitscale.emulator.runs import Run, RunScript, timestamp
 from airflow_provider_bitscale.emulator.seed import (
     COMPANY,
     ENRICHED_EMAIL,
@@ -18,8 +19,8 @@ from airflow_provider_bitscale.emulator.seed import (
     LINKEDIN_URL,
     WORKSPACE_ID,
 )
-from airflow_provider_bitscale.emulator.state import Fate, Run, World, timestamp
-from airflow_provider_bitscale.emulator.validation import RunRequest
+from airflow_provider_bitscale.emulator.state import World
+from airflow_provider_bitscale.emulator.validation import ValidRunRequest
 from tests.emulator.conftest import JANE
 
 START = 1_713_182_400.0  # 2024-04-15T12:00:00Z
@@ -40,11 +41,11 @@ def accept(
     world: World,
     now: float = START,
     inputs: dict[str, Any] | None = None,
-    fate: Fate | None = None,
+    script: RunScript | None = None,
     output_columns: tuple[str, ...] | None = None,
 ) -> Run:
-    request = RunRequest("async", JANE if inputs is None else inputs, output_columns, None)
-    return world.accept(world.grids[GRID_ID], request, now, lambda: fate or Fate())
+    request = ValidRunRequest("async", JANE if inputs is None else inputs, output_columns, None)
+    return world.accept(world.grids[GRID_ID], request, now, lambda: script or RunScript())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_poll_answer_grows_with_time(seconds: float, status: str, fields: list
 
 
 def test_a_failed_run_tells_why_and_nothing_else() -> None:
-    run = accept(world(), fate=Fate(failure="the page was gone"))
+    run = accept(world(), script=RunScript(failure="the page was gone"))
     assert poll_answer(run, START + 5)["status"] == "running"
     answer = poll_answer(run, START + 10)
     assert answer == {
@@ -139,7 +140,7 @@ def test_credits_never_go_below_zero_however_many_runs_are_in_flight() -> None:
 
 def test_a_failed_run_gives_its_credits_back_once_and_only_when_it_fails() -> None:
     a_world = world()
-    run = accept(a_world, fate=Fate(failure="no"))
+    run = accept(a_world, script=RunScript(failure="no"))
     assert a_world.credits(WORKSPACE_ID, START + 9.9)["remaining"] == 65_800 - run.cost
     assert a_world.credits(WORKSPACE_ID, START + 10)["remaining"] == 65_800
     assert a_world.credits(WORKSPACE_ID, START + 99)["remaining"] == 65_800
@@ -147,18 +148,18 @@ def test_a_failed_run_gives_its_credits_back_once_and_only_when_it_fails() -> No
 
 
 @pytest.mark.parametrize(
-    ("fate", "finished_as", "left"),
+    ("script", "finished_as", "left"),
     [
-        (Fate(endless=True), "completed", 65_788),
-        (Fate(endless=True), "failed", 65_800),
-        (Fate(failure="no"), "completed", 65_788),
-        (Fate(failure="no"), "failed", 65_800),
-        (Fate(), "failed", 65_800),
+        (RunScript(endless=True), "completed", 65_788),
+        (RunScript(endless=True), "failed", 65_800),
+        (RunScript(failure="no"), "completed", 65_788),
+        (RunScript(failure="no"), "failed", 65_800),
+        (RunScript(), "failed", 65_800),
     ],
 )
-def test_a_run_ended_early_settles_as_it_was_ended(fate: Fate, finished_as: str, left: int) -> None:
+def test_a_run_ended_early_settles_as_it_was_ended(script: RunScript, finished_as: str, left: int) -> None:
     a_world = world()
-    run = accept(a_world, fate=fate)
+    run = accept(a_world, script=script)
     a_world.finish(run.run_id, finished_as, START + 1)
     assert run.status(START + 1) == finished_as
     assert poll_answer(run, START + 1)["completed_at"] == timestamp(START + 1)
@@ -167,7 +168,7 @@ def test_a_run_ended_early_settles_as_it_was_ended(fate: Fate, finished_as: str,
 
 
 def test_an_endless_run_stays_running() -> None:
-    assert accept(world(), fate=Fate(endless=True)).status(START + 10**9) == "running"
+    assert accept(world(), script=RunScript(endless=True)).status(START + 10**9) == "running"
 
 
 def test_a_run_that_is_over_cannot_be_ended_again() -> None:
@@ -192,9 +193,9 @@ def test_a_refused_run_draws_no_fate() -> None:
     with pytest.raises(ApiError):
         a_world.accept(
             a_world.grids[GRID_ID],
-            RunRequest("async", JANE, None, None),
+            ValidRunRequest("async", JANE, None, None),
             START,
-            lambda: pytest.fail("a fate was drawn"),
+            lambda: pytest.fail("a script was drawn"),
         )
 
 

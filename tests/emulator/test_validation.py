@@ -22,7 +22,7 @@ from airflow_provider_bitscale.emulator.seed import (
     Grid,
 )
 from airflow_provider_bitscale.emulator.validation import (
-    RunRequest,
+    ValidRunRequest,
     is_public_https_url,
     parse_labelled_run_request,
     parse_run_request,
@@ -32,7 +32,7 @@ GRID = GRIDS[0]
 NAME = {FULL_NAME: "Jane"}
 
 
-def parse(body: Any, content_type: str | None = "application/json") -> RunRequest:
+def parse(body: Any, content_type: str | None = "application/json") -> ValidRunRequest:
     return parse_run_request(
         GRID, content_type, body if isinstance(body, bytes) else json.dumps(body).encode()
     )
@@ -45,7 +45,7 @@ def refusal(body: Any, content_type: str | None = "application/json") -> tuple[i
 
 
 def test_defaults() -> None:
-    assert parse({"inputs": NAME}) == RunRequest("sync", NAME, None, None)
+    assert parse({"inputs": NAME}) == ValidRunRequest("sync", NAME, None, None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,9 @@ def test_a_webhook_is_ignored_in_sync_mode_and_must_be_text_in_async_mode() -> N
     assert refusal({"inputs": NAME, "mode": "async", "webhook_url": 1}) == (400, "INVALID_REQUEST")
 
 
-def parse_labelled(body: Any, grid: Grid = GRID, content_type: str | None = "application/json") -> RunRequest:
+def parse_labelled(
+    body: Any, grid: Grid = GRID, content_type: str | None = "application/json"
+) -> ValidRunRequest:
     return parse_labelled_run_request(
         grid, content_type, body if isinstance(body, bytes) else json.dumps(body).encode()
     )
@@ -189,7 +191,7 @@ def parse_labelled(body: Any, grid: Grid = GRID, content_type: str | None = "app
 def test_inputs_by_label_are_texts_and_what_is_no_label_is_dropped(
     given: dict[str, Any], inputs: dict[str, Any]
 ) -> None:
-    assert parse_labelled({"inputs": given}) == RunRequest("sync", inputs, None, None)
+    assert parse_labelled({"inputs": given}) == ValidRunRequest("sync", inputs, None, None)
 
 
 def test_columns_of_one_name_have_labels_of_their_own() -> None:
@@ -200,7 +202,7 @@ def test_columns_of_one_name_have_labels_of_their_own() -> None:
 
 def test_a_webhook_and_a_source_are_ignored_with_inputs_by_label() -> None:
     body = {"inputs": {}, "mode": "async", "webhook_url": "nonsense", "source_id": 5}
-    assert parse_labelled(body) == RunRequest("async", {}, None, None)
+    assert parse_labelled(body) == ValidRunRequest("async", {}, None, None)
 
 
 @pytest.mark.parametrize(

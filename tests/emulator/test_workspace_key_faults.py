@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.replies import UNKNOWN_FIELD
+from airflow_provider_bitscale.emulator.responses import UNKNOWN_FIELD
 from airflow_provider_bitscale.emulator.seed import (
     ENRICHED_EMAIL,
     LABEL,

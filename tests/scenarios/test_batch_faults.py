@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.batch import recorder, submissions
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.api_workspace_key import key_after
+from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs import polling
 from tests.api.clients import posts

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import BitScaleError
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.emulator.api_workspace_key import key_after
+from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator

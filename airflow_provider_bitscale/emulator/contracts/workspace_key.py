@@ -1,7 +1,7 @@
-"""The contract with workspace keys, as pure functions of the world, one request and the time.
+"""The contract with workspace keys: pure functions of the world and one request.
 
 One key per workspace, inputs by label, runs found by request id, no credits in answers. Little of it is
-written down in public; where nothing is, this is the worst a client must be ready for.
+documented; the rest is the worst case for a client.
 """
 
 from __future__ import annotations
@@ -12,28 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
-from airflow_provider_bitscale.emulator.answers import draw
-from airflow_provider_bitscale.emulator.contract import Contract
-from airflow_provider_bitscale.emulator.errors import (
-    GRID_NOT_FOUND,
-    INVALID_API_KEY,
-    INVALID_REQUEST,
-    MISSING_SOURCE,
-    RUN_NOT_FOUND,
-    UNKNOWN_COLUMN,
-    ApiError,
-)
-from airflow_provider_bitscale.emulator.rate_limit import NOTHING
-from airflow_provider_bitscale.emulator.routing import Call, Endpoint, Result
-from airflow_provider_bitscale.emulator.seed import (
-    WORKSPACE_ID,
-    WORKSPACE_KEY,
-    Column,
-    Grid,
-)
-from airflow_provider_bitscale.emulator.state import World
-from airflow_provider_bitscale.emulator.validation import SYNC, parse_labelled_run_request
-from airflow_provider_bitscale.emulator.workspace_key_answers import (
+from airflow_provider_bitscale.emulator.contracts.base import ServedContract
+from airflow_provider_bitscale.emulator.contracts.workspace_key_documents import (
     answer_run,
     column_document,
     curl,
@@ -43,6 +23,21 @@ from airflow_provider_bitscale.emulator.workspace_key_answers import (
     runnable_columns,
     workspace_document,
 )
+from airflow_provider_bitscale.emulator.errors import (
+    GRID_NOT_FOUND,
+    INVALID_API_KEY,
+    INVALID_REQUEST,
+    MISSING_SOURCE,
+    RUN_NOT_FOUND,
+    UNKNOWN_COLUMN,
+    ApiError,
+)
+from airflow_provider_bitscale.emulator.fake_values import draw
+from airflow_provider_bitscale.emulator.rate_limit import NOTHING
+from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
+from airflow_provider_bitscale.emulator.seed import WORKSPACE_ID, WORKSPACE_KEY, Column, Grid
+from airflow_provider_bitscale.emulator.state import World
+from airflow_provider_bitscale.emulator.validation import SYNC, parse_labelled_run_request
 
 NAME = "workspace-key"
 
@@ -51,7 +46,7 @@ _LARGEST_PAGE = 100
 _WHOLE_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
 
 
-def get_workspace(call: Call) -> Result:
+def get_workspace(call: ApiRequest) -> Result:
     """Answer with the key's workspace and its credits."""
     _require_key(call)
     workspace = call.world.workspaces[WORKSPACE_ID]
@@ -59,7 +54,7 @@ def get_workspace(call: Call) -> Result:
     return workspace_document(workspace, credits)
 
 
-def list_grids(call: Call) -> Result:
+def list_grids(call: ApiRequest) -> Result:
     """Answer with one page of the workspace's grids, each with the columns that can run."""
     _require_key(call)
     query = parse_qs(call.query, keep_blank_values=True)
@@ -80,13 +75,13 @@ def list_grids(call: Call) -> Result:
     }
 
 
-def get_grid(call: Call) -> Result:
+def get_grid(call: ApiRequest) -> Result:
     """Answer with one grid: settings, all columns, sources."""
     grid = _grid(call)
     return grid_document(call.world, grid)
 
 
-def get_run_recipe(call: Call) -> Result:
+def get_run_recipe(call: ApiRequest) -> Result:
     """Answer with how to run a grid: the only way to learn the labels of its inputs."""
     grid = _runnable_grid(call)
     asked = parse_qs(call.query).get("output_columns")
@@ -113,14 +108,14 @@ def get_run_recipe(call: Call) -> Result:
     }
 
 
-def run_grid(call: Call) -> Result:
+def run_grid(call: ApiRequest) -> Result:
     """Accept a run, which appends a row to the grid."""
     grid = _runnable_grid(call)
     request = parse_labelled_run_request(grid, call.headers.get("content-type"), call.body)
-    return call.world.accept(grid, request, call.now, call.fate)
+    return call.world.accept(grid, request, call.now, call.draw_script)
 
 
-def get_run(call: Call) -> Result:
+def get_run(call: ApiRequest) -> Result:
     """Answer a poll."""
     _require_key(call)
     run = call.world.poll(call.params["run_id"], call.now)
@@ -129,15 +124,15 @@ def get_run(call: Call) -> Result:
     return {**run_document(call.world, run, call.now), "grid_id": run.grid_id}
 
 
-def rotate_api_key(call: Call) -> Result:
-    """Replace the key: the one of this call opens nothing from now on."""
+def rotate_api_key(call: ApiRequest) -> Result:
+    """Replace the key; the one of this request is refused from now on."""
     _require_key(call)
     call.world.key_rotations += 1
     return {"api_key": _current_key(call.world)}
 
 
 def key_after(rotations: int, seed: int = 0) -> str:
-    """Return the key that is valid once the first one has been rotated so often."""
+    """Return the key that is valid once the first one has been rotated ``rotations`` times."""
     if rotations == 0:
         return WORKSPACE_KEY
     return f"sk-live-bitscale-emulator-rotated-{draw(seed, 'key', rotations):016x}"
@@ -153,7 +148,7 @@ def _current_key(world: World) -> str:
     return key_after(world.key_rotations, world.seed)
 
 
-def _require_key(call: Call) -> None:
+def _require_key(call: ApiRequest) -> None:
     if call.headers.get("x-api-key") != _current_key(call.world):
         raise ApiError(401, INVALID_API_KEY, "the X-API-KEY header is missing or wrong")
 
@@ -163,7 +158,7 @@ def _limited_as(world: World, headers: Mapping[str, str]) -> str:
     return WORKSPACE_ID if key == _current_key(world) else key
 
 
-def _grid(call: Call) -> Grid:
+def _grid(call: ApiRequest) -> Grid:
     _require_key(call)
     grid = call.world.grids.get(call.params["grid_id"])
     if grid is None or grid.workspace_id != WORKSPACE_ID:
@@ -171,7 +166,7 @@ def _grid(call: Call) -> Grid:
     return grid
 
 
-def _runnable_grid(call: Call) -> Grid:
+def _runnable_grid(call: ApiRequest) -> Grid:
     grid = _grid(call)
     if grid.source_id is None:
         raise ApiError(400, MISSING_SOURCE, f"grid {grid.id} has no BitScale API data source")
@@ -194,7 +189,7 @@ def _columns_named(grid: Grid, column_ids: Iterable[str]) -> list[Column]:
     return columns
 
 
-CONTRACT = Contract(
+CONTRACT = ServedContract(
     name=NAME,
     endpoints=(
         Endpoint("get_workspace", "GET", "/workspace", get_workspace),

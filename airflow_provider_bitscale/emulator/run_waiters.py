@@ -1,4 +1,4 @@
-"""Waiting for runs to end: by their own time, or because somebody ended them earlier."""
+"""Tasks that wait for runs to end: at their own time, or earlier when somebody ends them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from airflow_provider_bitscale.emulator.state import Run
+from airflow_provider_bitscale.emulator.runs import Run
 
 
-class Endings:
-    """Lets tasks of one event loop wait for the end of runs; ``clock`` gives Unix seconds."""
+class RunWaiters:
+    """Lets tasks of one event loop wait until runs have ended.
+
+    :param clock: returns Unix seconds.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._woken: dict[str, asyncio.Event] = {}
 
     async def wait(self, run: Run) -> bool:
-        """Wait until the run is over, however its end is moved meanwhile; False if woken before its end."""
+        """Wait until the run has ended, also if its end is moved; return False if woken before that."""
         woken = self._woken.setdefault(run.run_id, asyncio.Event())
         try:
             while not woken.is_set() and not run.ended(self._clock()):
@@ -29,7 +32,7 @@ class Endings:
         return run.ended(self._clock())
 
     def wake(self, run_id: str) -> None:
-        """Have the waiter of a run look again at once."""
+        """Have whoever waits for a run check it now."""
         if run_id in self._woken:
             self._woken[run_id].set()
 

@@ -1,7 +1,7 @@
-"""Where enriched values come from: pure functions of the seed and the inputs, plausible to the eye.
+"""Plausible enriched values: pure functions of the seed and the inputs.
 
-Nothing here depends on the order of runs, the process or ``hash()``, so the same row always gets the same
-answer. ``_SALT`` is chosen so that seed 0 gives the document's own example (Jane Doe, Acme Corp).
+Nothing here depends on the order of runs, the process or ``hash()``, so that a row always gets the same
+values. ``_SALT`` is chosen so that seed 0 gives the document's own example (Jane Doe, Acme Corp).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _SALT = b"1373"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How a column that is no input gets its value.
+class FakeValue:
+    """How a column that is not an input gets its value.
 
-    ``needs`` are the ids of the columns the value is made from; ``miss`` is the text in its place when an
-    enrichment finds nothing.
+    :param needs: ids of the columns that the value is made from.
+    :param miss: the text in its place when an enrichment finds nothing.
     """
 
     compute: Callable[[int, Mapping[str, Any]], Any]
@@ -72,10 +72,10 @@ def draw_log_normal(low: float, high: float, seed: int, *parts: object) -> float
     return min(max(low, drawn), high)
 
 
-def work_email(name_column: str, company_column: str) -> Answer:
-    """Answer with an address built from a person's name and the company's usual convention."""
+def work_email(name_column: str, company_column: str) -> FakeValue:
+    """Return the value of a column: an address in the convention of the company."""
 
-    def answer(seed: int, inputs: Mapping[str, Any]) -> str:
+    def value(seed: int, inputs: Mapping[str, Any]) -> str:
         words = _words(seed, inputs.get(name_column), stranger="contact")
         company = "".join(_words(seed, inputs.get(company_column), stranger="company"))
         # A company writes all its addresses alike, so the convention hangs on the company only.
@@ -83,38 +83,38 @@ def work_email(name_column: str, company_column: str) -> Answer:
         local = convention(words[0], words[-1]) if len(words) > 1 else words[0]
         return f"{local[:_LONGEST_LOCAL_PART]}@{company[:_LONGEST_DOMAIN_LABEL]}.com"
 
-    return Answer(answer, (name_column, company_column), miss="No email found")
+    return FakeValue(value, (name_column, company_column), miss="No email found")
 
 
-def profile_url(name_column: str) -> Answer:
-    """Answer with a LinkedIn-like address built from a person's name."""
+def profile_url(name_column: str) -> FakeValue:
+    """Return the value of a column: a LinkedIn-like address built from a person's name."""
 
-    def answer(seed: int, inputs: Mapping[str, Any]) -> str:
+    def value(seed: int, inputs: Mapping[str, Any]) -> str:
         words = _words(seed, inputs.get(name_column), stranger="member")
         number = draw(seed, "profile", words)
         hyphenated = "-".join(words)[:80]
         handles = ("".join(words)[:80], hyphenated, f"{hyphenated}-{number & 0xFFFFFF:06x}")
         return f"https://linkedin.com/in/{handles[number % len(handles)]}"
 
-    return Answer(answer, (name_column,), miss="No profile found")
+    return FakeValue(value, (name_column,), miss="No profile found")
 
 
-def joined(*columns: str) -> Answer:
-    """Answer with the given columns' values side by side, as a formula column would."""
+def joined(*columns: str) -> FakeValue:
+    """Return the value of a column: the given columns' values side by side, as a formula column would."""
 
-    def answer(_seed: int, inputs: Mapping[str, Any]) -> str:
+    def value(_seed: int, inputs: Mapping[str, Any]) -> str:
         return " | ".join(str(inputs[column]) for column in columns if inputs.get(column) not in {None, ""})
 
-    return Answer(answer, columns)
+    return FakeValue(value, columns)
 
 
-def one_of(column: str, *choices: str) -> Answer:
-    """Answer with one of ``choices``, drawn by the value of ``column``."""
+def one_of(column: str, *choices: str) -> FakeValue:
+    """Return the value of a column: one of ``choices``, drawn by the value of ``column``."""
 
-    def answer(seed: int, inputs: Mapping[str, Any]) -> str:
+    def value(seed: int, inputs: Mapping[str, Any]) -> str:
         return choices[draw(seed, "choice", column, inputs.get(column)) % len(choices)]
 
-    return Answer(answer, (column,))
+    return FakeValue(value, (column,))
 
 
 def _words(seed: int, value: object, *, stranger: str) -> list[str]:

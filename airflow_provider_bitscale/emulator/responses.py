@@ -1,4 +1,4 @@
-"""What goes on the wire: replies as bytes, and how a fault bends or replaces one. Pure."""
+"""HTTP responses, and how a fault replaces one or alters its fields. Pure."""
 
 from __future__ import annotations
 
@@ -23,95 +23,98 @@ UNKNOWN_FIELD = "a_field_of_a_later_version"
 _JSON: Headers = (("Content-Type", "application/json"),)
 _NULLABLE = ("avatar_url", "description", "started_at", "completed_at")
 
-# Maps by column id, label or header, not objects with fields: a further key would be a further column.
+# Maps by column id, label or header: a further key would be a further column, not a further field.
 _MAPS = ("outputs", "inputs", "headers")
 _KEPT_UNDER_AN_UNKNOWN_STATUS = {"run_id", "started_at", "mode", "grid_id", "request_id"}
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One HTTP answer. Where ``sent`` is a number, only so many bytes of the body leave before the cut."""
+class Response:
+    """One HTTP response.
+
+    :param cut_after: bytes of the body after which the connection is cut; None sends all.
+    """
 
     status: int
     body: bytes
     headers: Headers = _JSON
-    sent: int | None = None
+    cut_after: int | None = None
 
 
-def json_reply(status: int, document: Any) -> Reply:
+def json_response(status: int, document: Any) -> Response:
     """Return ``document`` as an answer."""
-    return Reply(status, json.dumps(document, separators=(",", ":")).encode())
+    return Response(status, json.dumps(document, separators=(",", ":")).encode())
 
 
-def error_reply(status: int, code: str, message: str) -> Reply:
+def error_response(status: int, code: str, message: str) -> Response:
     """Return an answer in the documented error shape."""
-    return json_reply(status, error_body(code, message))
+    return json_response(status, error_body(code, message))
 
 
-def too_many_requests() -> Reply:
+def too_many_requests() -> Response:
     """Return the answer beyond the rate limit; the document gives 429 no code and no Retry-After."""
-    return error_reply(429, RATE_LIMIT_EXCEEDED, "Too many requests in this window.")
+    return error_response(429, RATE_LIMIT_EXCEEDED, "Too many requests in this window.")
 
 
-def instead_of_work(fault: Fault, now: float) -> Reply | None:
-    """Return the answer of a fault that leaves the work undone; None: the connection is cut."""
+def instead_of_work(fault: Fault, now: float) -> Response | None:
+    """Return the response of a fault that prevents the work; None cuts the connection."""
     assert fault.stage is Stage.INSTEAD  # noqa: S101 - a wrong stage is a bug of ours
     fields = fault.fields
     if fault.kind == "lost_request":
         return None
     if fault.kind == "redirect":
-        return Reply(fields.get("status", 302), b"", (("Location", fields["location"]),))
+        return Response(fields.get("status", 302), b"", (("Location", fields["location"]),))
     if fault.kind == "storm":
         return _with_retry_after(too_many_requests(), fields.get("retry_after"), now)
     status = fields["status"]
     if fields.get("body") is not None:
-        reply = Reply(
+        response = Response(
             status,
             fields["body"].encode("utf-8", "surrogatepass"),
             (("Content-Type", "text/html; charset=utf-8"),),
         )
     else:
         message = fields.get("message")
-        reply = error_reply(
+        response = error_response(
             status,
             fields.get("code") or default_code(status),
             f"An injected {status}." if message is None else message,
         )
-    return replace(reply, headers=_overridden(reply.headers, fields.get("headers") or {}))
+    return replace(response, headers=_overridden(response.headers, fields.get("headers") or {}))
 
 
-def after_work(fault: Fault, reply: Reply) -> Reply | None:
-    """Return what a fault makes of the ``reply`` to work that was done; None: the connection is cut."""
+def after_work(fault: Fault, response: Response) -> Response | None:
+    """Return the ``response`` to work that was done as a fault changes it; None cuts the connection."""
     assert fault.stage is Stage.AFTER  # noqa: S101 - a wrong stage is a bug of ours
     if fault.kind == "lost_answer":
         return None
     if fault.kind == "server_error_after_work":
         status = fault.fields.get("status", 500)
-        return error_reply(
+        return error_response(
             status, default_code(status), "Something went wrong after the request was handled."
         )
     if fault.kind == "empty":
-        return replace(reply, status=200, body=b"")
+        return replace(response, status=200, body=b"")
     if fault.kind == "array":
-        return replace(reply, status=200, body=b"[]")
-    half = len(reply.body) // 2
+        return replace(response, status=200, body=b"[]")
+    half = len(response.body) // 2
     if fault.kind == "half_json":
-        return replace(reply, body=reply.body[:half])
-    return replace(reply, sent=half)
+        return replace(response, body=response.body[:half])
+    return replace(response, cut_after=half)
 
 
-def bend_fields(
+def alter_fields(
     document: dict[str, Any],
     faults: Sequence[Fault],
     null_until_true: Sequence[str],
 ) -> Any:
     """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields, in order.
 
-    ``null_until_true`` are the fields that ``null_fields`` adds to a run's answer where it lacks them.
-    An answer that has become a list has no fields left to change.
+    :param null_until_true: the fields that ``null_fields`` adds to a run's answer that lacks them.
     """
     for fault in faults:
         if isinstance(document, list):
+            # It has no fields left to change.
             break
         if fault.kind == "reshape":
             document = _reshaped(document, fault.fields)
@@ -164,15 +167,15 @@ def _put(document: dict[str, Any], path: str, value: Any) -> None:
     document[name] = value
 
 
-def _with_retry_after(reply: Reply, retry_after: float | str | None, now: float) -> Reply:
+def _with_retry_after(response: Response, retry_after: float | str | None, now: float) -> Response:
     if retry_after is None:
-        return reply
+        return response
     value = (
         formatdate(math.ceil(now) + STORM_DATE_SECONDS, usegmt=True)
         if retry_after == "http-date"
         else str(retry_after)
     )
-    return replace(reply, headers=(*reply.headers, ("Retry-After", value)))
+    return replace(response, headers=(*response.headers, ("Retry-After", value)))
 
 
 def _overridden(headers: Headers, overrides: dict[str, str]) -> Headers:
@@ -185,13 +188,13 @@ def _with_extra_fields(value: Any) -> Any:
         return [_with_extra_fields(item) for item in value]
     if not isinstance(value, dict):
         return value
-    bent = {
+    altered = {
         name: {key: _with_extra_fields(entry) for key, entry in item.items()}
         if name in _MAPS
         else _with_extra_fields(item)
         for name, item in value.items()
     }
-    return {**bent, UNKNOWN_FIELD: {"since": "1.2.0"}}
+    return {**altered, UNKNOWN_FIELD: {"since": "1.2.0"}}
 
 
 def _with_null_fields(value: Any) -> Any:

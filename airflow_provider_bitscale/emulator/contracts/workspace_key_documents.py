@@ -1,4 +1,4 @@
-"""What answers of the contract with workspace keys look like, as pure functions of the world and the time."""
+"""The documents that the contract with workspace keys answers with: pure functions of world and time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_bitscale.emulator.runs import COMPLETED, FAILED, RUNNING, Run
 from airflow_provider_bitscale.emulator.seed import AI_ENRICHMENT, RENEWAL_DATE, Column, Grid, Workspace
-from airflow_provider_bitscale.emulator.state import COMPLETED, FAILED, RUNNING, Run, World
+from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import SYNC
 
 _OWNERS = 1
@@ -66,11 +67,11 @@ def grid_document(world: World, grid: Grid) -> dict[str, Any]:
 
 def runnable_columns(grid: Grid) -> list[Column]:
     """Return the columns that a run gives a value."""
-    return [column for column in grid.columns if column.answer is not None]
+    return [column for column in grid.columns if column.fake_value is not None]
 
 
 def answer_run(world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
-    """Answer the request that started a run: how it ended if that was waited for, else where to find it."""
+    """Return the answer to a run request: the result if a sync run has ended, else where to poll for it."""
     if run.request.mode == SYNC and run.ended(now):
         return run_document(world, run, now)
     return {
@@ -113,7 +114,7 @@ def curl(url: str, headers: Mapping[str, str], body: object) -> str:
 
 
 def run_document(world: World, run: Run, now: float) -> dict[str, Any]:
-    """Return what is to be told of a run at ``now``; it has no state before running."""
+    """Return a run as it is at ``now``; this contract has no state before running."""
     status = run.status(now) if run.ended(now) else RUNNING
     document: dict[str, Any] = {"mode": run.request.mode, "status": status}
     if status == FAILED:

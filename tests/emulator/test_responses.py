@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.emulator import replies
-from airflow_provider_bitscale.emulator.api_v1_1_0 import CONTRACT
+from airflow_provider_bitscale.emulator import responses
+from airflow_provider_bitscale.emulator.contracts.v1_1_0 import CONTRACT
 from airflow_provider_bitscale.emulator.faults import Stage
-from tests.emulator.test_faults import book
+from tests.emulator.test_faults import given
 
-REPLY = replies.json_reply(200, {"id": "x", "n": 1})
+RESPONSE = responses.json_response(200, {"id": "x", "n": 1})
 
 
 @pytest.mark.parametrize(
@@ -60,32 +60,32 @@ REPLY = replies.json_reply(200, {"id": "x", "n": 1})
 def test_answers_under_a_fault(
     fault: dict[str, Any], status: int | None, body: str | dict[str, Any], headers: dict[str, str]
 ) -> None:
-    struck = book(fault).strike("get_run", 100.0).answer
+    struck = given(fault).of_request("get_run", 100.0).answer
     assert struck is not None
     if struck.stage is Stage.INSTEAD:
-        reply = replies.instead_of_work(struck, 100.0)
+        response = responses.instead_of_work(struck, 100.0)
     else:
-        reply = replies.after_work(struck, REPLY)
-    assert (reply.status if reply else None) == status
-    if reply is None:
+        response = responses.after_work(struck, RESPONSE)
+    assert (response.status if response else None) == status
+    if response is None:
         return
     if isinstance(body, str):
-        assert reply.body.decode() == body
+        assert response.body.decode() == body
     else:
-        document = json.loads(reply.body)
+        document = json.loads(response.body)
         assert set(document) == {"error"}
         assert set(document["error"]) == {"code", "message"}
         assert document["error"]["code"] == body.get("error", document["error"])["code"]
-    assert headers.items() <= dict(reply.headers).items()
-    assert len({name.lower() for name, _ in reply.headers}) == len(reply.headers)
+    assert headers.items() <= dict(response.headers).items()
+    assert len({name.lower() for name, _ in response.headers}) == len(response.headers)
 
 
 def test_a_truncated_answer_announces_all_and_sends_half() -> None:
-    struck = book({"kind": "truncated"}).strike("get_run", 0.0).answer
+    struck = given({"kind": "truncated"}).of_request("get_run", 0.0).answer
     assert struck is not None
-    reply = replies.after_work(struck, REPLY)
-    assert reply is not None
-    assert (reply.body, reply.sent) == (REPLY.body, len(REPLY.body) // 2)
+    response = responses.after_work(struck, RESPONSE)
+    assert response is not None
+    assert (response.body, response.cut_after) == (RESPONSE.body, len(RESPONSE.body) // 2)
 
 
 COMPLETED = {
@@ -101,7 +101,7 @@ NEW = {"since": "1.2.0"}
 
 
 @pytest.mark.parametrize(
-    ("fault", "answer", "bent"),
+    ("fault", "answer", "altered"),
     [
         (
             {"kind": "unknown_status", "value": "paused"},
@@ -123,19 +123,19 @@ NEW = {"since": "1.2.0"}
             {"kind": "extra_fields"},
             {"outputs": {"c": {"value": "v", "name": "n"}}, "request_body": {"inputs": {"full_name": "x"}}},
             {
-                "outputs": {"c": {"value": "v", "name": "n", replies.UNKNOWN_FIELD: NEW}},
-                "request_body": {"inputs": {"full_name": "x"}, replies.UNKNOWN_FIELD: NEW},
-                replies.UNKNOWN_FIELD: NEW,
+                "outputs": {"c": {"value": "v", "name": "n", responses.UNKNOWN_FIELD: NEW}},
+                "request_body": {"inputs": {"full_name": "x"}, responses.UNKNOWN_FIELD: NEW},
+                responses.UNKNOWN_FIELD: NEW,
             },
         ),
         (
             {"kind": "extra_fields"},
             {"grids": [{"id": 1}], "credits": {"used": 1}, "outputs": {"c": "v"}},
             {
-                "grids": [{"id": 1, replies.UNKNOWN_FIELD: NEW}],
-                "credits": {"used": 1, replies.UNKNOWN_FIELD: NEW},
+                "grids": [{"id": 1, responses.UNKNOWN_FIELD: NEW}],
+                "credits": {"used": 1, responses.UNKNOWN_FIELD: NEW},
                 "outputs": {"c": "v"},
-                replies.UNKNOWN_FIELD: NEW,
+                responses.UNKNOWN_FIELD: NEW,
             },
         ),
         ({"kind": "reshape", "rename": {"status": "state", "x": "y"}}, QUEUED, {"run_id": "r", "state": "q"}),
@@ -214,11 +214,11 @@ NEW = {"since": "1.2.0"}
         ),
     ],
 )
-def test_bent_fields(fault: dict[str, Any], answer: dict[str, Any], bent: Any) -> None:
+def test_bent_fields(fault: dict[str, Any], answer: dict[str, Any], altered: Any) -> None:
     endpoint = "run_grid" if fault["kind"] == "hostile_poll_url" else "get_run"
     before = json.dumps(answer)
-    struck = book(fault).strike_answer(endpoint, answer.get("status"), 0.0)
-    assert replies.bend_fields(answer, struck, CONTRACT.null_until_true) == bent
+    struck = given(fault).of_answer(endpoint, answer.get("status"), 0.0)
+    assert responses.alter_fields(answer, struck, CONTRACT.null_until_true) == altered
     assert json.dumps(answer) == before
 
 
@@ -227,5 +227,5 @@ def test_faults_on_fields_combine_in_order_until_the_answer_is_a_list() -> None:
         {"kind": "reshape", "wrap": "a"},
         {"kind": "reshape", "wrap": "b", "as_list": True},
     ]
-    struck = book(*faults, {"kind": "unknown_status", "value": "x"}).strike_answer("get_run", "q", 0.0)
-    assert replies.bend_fields(QUEUED, struck, ()) == [{"b": {"a": QUEUED}}]
+    struck = given(*faults, {"kind": "unknown_status", "value": "x"}).of_answer("get_run", "q", 0.0)
+    assert responses.alter_fields(QUEUED, struck, ()) == [{"b": {"a": QUEUED}}]

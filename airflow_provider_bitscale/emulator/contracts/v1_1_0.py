@@ -1,4 +1,4 @@
-"""API v1.1.0: the documented endpoints and answers, pure functions of the world, a request and the time."""
+"""API v1.1.0: the documented endpoints and answers, pure functions of the world and one request."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from airflow_provider_bitscale.emulator.answers import draw
-from airflow_provider_bitscale.emulator.contract import Contract
+from airflow_provider_bitscale.emulator.contracts.base import ServedContract
 from airflow_provider_bitscale.emulator.errors import (
     FORBIDDEN,
     GRID_NOT_FOUND,
@@ -20,8 +19,10 @@ from airflow_provider_bitscale.emulator.errors import (
     ApiError,
     error_body,
 )
+from airflow_provider_bitscale.emulator.fake_values import draw
 from airflow_provider_bitscale.emulator.rate_limit import HEADERS
-from airflow_provider_bitscale.emulator.routing import Call, Endpoint, Result
+from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
+from airflow_provider_bitscale.emulator.runs import QUEUED, Run, timestamp
 from airflow_provider_bitscale.emulator.seed import (
     API_KEY,
     RENEWAL_DATE,
@@ -31,17 +32,17 @@ from airflow_provider_bitscale.emulator.seed import (
     Grid,
     Workspace,
 )
-from airflow_provider_bitscale.emulator.state import QUEUED, Run, World, timestamp
+from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_request
 
 
-def get_current_user(call: Call) -> Result:
+def get_current_user(call: ApiRequest) -> Result:
     """Endpoint 1."""
     _require_key(call)
     return dict(USER)
 
 
-def list_workspaces(call: Call) -> Result:
+def list_workspaces(call: ApiRequest) -> Result:
     """Endpoint 2: only workspaces the user is a member of."""
     _require_key(call)
     workspaces = [
@@ -52,14 +53,14 @@ def list_workspaces(call: Call) -> Result:
     return {"workspaces": workspaces, "total": len(workspaces)}
 
 
-def get_workspace(call: Call) -> Result:
+def get_workspace(call: ApiRequest) -> Result:
     """Endpoint 3."""
     _require_key(call)
     workspace = _workspace(call, call.params["workspace_id"])
     return _workspace_document(workspace, call.world.credits(workspace.id, call.now))
 
 
-def list_grids(call: Call) -> Result:
+def list_grids(call: ApiRequest) -> Result:
     """Endpoint 4: the header's workspace must be the path's."""
     workspace = _context(call)
     if _workspace(call, call.params["workspace_id"]) is not workspace:
@@ -75,19 +76,19 @@ def list_grids(call: Call) -> Result:
     return {"grids": grids, "total": len(grids)}
 
 
-def get_grid(call: Call) -> Result:
+def get_grid(call: ApiRequest) -> Result:
     """Endpoint 5."""
     return _grid_document(_grid(call))
 
 
-def run_grid(call: Call) -> Result:
+def run_grid(call: ApiRequest) -> Result:
     """Endpoint 6: accept a run."""
     grid = _grid(call)
     request = parse_run_request(grid, call.headers.get("content-type"), call.body)
-    return call.world.accept(grid, request, call.now, call.fate)
+    return call.world.accept(grid, request, call.now, call.draw_script)
 
 
-def get_run(call: Call) -> Result:
+def get_run(call: ApiRequest) -> Result:
     """Endpoint 6, "Polling for Results"; a run is found under its own grid only."""
     grid = _grid(call)
     run = call.world.poll(call.params["run_id"], call.now, grid.id)
@@ -113,7 +114,7 @@ def webhook_payload(run: Run, now: float) -> dict[str, Any]:
 
 
 def sync_answer(run: Run, now: float) -> dict[str, Any]:
-    """Return the answer to a sync request whose run is over at ``now`` ("Synchronous Response")."""
+    """Return the answer to a sync request whose run has ended at ``now`` ("Synchronous Response")."""
     return {"mode": run.request.mode, "status": run.status(now), **_result(run, now)}
 
 
@@ -204,21 +205,21 @@ def _column_document(column: Column) -> dict[str, Any]:
     }
 
 
-def _require_key(call: Call) -> None:
+def _require_key(call: ApiRequest) -> None:
     if call.headers.get("api_key") != API_KEY:
         raise ApiError(401, INVALID_API_KEY, "the api_key header is missing or wrong")
 
 
-def _workspace(call: Call, workspace_id: str) -> Workspace:
+def _workspace(call: ApiRequest, workspace_id: str) -> Workspace:
     workspace = call.world.workspaces.get(workspace_id)
     if workspace is None:
         raise ApiError(404, WORKSPACE_NOT_FOUND, f"there is no workspace {workspace_id}")
     if workspace.role is None:
-        raise ApiError(403, FORBIDDEN, f"you are no member of workspace {workspace_id}")
+        raise ApiError(403, FORBIDDEN, f"you are not a member of workspace {workspace_id}")
     return workspace
 
 
-def _context(call: Call) -> Workspace:
+def _context(call: ApiRequest) -> Workspace:
     """Check the two headers most endpoints require and return the workspace they name."""
     _require_key(call)
     workspace_id = call.headers.get("workspace-id")
@@ -227,7 +228,7 @@ def _context(call: Call) -> Workspace:
     return _workspace(call, workspace_id)
 
 
-def _grid(call: Call) -> Grid:
+def _grid(call: ApiRequest) -> Grid:
     workspace = _context(call)
     grid = call.world.grids.get(call.params["grid_id"])
     # Another workspace's grid is answered like one that does not exist, so ids cannot be probed.
@@ -245,7 +246,7 @@ def _limited_as(_world: World, headers: Mapping[str, str]) -> str:
     return headers.get("api_key", "")
 
 
-CONTRACT = Contract(
+CONTRACT = ServedContract(
     name="v1.1.0",
     endpoints=(
         Endpoint("get_current_user", "GET", "/user/me", get_current_user),

@@ -10,7 +10,7 @@ from statistics import mean, median
 
 import pytest
 
-from airflow_provider_bitscale.emulator.answers import (
+from airflow_provider_bitscale.emulator.fake_values import (
     draw,
     draw_fraction,
     draw_log_normal,
@@ -63,9 +63,8 @@ def test_a_formula_joins_what_is_there() -> None:
 
 
 def test_draws_do_not_depend_on_the_process() -> None:
-    code = (
-        "from airflow_provider_bitscale.emulator.answers import draw; print(draw(3, 'x', {'b': 1, 'a': 2}))"
-    )
+    module = "airflow_provider_bitscale.emulator.fake_values"
+    code = f"from {module} import draw; print(draw(3, 'x', {{'b': 1, 'a': 2}}))"
     other = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
