@@ -96,19 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        emulator = Emulator(
-            port=options.port,
-            seed=options.seed,
-            credits=options.credits,
-            run_seconds=tuple(options.run_seconds),
-            slow_runs=tuple(options.slow_runs),
-            rate_limit=options.rate_limit,
-            webhook_target=options.webhook_target,
-            contract=options.contract,
-            sync_cut_off=options.sync_cut_off,
-            miss_rate=options.miss_rate,
-            rate_limit_hints=options.rate_limit_hints,
-        )
+        # Each option is named as the argument of Emulator.
+        emulator = Emulator(**vars(options))
         emulator.start()
     except (OSError, ValueError) as error:
         print(f"cannot start: {error}", file=sys.stderr)

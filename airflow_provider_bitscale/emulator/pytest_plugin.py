@@ -17,7 +17,7 @@ def _bitscale_emulator_server() -> Iterator[Emulator]:
 
 @pytest.fixture
 def bitscale_emulator(_bitscale_emulator_server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """A local BitScale in its start state, also the connection ``bitscale_default`` of this test."""
+    """Return a local BitScale in its start state, also the connection ``bitscale_default`` of this test."""
     _bitscale_emulator_server.control.reset()
     monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", _bitscale_emulator_server.connection_json())
     return _bitscale_emulator_server

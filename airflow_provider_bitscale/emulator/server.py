@@ -109,7 +109,8 @@ class Emulator:
         """
         if self._server is not None:
             raise RuntimeError("the emulator is already started")
-        listener = _listen(self._settings.port)
+        # Clients can connect from here on, and wait until the loop runs.
+        listener = socket.create_server(("127.0.0.1", self._settings.port), backlog=2048)
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = _Server(Backend(self._settings, self.base_url))
         self._server = server
@@ -225,16 +226,3 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        # From here on clients can connect and wait, even before the loop runs.
-        listener.listen(2048)
-    except OSError:
-        listener.close()
-        raise
-    return listener
