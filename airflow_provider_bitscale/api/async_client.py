@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
 
 from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
 from airflow_provider_bitscale.api.async_connections import (
@@ -23,29 +17,20 @@ from airflow_provider_bitscale.api.async_connections import (
     read_body,
     why_unanswered,
 )
-from airflow_provider_bitscale.api.call import Call, Partial, Reader
+from airflow_provider_bitscale.api.async_request import Request
+from airflow_provider_bitscale.api.attempts import Attempts
+from airflow_provider_bitscale.api.call import Call, Partial
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.contracts import Contract, contract_for
+from airflow_provider_bitscale.api.contracts import Contract
+from airflow_provider_bitscale.api.credentials import AsyncCredentials, ReadKeyAsync
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, tell_once
-from airflow_provider_bitscale.api.pacing import AnsweredLate, pacer_for
-from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
+from airflow_provider_bitscale.api.pacing import AnsweredLate, Pacer
 
 T = TypeVar("T")
 
 MAX_CONNECTIONS = 64
-
-
-@dataclass(frozen=True)
-class _Request(Generic[T]):
-    """A call in the terms of aiohttp."""
-
-    call: Call[T]
-    url: URL
-    headers: CIMultiDict[str] = field(repr=False)
-    timeout: aiohttp.ClientTimeout
-    reader: Reader[T]
 
 
 class AsyncClient:
@@ -54,14 +39,22 @@ class AsyncClient:
     Use as an async context manager. Methods, errors, retries and pacing are the same, but for the journal of
     a submission and :meth:`~airflow_provider_bitscale.api.client.Client.identify`.
 
+    :param config: credentials and settings.
+    :param read_key: as in the sync client, but a coroutine function.
     :param connections: how many requests may be under way at once.
     """
 
-    def __init__(self, config: ClientConfig, connections: int = MAX_CONNECTIONS) -> None:
-        self.config = config
-        self.contract = contract_for(config)
+    def __init__(
+        self,
+        config: ClientConfig,
+        read_key: ReadKeyAsync | None = None,
+        *,
+        connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._credentials = AsyncCredentials(config, read_key)
         self._connections = connections
-        self._pacer = pacer_for(config)
+        # Where the slots come from that were taken, and are not used yet.
+        self._slots: deque[Pacer] = deque()
         self._queue = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         # For what may be sent only once: the server may just be closing a connection that was kept.
@@ -80,6 +73,16 @@ class AsyncClient:
         for session in (self._session, self._unkept):
             if session is not None:
                 await session.close()
+
+    @property
+    def config(self) -> ClientConfig:
+        """Settings, and the API key that is in use now."""
+        return self._credentials.access.config
+
+    @property
+    def contract(self) -> Contract:
+        """Prepares the calls."""
+        return self._credentials.access.contract
 
     async def get_current_user(self) -> User:
         """Endpoint 1, Get Current User (v1.1.0 only)."""
@@ -159,21 +162,26 @@ class AsyncClient:
 
         :return: 0 if a slot was taken; else seconds after which there may be one.
         """
-        return self._pacer.take()
+        pacer = self._credentials.access.pacer
+        delay = pacer.take()
+        if not delay:
+            self._slots.append(pacer)
+        return delay
 
     async def send_now(self, prepare: Callable[[Contract], Call[T]]) -> T:
-        """Send a call for which a slot was taken: one attempt, and no waiting."""
+        """Send a call for which a slot was taken: one attempt, and no waiting, unless the key is renewed."""
+        pacer = self._slots.popleft()
         try:
             request = self._request(prepare(self.contract))
         except BaseException:
-            self._pacer.failed()
+            pacer.failed()
             raise
-        return await self._send(request, patient=False, has_slot=True)
+        return await self._send(request, patient=False, slot_of=pacer)
 
     @property
     def requests_per_second(self) -> float | None:
         """The rate limit as far as it is known; for people to read."""
-        return self._pacer.limit.per_second
+        return self._credentials.access.pacer.limit.per_second
 
     async def send(self, call: Call[T], *, patient: bool = True) -> T:
         """Send a call, again where that is safe, and read the answer.
@@ -185,55 +193,50 @@ class AsyncClient:
     def _poller(self, call: Call[T]) -> Callable[[], Awaitable[T]]:
         # A poll is sent a thousand times over: what does not change is made once.
         request = self._request(call)
-        return lambda: self._send(request, patient=False)
 
-    def _request(self, call: Call[T]) -> _Request[T]:
-        return _Request(
-            call,
-            URL(call.url, encoded=True),
-            CIMultiDict(call.headers),
-            self._timeout(call),
-            Reader(call, self.config),
-        )
+        def poll() -> Awaitable[T]:
+            nonlocal request
+            request = self._current(request)
+            return self._send(request, patient=False)
 
-    def _timeout(self, call: Call[Any]) -> aiohttp.ClientTimeout:
-        # In all, and not for each piece: a server, or a proxy before it, may let bytes trickle for ever.
-        connect, answer = self.config.timeout, call.timeout or self.config.timeout
-        if call.doubt is None:
-            return aiohttp.ClientTimeout(total=answer, sock_connect=connect)
-        # Whoever runs out of time in the line for a connection has sent nothing; that must be told apart.
-        return aiohttp.ClientTimeout(total=connect + answer, connect=connect)
+        return poll
 
-    async def _send(self, request: _Request[T], *, patient: bool, has_slot: bool = False) -> T:
-        started = time.monotonic()
-        attempt = 0
+    def _current(self, request: Request[T]) -> Request[T]:
+        """The request with the key that is in use now."""
+        return request if request.access is self._credentials.access else self._request(request.call)
+
+    def _request(self, call: Call[T]) -> Request[T]:
+        return Request.of(call, self._credentials.access)
+
+    async def _send(self, request: Request[T], *, patient: bool, slot_of: Pacer | None = None) -> T:
+        attempts = Attempts(request.call, patient=patient)
         while True:
-            attempt += 1
-            if not has_slot:
-                await self._pacer.wait_async(self._queue, patient=patient)
-            left_at = time.monotonic()
+            pacer = slot_of or self._credentials.access.pacer
+            if slot_of is None:
+                await pacer.wait_async(self._queue, patient=patient)
+            slot_of, request = None, self._current(request)
+            if request.access.pacer is not pacer:
+                # The key was renewed meanwhile, and the slot is one of the old key.
+                pacer.failed()
+                continue
+            attempts.begin()
             try:
                 return await self._attempt(request)
             except BitScaleError as error:
-                step = after_failure(
-                    error,
-                    doubt=request.call.doubt,
-                    attempt=attempt,
-                    elapsed=time.monotonic() - started,
-                    jitter=random.random(),  # noqa: S311
-                    max_attempts=MAX_ATTEMPTS if patient else 1,
-                )
-                if not isinstance(step, SendAgain):
-                    # It may be another error than that of the attempt.
-                    step.error.left_at = left_at
-                    raise step.error from None
-                await asyncio.sleep(step.after)
+                pause = 0.0
+                may_renew = attempts.may_renew_key(error)
+                if may_renew and await self._credentials.renew(request.access, attempts.left_at):
+                    attempts.key_renewed()
+                else:
+                    pause = attempts.pause_after(error)
+            await asyncio.sleep(pause)
 
-    async def _attempt(self, request: _Request[T]) -> T:
+    async def _attempt(self, request: Request[T]) -> T:
+        config, pacer = request.access.config, request.access.pacer
         session = self._session if request.call.doubt is None else self._unkept
         if session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
-        late = AnsweredLate(self._pacer) if request.call.timeout else None
+        late = AnsweredLate(pacer) if request.call.timeout else None
         answer: aiohttp.ClientResponse | None = None
         body = AnswerBody(None)
         fate = SimpleNamespace(connected=False)
@@ -245,7 +248,7 @@ class AsyncClient:
                 data=request.call.body,
                 timeout=request.timeout,
                 allow_redirects=False,
-                proxy_headers=proxy_headers(self.config.network),
+                proxy_headers=proxy_headers(config.network),
                 trace_request_ctx=fate,
             ) as response:
                 answer, body = response, AnswerBody(response.headers.get("Content-Encoding"))
@@ -253,39 +256,14 @@ class AsyncClient:
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             counted, got = late is not None and late.over(), Partial()
             if answer is None:
-                self._pacer.failed(counted=counted)
+                pacer.failed(counted=counted)
             else:
-                self._pacer.answered(answer.status, answer.headers, counted=counted)
+                pacer.answered(answer.status, answer.headers, counted=counted)
                 got = Partial(answer.status, answer.headers, body.so_far)
             reason = why_unanswered(error)
-            return request.call.unanswered(
-                self.config, list(causes(error)), reason, sent=fate.connected, got=got
-            )
+            return request.call.unanswered(config, list(causes(error)), reason, sent=fate.connected, got=got)
         except BaseException:
-            self._pacer.failed(counted=late is not None and late.over())
+            pacer.failed(counted=late is not None and late.over())
             raise
-        self._pacer.answered(response.status, response.headers, counted=late is not None and late.over())
+        pacer.answered(response.status, response.headers, counted=late is not None and late.over())
         return request.reader.read(response.status, response.headers, whole)
-
-
-_Leases = dict[ClientConfig, tuple[AsyncClient, int]]
-_leases: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Leases] = weakref.WeakKeyDictionary()
-
-
-@asynccontextmanager
-async def shared_client(config: ClientConfig) -> AsyncIterator[AsyncClient]:
-    """The client that all in this event loop share, open for as long as one of them holds it."""
-    leases = _leases.setdefault(asyncio.get_running_loop(), {})
-    client, holders = leases.get(config, (None, 0))
-    if client is None:
-        client = await AsyncClient(config).__aenter__()
-    leases[config] = (client, holders + 1)
-    try:
-        yield client
-    finally:
-        client, holders = leases[config]
-        if holders > 1:
-            leases[config] = (client, holders - 1)
-        else:
-            del leases[config]
-            await client.__aexit__()

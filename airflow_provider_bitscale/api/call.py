@@ -50,6 +50,7 @@ class Call(Generic[T]):
     :param paid: whether each success of this call is paid for, be its answer readable or not.
     :param hint_on: what the contract has to say about an error, besides; None for nothing.
     :param timeout: seconds to wait for the answer; None for the configuration's.
+    :param is_about_key: whether the call is about the key it is sent with, and not to be sent with another.
     """
 
     method: str
@@ -62,6 +63,7 @@ class Call(Generic[T]):
     paid: bool = False
     body: bytes | None = None
     timeout: float | None = None
+    is_about_key: bool = False
 
     def read(self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes) -> T:
         """Turn an answer into the record it holds.

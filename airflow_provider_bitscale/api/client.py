@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,15 +12,15 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
+from airflow_provider_bitscale.api.attempts import Attempts
 from airflow_provider_bitscale.api.call import Call, Partial
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.connections import may_have_been_sent, open_session
-from airflow_provider_bitscale.api.contracts import contract_for
+from airflow_provider_bitscale.api.contracts import Contract
+from airflow_provider_bitscale.api.credentials import Access, Credentials, ReadKey
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, tell_once
-from airflow_provider_bitscale.api.pacing import pacer_for
-from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
 
 T = TypeVar("T")
 
@@ -44,12 +43,12 @@ class Client:
     configuration does not have raises :class:`~airflow_provider_bitscale.api.errors.UnsupportedError`.
 
     :param config: credentials and settings.
+    :param read_key: reads the API key again when the server refuses it; if there is another by then, the
+        request is sent once more, and the client goes on with that key. None to let the refusal stand.
     """
 
-    def __init__(self, config: ClientConfig) -> None:
-        self.config = config
-        self.contract = contract_for(config)
-        self._pacer = pacer_for(config)
+    def __init__(self, config: ClientConfig, read_key: ReadKey | None = None) -> None:
+        self._credentials = Credentials(config, read_key)
         self._session = open_session(config.network)
         for warning in config.warnings:
             tell_once(warning)
@@ -59,6 +58,16 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def config(self) -> ClientConfig:
+        """Settings, and the API key that is in use now."""
+        return self._credentials.access.config
+
+    @property
+    def contract(self) -> Contract:
+        """Prepares the calls."""
+        return self._credentials.access.contract
 
     def close(self) -> None:
         """Close the connections."""
@@ -174,37 +183,33 @@ class Client:
 
         :param patient: False for one attempt, and no long wait for the rate limit.
         """
-        started = time.monotonic()
-        attempt = 0
+        attempts = Attempts(call, patient=patient)
         while True:
-            attempt += 1
-            self._pacer.wait(patient=patient)
+            access = self._credentials.access
+            access.pacer.wait(patient=patient)
+            attempts.begin()
             try:
-                return self._attempt(call, journal)
+                return self._attempt(access.keyed(call), access, journal)
             except BitScaleError as error:
-                step = after_failure(
-                    error,
-                    doubt=call.doubt,
-                    attempt=attempt,
-                    elapsed=time.monotonic() - started,
-                    jitter=random.random(),  # noqa: S311
-                    max_attempts=MAX_ATTEMPTS if patient else 1,
-                )
-                if not isinstance(step, SendAgain):
-                    raise step.error from None
-                if journal is not None:
-                    journal.not_processed()
-                time.sleep(step.after)
+                pause = 0.0
+                if attempts.may_renew_key(error) and self._credentials.renew(access, attempts.left_at):
+                    attempts.key_renewed()
+                else:
+                    pause = attempts.pause_after(error)
+            if journal is not None:
+                journal.not_processed()
+            time.sleep(pause)
 
-    def _attempt(self, call: Call[T], journal: Journal | None) -> T:
-        timeout = call.timeout or self.config.timeout
+    def _attempt(self, call: Call[T], access: Access, journal: Journal | None) -> T:
+        config, pacer = access.config, access.pacer
+        timeout = call.timeout or config.timeout
         response: requests.Response | None = None
         body = AnswerBody(None)
         try:
             if journal is not None:
                 journal.about_to_send()
         except BaseException:
-            self._pacer.failed()
+            pacer.failed()
             raise
         if call.doubt is not None:
             # The server may just be closing a kept connection, and a request that is lost on it is ambiguous.
@@ -215,7 +220,7 @@ class Client:
                 call.url,
                 headers=call.headers,
                 data=call.body,
-                timeout=(self.config.timeout, timeout),
+                timeout=(config.timeout, timeout),
                 allow_redirects=False,
                 stream=True,
             )
@@ -225,19 +230,17 @@ class Client:
             chain = list(causes(error))
             got = Partial()
             if response is None:
-                self._pacer.failed()
+                pacer.failed()
             else:
-                self._pacer.answered(response.status_code, response.headers)
+                pacer.answered(response.status_code, response.headers)
                 got = Partial(response.status_code, response.headers, body.so_far)
             # The innermost cause has the reason; the outer ones repeat the URL.
-            return call.unanswered(
-                self.config, chain, str(chain[-1]), sent=may_have_been_sent(chain), got=got
-            )
+            return call.unanswered(config, chain, str(chain[-1]), sent=may_have_been_sent(chain), got=got)
         except BaseException:
-            self._pacer.failed()
+            pacer.failed()
             raise
-        self._pacer.answered(response.status_code, response.headers)
-        return call.read(self.config, response.status_code, response.headers, whole)
+        pacer.answered(response.status_code, response.headers)
+        return call.read(config, response.status_code, response.headers, whole)
 
 
 # requests and urllib3 let some of the standard library's through.

@@ -28,7 +28,7 @@ class Then(Enum):
     """What follows a submission that failed."""
 
     PUT_BACK = "no run was started, and the row may be submitted again"
-    RENEW = "no run was started; the key may have been rotated"
+    KEY_REFUSED = "no run was started; the key is refused, perhaps by a hiccup"
     KEEP = "BitScale accepted the row, and its answer cannot be read: it is paid for, and not submitted again"
     PARK = "nobody can tell whether a run was started"
     AWAIT = "nobody can tell yet whether a run was started, but a delivery would"
@@ -64,7 +64,7 @@ def after_failed_submission(
             return Then.SUBMIT_AGAIN
         return Then.AWAIT if expects_deliveries else Then.PARK
     if isinstance(error, AuthenticationError):
-        return Then.RENEW
+        return Then.KEY_REFUSED
     if isinstance(error, tuple(_STOPPED_BY)):
         return Then.STOP
     return Then.FAIL if isinstance(error, InvalidRequestError) else Then.ABORT

@@ -116,15 +116,15 @@ class Driver:
             if isinstance(step, Rest) or len(batch.under_way) >= self._connections:
                 seconds = step.seconds if isinstance(step, Rest) else None
                 await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
-            elif delay := (client := batch.connection.client).take_slot():
+            elif delay := batch.client.take_slot():
                 # After that, something else may be more useful.
                 await asyncio.sleep(min(_AT_MOST_SECONDS, delay))
             else:
                 batch.plan.begin(step, now)
                 batch.start(
-                    self._submissions.submit(step.row, client)
+                    self._submissions.submit(step.row)
                     if isinstance(step, Submit)
-                    else self._looks.look(step.row, client)
+                    else self._looks.look(step.row)
                 )
 
     def _keep_within_limits(self, now: float) -> None:
@@ -229,7 +229,7 @@ class Driver:
             credits_expected=batch.plan.expected_credits,
             requests_per_second=batch.plan.requests.per_second(now),
             requests_left=batch.plan.requests_left(0 if batch.request.results_come else 1),
-            limit_per_second=batch.connection.client.requests_per_second,
+            limit_per_second=batch.client.requests_per_second,
             stopped_by=tally.stopped_by,
             hindrance=hindrance_of(batch.plan, now, time.time()),
             error=None if batch.error is None else str(batch.error) or type(batch.error).__name__,

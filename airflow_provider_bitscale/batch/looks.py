@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import (
@@ -23,15 +22,10 @@ from airflow_provider_bitscale.runs.poll_loop import odd_status
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait
 from airflow_provider_bitscale.runs.sights import Sights
 
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.async_client import AsyncClient
-
 log = logging.getLogger(__name__)
 
 # After a look that saw nothing; longer where BitScale asks, and the longer that lasts.
 LOOK_AGAIN_SECONDS = 5.0
-# After a look that was refused for a key that has been renewed.
-RENEWED_SECONDS = 0.1
 
 
 class Looks:
@@ -43,26 +37,20 @@ class Looks:
         # Statuses that are not known, and were told.
         self._odd: set[str] = set()
 
-    async def look(self, row: int, client: AsyncClient) -> None:
+    async def look(self, row: int) -> None:
         """Look at the run of a row, with a slot that has been taken."""
         request, plan, shelf = self._batch.request, self._batch.plan, self._batch.shelf
         run_id = shelf.run_id(row)
         try:
-            seen: Run | BitScaleError = await client.send_now(
+            seen: Run | BitScaleError = await self._batch.client.send_now(
                 lambda contract: contract.get_run(request.grid_id, run_id)
             )
         except BitScaleError as error:
             seen = error
         now = time.monotonic()
         plan.outage.note(seen, now)
-        renewed = isinstance(seen, AuthenticationError) and await self._batch.connection.renew(
-            client, seen.left_at
-        )
         if not plan.is_watched(row):
             # Meanwhile it was given up.
-            return
-        if renewed:
-            plan.not_ended(row, now, RENEWED_SECONDS)
             return
         if shelf.run_id(row) != run_id:
             # Meanwhile another run of this row was delivered, which counts now.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.feeder import Feeder
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.errors import BitScaleError
     from airflow_provider_bitscale.api.models import RunRecipe
-
-
-class Connection(Protocol):
-    """The client of the batch, made anew when the key has been rotated."""
-
-    @property
-    def client(self) -> AsyncClient:
-        """The client to use now."""
-
-    async def renew(self, refused: AsyncClient, left_at: float) -> bool:
-        """Make the client anew, if the connection has another key by now; whether it has."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +63,14 @@ class RunningBatch:
     def __init__(
         self,
         request: BatchRequest,
-        connection: Connection,
+        client: AsyncClient,
         plan: Planner,
         shelf: Shelf,
         recorder: Recorder,
         sent_log: SentLog,
     ) -> None:
         self.request = request
-        self.connection = connection
+        self.client = client
         self.plan = plan
         self.shelf = shelf
         self.recorder = recorder

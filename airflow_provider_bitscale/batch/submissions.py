@@ -22,7 +22,6 @@ from airflow_provider_bitscale.batch.trouble import Trouble, pause_after
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.models import Run
 
 # A row whose submission is in doubt is submitted so often, where the user prefers that.
@@ -43,13 +42,13 @@ class Submissions:
         self._doubtful: dict[int, int] = {}
         self._trouble = Trouble()
 
-    async def submit(self, row: int, client: AsyncClient) -> None:
+    async def submit(self, row: int) -> None:
         """Submit a row, with a slot that has been taken."""
         batch = self._batch
         request = batch.request
         try:
             batch.sent_log.sending(row)
-            run = await client.send_now(
+            run = await batch.client.send_now(
                 lambda contract: contract.run_grid(
                     request.grid_id,
                     batch.shelf.inputs(row),
@@ -62,7 +61,7 @@ class Submissions:
             )
         except BitScaleError as error:
             batch.plan.outage.note(error, time.monotonic())
-            await self._failed(row, error, client)
+            self._failed(row, error)
             return
         batch.plan.outage.note(run, time.monotonic())
         batch.shelf.tally.submitted += 1
@@ -89,7 +88,7 @@ class Submissions:
         batch.plan.accepted(row, now)
         self._deliveries.answered(row)
 
-    async def _failed(self, row: int, error: BitScaleError, client: AsyncClient) -> None:
+    def _failed(self, row: int, error: BitScaleError) -> None:
         batch = self._batch
         plan, tally = batch.plan, batch.shelf.tally
         submissions = self._doubtful.get(row, 0) + 1
@@ -131,7 +130,7 @@ class Submissions:
             plan.refused(row)
             batch.settle(row, settled)
         else:
-            await self._not_processed(row, error, client, then)
+            self._not_processed(row, error, then)
             return
         if then is Then.KEEP:
             if plan.brake.unreadable():
@@ -157,7 +156,7 @@ class Submissions:
             batch.plan.given_up(row)
             batch.settle(row, settled)
 
-    async def _not_processed(self, row: int, error: BitScaleError, client: AsyncClient, then: Then) -> None:
+    def _not_processed(self, row: int, error: BitScaleError, then: Then) -> None:
         batch = self._batch
         now = time.monotonic()
         batch.sent_log.not_processed(row)
@@ -166,9 +165,8 @@ class Submissions:
             batch.stop(stopped_by(error), error)
         elif then is Then.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
             batch.give_up_submitting(error)
-        elif then is Then.RENEW and not await batch.connection.renew(client, error.left_at):
-            if batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
-                batch.abort(error)
+        elif then is Then.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
+            batch.abort(error)
         elif batch.plan.stopped:
             batch.feeder.stop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -16,7 +16,7 @@ from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.connected import CONN_TYPE, Connected
 from airflow_provider_bitscale.hooks.connection_check import check_connection, refused
-from airflow_provider_bitscale.runs.poll_loop import watch
+from airflow_provider_bitscale.runs.poll_loop import watch, watch_async
 from airflow_provider_bitscale.runs.polling import (
     CreditsDecision,
     HintedRunDecision,
@@ -27,7 +27,6 @@ from airflow_provider_bitscale.runs.polling import (
 from airflow_provider_bitscale.runs.result import completed_run, ended_run, unended_run_id
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 
 # How often a synchronous run is polled that BitScale has lost patience with.
@@ -244,11 +243,13 @@ class BitScaleHook(Connected, BaseHook):
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
         """A function that polls a run, one attempt each time, for a caller that has its own patience."""
-        return self._rereading_poller(lambda client: client.run_poller(grid_id, run_id))
+        with airflow_errors(self.bitscale_conn_id):
+            return self.client.run_poller(grid_id, run_id)
 
     def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
         """A function that asks for the credits of a workspace, one attempt each time."""
-        poll = self._rereading_poller(lambda client: client.workspace_poller(workspace_id))
+        with airflow_errors(self.bitscale_conn_id):
+            poll = self.client.workspace_poller(workspace_id)
         return lambda: _credits(poll())
 
     def watch_run(self, grid_id: str, decision: RunDecision, first: Wait | None = None) -> Outcome:
@@ -263,24 +264,20 @@ class BitScaleHook(Connected, BaseHook):
     ) -> Outcome:
         """Async twin of :meth:`watch_run`, which a hint may hasten."""
         hint = decision.hint if isinstance(decision, HintedRunDecision) else None
-        return await self._awatch_rereading(
-            lambda client: client.run_poller(grid_id, decision.run_id), decision, first, hint
-        )
+        async with self.aclient() as client:
+            return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first, hint)
 
     async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
         """Ask for the credits of a workspace until the decision is an outcome."""
-
-        def poller(client: AsyncClient) -> Callable[[], Awaitable[Credits]]:
+        async with self.aclient() as client:
             poll = client.workspace_poller(workspace_id)
 
-            async def look() -> Credits:
+            async def poll_credits() -> Credits:
                 credits = _credits(await poll())
                 self.log.info("%s", decision.describe(credits))
                 return credits
 
-            return look
-
-        return await self._awatch_rereading(poller, decision)
+            return await watch_async(poll_credits, decision)
 
     def rotate_api_key(self) -> str:
         """A new API key, masked in logs from now on (workspace-key only). **The old one is dead at once.**

@@ -237,9 +237,9 @@ class BatchRun:
         mailbox = Mailbox(self._store, self._mailbox_key) if expects_deliveries else None
 
         async def drive() -> None:
-            async with operator.hook.batch_connection(connections) as connection:
+            async with operator.hook.batch_client(connections) as client:
                 driver = Driver(
-                    RunningBatch(request, connection, plan, shelf, Recorder(begun.journal), begun.sent_log),
+                    RunningBatch(request, client, plan, shelf, Recorder(begun.journal), begun.sent_log),
                     connections=connections,
                     report=Reporter(self._store, tally),
                     leave=partial(unsaved.leave, begun.token),

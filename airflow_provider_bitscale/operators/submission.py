@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
 
-# After a refusal of a key that has not been rotated.
+# After a refusal of the key.
 HICCUP_SECONDS = 2.0
 
 
@@ -122,8 +122,7 @@ class Submission:
             return post()
         except errors.AuthenticationError:
             # No run was started; and the key was good for the grid a moment ago.
-            if not operator.hook.renew_key():
-                time.sleep(HICCUP_SECONDS)
+            time.sleep(HICCUP_SECONDS)
             return post()
 
     @cached_property

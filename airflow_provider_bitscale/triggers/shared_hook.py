@@ -33,7 +33,7 @@ class _SharedHook(BitScaleHook):
         async with self._reading:
             if self._config is None:
                 # Loading an HTTP library takes a while, in which the event loop has other triggers to serve.
-                await asyncio.to_thread(import_module, "airflow_provider_bitscale.api.async_client")
+                await asyncio.to_thread(import_module, "airflow_provider_bitscale.api.shared_client")
             return await super().aconfig()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api import async_client
+from airflow_provider_bitscale.api import shared_client
 from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -139,7 +139,7 @@ def test_cancelled_it_leaves_no_session_behind(during: str, emulator: Emulator) 
 
         task = asyncio.create_task(consume())
         await asyncio.sleep(0.5)
-        leases = async_client._leases.get(asyncio.get_running_loop(), {})
+        leases = shared_client._leases.get(asyncio.get_running_loop(), {})
         sessions = [client._session for client, _ in leases.values()]
         assert len(sessions) == (0 if during == "the first pause" else 1)
         task.cancel()
@@ -158,7 +158,7 @@ def test_many_triggers_share_one_session(emulator: Emulator) -> None:
     async def all_of_them() -> tuple[list[int], list[Any]]:
         waits = [asyncio.ensure_future(anext(run_trigger(run_id).run())) for run_id in run_ids]
         await asyncio.sleep(0.3)
-        leases = async_client._leases[asyncio.get_running_loop()]
+        leases = shared_client._leases[asyncio.get_running_loop()]
         holders = [holders for _, holders in leases.values()]
         for run_id in run_ids:
             emulator.control.finish_run(run_id)

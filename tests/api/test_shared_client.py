@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import AsyncClient
-from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS, shared_client
+from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
+from airflow_provider_bitscale.api.shared_client import shared_client
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import config_for
 

@@ -26,7 +26,7 @@ AFTER: list[tuple[errors.BitScaleError, Then]] = [
     (errors.TransportError("x", sent=True), Then.PARK),
     (errors.ServerError("x"), Then.PARK),
     (errors.AmbiguousSubmitError("x"), Then.PARK),
-    (errors.AuthenticationError("x"), Then.RENEW),
+    (errors.AuthenticationError("x"), Then.KEY_REFUSED),
     (errors.InvalidRequestError("x"), Then.FAIL),
     (errors.InsufficientCreditsError("x"), Then.STOP),
     (errors.RunLimitExceededError("x"), Then.STOP),

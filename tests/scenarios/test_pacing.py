@@ -20,9 +20,9 @@ from airflow_provider_bitscale.api import (
     RateLimitedError,
     TransportError,
 )
-from airflow_provider_bitscale.api.async_client import shared_client
 from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
+from airflow_provider_bitscale.api.shared_client import shared_client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook

@@ -27,7 +27,7 @@ from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 from tests.airflow.harness import TaskRun, fire
-from tests.api.clients import jane, polls, posts
+from tests.api.clients import RECIPE, jane, polls, posts
 from tests.scenarios.hooks import KINDS, connect, hook_caller
 
 
@@ -244,16 +244,32 @@ def test_a_rotated_key_is_masked_and_its_owner_told_what_to_do(
             hook_caller(kind)("get_workspace")
 
 
-def test_a_submission_that_is_refused_is_not_sent_to_another_workspace(
-    slow: Emulator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_call_reads_it_anew_and_a_paid_one_is_sent_once_more(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    hook = BitScaleHook()
-    assert hook.config
-    assert hook.renew_key() is False
+    call = hook_caller(kind)
+    assert call("get_grid", GRID_ID).id == GRID_ID
     rotate(monkeypatch)
-    assert hook.renew_key() is True
+    assert call("run_grid", GRID_ID, jane(slow), recipe=RECIPE).run_id
+    rotate(monkeypatch, 2)
+    assert call("get_grid", GRID_ID).id == GRID_ID
+    runs = [post["status"] for post in posts(slow) if post["path"].endswith("/run")]
+    assert runs[0] == 401
+    assert [status for status in runs if status < 300] == runs[1:]
+    assert len(runs) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_submission_that_is_refused_is_not_sent_to_another_workspace(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    call = hook_caller(kind)
+    assert call("get_grid", GRID_ID).id == GRID_ID
+    rotate(monkeypatch)
     connection = json.loads(os.environ["AIRFLOW_CONN_BITSCALE_DEFAULT"])
     connection["host"], connection["port"] = "http://127.0.0.1:9/api/v1", None
     monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
     with pytest.raises(exceptions.ConfigurationError, match="another workspace"):
-        hook.renew_key()
+        call("run_grid", GRID_ID, jane(slow), recipe=RECIPE)
+    assert not [post for post in posts(slow) if post["path"].endswith("/run") and post["status"] < 300]

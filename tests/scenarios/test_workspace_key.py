@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,8 +259,9 @@ def test_two_processes_with_one_key_get_through_without_a_storm(hints: str) -> N
 
     def process(config: Any) -> None:
         with Client(config) as client:
-            client._pacer = pacing.Pacer()
-            client._pacer.limit_to(None, client.contract.assumed_per_second)
+            pacer = pacing.Pacer()
+            pacer.limit_to(None, client.contract.assumed_per_second)
+            client._credentials.access = replace(client._credentials.access, pacer=pacer)
             seen.extend(client.get_workspace().id for _ in range(jobs))
 
     with Emulator(contract="workspace-key", rate_limit=(5, 1.0), rate_limit_hints=hints) as emulator:

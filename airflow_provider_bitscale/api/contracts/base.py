@@ -164,6 +164,7 @@ class Contract(ABC):
         doubt: str | None = None,
         paid: bool = False,
         timeout: float | None = None,
+        is_about_key: bool = False,
         **ids: str,
     ) -> Call[T]:
         """A call of an endpoint such as ``GET /grids/{grid_id}``."""
@@ -175,7 +176,9 @@ class Contract(ABC):
             all_headers["Content-Type"] = "application/json"
         url = self._config.base_url + path + parameters
         label = f"{method} {path}"
-        return Call(method, url, label, all_headers, parse, self.hint_on, doubt, paid, body, timeout)
+        return Call(
+            method, url, label, all_headers, parse, self.hint_on, doubt, paid, body, timeout, is_about_key
+        )
 
     def _unsupported(self, what: str, instead: str) -> UnsupportedError:
         return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")

@@ -122,7 +122,8 @@ class WorkspaceKeyContract(Contract):
 
     def rotate_api_key(self) -> Call[str]:
         """``POST /api-key/rotate``."""
-        return self._call("POST /api-key/rotate", answers.parse_api_key, doubt=ROTATION_IN_DOUBT)
+        endpoint = "POST /api-key/rotate"
+        return self._call(endpoint, answers.parse_api_key, doubt=ROTATION_IN_DOUBT, is_about_key=True)
 
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
         """The workspace of the key."""

@@ -1,0 +1,61 @@
+"""What both clients do about the attempts of one request: count them, and ask what follows each failure."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+from airflow_provider_bitscale.api.call import Call
+from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
+from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
+
+
+class Attempts:
+    """The attempts of one request.
+
+    :param patient: False for one attempt, besides one with a renewed key.
+    :ivar left_at: when the latest attempt began, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, call: Call[Any], *, patient: bool) -> None:
+        self._call = call
+        self._patient = patient
+        self._failures = 0
+        self._key_was_renewed = False
+        self._started = self.left_at = time.monotonic()
+
+    def begin(self) -> None:
+        """The request leaves now."""
+        self.left_at = time.monotonic()
+
+    def may_renew_key(self, error: BitScaleError) -> bool:
+        """Whether a failure calls for another key: once, and not for a call that is about the key itself."""
+        return (
+            isinstance(error, AuthenticationError)
+            and not self._key_was_renewed
+            and not self._call.is_about_key
+        )
+
+    def key_renewed(self) -> None:
+        """The next attempt is with another key."""
+        self._key_was_renewed = True
+
+    def pause_after(self, error: BitScaleError) -> float:
+        """Seconds to pause before the request is sent again.
+
+        :raises BitScaleError: it is not sent again; it may be another error than that of the attempt.
+        """
+        self._failures += 1
+        step = after_failure(
+            error,
+            doubt=self._call.doubt,
+            attempt=self._failures,
+            elapsed=time.monotonic() - self._started,
+            jitter=random.random(),  # noqa: S311
+            max_attempts=MAX_ATTEMPTS if self._patient else 1,
+        )
+        if isinstance(step, SendAgain):
+            return step.after
+        step.error.left_at = self.left_at
+        raise step.error from None

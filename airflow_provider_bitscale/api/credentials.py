@@ -1,0 +1,103 @@
+"""The API key of a client, and its renewal: the one place that knows that keys are rotated.
+
+A request that is refused for its key was not processed. The key is read again, from wherever the client was
+told to read it, and if there is another one the request is sent once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from airflow_provider_bitscale.api.call import Call
+from airflow_provider_bitscale.api.config import ClientConfig
+from airflow_provider_bitscale.api.contracts import Contract, contract_for
+from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
+
+T = TypeVar("T")
+
+ReadKey = Callable[[], str]
+ReadKeyAsync = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class Access:
+    """One API key, the contract it is sent by, and the pacer of its rate limit."""
+
+    config: ClientConfig
+    contract: Contract
+    pacer: Pacer
+
+    @classmethod
+    def by(cls, config: ClientConfig) -> Access:
+        """The access that a configuration gives."""
+        return cls(config, contract_for(config), pacer_for(config))
+
+    def keyed(self, call: Call[T]) -> Call[T]:
+        """The call with this key, whatever key it was prepared with."""
+        name, key = self.contract.key_header, self.config.api_key
+        return call if call.headers[name] == key else replace(call, headers={**call.headers, name: key})
+
+
+class _Credentials:
+    """The key that a client uses now, and when it was read.
+
+    Requests that are refused together, for the same key, have it read once between them.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.access = Access.by(config)
+        # When the latest reading began, in seconds of the monotonic clock.
+        self._read_at = float("-inf")
+
+    def _must_read(self, refused: Access, left_at: float) -> bool:
+        return self.access is refused and self._read_at <= left_at
+
+    def _take(self, key: str, began: float) -> None:
+        self._read_at = began
+        if key != self.access.config.api_key:
+            self.access = Access.by(replace(self.access.config, api_key=key))
+
+
+class Credentials(_Credentials):
+    """Those of the sync client.
+
+    :param read_key: reads the key again; None where there is nothing to read.
+    """
+
+    def __init__(self, config: ClientConfig, read_key: ReadKey | None) -> None:
+        super().__init__(config)
+        self._read_key = read_key
+
+    def renew(self, refused: Access, left_at: float) -> bool:
+        """Read the key again, unless that was done since the request left.
+
+        :param refused: what the request was sent with.
+        :param left_at: when it was sent, in seconds of the monotonic clock.
+        :return: whether there is another key now.
+        """
+        if self._read_key is not None and self._must_read(refused, left_at):
+            began = time.monotonic()
+            self._take(self._read_key(), began)
+        return self.access is not refused
+
+
+class AsyncCredentials(_Credentials):
+    """Those of the async client; see :class:`Credentials`."""
+
+    def __init__(self, config: ClientConfig, read_key: ReadKeyAsync | None) -> None:
+        super().__init__(config)
+        self._read_key = read_key
+        self._reading = asyncio.Lock()
+
+    async def renew(self, refused: Access, left_at: float) -> bool:
+        """Async twin of :meth:`Credentials.renew`; whoever comes while the key is read waits for that."""
+        if self._read_key is not None:
+            async with self._reading:
+                if self._must_read(refused, left_at):
+                    began = time.monotonic()
+                    self._take(await self._read_key(), began)
+        return self.access is not refused

@@ -1,0 +1,179 @@
+"""A key that is refused is read again, once, and the request is sent once more if there is another one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import (
+    AsyncClient,
+    AuthenticationError,
+    BitScaleError,
+    Client,
+    ClientConfig,
+)
+from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
+from airflow_provider_bitscale.emulator.seed import GRID_ID
+from tests.api.clients import RECIPE, config_for, jane, posts
+
+KINDS = ("sync", "async")
+OLD, NEW = key_after(0), key_after(1)
+
+
+@pytest.fixture
+def contract() -> str:
+    """The one that has keys to rotate."""
+    return "workspace-key"
+
+
+class Keys:
+    """Hands out one key after the other, the last for good, and counts how often it is asked."""
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = iter((*keys, *itertools.repeat(keys[-1], 1000)))
+        self.reads = 0
+
+    def read(self) -> str:
+        self.reads += 1
+        return next(self._keys)
+
+    async def aread(self) -> str:
+        await asyncio.sleep(0.05)
+        return self.read()
+
+
+def rotated(emulator: Emulator) -> ClientConfig:
+    """A configuration whose key has been rotated since."""
+    config = config_for(emulator)
+    with Client(config) as client:
+        assert client.rotate_api_key() == NEW
+    return config
+
+
+def called(kind: str, config: ClientConfig, keys: Keys, *methods: str, **arguments: Any) -> list[Any]:
+    """What calls of one client return, one after the other."""
+    if kind == "sync":
+        with Client(config, keys.read) as client:
+            return [_arguments(getattr(client, method), **arguments) for method in methods]
+
+    async def call() -> list[Any]:
+        async with AsyncClient(config, keys.aread) as client:
+            return [await _arguments(getattr(client, method), **arguments) for method in methods]
+
+    return asyncio.run(call())
+
+
+def _arguments(method: Callable[..., Any], **arguments: Any) -> Any:
+    return method(GRID_ID, **arguments) if method.__name__ in ("run_grid", "get_grid") else method()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rotated_key_costs_one_more_request_and_is_used_from_then_on(kind: str, emulator: Emulator) -> None:
+    config, keys = rotated(emulator), Keys(NEW)
+    assert len(called(kind, config, keys, "get_workspace", "get_grid", "get_workspace")) == 3
+    assert keys.reads == 1
+    assert [request["status"] for request in emulator.control.requests()] == [200, 401, 200, 200, 200]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_paid_request_that_was_refused_for_its_key_is_sent_once_more(kind: str, emulator: Emulator) -> None:
+    config, inputs = rotated(emulator), jane(emulator)
+    (run,) = called(kind, config, Keys(NEW), "run_grid", inputs=inputs, recipe=RECIPE)
+    assert run.run_id
+    assert [post["status"] for post in posts(emulator)][1:] == [401, 200]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("keys", "statuses"),
+    [
+        pytest.param([OLD], [401], id="the same key"),
+        pytest.param([key_after(7), NEW], [401, 401], id="another that is refused as well"),
+    ],
+)
+def test_else_the_refusal_stands(kind: str, keys: list[str], statuses: list[int], emulator: Emulator) -> None:
+    config = rotated(emulator)
+    with pytest.raises(AuthenticationError):
+        called(kind, config, Keys(*keys), "run_grid", inputs=jane(emulator), recipe=RECIPE)
+    assert [post["status"] for post in posts(emulator)][1:] == statuses
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_anything_to_read_it_stands_too(kind: str, emulator: Emulator) -> None:
+    config = rotated(emulator)
+    client = {"sync": Client, "async": AsyncClient}[kind]
+    assert client(config).config is config
+    with Client(config) as sync, pytest.raises(AuthenticationError):
+        sync.get_workspace()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_that_another_has_rotated_is_not_rotated_with_the_new_one(
+    kind: str, emulator: Emulator
+) -> None:
+    """It was just stored by whoever rotated it, who would be left with a dead one."""
+    config, keys = rotated(emulator), Keys(NEW)
+    with pytest.raises(AuthenticationError):
+        called(kind, config, keys, "rotate_api_key")
+    assert keys.reads == 0
+    assert called(kind, config, keys, "get_workspace")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neither_key_stands_in_an_error(kind: str, emulator: Emulator) -> None:
+    config = rotated(emulator)
+    emulator.control.add_fault("status", on="get_workspace", status=409, message=f"{OLD} and {NEW}")
+    with pytest.raises(BitScaleError) as caught:
+        called(kind, config, Keys(NEW), "get_workspace")
+    assert OLD not in str(caught.value)
+    assert NEW not in str(caught.value)
+
+
+def test_requests_that_are_refused_together_have_the_key_read_once(emulator: Emulator) -> None:
+    config, keys = rotated(emulator), Keys(NEW)
+
+    async def scenario() -> None:
+        async with AsyncClient(config, keys.aread) as client:
+            poll = client.workspace_poller()
+            await asyncio.gather(*(poll() for _ in range(30)))
+
+    asyncio.run(scenario())
+    assert keys.reads == 1
+
+
+def test_those_that_left_before_the_same_key_was_read_do_not_read_it_again(emulator: Emulator) -> None:
+    config, keys = rotated(emulator), Keys(OLD)
+    emulator.control.add_fault("latency", on="get_workspace", seconds=0.3, times=30)
+
+    async def scenario() -> list[Any]:
+        async with AsyncClient(config, keys.aread) as client:
+            polls = (client.workspace_poller()() for _ in range(30))
+            together = await asyncio.gather(*polls, return_exceptions=True)
+            assert keys.reads == 1
+            later = await asyncio.gather(client.workspace_poller()(), return_exceptions=True)
+            assert keys.reads == 2
+            return [*together, *later]
+
+    assert {type(error) for error in asyncio.run(scenario())} == {AuthenticationError}
+
+
+def test_a_slot_that_was_taken_for_the_old_key_is_given_back(emulator: Emulator) -> None:
+    config = rotated(emulator)
+
+    async def scenario() -> None:
+        async with AsyncClient(config, Keys(NEW).aread) as client:
+            old = client._credentials.access.pacer
+            while client.take_slot():
+                await asyncio.sleep(0.01)
+            await client.get_workspace()
+            await client.send_now(lambda contract: contract.get_workspace())
+            new = client._credentials.access.pacer
+            assert old is not new
+            assert [pacer.limit._in_flight for pacer in (old, new)] == [0, 0]
+
+    asyncio.run(scenario())
