@@ -34,7 +34,7 @@ from airflow_provider_bitscale.runs import polling  # noqa: E402
 @pytest.fixture(autouse=True)
 def _own_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """What batches keep on this machine, and tests that let them die do not collect."""
-    monkeypatch.setattr("airflow_provider_bitscale.batch.sent_log.gettempdir", lambda: _HOME)
+    monkeypatch.setattr("airflow_provider_bitscale.batch.store.sent_log.gettempdir", lambda: _HOME)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

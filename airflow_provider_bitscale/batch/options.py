@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_bitscale.api.contracts import Contract
-from airflow_provider_bitscale.batch.output import FORMATS
+from airflow_provider_bitscale.batch.table.writers import FORMATS
 from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
 
 # Of fewer failures a share says little: they end no submitting, but count at the end.

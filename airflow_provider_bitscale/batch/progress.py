@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bitscale.batch.statuses import NOT_SUBMITTED, STATUSES
+from airflow_provider_bitscale.batch.row_result import NOT_SUBMITTED, STATUSES
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.planner import Planner
+    from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Progress:
         return "; ".join(parts)
 
 
-def hindrance_of(plan: Planner, now: float, unix_now: float) -> str | None:
+def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
     """What holds a batch up, for people; None if nothing does.
 
     :param now: seconds of the planner's clock.

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.errors import UnreadableAcceptanceError
-from airflow_provider_bitscale.batch.statuses import accepted
+from airflow_provider_bitscale.batch.row_result import accepted
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.running import RunningBatch
@@ -45,13 +45,13 @@ def claim(batch: RunningBatch, row: int, run_id: str) -> bool:
 
 
 def _disown(batch: RunningBatch, row: int, error: UnreadableAcceptanceError) -> None:
-    if not batch.shelf.may_change(row):
+    if not batch.segments.may_change(row):
         log.error("Row %d is written already, with a result that may be of another row", row + 1)
         return
     settled = accepted(str(error))
     # No retry shall ask for that run, nor submit the row.
-    batch.shelf.announce([row])
-    batch.recorder.answered(*batch.shelf.place(row), settled)
+    batch.segments.announce([row])
+    batch.journal_writer.answered(*batch.segments.place(row), settled)
     if batch.plan.is_posting(row) or batch.plan.is_watched(row):
         batch.plan.given_up(row)
     batch.settle(row, settled)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.models import Run, RunStatus
-from airflow_provider_bitscale.batch.feeder import Feeder
-from airflow_provider_bitscale.batch.planner import Planner
-from airflow_provider_bitscale.batch.recorder import Recorder
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.prefetch import Prefetch
+from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
 from airflow_provider_bitscale.batch.run_ids import RunIds
-from airflow_provider_bitscale.batch.sent_log import SentLog
-from airflow_provider_bitscale.batch.shelf import Shelf
-from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
+from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
+from airflow_provider_bitscale.batch.store.segments import Segments
+from airflow_provider_bitscale.batch.store.sent_log import SentLog
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
@@ -64,23 +64,23 @@ class RunningBatch:
         self,
         request: BatchRequest,
         client: AsyncClient,
-        plan: Planner,
-        shelf: Shelf,
-        recorder: Recorder,
+        plan: Scheduler,
+        segments: Segments,
+        journal_writer: JournalWriter,
         sent_log: SentLog,
     ) -> None:
         self.request = request
         self.client = client
         self.plan = plan
-        self.shelf = shelf
-        self.recorder = recorder
+        self.segments = segments
+        self.journal_writer = journal_writer
         self.sent_log = sent_log
         self.under_way: set[asyncio.Task[None]] = set()
         self.happened = asyncio.Event()
-        self.feeder = Feeder(
+        self.prefetch = Prefetch(
             plan,
-            shelf,
-            recorder,
+            segments,
+            journal_writer,
             finished=lambda number: self.start(self._put_away(number)),
             happened=self.happened,
         )
@@ -92,38 +92,38 @@ class RunningBatch:
         """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
         return time.time() - self.plan.age(row, time.monotonic())
 
-    def settled_by(self, run: Run, run_id: str | None) -> Settled:
+    def settled_by(self, run: Run, run_id: str | None) -> RowResult:
         """What a run that has ended makes of its row."""
         credits = run.credits.consumed if run.credits else None
         if run.status is RunStatus.COMPLETED:
-            return Settled(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))
-        return Settled(FAILED, run_id, credits, run.error or "BitScale gave no reason")
+            return RowResult(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))
+        return RowResult(FAILED, run_id, credits, run.error or "BitScale gave no reason")
 
     def accepted(self, row: int, run_id: str) -> None:
         """BitScale accepted the row's run."""
-        self.shelf.accepted(row, run_id)
-        self.recorder.changed()
+        self.segments.accepted(row, run_id)
+        self.journal_writer.changed()
         self.sent_log.accepted(row, run_id)
 
-    def answered(self, row: int, settled: Settled) -> None:
+    def answered(self, row: int, settled: RowResult) -> None:
         """The row's run was answered with its result, and cannot be asked for again."""
-        self.recorder.answered(*self.shelf.place(row), settled)
+        self.journal_writer.answered(*self.segments.place(row), settled)
         self.sent_log.answered(row)
 
-    def refused(self, row: int, settled: Settled) -> None:
+    def refused(self, row: int, settled: RowResult) -> None:
         """The row is refused, and no run was started."""
-        self.recorder.answered(*self.shelf.place(row), settled)
+        self.journal_writer.answered(*self.segments.place(row), settled)
         self.sent_log.not_processed(row)
 
-    def end(self, row: int, run: Run, settled: Settled) -> None:
+    def end(self, row: int, run: Run, settled: RowResult) -> None:
         """The row's run has ended."""
         credits = None if settled.is_untold else settled.credits or 0
         self.plan.ended(row, time.monotonic(), credits, self._length(row, run))
         self.settle(row, settled)
 
-    def settle(self, row: int, settled: Settled) -> None:
+    def settle(self, row: int, settled: RowResult) -> None:
         """What has become of a row is known, and its segment is put away with its last one."""
-        finished = self.shelf.settle(row, settled)
+        finished = self.segments.settle(row, settled)
         if finished is not None:
             self.start(self._put_away(finished))
 
@@ -133,13 +133,13 @@ class RunningBatch:
         :param reason: as in the manifest.
         :param cause: the answer behind it, where it was one.
         """
-        self.shelf.tally.stop(reason, cause)
-        self.feeder.stop()
+        self.segments.tally.stop(reason, cause)
+        self.prefetch.stop()
 
     def give_up_submitting(self, error: BaseException) -> None:
         """Something is wrong: submit no more, collect what is in flight, then raise."""
         self.error = self.error or error
-        self.feeder.stop()
+        self.prefetch.stop()
 
     def abort(self, error: BaseException) -> None:
         """Nothing can be asked any more."""
@@ -176,5 +176,5 @@ class RunningBatch:
         return run.completed_at.timestamp() + 1.0 - began
 
     async def _put_away(self, number: int) -> None:
-        await self.shelf.put_away(number)
-        self.recorder.changed()
+        await self.segments.put_away(number)
+        self.journal_writer.changed()

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.batch.decisions import (
-    Then,
+from airflow_provider_bitscale.batch.inbox import Inbox
+from airflow_provider_bitscale.batch.plan.error_policy import (
+    SubmitAction,
     after_failed_submission,
     has_result,
     stopped_by,
 )
-from airflow_provider_bitscale.batch.deliveries import Deliveries
+from airflow_provider_bitscale.batch.plan.trouble import Trouble, pause_after
+from airflow_provider_bitscale.batch.row_result import FAILED, UNKNOWN, RowResult, accepted
 from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
-from airflow_provider_bitscale.batch.statuses import FAILED, UNKNOWN, Settled, accepted
-from airflow_provider_bitscale.batch.trouble import Trouble, pause_after
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 class Submissions:
     """All submissions of one batch."""
 
-    def __init__(self, batch: RunningBatch, deliveries: Deliveries) -> None:
+    def __init__(self, batch: RunningBatch, deliveries: Inbox) -> None:
         self._batch = batch
-        self._deliveries = deliveries
+        self._inbox = deliveries
         # How often a row was submitted without anybody knowing what became of it.
         self._doubtful: dict[int, int] = {}
         self._trouble = Trouble()
@@ -51,7 +51,7 @@ class Submissions:
             run = await batch.client.send_now(
                 lambda contract: contract.run_grid(
                     request.grid_id,
-                    batch.shelf.inputs(row),
+                    batch.segments.inputs(row),
                     mode=request.mode,
                     output_columns=request.output_columns,
                     webhook_url=request.webhook_url_of(row),
@@ -64,7 +64,7 @@ class Submissions:
             self._failed(row, error)
             return
         batch.plan.outage.note(run, time.monotonic())
-        batch.shelf.tally.submitted += 1
+        batch.segments.tally.submitted += 1
         self._trouble.ended()
         self._accepted(row, run)
 
@@ -86,89 +86,89 @@ class Submissions:
             return
         batch.accepted(row, run.run_id)
         batch.plan.accepted(row, now)
-        self._deliveries.answered(row)
+        self._inbox.answered(row)
 
     def _failed(self, row: int, error: BitScaleError) -> None:
         batch = self._batch
-        plan, tally = batch.plan, batch.shelf.tally
+        plan, tally = batch.plan, batch.segments.tally
         submissions = self._doubtful.get(row, 0) + 1
         may_pay_twice = batch.request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
-        is_delivered = self._deliveries.came_early(row)
+        is_delivered = self._inbox.came_early(row)
         then = after_failed_submission(
             error,
             may_pay_twice=may_pay_twice and not plan.stopped,
             expects_deliveries=batch.request.expects_deliveries,
             is_delivered=is_delivered,
         )
-        if then in (Then.KEEP, Then.FAIL) and error.status is not None:
+        if then in (SubmitAction.KEEP, SubmitAction.FAIL) and error.status is not None:
             # BitScale itself has answered: a row may be refused before it is sent.
             self._trouble.ended()
         if not plan.is_posting(row):
             # It was settled meanwhile: its delivery told a run that is of another row, too.
             return
-        if then is Then.KEEP:
+        if then is SubmitAction.KEEP:
             self._keep(row, error)
-        elif then is Then.SUBMIT_AGAIN:
+        elif then is SubmitAction.SUBMIT_AGAIN:
             log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
             self._doubtful[row] = submissions
             tally.submitted += 1
-            batch.shelf.doubt(row)
+            batch.segments.doubt(row)
             plan.hold(self._paused_until(error, time.monotonic()))
             plan.submit_again(row)
-        elif then is Then.AWAIT:
+        elif then is SubmitAction.AWAIT:
             log.warning("Row %d is in doubt until its delivery comes: %s", row + 1, error)
             tally.submitted += 1
             plan.doubt(row, time.monotonic())
-            self._deliveries.answered(row)
-        elif then is Then.PARK:
+            self._inbox.answered(row)
+        elif then is SubmitAction.PARK:
             tally.submitted += 1
             plan.given_up(row)
-            batch.settle(row, Settled(UNKNOWN, error=str(error)))
-        elif then is Then.FAIL:
-            settled = Settled(FAILED, error=str(error))
+            batch.settle(row, RowResult(UNKNOWN, error=str(error)))
+        elif then is SubmitAction.FAIL:
+            settled = RowResult(FAILED, error=str(error))
             batch.refused(row, settled)
             plan.refused(row)
             batch.settle(row, settled)
         else:
             self._not_processed(row, error, then)
             return
-        if then is Then.KEEP:
+        if then is SubmitAction.KEEP:
             if plan.brake.unreadable():
                 batch.stop("unreadable_answers", error)
         elif not is_delivered and plan.brake.not_accepted(error):
-            batch.stop("refused" if then is Then.FAIL else "ambiguous_answers", error)
+            batch.stop("refused" if then is SubmitAction.FAIL else "ambiguous_answers", error)
 
     def _keep(self, row: int, error: BitScaleError) -> None:
         """The row was accepted, and its answer cannot be read: it is paid for, and never submitted again."""
         batch = self._batch
         log.warning("Row %d: %s", row + 1, error)
-        batch.shelf.tally.submitted += 1
+        batch.segments.tally.submitted += 1
         settled = accepted(str(error))
         awaited = batch.request.expects_deliveries
         if not awaited or batch.request.resubmit_ambiguous:
             # Else a later try waits for the delivery as well.
             batch.answered(row, settled)
         if awaited:
-            batch.shelf.leave_as(row, settled)
+            batch.segments.leave_as(row, settled)
             batch.plan.doubt(row, time.monotonic())
-            self._deliveries.answered(row)
+            self._inbox.answered(row)
         else:
             batch.plan.given_up(row)
             batch.settle(row, settled)
 
-    def _not_processed(self, row: int, error: BitScaleError, then: Then) -> None:
+    def _not_processed(self, row: int, error: BitScaleError, then: SubmitAction) -> None:
         batch = self._batch
         now = time.monotonic()
         batch.sent_log.not_processed(row)
         batch.plan.put_back(row, self._paused_until(error, now))
-        if then is Then.STOP:
+        if then is SubmitAction.STOP:
             batch.stop(stopped_by(error), error)
-        elif then is Then.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
+        elif then is SubmitAction.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
             batch.give_up_submitting(error)
-        elif then is Then.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
+        elif then is SubmitAction.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
             batch.abort(error)
         elif batch.plan.stopped:
-            batch.feeder.stop()
+            batch.prefetch.stop()
 
     def _paused_until(self, error: BitScaleError, now: float) -> float:
         """Count one more submission that came to nothing; when anything may be submitted again."""

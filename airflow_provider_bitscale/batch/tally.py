@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.batch.records import Summary
-from airflow_provider_bitscale.batch.statuses import FAILED, Settled
+from airflow_provider_bitscale.batch.row_result import FAILED, RowResult
+from airflow_provider_bitscale.batch.store.records import Summary
 
 # Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.
 _WEIGHTS = {"unreadable_answers": 3, "max_failed_rows": 2, "deadline": 1}
@@ -48,7 +48,7 @@ class Tally:
         """Rows of which the fate is known, or known to be unknown."""
         return self.counts.total()
 
-    def add(self, settled: Settled) -> None:
+    def add(self, settled: RowResult) -> None:
         """A row is settled."""
         self.counts[settled.status] += 1
         if settled.status == FAILED:
@@ -57,7 +57,7 @@ class Tally:
         self.untold += settled.is_untold
         self.collectable += settled.is_collectable
 
-    def take_back(self, settled: Settled) -> None:
+    def take_back(self, settled: RowResult) -> None:
         """A row is not settled so after all."""
         self.counts[settled.status] -= 1
         self.credits -= settled.credits or 0

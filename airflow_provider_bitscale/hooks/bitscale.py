@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.hooks.connected import CONN_TYPE, Connected
+from airflow_provider_bitscale.hooks.client_provider import CONN_TYPE, ClientProvider
 from airflow_provider_bitscale.hooks.connection_check import check_connection, refused
 from airflow_provider_bitscale.runs.poll_loop import watch, watch_async
 from airflow_provider_bitscale.runs.polling import (
@@ -37,7 +37,7 @@ _ROTATED = (
 )
 
 
-class BitScaleHook(Connected, BaseHook):
+class BitScaleHook(ClientProvider, BaseHook):
     """Calls BitScale with the credentials of an Airflow connection.
 
     The connection chooses which contract of the API is spoken. A call that it does not have raises

@@ -7,11 +7,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.batch.head import Head
+from airflow_provider_bitscale.batch.plan.verdict import Ending, Verdict
 from airflow_provider_bitscale.batch.progress import credits_spent
-from airflow_provider_bitscale.batch.read_as import ReadAs
-from airflow_provider_bitscale.batch.statuses import STATUSES
-from airflow_provider_bitscale.batch.verdict import Ending, Verdict
+from airflow_provider_bitscale.batch.row_result import STATUSES
+from airflow_provider_bitscale.batch.store.head import Head
+from airflow_provider_bitscale.batch.table.read_as import ReadAs
 from airflow_provider_bitscale.exceptions import (
     IncompleteBatchError,
     TooManyFailedRowsError,

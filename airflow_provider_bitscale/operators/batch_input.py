@@ -6,14 +6,14 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
-from airflow_provider_bitscale.batch.output import OWN_FIELDS
-from airflow_provider_bitscale.batch.row_form import Form, RowForm
-from airflow_provider_bitscale.batch.sources import Source
+from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
+from airflow_provider_bitscale.batch.table.readers import Source
+from airflow_provider_bitscale.batch.table.row_form import Form, RowForm
+from airflow_provider_bitscale.batch.table.writers import OWN_FIELDS
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.rows import Survey
-    from airflow_provider_bitscale.runs.grid_form import GridForm
+    from airflow_provider_bitscale.batch.table.mapping import Survey
+    from airflow_provider_bitscale.runs.grid_schema import GridSchema
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def tell_fields(row_form: Form, fields: Sequence[str]) -> None:
 
 
 def tell_input(
-    source: Source, row_form: Form, survey: Survey, form: GridForm, output_names: Collection[str]
+    source: Source, row_form: Form, survey: Survey, form: GridSchema, output_names: Collection[str]
 ) -> None:
     """Tell which rows are left out, and what of the others may not be meant.
 

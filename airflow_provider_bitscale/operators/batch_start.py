@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.batch.head import Head, continues, read_head, write_head
-from airflow_provider_bitscale.batch.output import Output
-from airflow_provider_bitscale.batch.sent_log import SentLogs
-from airflow_provider_bitscale.batch.taking_over import forget
-from airflow_provider_bitscale.batch.unsaved import Unsaved
+from airflow_provider_bitscale.batch.store.head import Head, continues, read_head, write_head
+from airflow_provider_bitscale.batch.store.sent_log import SentLogs
+from airflow_provider_bitscale.batch.store.taking_over import forget
+from airflow_provider_bitscale.batch.store.unsaved import Unsaved
+from airflow_provider_bitscale.batch.table.writers import Output
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.operators.task_state import store_of, try_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
     from airflow_provider_bitscale.runs.clearing import Try
-    from airflow_provider_bitscale.runs.ledger import Store
+    from airflow_provider_bitscale.runs.run_record import Store
 
 
 def take_up(

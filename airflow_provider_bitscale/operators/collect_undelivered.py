@@ -17,8 +17,8 @@ from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.runs.options import option_problems, seconds
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED
 from airflow_provider_bitscale.runs.undelivered import Backlog, can_be_delivered
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH, leads_to_receiver
 from airflow_provider_bitscale.webhooks.assets import bitscale_run_asset
+from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, leads_to_receiver
 from airflow_provider_bitscale.webhooks.redelivery import Redelivery
 from airflow_provider_bitscale.webhooks.submissions import delivered, submitted, submitted_runs_asset
 

@@ -15,16 +15,20 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
+from airflow_provider_bitscale.operators.run_waiter import RunWaiter
 from airflow_provider_bitscale.operators.submission import Submission
-from airflow_provider_bitscale.operators.submitted_run import SubmittedRun
 from airflow_provider_bitscale.operators.task_state import (
-    ledger_of,
     remember_success,
+    run_records_of,
     try_of,
 )
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
 from airflow_provider_bitscale.runs.clearing import is_cleared
-from airflow_provider_bitscale.runs.ledger import (
+from airflow_provider_bitscale.runs.nothing import Given, templated
+from airflow_provider_bitscale.runs.options import option_problems, seconds
+from airflow_provider_bitscale.runs.polling import FAILED, Outcome, poll_once
+from airflow_provider_bitscale.runs.request import RunRequest
+from airflow_provider_bitscale.runs.run_record import (
     ADOPT_KEY,
     WAY_OUT,
     Ambiguous,
@@ -33,10 +37,6 @@ from airflow_provider_bitscale.runs.ledger import (
     Record,
     next_step,
 )
-from airflow_provider_bitscale.runs.nothing import Given, templated
-from airflow_provider_bitscale.runs.options import option_problems, seconds
-from airflow_provider_bitscale.runs.polling import FAILED, Outcome, look_once
-from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class RunGridOperator(BaseOperator):
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
         self._given, self.templated_inputs = Given(arguments(self)), templated(inputs)
-        self._run: SubmittedRun | None = None
+        self._run: RunWaiter | None = None
         refuse(
             self._request.problems(rendered=False)
             + option_problems(
@@ -178,14 +178,14 @@ class RunGridOperator(BaseOperator):
         """Submit a run, or go on with the one an earlier try paid for, or that a person names."""
         with airflow_errors(self.bitscale_conn_id):
             refuse(self._given.problems(arguments(self)) or self._request.problems())
-            ledger = ledger_of(context)
+            run_records = run_records_of(context)
             config = self.hook.config
             fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
-            if (run_id := ledger.run_to_adopt(try_of(context))) is not None:
+            if (run_id := run_records.run_to_adopt(try_of(context))) is not None:
                 return self._adopt(context, run_id, fingerprint)
-            record = ledger.read()
+            record = run_records.read()
             if record is not None and record.lacks_id and record.fingerprint == fingerprint:
-                record = ledger.delivered(record) or record
+                record = run_records.delivered(record) or record
             step = next_step(
                 record,
                 fingerprint=fingerprint,
@@ -204,7 +204,7 @@ class RunGridOperator(BaseOperator):
         """The trigger has an outcome: collect it."""
         with airflow_errors(self.bitscale_conn_id):
             outcome = Outcome.from_event(event)
-            record = ledger_of(context).read()
+            record = run_records_of(context).read()
             if record is not None:
                 return self._submitted(context, record).resume(outcome)
             result = result_without_record(outcome, self.grid_id, self.miss_values)
@@ -226,7 +226,7 @@ class RunGridOperator(BaseOperator):
         inputs = submission.checked_inputs()
         webhook_url, delivery_key = submission.webhook()
         record = submission.record(delivery_key)
-        intent = Intent(ledger_of(context), record)
+        intent = Intent(run_records_of(context), record)
         try:
             run = submission.send(inputs, webhook_url, intent)
         except errors.UnreadableAcceptanceError as error:
@@ -244,11 +244,11 @@ class RunGridOperator(BaseOperator):
 
     def _adopt(self, context: Context, run_id: str, fingerprint: str) -> dict[str, Any]:
         """Go on with the run that a person names, whatever is recorded, if this grid has it."""
-        seen = look_once(self.hook.run_poller(self.grid_id, run_id))
+        seen = poll_once(self.hook.run_poller(self.grid_id, run_id))
         if (problem := refusal(seen, grid_id=self.grid_id, run_id=run_id)) is not None:
             raise problem
         record = Submission(self, context, fingerprint).record().submitted(run_id)
-        ledger_of(context).adopted(record)
+        run_records_of(context).adopted(record)
         self.log.info("Adopted run %s, as the key %r of the task's state store said", run_id, ADOPT_KEY)
         return self._attach(context, record)
 
@@ -258,27 +258,27 @@ class RunGridOperator(BaseOperator):
             self.log.info("An earlier try has the result of its synchronous run; returning that")
             return record.result or {}
         self.log.info("Going on with run %s, which has been paid for", record.run_id)
-        ledger, this_try = ledger_of(context), try_of(context)
+        run_records, this_try = run_records_of(context), try_of(context)
         cleared = is_cleared(record.last_try, this_try, succeeded=False)
         late = record.deadline <= time.time()
         if cleared or late:
             deadline = time.time() + self.timeout if late else record.deadline
             record = replace(record, last_try=this_try, deadline=deadline)
-            ledger.write(record)
+            run_records.write(record)
         submitted = self._submitted(context, record)
-        seen = submitted.look()
+        seen = submitted.poll()
         step = submitted.after(seen)
         if isinstance(step, Outcome) and step.kind == FAILED:
             if submitted.is_futile(step) and not cleared:
                 return submitted.collect(step)
             self.log.info("BitScale reports run %s as failed; submitting anew", record.run_id)
-            ledger.forget()
+            run_records.forget()
             return self._submit(context, record.fingerprint)
         return submitted.wait(seen)
 
-    def _submitted(self, context: Context, record: Record) -> SubmittedRun:
+    def _submitted(self, context: Context, record: Record) -> RunWaiter:
         # Kept for on_kill.
-        self._run = SubmittedRun(self, context, record)
+        self._run = RunWaiter(self, context, record)
         return self._run
 
     @property

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_bitscale.batch.collected import UnknownRows
-from airflow_provider_bitscale.batch.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.options import batch_option_problems
-from airflow_provider_bitscale.batch.paths import path_problems
-from airflow_provider_bitscale.batch.sources import FileSource, ListSource, Source
+from airflow_provider_bitscale.batch.table.collected import UnknownRows
+from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
+from airflow_provider_bitscale.batch.table.paths import path_problems
+from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
-from airflow_provider_bitscale.operators.batch_run import BatchRun
+from airflow_provider_bitscale.operators.batch_session import BatchSession
 from airflow_provider_bitscale.operators.batch_start import remember_batch
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.store_path import stored
@@ -178,7 +178,7 @@ class RunGridBatchOperator(BaseOperator):
         self._given = Given(arguments(self))
         # Of what the last try made, for its link.
         self.manifest_path: str | None = None
-        self._run: BatchRun | None = None
+        self._run: BatchSession | None = None
         self._killed = False
         self._refuse(rendered=False)
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
@@ -206,7 +206,7 @@ class RunGridBatchOperator(BaseOperator):
         with airflow_errors(self.bitscale_conn_id):
             self._refuse(rendered=True)
             started = time.time()
-            self._run = run = BatchRun(self, context, self._source(), started)
+            self._run = run = BatchSession(self, context, self._source(), started)
             if self._killed:
                 run.cancel()
             self.log.log(logging.INFO if run.rows else logging.WARNING, "%s", run.describe())
@@ -233,7 +233,7 @@ class RunGridBatchOperator(BaseOperator):
             return UnknownRows(stored(self.collect_unknown_from), self.grid_id)
         return ListSource([] if self.rows is None else self.rows)
 
-    def _judge(self, context: Context, run: BatchRun, manifest: dict[str, Any]) -> None:
+    def _judge(self, context: Context, run: BatchSession, manifest: dict[str, Any]) -> None:
         """Fail the task where its rows have not come to enough."""
         ending = run.ending
         verdict = ending.verdict(fail_when_incomplete=self.fail_when_incomplete)

@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.operators.task_state import addressee_of, try_of
-from airflow_provider_bitscale.runs.grid_form import GridForm
+from airflow_provider_bitscale.operators.task_state import address_of, try_of
+from airflow_provider_bitscale.runs.grid_schema import GridSchema
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
-from airflow_provider_bitscale.runs.ledger import INTENT, Intent, Record
 from airflow_provider_bitscale.runs.nothing import inputs_without_value
 from airflow_provider_bitscale.runs.options import unsupported_wait
-from airflow_provider_bitscale.webhooks.addressee import new_key
-from airflow_provider_bitscale.webhooks.receiver_url import ReceiverUrl
+from airflow_provider_bitscale.runs.run_record import INTENT, Intent, Record
+from airflow_provider_bitscale.webhooks.callback_token import new_key
+from airflow_provider_bitscale.webhooks.callback_url import CallbackUrl
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,11 +90,11 @@ class Submission:
     def webhook(self) -> tuple[str | None, str | None]:
         """Where BitScale shall deliver the run, and the key under which the task finds the delivery."""
         operator = self._operator
-        receiver = ReceiverUrl.of(operator.webhook_url, operator.hook, trust=operator.trust_webhook)
+        receiver = CallbackUrl.of(operator.webhook_url, operator.hook, trust=operator.trust_webhook)
         if receiver is None:
             return operator.webhook_url, None
         key = new_key()
-        return receiver.addressed_to(addressee_of(self._context, key, operator.bitscale_conn_id)), key
+        return receiver.addressed_to(address_of(self._context, key, operator.bitscale_conn_id)), key
 
     def send(self, inputs: dict[str, Any], webhook_url: str | None, intent: Intent) -> Run:
         """Submit the run. Costs credits.
@@ -126,9 +126,9 @@ class Submission:
             return post()
 
     @cached_property
-    def _form(self) -> GridForm:
+    def _form(self) -> GridSchema:
         operator = self._operator
-        return GridForm.ask(
+        return GridSchema.fetch(
             operator.hook.client,
             operator.grid_id,
             operator.output_columns,

@@ -11,16 +11,16 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_bitscale.runs.clearing import Try
 from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
-from airflow_provider_bitscale.runs.ledger import Ledger, Store
-from airflow_provider_bitscale.webhooks.addressee import Addressee
+from airflow_provider_bitscale.runs.run_record import RunRecords, Store
+from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-def ledger_of(context: Context) -> Ledger:
+def run_records_of(context: Context) -> RunRecords:
     """The ledger of the task instance that runs."""
-    return Ledger(store_of(context))
+    return RunRecords(store_of(context))
 
 
 def store_of(context: Context) -> Store:
@@ -40,19 +40,19 @@ def try_of(context: Context) -> Try:
     )
 
 
-def addressee_of(context: Context, key: str, conn_id: str) -> Addressee:
+def address_of(context: Context, key: str, conn_id: str) -> DeliveryAddress:
     """The task instance that runs, as the one a webhook delivery is for.
 
     :param conn_id: of the connection that the delivery has to be signed with.
     """
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
-    return Addressee(ti.dag_id, ti.run_id, ti.task_id, map_index, key, conn_id)
+    return DeliveryAddress(ti.dag_id, ti.run_id, ti.task_id, map_index, key, conn_id)
 
 
 def remember_success(context: Context) -> None:
     """Called by Airflow when a task of ours has succeeded: clearing it from now on runs it anew."""
-    ledger_of(context).collected(try_of(context))
+    run_records_of(context).collected(try_of(context))
 
 
 class _LastingStore:

@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.runs.ledger import Store
+    from airflow_provider_bitscale.runs.run_record import Store
 
 PROBE_KEY = "bitscale_probe"
 

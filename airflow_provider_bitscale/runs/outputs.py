@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.runs.grid_form import GridForm
+from airflow_provider_bitscale.runs.grid_schema import GridSchema
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.result import found_values
 
 
-def outputs_reader(form: GridForm, miss_values: Collection[str]) -> Callable[[Run], dict[str, Any]]:
+def outputs_reader(form: GridSchema, miss_values: Collection[str]) -> Callable[[Run], dict[str, Any]]:
     """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""
     names = unique_names(form.grid)
     inputs = frozenset(input_columns(form.grid))
@@ -23,7 +23,7 @@ def outputs_reader(form: GridForm, miss_values: Collection[str]) -> Callable[[Ru
     return outputs_of
 
 
-def output_names(form: GridForm) -> list[str]:
+def output_names(form: GridSchema) -> list[str]:
     """The names of all outputs that a run may have."""
     grid, recipe = form.grid, form.recipe
     columns = {column.id: column.name for column in (recipe.output_columns if recipe else grid.columns)}

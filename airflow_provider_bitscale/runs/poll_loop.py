@@ -17,7 +17,7 @@ from airflow_provider_bitscale.runs.polling import (
     Outcome,
     Wait,
     happens,
-    look_once,
+    poll_once,
 )
 from airflow_provider_bitscale.runs.sights import Sights
 
@@ -29,22 +29,22 @@ UNKNOWN_STATUS_SECONDS = 180.0
 T = TypeVar("T")
 
 
-def watch(look: Callable[[], T], decision: Decision[T], first: Wait | None = None) -> Outcome:
+def watch(poll: Callable[[], T], decision: Decision[T], first: Wait | None = None) -> Outcome:
     """Poll until the decision is an outcome, blocking.
 
-    :param look: one attempt; raises BitScaleError where it sees nothing.
+    :param poll: one attempt; raises BitScaleError where it sees nothing.
     :param first: the wait before the first poll, after one that saw something; None for none.
     """
     progress: _Progress[T] = _Progress(follows=first is not None)
     step: Wait | Outcome = first or NO_WAIT
     while isinstance(step, Wait):
         time.sleep(step.seconds)
-        step = progress.decide(decision, look_once(look))
+        step = progress.decide(decision, poll_once(poll))
     return step
 
 
 async def watch_async(
-    look: Callable[[], Awaitable[T]],
+    poll: Callable[[], Awaitable[T]],
     decision: Decision[T],
     first: Wait | None = None,
     hint: asyncio.Event | None = None,
@@ -61,7 +61,7 @@ async def watch_async(
         elif await happens(hint, step.seconds):
             hint = None
         try:
-            seen: T | BitScaleError = await look()
+            seen: T | BitScaleError = await poll()
         except BitScaleError as error:
             seen = error
         step = progress.decide(decision, seen)

@@ -228,10 +228,10 @@ def _unreadable(run: Run, run_id: str) -> UnreadableOutputsError:
     )
 
 
-def look_once(look: Callable[[], T]) -> T | BitScaleError:
+def poll_once(poll: Callable[[], T]) -> T | BitScaleError:
     """What a look saw, or why it saw nothing."""
     try:
-        return look()
+        return poll()
     except BitScaleError as error:
         return error
 

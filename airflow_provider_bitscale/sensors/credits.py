@@ -10,7 +10,7 @@ from airflow_provider_bitscale.exceptions import InvalidRequestError
 from airflow_provider_bitscale.operators.rendered import arguments
 from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import option_problems
-from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait, look_once
+from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait, poll_once
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class CreditsSensor(OutcomeSensor):
         if problems := option_problems(min_credits=min_credits, deferrable=self.deferrable):
             raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
 
-    def look(self, deadline: float) -> Wait | Outcome:
+    def poll(self, deadline: float) -> Wait | Outcome:
         """Ask for the workspace once."""
-        seen = look_once(self.hook.credits_poller(self.workspace_id))
+        seen = poll_once(self.hook.credits_poller(self.workspace_id))
         decision = CreditsDecision(deadline, self.poke_interval, self.min_credits)
         self.log.info("%s", decision.describe(seen))
         return decision.after(seen, time.time(), 0.0, self.lasting(seen))

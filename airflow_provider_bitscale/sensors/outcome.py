@@ -57,7 +57,7 @@ class OutcomeSensor(BaseSensorOperator):
         return BitScaleHook(self.bitscale_conn_id)
 
     @abstractmethod
-    def look(self, deadline: float) -> Wait | Outcome:
+    def poll(self, deadline: float) -> Wait | Outcome:
         """Poll once, and decide."""
 
     def lasting(self, seen: object) -> float:
@@ -78,7 +78,7 @@ class OutcomeSensor(BaseSensorOperator):
         if not defers(self.deferrable):
             return super().execute(context)
         bounds = Bounds.of(self, context, time.time() + self.timeout)
-        step = self.look(bounds.deadline)
+        step = self.poll(bounds.deadline)
         # Everything but success is left to the trigger, so that soft_fail has one place to act.
         if isinstance(step, Outcome) and step.kind == COMPLETED:
             return self._finish(step)
@@ -88,7 +88,7 @@ class OutcomeSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once; the sensor's own clock decides when it is too late."""
-        step = self.look(float("inf"))
+        step = self.poll(float("inf"))
         return False if isinstance(step, Wait) else PokeReturnValue(True, self._finish(step))
 
     def execute_complete(self, context: Context, event: Any) -> Any:

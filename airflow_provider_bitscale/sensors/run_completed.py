@@ -14,10 +14,10 @@ from airflow_provider_bitscale.operators.rendered import arguments
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import option_problems
-from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, look_once
+from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, poll_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
-from airflow_provider_bitscale.webhooks.addressee import Addressee
+from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.deferral import Bounds
@@ -76,9 +76,9 @@ class RunCompletedSensor(OutcomeSensor):
         if problems:
             raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
 
-    def look(self, deadline: float) -> Wait | Outcome:
+    def poll(self, deadline: float) -> Wait | Outcome:
         """Poll once."""
-        seen = look_once(self.hook.run_poller(self.grid_id, self.run_id))
+        seen = poll_once(self.hook.run_poller(self.grid_id, self.run_id))
         decision = RunDecision(deadline, self.poke_interval, self.run_id)
         return decision.after(seen, time.time(), 0.0, self.lasting(seen))
 
@@ -101,7 +101,7 @@ class RunCompletedSensor(OutcomeSensor):
         """Where the delivery will be; None if none is awaited."""
         if not self.delivery:
             return None
-        wanted = {field.name for field in fields(Addressee)}
+        wanted = {field.name for field in fields(DeliveryAddress)}
         if not isinstance(self.delivery, dict) or self.delivery.keys() != wanted:
             raise InvalidRequestError(
                 "delivery must be what the submitting task pushed, submit.output['delivery'], not "

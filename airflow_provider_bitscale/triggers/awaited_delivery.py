@@ -28,13 +28,14 @@ def pause_after(took: float) -> float:
 
 
 class AwaitedDelivery:
-    """A delivery that may come, as the API server leaves it for the task: see :mod:`webhooks.waiting_tasks`.
+    """A delivery that may come, left by the API server for the task: see :mod:`webhooks.notify_tasks`.
 
-    :param addressee: the fields of :class:`~airflow_provider_bitscale.webhooks.addressee.Addressee`.
+    :param address: the fields of
+        :class:`~airflow_provider_bitscale.webhooks.callback_token.DeliveryAddress`.
     """
 
-    def __init__(self, addressee: Mapping[str, Any]) -> None:
-        self._place = {name: addressee[name] for name in ("key", "dag_id", "run_id", "task_id", "map_index")}
+    def __init__(self, address: Mapping[str, Any]) -> None:
+        self._place = {name: address[name] for name in ("key", "dag_id", "run_id", "task_id", "map_index")}
         self.arrived = asyncio.Event()
         self.payload: dict[str, Any] | None = None
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import CursorResult
     from sqlalchemy.orm import Session
 
-    from airflow_provider_bitscale.webhooks.addressee import Addressee
+    from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
 
 __all__ = [
     "AssetModel",
@@ -88,19 +88,19 @@ def _once(work: Callable[[Session], T]) -> T:
         return work(session)
 
 
-def task_instances(session: Session, addressee: Addressee) -> list[TaskInstanceStore]:
+def task_instances(session: Session, address: DeliveryAddress) -> list[TaskInstanceStore]:
     """The task instances of these names, locked; mostly one.
 
     From 3.4 on a mapped task, or one in a loop, lives in a region, and several may have the same names.
     """
     # While a statement waits for a lock, the task may get a row for its next try (from 3.4 on: another one),
     # which only a later statement sees.
-    return _locked(session, addressee) or _locked(session, addressee)
+    return _locked(session, address) or _locked(session, address)
 
 
-def _locked(session: Session, addressee: Addressee) -> list[TaskInstanceStore]:
+def _locked(session: Session, address: DeliveryAddress) -> list[TaskInstanceStore]:
     region = [TaskInstance.region_id] if hasattr(TaskInstance, "region_id") else []
-    names = {name: getattr(addressee, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+    names = {name: getattr(address, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
     # Whoever writes for the same task instance comes after this one.
     found = select(TaskInstance.id, *region).filter_by(**names).with_for_update(key_share=True)
     return [

@@ -7,9 +7,9 @@ connection, and under which key, it waits.
 from __future__ import annotations
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
-from airflow_provider_bitscale.batch.head import read_head
-from airflow_provider_bitscale.runs.ledger import Ledger, Store
-from airflow_provider_bitscale.webhooks.addressee import Claims, mailbox_key
+from airflow_provider_bitscale.batch.store.head import read_head
+from airflow_provider_bitscale.runs.run_record import RunRecords, Store
+from airflow_provider_bitscale.webhooks.callback_token import Claims, queue_key
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
 
 
@@ -29,21 +29,21 @@ def awaits(store: Store, claims: Claims, run_id: str) -> str:
 
 
 def _batch(store: Store, claims: Claims) -> str:
-    head, addressee = read_head(store), claims.addressee
+    head, address = read_head(store), claims.address
     if head is None or head.collected:
         return NO_SUBSCRIBERS
-    wanted = mailbox_key(head.batch_id), head.delivery_conn_id
+    wanted = queue_key(head.batch_id), head.delivery_conn_id
     # Which run a row waits for is known to the batch.
-    return ACCEPTED if wanted == (addressee.key, addressee.bitscale_conn_id) else NO_SUBSCRIBERS
+    return ACCEPTED if wanted == (address.key, address.bitscale_conn_id) else NO_SUBSCRIBERS
 
 
 def _run(store: Store, claims: Claims, run_id: str) -> str:
-    record, addressee = Ledger(store).read(), claims.addressee
+    record, address = RunRecords(store).read(), claims.address
     if record is None:
         return NO_SUBSCRIBERS
-    if (record.delivery_key, record.delivery_conn_id) != (addressee.key, addressee.bitscale_conn_id):
+    if (record.delivery_key, record.delivery_conn_id) != (address.key, address.bitscale_conn_id):
         return NO_SUBSCRIBERS
-    told = store.get(addressee.key)
+    told = store.get(address.key)
     known = record.run_id or (told and told["run_id"])
     if known not in (None, run_id):
         return NO_SUBSCRIBERS

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
+from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 
 
 class BitScaleWebhooksPlugin(AirflowPlugin):

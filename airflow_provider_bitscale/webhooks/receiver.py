@@ -31,23 +31,23 @@ from airflow_provider_bitscale.api.deliveries import (
     parse_delivery,
 )
 from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.webhooks.addressee import (
+from airflow_provider_bitscale.webhooks.bodies import HeldBodies, TooManyBodiesError
+from airflow_provider_bitscale.webhooks.callback_token import (
     TOKEN_PARAMETER,
     WRONG_TOKEN,
-    Addressee,
     Claims,
+    DeliveryAddress,
     new_key,
     read_token,
 )
-from airflow_provider_bitscale.webhooks.bodies import HeldBodies, TooManyBodiesError
-from airflow_provider_bitscale.webhooks.grouping import Grouped
+from airflow_provider_bitscale.webhooks.coalescing import Coalesced
 from airflow_provider_bitscale.webhooks.outcomes import DUPLICATE, TOO_OLD, outcome_of
 from airflow_provider_bitscale.webhooks.quiet_log import QuietLog
 from airflow_provider_bitscale.webhooks.served_connections import ServedConnections, listed_connections
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.webhooks.asset_events import Received
-    from airflow_provider_bitscale.webhooks.waiting_tasks import Addressed
+    from airflow_provider_bitscale.webhooks.notify_dags import Received
+    from airflow_provider_bitscale.webhooks.notify_tasks import Addressed
 
 # BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
 ANSWER_SECONDS = 8.0
@@ -83,8 +83,8 @@ class Receiver:
         self._checkers = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-checker")
         # What comes at once is kept at once: a batch may end in a hundred deliveries a second. Tasks wait for
         # theirs, and events take Airflow longer.
-        self._tell_tasks = Grouped(_tell_tasks, MOST_AT_ONCE, "bitscale-webhooks-tasks", again=_AWAY)
-        self._tell_dags = Grouped(_tell_dags, MOST_AT_ONCE, "bitscale-webhooks-dags", again=_AWAY)
+        self._tell_tasks = Coalesced(_tell_tasks, MOST_AT_ONCE, "bitscale-webhooks-tasks", again=_AWAY)
+        self._tell_dags = Coalesced(_tell_dags, MOST_AT_ONCE, "bitscale-webhooks-dags", again=_AWAY)
 
     def app(self) -> FastAPI:
         """The app to mount; without pages that would tell of it."""
@@ -193,7 +193,7 @@ class Receiver:
             )
             return
         run = parse_run({"status": "completed"})
-        nobody = Claims(Addressee("warm up", "warm up", "warm up", -1, new_key(), ""))
+        nobody = Claims(DeliveryAddress("warm up", "warm up", "warm up", -1, new_key(), ""))
         try:
             await asyncio.wait_for(self._served.settings(), WARM_UP_SECONDS)
             await asyncio.wait_for(self._record("", Delivery("", "", run, {}), nobody), WARM_UP_SECONDS)
@@ -209,19 +209,19 @@ def _is_multi_team() -> bool:
 
 def _tell_tasks(received: Sequence[Addressed]) -> Sequence[str | Exception]:
     # Here, for what they use of Airflow may be absent in the next one, which is to start all the same.
-    from airflow_provider_bitscale.webhooks.waiting_tasks import tell_tasks
+    from airflow_provider_bitscale.webhooks.notify_tasks import notify_waiting
 
-    return tell_tasks(received)
+    return notify_waiting(received)
 
 
 def _tell_dags(received: Sequence[Received]) -> Sequence[str | Exception]:
-    from airflow_provider_bitscale.webhooks.asset_events import tell_dags
+    from airflow_provider_bitscale.webhooks.notify_dags import notify_scheduled
 
-    return tell_dags(received)
+    return notify_scheduled(received)
 
 
 def _expect_submissions() -> None:
-    from airflow_provider_bitscale.webhooks.asset_events import expect_submissions
+    from airflow_provider_bitscale.webhooks.notify_dags import expect_submissions
 
     expect_submissions(listed_connections())
 

@@ -12,7 +12,7 @@ from airflow.configuration import conf
 from airflow.sdk import Connection
 
 from airflow_provider_bitscale.api.deliveries import WebhookSettings
-from airflow_provider_bitscale.hooks.connection import webhook_settings_from_fields
+from airflow_provider_bitscale.hooks.connection_config import webhook_settings_from_fields
 from airflow_provider_bitscale.webhooks.quiet_log import QuietLog
 
 # BitScale tries four times, seconds apart: a secret that changed is read again meanwhile.

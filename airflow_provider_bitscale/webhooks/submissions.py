@@ -25,7 +25,7 @@ def submitted_runs_asset(bitscale_conn_id: str) -> Asset:
     """The asset that has an event for each run that was submitted to be delivered.
 
     One for all grids, so that the API server can make it before there is an event: see
-    :func:`~airflow_provider_bitscale.webhooks.asset_events.expect_submissions`.
+    :func:`~airflow_provider_bitscale.webhooks.notify_dags.expect_submissions`.
     """
     return Asset(name=f"bitscale_submitted/{bitscale_conn_id}", group="bitscale")
 

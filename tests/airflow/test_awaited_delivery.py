@@ -18,7 +18,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from airflow_provider_bitscale.triggers import awaited_delivery, run_completed
 from airflow_provider_bitscale.triggers.awaited_delivery import AwaitedDelivery
-from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, Addressee, read_token
+from airflow_provider_bitscale.webhooks.callback_token import TOKEN_PARAMETER, DeliveryAddress, read_token
 from tests.airflow.conftest import posted_bodies
 from tests.airflow.harness import TaskRun
 from tests.airflow.test_run_grid_money import Task, paid
@@ -41,14 +41,14 @@ class Airflow:
     def deliver(self, emulator: Emulator, task: Task, *, xcom: bool = True, status: str = "completed") -> str:
         """Deliver a run that has ended to the task that submitted it; its id."""
         run = emulator.control.state()["runs"][-1]
-        addressee = addressed(emulator)
+        address = addressed(emulator)
         if run["status"] not in ("completed", "failed"):
             emulator.control.finish_run(run["run_id"])
         outputs = {"a1b2c3d4-e5f6-7890-abcd-ef1234567890": "jane@acme.com"}
         if xcom:
             payload = {"run_id": run["run_id"], "grid_id": "grid_001", "status": status, "outputs": outputs}
-            self.xcoms[addressee.key] = json.dumps(payload)
-        task.store.values[addressee.key] = f'{{"run_id": "{run["run_id"]}"}}'
+            self.xcoms[address.key] = json.dumps(payload)
+        task.store.values[address.key] = f'{{"run_id": "{run["run_id"]}"}}'
         return str(run["run_id"])
 
 
@@ -59,13 +59,13 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     return made
 
 
-def addressed(emulator: Emulator, number: int = -1) -> Addressee:
+def addressed(emulator: Emulator, number: int = -1) -> DeliveryAddress:
     """Whom the token in a submission names."""
     query = parse_qs(urlsplit(posted_bodies(emulator)[number]["webhook_url"]).query)
     assert query["team"] == ["data"]
     recipient = read_token(query[TOKEN_PARAMETER][0], emulator.webhook_secret, "bitscale_default")
     assert recipient is not None
-    return recipient.addressee
+    return recipient.address
 
 
 def soon(emulator: Emulator, what: Callable[[], Any]) -> threading.Thread:
@@ -82,8 +82,10 @@ def soon(emulator: Emulator, what: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
-@pytest.mark.parametrize(("trust", "looks"), [(False, 1), (True, 0)])
-def test_a_delivery_ends_the_waiting(emulator: Emulator, airflow: Airflow, trust: bool, looks: int) -> None:
+@pytest.mark.parametrize(("trust", "expected"), [(False, 1), (True, 0)])
+def test_a_delivery_ends_the_waiting(
+    emulator: Emulator, airflow: Airflow, trust: bool, expected: int
+) -> None:
     emulator.control.add_fault("run_never_ends")
     task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=trust)
     thread = soon(emulator, lambda: airflow.deliver(emulator, task))
@@ -91,7 +93,7 @@ def test_a_delivery_ends_the_waiting(emulator: Emulator, airflow: Airflow, trust
     thread.join()
     assert result["status"] == "completed"
     assert ("jane@acme.com" in result["outputs"].values()) is trust
-    assert len(polls(emulator)) == looks
+    assert len(polls(emulator)) == expected
 
 
 @pytest.mark.parametrize("trust", [False, True])
@@ -135,8 +137,8 @@ def test_how_long_the_triggerer_took_to_answer_decides(monkeypatch: pytest.Monke
         return 0.0
 
     async def listen() -> None:
-        addressee = dict.fromkeys(("key", "dag_id", "run_id", "task_id", "map_index"), "x")
-        async with AwaitedDelivery(addressee).listening():
+        address = dict.fromkeys(("key", "dag_id", "run_id", "task_id", "map_index"), "x")
+        async with AwaitedDelivery(address).listening():
             while len(took) < 2:
                 await asyncio.sleep(0.01)
 

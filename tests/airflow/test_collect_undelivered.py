@@ -16,8 +16,8 @@ from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.undelivered import GIVEN_UP_AFTER
 from airflow_provider_bitscale.webhooks import submissions
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
 from airflow_provider_bitscale.webhooks.assets import DELIVERY
+from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from tests.airflow.conftest import Connect
 from tests.airflow.undelivered import NOTHING, PATH, Airflow, receiving
 from tests.api.clients import polls

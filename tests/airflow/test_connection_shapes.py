@@ -12,7 +12,7 @@ from airflow.models.connection import Connection as StoredConnection
 from airflow.sdk import Connection
 
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
-from airflow_provider_bitscale.hooks.connection import config_from_fields, webhook_settings_from_fields
+from airflow_provider_bitscale.hooks.connection_config import config_from_fields, webhook_settings_from_fields
 
 KEY = "key-0123456789-secret"
 NO_FIELDS: dict[str, Any] = {"host": None, "port": None, "schema": None}

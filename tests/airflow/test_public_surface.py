@@ -13,9 +13,9 @@ import pytest
 
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.hooks.connection import EXTRA_FIELDS
+from airflow_provider_bitscale.hooks.connection_config import EXTRA_FIELDS
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
-from airflow_provider_bitscale.runs.ledger import ADOPT_KEY, COLLECTED, INTENT, KEY, SUBMITTED, UNREADABLE
+from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, COLLECTED, INTENT, KEY, SUBMITTED, UNREADABLE
 from tests.airflow.harness import recreated
 from tests.scenarios.batches import EMAIL, Batch, people
 

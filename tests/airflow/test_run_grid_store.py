@@ -19,10 +19,10 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL
-from airflow_provider_bitscale.operators import submitted_run
+from airflow_provider_bitscale.operators import run_waiter
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.task_state import is_of_the_past
-from airflow_provider_bitscale.runs import ledger
+from airflow_provider_bitscale.runs import run_record
 from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
 from tests.airflow.conftest import posted_bodies
 from tests.airflow.harness import FakeTaskInstance, MemoryStore, TaskRun, fire
@@ -39,7 +39,7 @@ class FailingStore(MemoryStore):
         self.problem = problem or AirflowException("the API server is away")
 
     def set(self, key: str, value: Any, **retention: Any) -> None:
-        if key == ledger.KEY and value["phase"] == "submitted" and self.times > 0:
+        if key == run_record.KEY and value["phase"] == "submitted" and self.times > 0:
             self.times -= 1
             raise self.problem
         super().set(key, value, **retention)
@@ -126,7 +126,7 @@ def test_an_id_that_is_not_waited_for_is_tried_to_be_kept_for_a_while(
     store = FailingStore(times=1)
     receipt = operator(wait_for_completion=False).execute(context(store))
     assert store.get("bitscale_run")["run_id"] == receipt["run_id"]
-    monkeypatch.setattr(submitted_run, "STORE_PATIENCE", 0.0)
+    monkeypatch.setattr(run_waiter, "STORE_PATIENCE", 0.0)
     with pytest.raises(api.AmbiguousSubmitError, match="bitscale_adopt_run_id"):
         operator(wait_for_completion=False).execute(context(FailingStore(ALWAYS)))
 
@@ -155,7 +155,7 @@ def test_nothing_is_sent_while_the_intent_cannot_be_written(
         def set(self, key: str, value: Any, **retention: Any) -> None:
             raise AirflowException("the API server is away")
 
-    monkeypatch.setattr(ledger, "INTENT_PATIENCE", 0.0)
+    monkeypatch.setattr(run_record, "INTENT_PATIENCE", 0.0)
     with pytest.raises(AirflowException, match="is away"):
         operator(deferrable=False).execute(context(Away()))
     assert posted_bodies(emulator) == []
@@ -188,7 +188,7 @@ def test_what_says_that_a_try_is_of_the_past(detail: dict[str, Any], past: bool)
     assert is_of_the_past(detail) is past
 
 
-@pytest.mark.parametrize("key", [ledger.KEY, ledger.ADOPT_KEY])
+@pytest.mark.parametrize("key", [run_record.KEY, run_record.ADOPT_KEY])
 def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
     key: str, emulator: Emulator
 ) -> None:
@@ -208,7 +208,7 @@ def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
         task.attempt()
     [run] = emulator.control.state()["runs"]
     emulator.control.finish_run(run["run_id"])
-    if key == ledger.ADOPT_KEY:
+    if key == run_record.ADOPT_KEY:
         store.values = {key: json.dumps(run["run_id"])}
     store.blind = True
     assert task.attempt()["run_id"] == run["run_id"]
@@ -219,13 +219,13 @@ def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
 def test_a_sync_result_is_kept_though_the_store_is_away_for_a_while(emulator: Emulator) -> None:
     store = FailingStore(times=2)
     result = operator(mode="sync").execute(context(store))
-    assert store.get(ledger.KEY)["result"] == result
+    assert store.get(run_record.KEY)["result"] == result
 
 
 def test_a_sync_result_that_cannot_be_kept_is_returned_all_the_same(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitted_run, "STORE_PATIENCE", 0.0)
+    monkeypatch.setattr(run_waiter, "STORE_PATIENCE", 0.0)
     store = FailingStore(ALWAYS)
     task = TaskRun(lambda: operator(mode="sync"), store)
     assert task.attempt()["outputs"]["Enriched Email"]

@@ -97,8 +97,8 @@ def test_a_run_that_does_not_end_is_looked_at_once_more_at_the_deadline(emulator
     event = fire(run_trigger(run_id, deadline=deadline, poll_interval=60))
     assert 0 <= time.time() - deadline < 1
     assert (event["outcome"], event["data"]["status"]) == ("timed_out", "running")
-    looks = [poll["at"] for poll in polls(emulator)]
-    assert looks[-1] >= deadline - 0.05
+    times = [poll["at"] for poll in polls(emulator)]
+    assert times[-1] >= deadline - 0.05
 
 
 def test_a_deadline_that_has_passed_still_leaves_one_look(emulator: Emulator) -> None:

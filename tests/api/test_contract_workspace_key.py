@@ -25,7 +25,7 @@ from airflow_provider_bitscale.api import (
 )
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
-from airflow_provider_bitscale.api.contracts import workspace_key_answers as answers
+from airflow_provider_bitscale.api.contracts import workspace_key_parsing as answers
 from airflow_provider_bitscale.api.contracts.workspace_key import SYNC_ANSWER_TIMEOUT
 from airflow_provider_bitscale.api.parsing import parse_run
 from tests.api import workspace_key_documents as doc

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import models, parsing
-from airflow_provider_bitscale.api.contracts.workspace_key_answers import parse_grids as parse_keyed_grids
+from airflow_provider_bitscale.api.contracts.workspace_key_parsing import parse_grids as parse_keyed_grids
 from airflow_provider_bitscale.api.models import ColumnType, RunStatus
 from tests.api import documents as doc
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_bitscale.batch.head import KEY, Head, read_head
-from airflow_provider_bitscale.batch.journal import Journal
-from airflow_provider_bitscale.batch.records import Records, SegmentRecord, Summary, read_records
-from airflow_provider_bitscale.batch.statuses import FAILED, SUCCEEDED, Settled
+from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
+from airflow_provider_bitscale.batch.store.head import KEY, Head, read_head
+from airflow_provider_bitscale.batch.store.journal import Journal
+from airflow_provider_bitscale.batch.store.records import Records, SegmentRecord, Summary, read_records
 from airflow_provider_bitscale.runs.clearing import Try
-from tests.runs.test_ledger import JsonStore
+from tests.runs.test_run_record import JsonStore
 
 HEAD = Head("b1", "print", Try(2, 1, 2, 0), 1000.5, "s3://bucket/out", "jsonl", 0, [])
 SUMMARY = Summary("s3://bucket/out/b1-part-00000.jsonl", {SUCCEEDED: 9, FAILED: 1}, 27.5, 1)
-FOUND = Settled(SUCCEEDED, "run_1", 9, outputs={"Email": "jané@acme.com", "Tags": ["a", 1], "Phone": None})
+FOUND = RowResult(SUCCEEDED, "run_1", 9, outputs={"Email": "jané@acme.com", "Tags": ["a", 1], "Phone": None})
 
 
 def save(journal: Journal) -> None:

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from airflow_provider_bitscale.batch.brake import Brake
-from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.planner import Planner
-from airflow_provider_bitscale.batch.steps import Done, Rest, Submit
+from airflow_provider_bitscale.batch.plan.brake import Brake
+from airflow_provider_bitscale.batch.plan.budget import Budget
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.plan.steps import Done, Rest, Submit
 
 ROUND_TRIP = 0.05
 
@@ -30,7 +30,7 @@ class Report:
 
     wall: float = 0.0
     submits: int = 0
-    looks: int = 0
+    polls: int = 0
     idle: float = 0.0
     last_submit: float = 0.0
     most_in_flight: int = 0
@@ -51,7 +51,7 @@ def simulate(
 ) -> Report:
     """Run a batch whose runs take what ``length`` draws, at a limit of ``per_second`` requests."""
     rng = random.Random(seed)
-    plan = Planner(rows, budget or Budget(None), Brake(max_in_flight, proven=True))
+    plan = Scheduler(rows, budget or Budget(None), Brake(max_in_flight, proven=True))
     report = Report()
     answers: list[tuple[float, int, bool]] = []
     ends: dict[int, float] = {}
@@ -94,7 +94,7 @@ def simulate(
             began[step.row] = now
             ends[step.row] = now + length(rng)
         else:
-            report.looks += 1
+            report.polls += 1
             report.looks_of[step.row] += 1
         heapq.heappush(answers, (now + ROUND_TRIP, step.row, isinstance(step, Submit)))
     report.wall = now

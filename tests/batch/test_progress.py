@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api.errors import ServerError
-from airflow_provider_bitscale.batch.brake import Brake
-from airflow_provider_bitscale.batch.budget import Budget
-from airflow_provider_bitscale.batch.planner import Planner
+from airflow_provider_bitscale.batch.plan.brake import Brake
+from airflow_provider_bitscale.batch.plan.budget import Budget
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.plan.steps import Submit
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
-from airflow_provider_bitscale.batch.statuses import STATUSES
-from airflow_provider_bitscale.batch.steps import Submit
+from airflow_provider_bitscale.batch.row_result import STATUSES
 
 HALFWAY: dict[str, Any] = {
     "rows": 10_000,
@@ -126,16 +126,16 @@ def test_nobody_knows_how_long_nothing_takes() -> None:
         assert Progress(**{**HALFWAY, **changes}).seconds_left is None
 
 
-def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Planner:
+def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Scheduler:
     """A planner of which one row is on its way, and the others are ready."""
-    plan = Planner(rows, Budget(cap), Brake(proven=proven))
+    plan = Scheduler(rows, Budget(cap), Brake(proven=proven))
     plan.add(list(range(rows)))
     plan.begin(Submit(0), 1000.0)
     return plan
 
 
 def test_what_holds_a_batch_up() -> None:
-    def told(plan: Planner) -> str | None:
+    def told(plan: Scheduler) -> str | None:
         return hindrance_of(plan, 1001.0, 1_713_182_401.0)
 
     assert told(a_plan(5)) is None

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.batch.open_segment import OpenSegment
-from airflow_provider_bitscale.batch.output import RowsInMemory, output_row
-from airflow_provider_bitscale.batch.records import INTENT, SegmentRecord, Summary
-from airflow_provider_bitscale.batch.rows import Row, Segment
-from airflow_provider_bitscale.batch.statuses import (
+from airflow_provider_bitscale.batch.row_result import (
     DUPLICATE,
     FAILED,
     NOT_SUBMITTED,
     SUCCEEDED,
     UNKNOWN,
-    Settled,
+    RowResult,
 )
+from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
+from airflow_provider_bitscale.batch.store.records import INTENT, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.table.mapping import Row, Segment
+from airflow_provider_bitscale.batch.table.writers import RowsInMemory, output_row
 from airflow_provider_bitscale.batch.tally import Tally
 
 
@@ -27,26 +27,30 @@ def a_segment(*entries: str | None) -> OpenSegment:
     return OpenSegment(Segment(7, rows), SegmentRecord(list(entries)))
 
 
-UNTOLD: list[tuple[Settled, bool]] = [
-    (Settled(SUCCEEDED, "run_1", 3), False),
-    (Settled(SUCCEEDED, "run_1", 0), False),
-    (Settled(SUCCEEDED, "run_1"), True),
-    (Settled(FAILED, "run_1"), False),
-    (Settled(UNKNOWN), True),
-    (Settled(UNKNOWN, "run_1"), True),
-    (Settled(NOT_SUBMITTED), False),
-    (Settled(DUPLICATE), False),
+UNTOLD: list[tuple[RowResult, bool]] = [
+    (RowResult(SUCCEEDED, "run_1", 3), False),
+    (RowResult(SUCCEEDED, "run_1", 0), False),
+    (RowResult(SUCCEEDED, "run_1"), True),
+    (RowResult(FAILED, "run_1"), False),
+    (RowResult(UNKNOWN), True),
+    (RowResult(UNKNOWN, "run_1"), True),
+    (RowResult(NOT_SUBMITTED), False),
+    (RowResult(DUPLICATE), False),
 ]
 
 
 @pytest.mark.parametrize(("settled", "untold"), UNTOLD, ids=str)
-def test_of_which_runs_nobody_knows_the_cost(settled: Settled, untold: bool) -> None:
+def test_of_which_runs_nobody_knows_the_cost(settled: RowResult, untold: bool) -> None:
     assert settled.is_untold is untold
 
 
 def test_a_segment_is_settled_once_all_its_rows_are() -> None:
     segment = a_segment(None, "run_1", None)
-    fates = {2: Settled(FAILED, error="x"), 0: Settled(SUCCEEDED, "run_0", 2), 1: Settled(UNKNOWN, "run_1")}
+    fates = {
+        2: RowResult(FAILED, error="x"),
+        0: RowResult(SUCCEEDED, "run_0", 2),
+        1: RowResult(UNKNOWN, "run_1"),
+    }
     for position, settled in fates.items():
         assert not segment.is_settled
         segment.settle(position, settled)
@@ -58,11 +62,11 @@ def test_a_segment_is_settled_once_all_its_rows_are() -> None:
 
 def test_what_is_given_up_is_told_as_it_stands() -> None:
     segment = a_segment(None, INTENT, "run_2", "run_3")
-    segment.settle(3, Settled(SUCCEEDED, "run_3", 1))
+    segment.settle(3, RowResult(SUCCEEDED, "run_3", 1))
     assert list(segment.give_up("why")) == [
-        Settled(NOT_SUBMITTED, error="why"),
-        Settled(UNKNOWN, error="why"),
-        Settled(UNKNOWN, "run_2", error="why"),
+        RowResult(NOT_SUBMITTED, error="why"),
+        RowResult(UNKNOWN, error="why"),
+        RowResult(UNKNOWN, "run_2", error="why"),
     ]
     assert segment.is_settled
     assert list(segment.give_up("again")) == []
@@ -81,8 +85,8 @@ def test_what_a_batch_comes_to() -> None:
     tally = Tally()
     for settled, _ in UNTOLD:
         tally.add(settled)
-    tally.add(Settled(FAILED, "run_9", 0.5, error="first"))
-    tally.add(Settled(FAILED, error="second"))
+    tally.add(RowResult(FAILED, "run_9", 0.5, error="first"))
+    tally.add(RowResult(FAILED, error="second"))
     assert tally.counts == {SUCCEEDED: 3, FAILED: 3, UNKNOWN: 2, NOT_SUBMITTED: 1, DUPLICATE: 1}
     assert (tally.failed, tally.settled, tally.credits, tally.untold) == (3, 10, 3.5, 3)
     assert tally.collectable == 1

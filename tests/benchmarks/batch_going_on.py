@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from airflow_provider_bitscale.batch.head import Head, read_head
-from airflow_provider_bitscale.batch.journal import Journal
-from airflow_provider_bitscale.batch.records import SegmentRecord, Summary
-from airflow_provider_bitscale.batch.statuses import SUCCEEDED
+from airflow_provider_bitscale.batch.row_result import SUCCEEDED
+from airflow_provider_bitscale.batch.store.head import Head, read_head
+from airflow_provider_bitscale.batch.store.journal import Journal
+from airflow_provider_bitscale.batch.store.records import SegmentRecord, Summary
 from tests.benchmarks.batch_runs import Emulator, batch_arguments, emulator, write_rows
 from tests.benchmarks.figures import Figure, at_most
 from tests.benchmarks.processes import ROOT

@@ -82,7 +82,7 @@ async def gather(origin: str, rows: int) -> None:
         await asyncio.gather(*map(enrich, range(rows)))
 
 
-async def bare(origin: str, rows: int, looks: int) -> None:
+async def bare(origin: str, rows: int, polls: int) -> None:
     """All submissions, then all looks, a row after the other and so many at a time."""
     connector = aiohttp.TCPConnector(limit=_BARE_AT_ONCE)
     async with aiohttp.ClientSession(origin, headers=_HEADERS, connector=connector) as session:
@@ -99,7 +99,7 @@ async def bare(origin: str, rows: int, looks: int) -> None:
 
         runs = await ask_all(("POST", _SUBMIT, _body(number)) for number in range(rows))
         paths = cycle(f"{_RUNS}/{run['run_id']}" for run in runs)
-        await ask_all(("GET", path, None) for path in islice(paths, looks))
+        await ask_all(("GET", path, None) for path in islice(paths, polls))
 
 
 def main() -> None:
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("way", choices=("threads", "gather", "bare"))
     parser.add_argument("origin")
     parser.add_argument("rows", type=int)
-    parser.add_argument("looks", type=int, nargs="?", default=0)
+    parser.add_argument("polls", type=int, nargs="?", default=0)
     options = parser.parse_args()
     if options.way == "bare":
         # One small batch first, as in the process it is compared with.
@@ -119,7 +119,7 @@ def main() -> None:
     elif options.way == "gather":
         asyncio.run(gather(options.origin, options.rows))
     else:
-        asyncio.run(bare(options.origin, options.rows, options.looks))
+        asyncio.run(bare(options.origin, options.rows, options.polls))
     print(json.dumps({"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu}))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.runs.certain_read import PROBE_KEY, read_certainly
-from tests.runs.test_ledger import JsonStore
+from tests.runs.test_run_record import JsonStore
 
 
 class HalfBlindStore(JsonStore):

@@ -18,9 +18,9 @@ from airflow_provider_bitscale.api.deliveries import (
 )
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.webhooks import sign
-from airflow_provider_bitscale.webhooks.addressee import TOKEN_PARAMETER, read_token
 from airflow_provider_bitscale.webhooks.awaited import awaits
-from airflow_provider_bitscale.webhooks.mailbox import Mail, Mailbox
+from airflow_provider_bitscale.webhooks.callback_token import TOKEN_PARAMETER, read_token
+from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue, QueuedDelivery
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED
 from tests.airflow.harness import MemoryStore
 
@@ -71,7 +71,7 @@ class Receiver:
         with self._turn:
             view = ServersView(self.store.values)
             if awaits(view, claims, delivery.run_id) == ACCEPTED:
-                Mailbox(view, claims.addressee.key).put([Mail(claims.row, delivery.payload)])
+                DeliveryQueue(view, claims.address.key).put([QueuedDelivery(claims.row, delivery.payload)])
                 self.received += 1
         return 202
 

@@ -60,9 +60,9 @@ def test_the_wait_neither_fails_nor_spins_and_then_completes(
     took = time.monotonic() - started
     assert (run.run_id, run.status) == (run_id, RunStatus.COMPLETED)
     assert BAD_FOR < took < BAD_FOR + 2
-    looks = len(polls(emulator))
+    count = len(polls(emulator))
     # aiohttp sends a GET once more on a connection that was cut: two requests a look at most.
-    assert 2 <= looks <= (took / (0.9 * INTERVAL) + 2) * (2 if fault["kind"] == "lost_answer" else 1)
+    assert 2 <= count <= (took / (0.9 * INTERVAL) + 2) * (2 if fault["kind"] == "lost_answer" else 1)
     assert len(posts(emulator)) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import api, exceptions
-from airflow_provider_bitscale.batch import brake
+from airflow_provider_bitscale.batch.plan import brake
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.runs import polling
 from tests.api.clients import posts

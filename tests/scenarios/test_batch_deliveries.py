@@ -13,7 +13,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import deliveries, doubts, trouble, watch
+from airflow_provider_bitscale.batch import inbox
+from airflow_provider_bitscale.batch.plan import ambiguous, poll_schedule, trouble
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import polls, posts
 from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
@@ -36,7 +37,7 @@ def emulator(told: tuple[Emulator, Receiver], monkeypatch: pytest.MonkeyPatch) -
     emulator, _ = told
     emulator.control.reset()
     connect(monkeypatch, emulator)
-    monkeypatch.setattr(deliveries, "LISTEN_SECONDS", 0.1)
+    monkeypatch.setattr(inbox, "LISTEN_SECONDS", 0.1)
     return emulator
 
 
@@ -55,9 +56,9 @@ class ToldBatch(Batch):
         receiver.store = self.store
 
 
-@pytest.mark.parametrize(("trust", "looks"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("trust", "expected"), [(True, 0), (False, 1)])
 def test_each_row_costs_its_submission_and_a_look_unless_deliveries_are_trusted(
-    emulator: Emulator, receiver: Receiver, trust: bool, looks: int
+    emulator: Emulator, receiver: Receiver, trust: bool, expected: int
 ) -> None:
     manifest = ToldBatch(receiver, rows=people(300), trust_webhook=trust).attempt()
     assert statuses(manifest) == {"succeeded": 300}
@@ -65,7 +66,7 @@ def test_each_row_costs_its_submission_and_a_look_unless_deliveries_are_trusted(
     assert all(row[EMAIL] for row in written(manifest))
     assert manifest["credits"] == sum(run["credits_consumed"] for run in emulator.control.state()["runs"])
     assert len(posts(emulator)) == 300
-    assert len(polls(emulator)) == looks * 300
+    assert len(polls(emulator)) == expected * 300
 
 
 def test_a_run_that_failed_is_told_too(emulator: Emulator, receiver: Receiver) -> None:
@@ -104,7 +105,7 @@ def test_a_lost_answer_is_made_good_by_the_delivery(
 def test_a_request_that_was_lost_is_unknown_in_the_end(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(ambiguous, "LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=2)
     # Rows in doubt hold up no others, and nobody knows what they cost.
     batch = ToldBatch(receiver, rows=people(12), max_in_flight=1, max_credits=10_000)
@@ -117,8 +118,8 @@ def test_a_request_that_was_lost_is_unknown_in_the_end(
 def test_deliveries_that_do_not_come_cost_latency_alone(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "SELDOM_SECONDS", 1.0)
-    monkeypatch.setattr(watch, "SOON_SECONDS", 1.0)
+    monkeypatch.setattr(poll_schedule, "SELDOM_SECONDS", 1.0)
+    monkeypatch.setattr(poll_schedule, "SOON_SECONDS", 1.0)
     receiver.away = True
     manifest = ToldBatch(receiver, rows=people(60), trust_webhook=True, max_in_flight=30).attempt()
     assert statuses(manifest) == {"succeeded": 60}
@@ -129,7 +130,7 @@ def test_deliveries_that_do_not_come_cost_latency_alone(
 def test_a_killed_worker_leaves_no_paid_row_in_doubt(
     emulator: Emulator, receiver: Receiver, policy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(ambiguous, "LEAST_PATIENCE", 1.0)
     # The ids of the first runs are lost with the process.
     batch = ToldBatch(receiver, rows=people(40), segment_size=20, on_ambiguous_submit=policy)
     batch.crash(4, keeps_last=False)
@@ -250,7 +251,7 @@ def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
 def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubts, "LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(ambiguous, "LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=1)
     batch = ToldBatch(receiver, rows=people(5), deadline=0.8)
     started = time.monotonic()
@@ -309,7 +310,7 @@ def test_read_pages_do_not_stay(emulator: Emulator, receiver: Receiver) -> None:
 def test_a_store_that_is_away_for_deliveries_costs_latency_alone(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "SELDOM_SECONDS", 1.0)
+    monkeypatch.setattr(poll_schedule, "SELDOM_SECONDS", 1.0)
     batch = ToldBatch(receiver, rows=people(30))
     get = batch.store.get
 

@@ -13,7 +13,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_bitscale import exceptions
-from airflow_provider_bitscale.batch import recorder, submissions
+from airflow_provider_bitscale.batch import submissions
+from airflow_provider_bitscale.batch.store import journal_writer
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -224,7 +225,7 @@ def test_a_run_that_stays_unknown_to_bitscale_is_unknown_alone_and_a_retry_asks_
 
 @ONE_CONTRACT
 def test_without_a_store_nothing_is_submitted(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "AWAY_SECONDS", 1.0)
+    monkeypatch.setattr(journal_writer, "AWAY_SECONDS", 1.0)
     batch = Batch(rows=people(10))
     batch.store.fails = lambda key: key != "bitscale_batch"
     with pytest.raises(ConnectionError):

@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.observability import stats
 
 from airflow_provider_bitscale import api, exceptions
-from airflow_provider_bitscale.batch import driver, durations
+from airflow_provider_bitscale.batch import runner
+from airflow_provider_bitscale.batch.plan import run_times
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import polls, posts
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
@@ -283,10 +284,10 @@ def test_a_last_look_that_finds_everything_is_a_success(emulator: Emulator) -> N
 def test_a_deadline_does_not_wait_for_a_pause_that_bitscale_asks_for(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(driver, "LAST_LOOKS_SECONDS", 1.0)
+    monkeypatch.setattr(runner, "LAST_POLLS_SECONDS", 1.0)
     emulator.control.add_fault("run_never_ends")
     # The first run is understood, and others are submitted before one is looked at again.
-    monkeypatch.setattr(durations, "FIRST_LOOK", 1.0)
+    monkeypatch.setattr(run_times, "FIRST_POLL", 1.0)
     emulator.control.add_fault("storm", retry_after=120, on="get_run", after=1)
     batch = Batch(rows=people(20), deadline=2, max_in_flight=5, output_path=f"file://{tmp_path}")
     began = time.monotonic()

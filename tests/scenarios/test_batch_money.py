@@ -12,8 +12,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import trouble
-from airflow_provider_bitscale.batch.trouble import pause_after
+from airflow_provider_bitscale.batch.plan import trouble
+from airflow_provider_bitscale.batch.plan.trouble import pause_after
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.airflow.harness import Crash

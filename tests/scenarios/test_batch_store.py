@@ -15,7 +15,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import driver, feeder, recorder
+from airflow_provider_bitscale.batch import prefetch, runner
+from airflow_provider_bitscale.batch.store import journal_writer
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import posts
 from tests.benchmarks.batch_runs import batch_arguments, write_rows
@@ -53,9 +54,9 @@ def wait_for_posts(emulator: Emulator, count: int) -> None:
 def test_while_the_store_is_frozen_nothing_is_submitted_and_the_batch_goes_on_after_it(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "MOST_UNWRITTEN_SECONDS", 0.3)
+    monkeypatch.setattr(runner, "MOST_UNWRITTEN_SECONDS", 0.3)
     # Much is ready to be submitted when the store freezes, and leaves four at a time.
-    monkeypatch.setattr(feeder, "FEWEST_AHEAD", 40)
+    monkeypatch.setattr(prefetch, "FEWEST_AHEAD", 40)
     batch = Batch(rows=people(40), max_in_flight=4)
     thawed = threading.Event()
     counted: list[int] = []
@@ -90,8 +91,8 @@ def test_what_a_store_did_not_take_any_more_is_collected_by_the_next_try(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(recorder, "REFUSED_SECONDS", 0.5)
-    monkeypatch.setattr(recorder, "AWAY_SECONDS", 0.5)
+    monkeypatch.setattr(journal_writer, "REFUSED_SECONDS", 0.5)
+    monkeypatch.setattr(journal_writer, "AWAY_SECONDS", 0.5)
     output = tmp_path / "output"
     options = {"output_path": f"file://{output}"} if left == "beside the parts" else {}
     batch = Batch(rows=people(120), segment_size=20, max_in_flight=5, **options)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch.store_files import StoreError
+from airflow_provider_bitscale.batch.table.store_files import StoreError
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY, FULL_NAME, LINKEDIN_URL
 from tests.airflow.conftest import posted_bodies
 from tests.batch.stores import attached
-from tests.batch.test_store_files import Objects
+from tests.batch.table.test_store_files import Objects
 from tests.scenarios.batches import EMAIL, ONE_CONTRACT, Batch, names_paid, people, statuses
 from tests.scenarios.hooks import connect
 

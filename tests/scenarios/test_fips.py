@@ -30,7 +30,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
 SHOWN = (
     "tests/scenarios/test_clear.py",
     "tests/airflow/test_rendered_arguments.py::test_every_path_of_a_batch_takes_a_file_uri",
-    "tests/webhooks/test_addressee.py",
+    "tests/webhooks/test_callback_token.py",
 )
 
 

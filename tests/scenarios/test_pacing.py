@@ -82,12 +82,12 @@ def test_a_thousand_deferred_runs_share_sixty_requests_a_second(
         assert outcomes == [COMPLETED] * waits
         assert refused_after_the_first_window(emulator) == []
         assert sum(busiest(emulator)) >= 0.9 * limit * len(busiest(emulator))
-        looks: dict[str, list[float]] = defaultdict(list)
+        polled: dict[str, list[float]] = defaultdict(list)
         for poll in polls(emulator):
-            looks[poll["path"]].append(poll["at"])
-        assert len(looks) == waits
+            polled[poll["path"]].append(poll["at"])
+        assert len(polled) == waits
         longest = max(
-            later - earlier for times in looks.values() for earlier, later in itertools.pairwise(times)
+            later - earlier for times in polled.values() for earlier, later in itertools.pairwise(times)
         )
         assert longest < 1.0 + 2 * waits / limit, "everybody had a turn"
 

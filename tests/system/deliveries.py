@@ -11,14 +11,14 @@ from typing import Any
 import requests
 import sqlalchemy
 
-from airflow_provider_bitscale.batch.head import KEY as BATCH
+from airflow_provider_bitscale.batch.store.head import KEY as BATCH
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.runs.clearing import Try
-from airflow_provider_bitscale.runs.ledger import INTENT, Record
-from airflow_provider_bitscale.runs.ledger import KEY as RUN
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH, Addressee, new_key
+from airflow_provider_bitscale.runs.run_record import INTENT, Record
+from airflow_provider_bitscale.runs.run_record import KEY as RUN
 from airflow_provider_bitscale.webhooks.assets import DELIVERY
+from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, DeliveryAddress, new_key
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 
@@ -48,12 +48,12 @@ def a_run(run_id: str, **fields: Any) -> dict[str, Any]:
     return {"run_id": run_id, "grid_id": "grid_001", "status": "completed", "outputs": {"c": 1}, **fields}
 
 
-def addressee_of(run_id: str, key: str, **changes: Any) -> Addressee:
+def address_of(run_id: str, key: str, **changes: Any) -> DeliveryAddress:
     """The task of the DAG `awaits`."""
-    return replace(Addressee("awaits", run_id, "enrich", -1, key, "bitscale_default"), **changes)
+    return replace(DeliveryAddress("awaits", run_id, "enrich", -1, key, "bitscale_default"), **changes)
 
 
-def waiting(airflow: LocalAirflow, **changes: Any) -> Addressee:
+def waiting(airflow: LocalAirflow, **changes: Any) -> DeliveryAddress:
     """A task instance that keeps what one does which waits for its delivery: no scheduler runs it.
 
     :param changes: of its record.
@@ -62,25 +62,25 @@ def waiting(airflow: LocalAirflow, **changes: Any) -> Addressee:
     waits = Record(
         INTENT, Try(0), "", "grid_001", 1e10, delivery_key=key, delivery_conn_id="bitscale_default"
     )
-    addressee = addressee_of(airflow.trigger("awaits", {"name": "Ada"}), key)
-    keep(airflow, addressee, RUN, asdict(replace(waits, **changes)))
-    return addressee
+    address = address_of(airflow.trigger("awaits", {"name": "Ada"}), key)
+    keep(airflow, address, RUN, asdict(replace(waits, **changes)))
+    return address
 
 
-def keep(airflow: LocalAirflow, addressee: Addressee, key: str, value: Any) -> None:
+def keep(airflow: LocalAirflow, address: DeliveryAddress, key: str, value: Any) -> None:
     """Put this into the state store of a task instance."""
-    airflow.call("PUT", f"{_task(addressee)}/state-store/{key}", json={"value": value})
+    airflow.call("PUT", f"{_task(address)}/state-store/{key}", json={"value": value})
 
 
-def kept(airflow: LocalAirflow, addressee: Addressee) -> dict[str, Any]:
+def kept(airflow: LocalAirflow, address: DeliveryAddress) -> dict[str, Any]:
     """All that deliveries may have left for a task instance."""
-    stored = airflow.call("GET", f"{_task(addressee)}/state-store")["task_state_store"]
-    xcoms = airflow.call("GET", f"{_task(addressee)}/xcomEntries")["xcom_entries"]
+    stored = airflow.call("GET", f"{_task(address)}/state-store")["task_state_store"]
+    xcoms = airflow.call("GET", f"{_task(address)}/xcomEntries")["xcom_entries"]
     return {each["key"]: each for each in (*stored, *xcoms) if each["key"] not in (RUN, BATCH)}
 
 
-def _task(addressee: Addressee) -> str:
-    return f"/dags/{addressee.dag_id}/dagRuns/{addressee.run_id}/taskInstances/{addressee.task_id}"
+def _task(address: DeliveryAddress) -> str:
+    return f"/dags/{address.dag_id}/dagRuns/{address.run_id}/taskInstances/{address.task_id}"
 
 
 def delivered_run_ids(airflow: LocalAirflow) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_bitscale.batch.output import STATUS
-from airflow_provider_bitscale.batch.statuses import SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN
+from airflow_provider_bitscale.batch.table.writers import STATUS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.support.local_airflow import CELERY_WORKERS

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from airflow_provider_bitscale.batch.head import KEY as BATCH
-from airflow_provider_bitscale.batch.head import Head
+from airflow_provider_bitscale.batch.store.head import KEY as BATCH
+from airflow_provider_bitscale.batch.store.head import Head
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.runs.clearing import Try
-from airflow_provider_bitscale.runs.ledger import COLLECTED, SUBMITTED
-from airflow_provider_bitscale.webhooks.addressee import (
+from airflow_provider_bitscale.runs.run_record import COLLECTED, SUBMITTED
+from airflow_provider_bitscale.webhooks.callback_token import (
     RECEIVER_PATH,
-    Addressee,
     Claims,
-    mailbox_key,
+    DeliveryAddress,
     new_key,
+    queue_key,
     with_token,
 )
 from tests.support.local_airflow import LocalAirflow
@@ -30,7 +30,7 @@ from tests.support.postgres import Postgres
 from tests.system.deliveries import (
     PATH,
     a_run,
-    addressee_of,
+    address_of,
     deliver,
     delivered_run_ids,
     keep,
@@ -63,30 +63,30 @@ def airflow(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-Forge = Callable[[Addressee, "int | None", dict[str, Any]], "tuple[str, str, int]"]
+Forge = Callable[[DeliveryAddress, "int | None", dict[str, Any]], "tuple[str, str, int]"]
 
 
-def as_oneself(addressee: Addressee, row: int | None, run: dict[str, Any]) -> tuple[str, str, int]:
+def as_oneself(address: DeliveryAddress, row: int | None, run: dict[str, Any]) -> tuple[str, str, int]:
     """For a task that is said to wait with the attacker's connection."""
-    said = replace(addressee, bitscale_conn_id="attacker")
+    said = replace(address, bitscale_conn_id="attacker")
     return with_token(ATTACKED_FROM, Claims(said, row), ATTACKERS), ATTACKERS, 202
 
 
-def as_another(addressee: Addressee, row: int | None, run: dict[str, Any]) -> tuple[str, str, int]:
+def as_another(address: DeliveryAddress, row: int | None, run: dict[str, Any]) -> tuple[str, str, int]:
     """For the task as it is."""
-    return with_token(ATTACKED_FROM, Claims(addressee, row), ATTACKERS), ATTACKERS, 400
+    return with_token(ATTACKED_FROM, Claims(address, row), ATTACKERS), ATTACKERS, 400
 
 
-def with_a_true_token(addressee: Addressee, row: int | None, run: dict[str, Any]) -> tuple[str, str, int]:
+def with_a_true_token(address: DeliveryAddress, row: int | None, run: dict[str, Any]) -> tuple[str, str, int]:
     """With the token of the task, which BitScale and whoever sees its URLs know."""
-    return with_token(PATH, Claims(addressee, row), MINE), ATTACKERS, 401
+    return with_token(PATH, Claims(address, row), MINE), ATTACKERS, 401
 
 
 def with_a_true_token_at_home(
-    addressee: Addressee, row: int | None, run: dict[str, Any]
+    address: DeliveryAddress, row: int | None, run: dict[str, Any]
 ) -> tuple[str, str, int]:
     """With the token of the task, where the attacker's signature is right."""
-    return with_token(ATTACKED_FROM, Claims(addressee, row), MINE), ATTACKERS, 202
+    return with_token(ATTACKED_FROM, Claims(address, row), MINE), ATTACKERS, 202
 
 
 FORGED: list[Forge] = [as_oneself, as_another, with_a_true_token, with_a_true_token_at_home]
@@ -96,35 +96,35 @@ FORGED: list[Forge] = [as_oneself, as_another, with_a_true_token, with_a_true_to
 def test_a_task_that_waits_takes_nothing_from_a_holder_of_another_secret(
     airflow: LocalAirflow, forge: Forge
 ) -> None:
-    addressee = waiting(airflow)
-    path, secret, status = forge(addressee, None, a_run("run_of_mine"))
+    address = waiting(airflow)
+    path, secret, status = forge(address, None, a_run("run_of_mine"))
     assert deliver(airflow, a_run("run_of_mine"), path, secret=secret) == status
-    assert kept(airflow, addressee) == {}
-    true = with_token(PATH, Claims(addressee), MINE)
+    assert kept(airflow, address) == {}
+    true = with_token(PATH, Claims(address), MINE)
     assert deliver(airflow, a_run(f"run_of_mine_{forge.__name__}"), true) == 202
-    assert kept(airflow, addressee).keys() == {addressee.key}
+    assert kept(airflow, address).keys() == {address.key}
 
 
 @pytest.mark.parametrize("forge", FORGED)
 def test_a_batch_that_waits_takes_nothing_from_a_holder_of_another_secret(
     airflow: LocalAirflow, forge: Forge
 ) -> None:
-    addressee = batching(airflow)
-    path, secret, status = forge(addressee, 0, a_run("run_of_a_row"))
+    address = batching(airflow)
+    path, secret, status = forge(address, 0, a_run("run_of_a_row"))
     assert deliver(airflow, a_run("run_of_a_row"), path, secret=secret) == status
-    assert kept(airflow, addressee) == {}
-    true = with_token(PATH, Claims(addressee, 0), MINE)
+    assert kept(airflow, address) == {}
+    true = with_token(PATH, Claims(address, 0), MINE)
     assert deliver(airflow, a_run(f"run_of_a_row_{forge.__name__}"), true) == 202
-    assert kept(airflow, addressee).keys() == {f"{addressee.key}_00000"}
+    assert kept(airflow, address).keys() == {f"{address.key}_00000"}
 
 
-def batching(airflow: LocalAirflow, **changes: Any) -> Addressee:
+def batching(airflow: LocalAirflow, **changes: Any) -> DeliveryAddress:
     """A task instance that keeps what one does which runs a batch."""
     run_id = airflow.trigger("awaits", {"name": "Ada"})
-    addressee = addressee_of(run_id, mailbox_key(BATCH_ID))
+    address = address_of(run_id, queue_key(BATCH_ID))
     head = Head(BATCH_ID, "", Try(0), 1.0, None, "jsonl", 0, [], delivery_conn_id="bitscale_default")
-    keep(airflow, addressee, BATCH, asdict(replace(head, **changes)))
-    return addressee
+    keep(airflow, address, BATCH, asdict(replace(head, **changes)))
+    return address
 
 
 def test_no_event_is_made_of_another_connections_grid_and_no_run_id_is_taken(airflow: LocalAirflow) -> None:
@@ -137,11 +137,11 @@ def test_no_event_is_made_of_another_connections_grid_and_no_run_id_is_taken(air
 
 
 def test_a_task_that_does_not_wait_is_told_nothing(airflow: LocalAirflow) -> None:
-    idle = addressee_of(airflow.trigger("awaits", {"name": "Ada"}), new_key())
+    idle = address_of(airflow.trigger("awaits", {"name": "Ada"}), new_key())
     finished = waiting(airflow, phase=COLLECTED, run_id="run_1", delivery_key=None)
     other_run = waiting(airflow, phase=SUBMITTED, run_id="run_2")
     over = batching(airflow, collected=True)
-    nobody = addressee_of("manual__of_nobody", new_key())
+    nobody = address_of("manual__of_nobody", new_key())
     names = [replace(idle, dag_id="of_nobody"), replace(idle, task_id="of_nobody")]
     for number, each in enumerate((idle, finished, other_run, over, nobody, *names)):
         claims = Claims(each, 0 if each is over else None)
@@ -151,14 +151,14 @@ def test_a_task_that_does_not_wait_is_told_nothing(airflow: LocalAirflow) -> Non
 
 
 def test_a_delivery_that_is_replayed_leaves_nothing_more(airflow: LocalAirflow) -> None:
-    addressee = waiting(airflow)
-    path = with_token(PATH, Claims(addressee), MINE)
+    address = waiting(airflow)
+    path = with_token(PATH, Claims(address), MINE)
     run = a_run("run_that_is_replayed", grid_id="grid_of_nobody")
     assert deliver(airflow, run, path) == 202
-    left = kept(airflow, addressee)
+    left = kept(airflow, address)
     assert deliver(airflow, run, path) == 200
     assert deliver(airflow, a_run("run_of_somebody", grid_id="grid_of_nobody"), path) == 202
-    assert kept(airflow, addressee) == left
+    assert kept(airflow, address) == left
 
 
 POISONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -174,14 +174,14 @@ POISONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def test_a_poisoned_delivery_is_refused_alone(airflow: LocalAirflow, database: str) -> None:
-    addressee = waiting(airflow)
+    address = waiting(airflow)
     good = [a_run(f"run_beside_poison_{number}") for number in range(8)]
     # What JSON allows, and a database does not, in a value.
     values = a_run("run_with_odd_values", outputs={"c": "\0 \ud800", "n": 10**30})
     engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
 
     def poison(run: dict[str, Any], changes: dict[str, Any]) -> int:
-        path = with_token(PATH, Claims(replace(addressee, **changes)), MINE)
+        path = with_token(PATH, Claims(replace(address, **changes)), MINE)
         # No client sends such a header; the body is refused before it is compared.
         return deliver(airflow, a_run("run_1") | run, path, **{"X-BitScale-Run-Id": "run_1"})
 
@@ -194,4 +194,4 @@ def test_a_poisoned_delivery_is_refused_alone(airflow: LocalAirflow, database: s
             refused = {name: pool.submit(poison, *each).result() for name, each in POISONED.items()}
         assert refused == dict.fromkeys(POISONED, 400)
         assert [each.result() for each in (first, *taken)] == [202] * (len(good) + 2)
-    assert kept(airflow, addressee) == {}
+    assert kept(airflow, address) == {}

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from airflow_provider_bitscale.api import Client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH, Claims, with_token
+from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, Claims, with_token
 from airflow_provider_bitscale.webhooks.served_connections import SETTINGS_SECONDS
 from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
@@ -171,7 +171,7 @@ def test_a_delivery_that_bitscale_gave_up_waiting_for_is_recorded_once(
 def test_a_task_instance_that_is_locked_holds_up_no_other(airflow: LocalAirflow, database: str) -> None:
     names = ("held up", "free")
     addressees = [waiting(airflow) for _ in names]
-    paths = [with_token(PATH, Claims(addressee), Emulator.webhook_secret) for addressee in addressees]
+    paths = [with_token(PATH, Claims(address), Emulator.webhook_secret) for address in addressees]
     runs = [a_run(f"run_of_a_task_that_is_{name}", grid_id="grid_of_nobody") for name in names]
     with ThreadPoolExecutor(2) as pool, session(database) as locking:
         held = sqlalchemy.text("SELECT id FROM task_instance WHERE run_id = :run_id FOR UPDATE")
@@ -184,8 +184,8 @@ def test_a_task_instance_that_is_locked_holds_up_no_other(airflow: LocalAirflow,
 def test_a_task_that_gets_the_row_of_its_next_try_meanwhile_is_told(
     airflow: LocalAirflow, database: str
 ) -> None:
-    addressee = waiting(airflow)
-    path = with_token(PATH, Claims(addressee), Emulator.webhook_secret)
+    address = waiting(airflow)
+    path = with_token(PATH, Claims(address), Emulator.webhook_secret)
     run = a_run("run_of_a_task_between_two_tries", grid_id="grid_of_nobody")
     with ThreadPoolExecutor(1) as pool:
         with session(database) as retrying:
@@ -194,11 +194,11 @@ def test_a_task_that_gets_the_row_of_its_next_try_meanwhile_is_told(
                 "DELETE FROM task_instance WHERE run_id = :run_id",
                 "INSERT INTO task_instance SELECT * FROM next_try",
             ):
-                retrying.execute(sqlalchemy.text(statement), {"run_id": addressee.run_id})
+                retrying.execute(sqlalchemy.text(statement), {"run_id": address.run_id})
             told = pool.submit(deliver, airflow, run, path)
             wait_until(lambda: retrying.scalar(HELD_UP), "a transaction that waits", timeout=30)
         assert told.result() == 202
-    assert kept(airflow, addressee).keys() == {addressee.key}
+    assert kept(airflow, address).keys() == {address.key}
 
 
 def test_a_stranger_is_refused_even_while_recording_is_held_up(airflow: LocalAirflow, database: str) -> None:
@@ -245,12 +245,12 @@ def test_where_teams_share_an_airflow_a_delivery_is_refused_and_not_taken_for_to
 ) -> None:
     shared = {**ENV, "AIRFLOW__CORE__MULTI_TEAM": "True"}
     of_teams = start_airflow(DAGS, env=shared, database_url=database, components=("api-server",))
-    addressee = waiting(airflow)
-    path = with_token(PATH, Claims(addressee), Emulator.webhook_secret)
+    address = waiting(airflow)
+    path = with_token(PATH, Claims(address), Emulator.webhook_secret)
     run = a_run("run_where_teams_share")
     assert deliver(of_teams, run, path) == 503
     assert "and so is [core] multi_team: deliveries are answered 503" in of_teams.logs("api-server")
-    assert kept(airflow, addressee) == {}
+    assert kept(airflow, address) == {}
     assert run["run_id"] not in delivered_run_ids(airflow)
     assert deliver(airflow, run, path) == 202, "not a duplicate"
 

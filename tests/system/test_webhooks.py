@@ -23,7 +23,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
-from airflow_provider_bitscale.webhooks.addressee import RECEIVER_PATH
+from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.head import KEY as BATCH
-from airflow_provider_bitscale.batch.head import Head
+from airflow_provider_bitscale.batch.store.head import KEY as BATCH
+from airflow_provider_bitscale.batch.store.head import Head
 from airflow_provider_bitscale.runs.clearing import Try
-from airflow_provider_bitscale.runs.ledger import COLLECTED, INTENT, SUBMITTED, Record
-from airflow_provider_bitscale.runs.ledger import KEY as RUN
-from airflow_provider_bitscale.webhooks.addressee import Claims
+from airflow_provider_bitscale.runs.run_record import COLLECTED, INTENT, SUBMITTED, Record
+from airflow_provider_bitscale.runs.run_record import KEY as RUN
 from airflow_provider_bitscale.webhooks.awaited import awaits
+from airflow_provider_bitscale.webhooks.callback_token import Claims
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
-from tests.webhooks.test_addressee import HOME, KEY, MAILBOX
+from tests.webhooks.test_callback_token import HOME, KEY, MAILBOX
 
 
 class Kept(dict[str, Any]):

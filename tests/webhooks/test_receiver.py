@@ -51,7 +51,7 @@ def _connections(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def serving(
-    monkeypatch: pytest.MonkeyPatch, tell_dags: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    monkeypatch: pytest.MonkeyPatch, notify_scheduled: Callable[[Sequence[Any]], Sequence[Any]] | None = None
 ) -> Iterator[int]:
     """The receiver on a port of its own, with this in the place of the database."""
 
@@ -60,7 +60,7 @@ def serving(
 
     monkeypatch.setattr(receiver, "_expect_submissions", lambda: None)
     monkeypatch.setattr(receiver, "_tell_tasks", unheard)
-    monkeypatch.setattr(receiver, "_tell_dags", tell_dags or unheard)
+    monkeypatch.setattr(receiver, "_tell_dags", notify_scheduled or unheard)
     config = uvicorn.Config(Receiver().app(), port=0, log_level="critical", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

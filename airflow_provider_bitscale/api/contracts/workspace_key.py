@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import WORKSPACE_KEY
-from airflow_provider_bitscale.api.contracts import workspace_key_answers as answers
+from airflow_provider_bitscale.api.contracts import workspace_key_parsing as answers
 from airflow_provider_bitscale.api.contracts.base import RUN_IN_DOUBT, Contract, run_body, search_query
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.listing import Listing

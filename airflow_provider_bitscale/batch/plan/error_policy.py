@@ -1,0 +1,128 @@
+"""Pure: what follows for a row, and for the batch, from an answer that is not plain success."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from airflow_provider_bitscale.api.errors import (
+    TRANSIENT,
+    AmbiguousSubmitError,
+    AuthenticationError,
+    BitScaleError,
+    ConfigurationError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    RunLimitExceededError,
+    ServerError,
+    TransportError,
+    UnreadableAcceptanceError,
+    UnsupportedError,
+)
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.api.retry import provably_not_processed
+from airflow_provider_bitscale.runs.polling import COMPLETED, TIMED_OUT, Outcome, Wait
+from airflow_provider_bitscale.runs.polling import FAILED as RUN_FAILED
+
+
+class SubmitAction(Enum):
+    """What follows a submission that failed."""
+
+    PUT_BACK = "no run was started, and the row may be submitted again"
+    KEY_REFUSED = "no run was started; the key is refused, perhaps by a hiccup"
+    KEEP = "BitScale accepted the row, and its answer cannot be read: it is paid for, and not submitted again"
+    PARK = "nobody can tell whether a run was started"
+    AWAIT = "nobody can tell yet whether a run was started, but a delivery would"
+    SUBMIT_AGAIN = "nobody can tell whether a run was started, and the user would rather pay twice"
+    FAIL = "the row is refused, and no run was started"
+    STOP = "no run was started, and none will be, but what is in flight can be collected"
+    ABORT = "no run was started; something is wrong that is not about rows or credits"
+
+
+_STOPPED_BY: dict[type[BitScaleError], str] = {
+    InsufficientCreditsError: "insufficient_credits",
+    RunLimitExceededError: "run_limit_exceeded",
+}
+
+
+def after_failed_submission(
+    error: BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool, is_delivered: bool
+) -> SubmitAction:
+    """Decide, after an attempt that is not repeated by itself.
+
+    :param may_pay_twice: whether the row may be submitted again in doubt.
+    :param expects_deliveries: whether the end of a run that was started would be delivered.
+    :param is_delivered: whether it has been: a run was started, by this submission or an earlier one.
+    """
+    if isinstance(error, UnreadableAcceptanceError):
+        return SubmitAction.KEEP
+    if is_delivered:
+        return SubmitAction.AWAIT
+    if provably_not_processed(error):
+        return SubmitAction.PUT_BACK
+    if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
+        if may_pay_twice:
+            return SubmitAction.SUBMIT_AGAIN
+        return SubmitAction.AWAIT if expects_deliveries else SubmitAction.PARK
+    if isinstance(error, AuthenticationError):
+        return SubmitAction.KEY_REFUSED
+    if isinstance(error, tuple(_STOPPED_BY)):
+        return SubmitAction.STOP
+    return SubmitAction.FAIL if isinstance(error, InvalidRequestError) else SubmitAction.ABORT
+
+
+def stopped_by(error: BitScaleError) -> str:
+    """The reason in the manifest for an error that stops a batch."""
+    return next(reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind))
+
+
+def has_result(run: Run) -> bool:
+    """Whether an answer says all that there is to know about a run that has ended."""
+    return run.status is RunStatus.FAILED or (run.status is RunStatus.COMPLETED and run.outputs is not None)
+
+
+def is_understood(seen: Run | BitScaleError, run_id: str) -> bool:
+    """Whether a poll told what has become of this run."""
+    if not isinstance(seen, Run) or seen.run_id not in (None, run_id):
+        return False
+    return has_result(seen) or _goes_on(seen)
+
+
+def _goes_on(seen: Run | BitScaleError) -> bool:
+    return isinstance(seen, Run) and seen.status in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+def _is_unanswered(seen: Run | BitScaleError) -> bool:
+    # A 2xx was an answer, be it readable or not; a key that is refused by a hiccup says nothing of the run.
+    if isinstance(seen, AuthenticationError):
+        return True
+    return isinstance(seen, TRANSIENT) and (seen.status is None or not 200 <= seen.status < 300)
+
+
+class PollAction(Enum):
+    """What a look at a run has come to."""
+
+    NOT_ENDED = "the run goes on, or nothing was found out: look again"
+    ENDED = "the run has ended"
+    LEFT = "time is up, and the row stays as it is: a retry looks again"
+    SLOW = "time is up for the run, which goes on or could not be asked for; its row stays unknown"
+    LOST = "what is answered does not tell what has become of the run; its row stays unknown"
+    ABORT = "something is wrong that is not about this run"
+
+
+def after_poll(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: bool) -> PollAction:
+    """Decide, by what was seen and what follows from it for one run alone.
+
+    :param time_is_up: whether the batch is past its deadline.
+    """
+    if isinstance(step, Wait):
+        return PollAction.NOT_ENDED
+    if step.kind in (COMPLETED, RUN_FAILED):
+        return PollAction.ENDED
+    if step.kind == TIMED_OUT and time_is_up:
+        return PollAction.LEFT
+    last_seen = step.error or seen
+    if step.kind == TIMED_OUT and (_goes_on(last_seen) or _is_unanswered(last_seen)):
+        return PollAction.SLOW
+    # What else refuses a look is about its run: were it about the account, submissions would be refused, too.
+    is_settings = isinstance(step.error, (AuthenticationError, ConfigurationError, UnsupportedError))
+    return PollAction.ABORT if is_settings else PollAction.LOST

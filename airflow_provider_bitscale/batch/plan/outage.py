@@ -1,0 +1,67 @@
+"""Pure: whether BitScale can be reached, and how long to rest while it cannot."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from airflow_provider_bitscale.api.errors import (
+    CODE_WEBHOOK_DELIVERY_FAILED,
+    AmbiguousSubmitError,
+    AuthenticationError,
+    BitScaleError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_bitscale.batch.plan.trouble import Trouble, pause_after
+from airflow_provider_bitscale.runs.sights import Sights
+
+# Of what happened to one request alone, nothing is told, and nothing else rests.
+_FEWEST_FAILURES = 2
+_LONGEST_REASON = 200
+
+_UNREACHABLE = (TransportError, ServerError, AmbiguousSubmitError)
+
+
+class Outage:
+    """Takes in the answer to each request of a batch. Times are in seconds of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._sights = Sights()
+        # Seconds for which the key has been refused; infinite if it was not good a moment before.
+        self.key_refused_for = 0.0
+        self._trouble = Trouble()
+        self._rest_until = 0.0
+        # Why the last request came to nothing.
+        self.reason = ""
+
+    def note(self, seen: object, now: float) -> None:
+        """A request was answered, or was not.
+
+        :param seen: what it was answered with, or the BitScaleError in place of that.
+        """
+        key_refused_for = self._sights.lasting(seen, now)
+        # With that code BitScale has answered, though the fate of the run is unknown.
+        if isinstance(seen, _UNREACHABLE) and seen.code != CODE_WEBHOOK_DELIVERY_FAILED:
+            self._failed(seen, now)
+        elif isinstance(seen, AuthenticationError):
+            self.key_refused_for = key_refused_for
+            self._failed(seen, now)
+        else:
+            self._trouble.ended()
+            self._rest_until = 0.0
+
+    def rest(self, now: float) -> float:
+        """Seconds for which no request should leave."""
+        return max(0.0, self._rest_until - now)
+
+    def describe(self, now: float, unix_now: float) -> str | None:
+        """Since when BitScale cannot be reached, and why; None while it can be."""
+        if self._trouble.failures < _FEWEST_FAILURES:
+            return None
+        since = datetime.fromtimestamp(unix_now - (now - self._trouble.since), timezone.utc)
+        return f"cannot reach BitScale since {since:%H:%M:%S} UTC ({self.reason})"
+
+    def _failed(self, error: BitScaleError, now: float) -> None:
+        if self._trouble.failed(error.left_at, now):
+            self.reason = str(error)[:_LONGEST_REASON]
+            self._rest_until = now + pause_after(self._trouble.failures - _FEWEST_FAILURES + 1)

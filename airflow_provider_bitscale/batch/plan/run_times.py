@@ -1,0 +1,113 @@
+"""Pure: how long runs take, learned from those seen, and when to look at one that has not ended."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import deque
+
+# So many runs, the latest, say how long the next ones take.
+REMEMBERED = 2000
+FIRST_POLL = 1.0
+# Where nothing is known, each look comes later by this factor.
+GROWTH = 1.25
+EAGER_GROWTH = 1.1
+# Below so many examples, their word is not taken for more than twice the age of a run.
+FEW = 5
+# What it may cost to notice an end late, in looks for each typical run's length of delay.
+PATIENT = 0.05
+EAGER = 0.5
+_CANDIDATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.985, 1.0)
+_LONG = 0.98
+_SMALLEST_STEP = 1.05
+# So that small differences do not cost a second look.
+_MARGIN = 1.01
+_TRAVEL = 0.1
+
+
+class RunTimes:
+    """The lengths of runs, in seconds from their submission.
+
+    A look costs a request, and a request is a row that is not submitted. So a run is looked at when it has
+    probably ended: at the age that costs least, counting looks in vain and, for little, the delay.
+    """
+
+    def __init__(self) -> None:
+        self._lengths: list[float] = []
+        self._latest: deque[float] = deque()
+        self._oldest_not_ended = 0.0
+        self._ended = 0
+        # For new runs, by impatience: the number of examples that it was computed of, and the age.
+        self._first_looks: dict[float, tuple[int, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    @property
+    def long_run(self) -> float:
+        """The length that hardly any run exceeds, as far as is known."""
+        if not self._lengths:
+            return self._oldest_not_ended
+        return self._lengths[min(len(self._lengths) - 1, int(_LONG * len(self._lengths)))]
+
+    def not_ended(self, age: float) -> None:
+        """A run of this age was seen not to have ended."""
+        self._oldest_not_ended = max(self._oldest_not_ended, age)
+
+    def ended(self, not_ended_at: float, seen_at: float, told: float | None = None) -> None:
+        """A run was seen to have ended.
+
+        :param not_ended_at: its age at the last look that found it running; 0 if there was none.
+        :param seen_at: its age now.
+        :param told: its length as BitScale tells it, which counts if it lies between the two.
+        """
+        length = told
+        if length is None or not not_ended_at < length <= seen_at:
+            length = self._likely(not_ended_at, seen_at)
+        insort(self._lengths, length)
+        self._latest.append(length)
+        self._ended += 1
+        if len(self._latest) > REMEMBERED:
+            oldest = self._latest.popleft()
+            del self._lengths[bisect_right(self._lengths, oldest) - 1]
+
+    def next_poll(self, age: float, impatience: float) -> float:
+        """The age to look next at a run that had not ended at ``age``.
+
+        :param impatience: ``PATIENT`` while requests are better spent on submitting, else ``EAGER``.
+        """
+        if age == 0.0 and self._lengths:
+            # Asked for each run, and hardly changed by one more of many.
+            known, poll = self._first_looks.get(impatience, (0, 0.0))
+            if not known or self._ended - known > known // 50:
+                poll = self._cheapest_poll(0.0, impatience)
+                self._first_looks[impatience] = (self._ended, poll)
+            return poll
+        return self._cheapest_poll(age, impatience)
+
+    def _cheapest_poll(self, age: float, impatience: float) -> float:
+        first = bisect_right(self._lengths, age)
+        longer = len(self._lengths) - first
+        if not longer:
+            if self._lengths and impatience > PATIENT:
+                return age * EAGER_GROWTH + _TRAVEL
+            # Nobody knows: the oldest run goes ahead, and the others wait for what it finds.
+            return max(FIRST_POLL, age, self._oldest_not_ended * GROWTH)
+        typical = max(self._lengths[first + longer // 2] - age, 0.1 * age, 1e-3)
+        best, least = age, float("inf")
+        for share in _CANDIDATES:
+            rank = max(1, round(share * longer))
+            candidate = self._lengths[first + rank - 1]
+            cost = 1 - rank / longer + impatience * (candidate - age) / typical
+            if cost < least:
+                best, least = candidate, cost
+        if longer < FEW:
+            best = min(best, max(FIRST_POLL, 2 * age, self._lengths[0]))
+        return max(best * _MARGIN + _TRAVEL, age * _SMALLEST_STEP)
+
+    def _likely(self, after: float, until: float) -> float:
+        """A length for a run that ended between two looks, the second of which may have been late.
+
+        What is known already decides, if it has lengths between the two; else the later one.
+        """
+        first, last = bisect_right(self._lengths, after), bisect_right(self._lengths, until)
+        return self._lengths[(first + last) // 2] if first < last else until

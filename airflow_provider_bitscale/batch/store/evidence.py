@@ -1,0 +1,63 @@
+"""Pure: what the logs of earlier tries tell of the rows that they sent, and what follows for a row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from airflow_provider_bitscale.batch.store.records import INTENT, Entry
+
+SENT, NOT_PROCESSED, ACCEPTED, ANSWERED = "sent", "not-processed", "accepted", "answered"
+
+
+@dataclass
+class Evidence:
+    """Rows are known by their position in the input.
+
+    :param complete: whether no row was sent of which nothing is told here.
+    :param open: requests of a row that left, and were not answered as far as is known.
+    :param answered: rows whose answer was a result, and names no run to ask for.
+    """
+
+    complete: bool = True
+    run_ids: dict[int, str] = field(default_factory=dict)
+    open: Counter[int] = field(default_factory=Counter)
+    answered: set[int] = field(default_factory=set)
+
+    @property
+    def awaits_answers(self) -> bool:
+        """Whether a request had left, and its answer was not there yet."""
+        return any(count > 0 for count in self.open.values())
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Take in the lines of one try."""
+        for line in lines:
+            match line.split(" "):
+                case [word, row] if row.isdecimal() and word in (SENT, NOT_PROCESSED, ANSWERED):
+                    self.open[int(row)] += 1 if word == SENT else -1
+                    if word == ANSWERED:
+                        self.answered.add(int(row))
+                case [word, row, run_id] if row.isdecimal() and word == ACCEPTED:
+                    self.open[int(row)] -= 1
+                    self.run_ids[int(row)] = run_id
+                case _:
+                    # A line of which only a part was written.
+                    self.complete = False
+
+    def include(self, other: Evidence) -> None:
+        """Take in what the log of another try tells."""
+        self.complete &= other.complete
+        self.run_ids |= other.run_ids
+        self.open.update(other.open)
+        self.answered |= other.answered
+
+    def entry(self, row: int, entry: Entry) -> Entry:
+        """What is to be made of a row's entry in the store."""
+        if entry:
+            return entry
+        if row in self.run_ids:
+            return self.run_ids[row]
+        if self.open[row] > 0 or row in self.answered:
+            return INTENT
+        return None if self.complete else entry

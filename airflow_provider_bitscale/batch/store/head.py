@@ -1,0 +1,88 @@
+"""The batch as a whole, in Airflow's task state store, and whether a try goes on with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.runs.certain_read import read_certainly
+from airflow_provider_bitscale.runs.clearing import Try, is_cleared
+from airflow_provider_bitscale.runs.run_record import Store
+
+KEY = "bitscale_batch"
+WAY_OUT = (
+    f"To start anew, and pay anew, delete the key {KEY!r} from the task's state store and clear the task."
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The batch as a whole.
+
+    :param fingerprint: of the input, the grid and all that changes what is bought.
+    :param last_try: the last that began with the batch or handed it over; tells a Clear from a retry.
+    :param output_path: where its parts are; the first try decides.
+    :param output_names: of the outputs; the first try decides, for its parts have them all.
+    :param escapes_formulas: whether its parts in CSV are escaped; the first try decides.
+    :param opened: how many segments have a record. It grows before a row of a new segment is submitted, so a
+        record that is missing is lost, and says nothing about what was paid for.
+    :param tries: a token for each try that may have submitted rows, in order.
+    :param collected: whether the task has succeeded with it.
+    :param delivery_conn_id: the connection that deliveries have to be signed with; None if none are expected.
+    """
+
+    batch_id: str
+    fingerprint: str
+    last_try: Try
+    started_at: float
+    output_path: str | None
+    output_format: str
+    opened: int
+    tries: list[str]
+    collected: bool = False
+    delivery_conn_id: str | None = None
+    output_names: list[str] = field(default_factory=list)
+    escapes_formulas: bool = False
+
+
+def read_head(store: Store) -> Head | None:
+    """The batch of an earlier try, or None.
+
+    :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
+    :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
+    """
+    if (stored := read_certainly(store, KEY)) is None:
+        return None
+    try:
+        return Head(**{**stored, "last_try": Try(**stored["last_try"])})
+    except (TypeError, KeyError):
+        raise unreadable(stored) from None
+
+
+def write_head(store: Store, head: Head) -> None:
+    """Make it durable."""
+    store.set(KEY, asdict(head))
+
+
+def continues(head: Head | None, fingerprint: str, this_try: Try) -> bool:
+    """Whether a try goes on with the batch of an earlier one, rather than begin anew.
+
+    :raises InvalidRequestError: it would pay anew for rows that an unfinished batch has paid for.
+    """
+    if head is None:
+        return False
+    changed = head.fingerprint != fingerprint
+    if head.collected and (changed or is_cleared(head.last_try, this_try, succeeded=True)):
+        return False
+    if not changed:
+        return True
+    raise InvalidRequestError(
+        "the input, or an option that decides what is bought, has changed since an earlier try, which may "
+        f"have paid for rows. Change it back, and they will be collected. {WAY_OUT}"
+    )
+
+
+def unreadable(stored: Any) -> AmbiguousSubmitError:
+    """A record of an earlier try that is not what was written."""
+    return AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")

@@ -1,0 +1,215 @@
+"""What changes in the records of a running batch, gathered to be written to Airflow's task state store."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from airflow_provider_bitscale.batch.row_result import RowResult
+from airflow_provider_bitscale.batch.store.head import KEY, Head
+from airflow_provider_bitscale.batch.store.records import (
+    INTENT,
+    SUMMARIES,
+    Entry,
+    Records,
+    SegmentRecord,
+    Summary,
+    chunk_key,
+    group_key,
+    group_to_json,
+    segment_key,
+)
+from airflow_provider_bitscale.runs.run_record import Store
+
+# Airflow warns at 64 KB.
+_RESULT_BYTES = 48_000
+
+
+@dataclass
+class Changes:
+    """What is to be written, by number or key, as JSON; a copy, for rows go on changing meanwhile.
+
+    :param chunks: results of rows, by key.
+    :param segments: values of open segments.
+    :param groups: values of summaries.
+    :param dropped: keys to drop after all else.
+    :param accepted: run ids among the segments, by segment and position.
+    """
+
+    chunks: dict[str, Any] = field(default_factory=dict)
+    segments: dict[int, Any] = field(default_factory=dict)
+    groups: dict[int, Any] = field(default_factory=dict)
+    head: dict[str, Any] | None = None
+    dropped: list[str] = field(default_factory=list)
+    accepted: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.chunks or self.segments or self.groups or self.head or self.dropped)
+
+    def values(self, batch_id: str) -> dict[str, Any]:
+        """All values by key, in the order in which they are written: what one counts comes before it."""
+        return {
+            **self.chunks,
+            **{segment_key(batch_id, number): value for number, value in self.segments.items()},
+            **{group_key(batch_id, group): value for group, value in self.groups.items()},
+            **({} if self.head is None else {KEY: self.head}),
+        }
+
+
+class Journal:
+    """The records of one batch. Changes are gathered, and become durable by :meth:`write`.
+
+    :param head: its id is part of the keys, so that batches do not read each other's.
+    :param records: what earlier tries left of its segments.
+    """
+
+    def __init__(self, store: Store, head: Head, records: Records | None = None) -> None:
+        self.head = head
+        self._store = store
+        self._open: dict[int, SegmentRecord] = {}
+        self._finished: dict[int, dict[int, Summary]] = defaultdict(dict)
+        self._changed: set[int] = set()
+        self._changed_groups: set[int] = set()
+        self._changed_head = False
+        self._chunks: dict[str, Any] = {}
+        self._dropped: list[str] = []
+        self._accepted: dict[tuple[int, int], str] = {}
+        self._being_written: Changes | None = None
+        for number, record in (records or {}).items():
+            if isinstance(record, Summary):
+                self._finished[number // SUMMARIES][number] = record
+            else:
+                self._open[number] = record
+
+    def begin(self, token: str) -> None:
+        """A new try may submit rows once this is durable."""
+        self.head = replace(self.head, tries=[*self.head.tries, token])
+        self._changed_head = True
+
+    def changed(self, records: Records, results: Mapping[str, Any]) -> None:
+        """These differ from what is in the store.
+
+        :param results: of rows, as they are kept, by key.
+        """
+        for number, record in records.items():
+            if isinstance(record, Summary):
+                self._changed_groups.add(number // SUMMARIES)
+            else:
+                self._changed.add(number)
+        self._chunks |= results
+
+    def open(self, number: int, record: SegmentRecord) -> None:
+        """Keep this segment's record from now on."""
+        self._open[number] = record
+        if number >= self.head.opened:
+            self.head = replace(self.head, opened=number + 1)
+            self._changed_head = True
+            self._changed.add(number)
+
+    def announce(self, number: int, rows: Iterable[int]) -> None:
+        """These rows may be submitted once this is durable."""
+        self._set(number, rows, INTENT)
+
+    def retract(self, number: int, rows: Iterable[int]) -> None:
+        """These rows have not been submitted after all."""
+        self._set(number, rows, None)
+
+    def accepted(self, number: int, row: int, run_id: str) -> None:
+        """BitScale accepted the row's run."""
+        self._set(number, [row], run_id)
+        self._accepted[number, row] = run_id
+
+    def answered(self, number: int, results: Mapping[int, RowResult]) -> None:
+        """These rows were answered at once, and cannot be asked for again."""
+        if number not in self._open:
+            # It was finished in the meantime: they are in its part.
+            return
+        chunk: dict[str, Any] = {}
+        size = 0
+        for row, settled in results.items():
+            entry = asdict(settled)
+            entry_size = len(json.dumps({row: entry}))
+            if chunk and size + entry_size > _RESULT_BYTES:
+                self._add_chunk(number, chunk)
+                chunk, size = {}, 0
+            chunk[str(row)] = entry
+            size += entry_size
+        self._add_chunk(number, chunk)
+
+    def finish(self, number: int, summary: Summary) -> None:
+        """All rows of this segment are in a part."""
+        self._finished[number // SUMMARIES][number] = summary
+        self._changed_groups.add(number // SUMMARIES)
+        self._changed.discard(number)
+        chunks = [self._chunk_key(number, chunk) for chunk in range(self._open.pop(number).chunks)]
+        self._dropped += [segment_key(self.head.batch_id, number), *chunks]
+
+    def changes(self) -> Changes:
+        """What is to be written since this was last asked for; :meth:`written` or :meth:`restore` follows."""
+        changes = self._being_written = self._unwritten()
+        self._changed, self._changed_groups, self._changed_head = set(), set(), False
+        self._chunks, self._dropped, self._accepted = {}, [], {}
+        return changes
+
+    def written(self) -> None:
+        """The changes are durable."""
+        self._being_written = None
+
+    def restore(self) -> None:
+        """The changes could not be written: they are among the next ones."""
+        changes, self._being_written = self._being_written, None
+        if changes is None:
+            return
+        self._changed |= changes.segments.keys() & self._open.keys()
+        self._changed_groups |= changes.groups.keys()
+        self._changed_head |= changes.head is not None
+        self._chunks = {**changes.chunks, **self._chunks}
+        self._dropped = changes.dropped + self._dropped
+        self._accepted = {**changes.accepted, **self._accepted}
+
+    def write(self, changes: Changes) -> None:
+        """Make changes durable; raises what the store raises."""
+        for key, value in changes.values(self.head.batch_id).items():
+            self._store.set(key, value)
+        for key in changes.dropped:
+            self._store.delete(key)
+
+    def unsaved(self) -> Changes:
+        """All that is not known to be durable, also what is just being written."""
+        later, before = self._unwritten(), self._being_written or Changes()
+        return Changes(
+            {**before.chunks, **later.chunks},
+            {**before.segments, **later.segments},
+            {**before.groups, **later.groups},
+            later.head or before.head,
+            before.dropped + later.dropped,
+            {**before.accepted, **later.accepted},
+        )
+
+    def _unwritten(self) -> Changes:
+        return Changes(
+            dict(self._chunks),
+            {number: self._open[number].to_json() for number in sorted(self._changed)},
+            {group: group_to_json(self._finished[group]) for group in sorted(self._changed_groups)},
+            asdict(self.head) if self._changed_head else None,
+            list(self._dropped),
+            dict(self._accepted),
+        )
+
+    def _set(self, number: int, rows: Iterable[int], entry: Entry) -> None:
+        record = self._open[number]
+        for row in rows:
+            record.entries[row] = entry
+        self._changed.add(number)
+
+    def _add_chunk(self, number: int, chunk: dict[str, Any]) -> None:
+        record = self._open[number]
+        self._chunks[self._chunk_key(number, record.chunks)] = chunk
+        record.chunks += 1
+        self._changed.add(number)
+
+    def _chunk_key(self, number: int, chunk: int) -> str:
+        return chunk_key(self.head.batch_id, number, chunk)

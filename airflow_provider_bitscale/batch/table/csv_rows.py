@@ -1,0 +1,132 @@
+"""Rows of CSV, each with its line; what is wrong with one is told with its cell."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from airflow_provider_bitscale.api.blank import is_blank
+from airflow_provider_bitscale.api.carriable import carriable_text
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.table.odd_rows import is_divider
+from airflow_provider_bitscale.batch.table.table_format import TableFormat
+from airflow_provider_bitscale.batch.table.table_text import (
+    Ragged,
+    Record,
+    Unreadable,
+    cells_told,
+    is_not_utf_8,
+    not_utf_8,
+)
+
+# Python's own limit is 131,072 characters. Answers may be longer, and what was written is to be read again.
+csv.field_size_limit(2**31 - 1)
+
+
+def csv_table(
+    lines: Iterator[str], format: TableFormat, tell: Callable[[str], None]
+) -> tuple[list[str], Iterator[Record]]:
+    """The names of the fields, and all rows after the header.
+
+    :param tell: called with each remark on the header that is no error.
+    :raises Unreadable: the header cannot be used.
+    """
+    for _ in range(1, format.first_line):
+        next(lines, None)
+    reader = csv.reader(lines, strict=True, delimiter=format.separator)
+    header = _names(_header(reader, format.first_line), format.first_line, tell)
+    rows = _rows(reader, format.first_line)
+    return header, (
+        (place, _fields(header, cells) if isinstance(cells, list) else cells) for place, cells in rows
+    )
+
+
+def _rows(
+    reader: Iterator[list[str]], first_line: int
+) -> Iterator[tuple[str, list[str] | InvalidRequestError]]:
+    while True:
+        place = f"line {reader.line_num + first_line}"  # type: ignore[attr-defined]
+        try:
+            cells = next(reader, None)
+        except csv.Error as problem:
+            yield place, InvalidRequestError(f"it is not CSV: {problem}")
+            continue
+        if cells is None:
+            return
+        if cells and not (len(cells) == 1 and cells[0].isspace()):
+            yield place, cells
+
+
+def _fields(header: Sequence[str], cells: list[str]) -> dict[str, str] | InvalidRequestError:
+    if len(cells) > 1 and all(map(is_blank, cells)):
+        return InvalidRequestError("the row is empty: remove it")
+    if len(cells) != len(header):
+        return _ragged(header, cells)
+    if any(map(is_not_utf_8, cells)):
+        return InvalidRequestError(not_utf_8("".join(cells)))
+    return dict(zip(header, map(carriable_text, cells), strict=True))
+
+
+def _ragged(header: Sequence[str], cells: Sequence[str]) -> InvalidRequestError:
+    if cells == ["\x1a"]:
+        return InvalidRequestError("it is Ctrl-Z, which old programs write at the end of a file: remove it")
+    if is_divider(cells):
+        return InvalidRequestError("it is a line of dashes, as below a header: remove it")
+    has, wanted = len(cells), len(header)
+    told = f"it has {cells_told(has)}, the header has {wanted}: "
+    if has < wanted:
+        footer = "; if it is a note or a footer, remove it" if has == 1 else ""
+        return Ragged(f"{told}cell {has + 1}, {header[has]!r}, is missing{footer}", cells, is_longer=False)
+    if all(map(is_blank, cells[wanted:])):
+        told += f"cell {wanted + 1} is empty; remove the separator at the end of the line"
+        return Ragged(told, cells, is_longer=False)
+    return Ragged(f"{told}cell {wanted + 1} is too many; {_why_longer(header, cells)}", cells, is_longer=True)
+
+
+def _why_longer(header: Sequence[str], cells: Sequence[str]) -> str:
+    texts = [cell.strip() for cell in cells]
+    if any(
+        cell[0].isspace() and text.startswith('"') for cell, text in zip(cells, texts, strict=True) if text
+    ):
+        return "remove the blanks before quotes"
+    if any(text.startswith("'") for text in texts) and any(text.endswith("'") for text in texts):
+        return "a text with a separator in it needs double quotes, not single ones"
+    if len(cells) == len(header) + 1 and len(header) > 1 and texts[0].isdigit():
+        return "if the first column has no name, as R writes the names of rows, leave it out or give it one"
+    return "a text with a separator in it needs quotes"
+
+
+def _header(reader: Iterator[list[str]], line: int) -> list[str]:
+    try:
+        header = next(reader, None)
+    except csv.Error as problem:
+        raise Unreadable(
+            f"line {line}, the header: it is not CSV: {problem}; cells are separated by a comma, a "
+            "semicolon, a tab or |, and quotes within quotes are doubled"
+        ) from None
+    if header is None:
+        return []
+    if not header:
+        raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
+    if any(map(is_not_utf_8, header)):
+        raise Unreadable(f"line {line}, the header: {not_utf_8(''.join(header))}")
+    return list(map(carriable_text, header))
+
+
+def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> list[str]:
+    """The names of the fields of all rows."""
+    names = list(header)
+    nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
+    if header and len(nameless) == len(header):
+        raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
+    for number in nameless:
+        name = f"column {number}"
+        while name in names:
+            name = f"unnamed {name}"
+        names[number - 1] = name
+        tell(f"line {line}, the header: cell {number} is empty; its field is called {names[number - 1]!r}")
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        more = ", ".join(f"it has {name!r} more than once" for name in repeated)
+        raise Unreadable(f"line {line}, the header: {more}; rename or remove all but one")
+    return names

@@ -1,0 +1,43 @@
+"""Pure: what is wrong with the rows of an input, in one sentence."""
+
+from __future__ import annotations
+
+MAX_LENGTH = 300
+# Rows that are named of those with the same problem.
+_MAX_PLACES = 3
+
+
+class RowErrors:
+    """What is wrong with rows: a problem that many share is told once.
+
+    :param most: problems that are told; all rows are counted.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.rows = 0
+        self._most = most
+        self._told: dict[str, tuple[list[str], int]] = {}
+
+    def add(self, place: str, problem: str) -> None:
+        """This is wrong with the row at this place."""
+        self.rows += 1
+        problem = _shortened(problem)
+        if problem in self._told or len(self._told) < self._most:
+            places, count = self._told.get(problem, ([], 0))
+            self._told[problem] = ([*places, place][:_MAX_PLACES], count + 1)
+
+    def __str__(self) -> str:
+        told = [
+            f"{', '.join(places)}{_and_more(count - len(places))}: {problem}"
+            for problem, (places, count) in self._told.items()
+        ]
+        others = self.rows - sum(count for _, count in self._told.values())
+        return f"{'; '.join(told)}{';' if others else ''}{_and_more(others)}"
+
+
+def _and_more(rows: int) -> str:
+    return f" and {rows:,} more" if rows else ""
+
+
+def _shortened(problem: str) -> str:
+    return problem if len(problem) <= MAX_LENGTH else problem[:MAX_LENGTH] + "…"

@@ -1,0 +1,152 @@
+"""From an Airflow connection to the clients that use its credentials, even if these change meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import amask_secret, mask_secret
+
+from airflow_provider_bitscale.api.errors import ConfigurationError
+from airflow_provider_bitscale.exceptions import airflow_errors
+from airflow_provider_bitscale.hooks.connection_config import config_from_fields, webhook_settings_from_fields
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_bitscale.api.async_client import AsyncClient
+    from airflow_provider_bitscale.api.client import Client
+    from airflow_provider_bitscale.api.config import ClientConfig
+    from airflow_provider_bitscale.api.deliveries import WebhookSettings
+
+CONN_TYPE = "bitscale"
+
+
+class ClientProvider:
+    """What a hook has of its connection: the configuration, read once, and the clients made from it.
+
+    The clients have the connection read again when BitScale refuses the key.
+    """
+
+    def __init__(self, bitscale_conn_id: str) -> None:
+        super().__init__()
+        self.bitscale_conn_id = bitscale_conn_id
+        self._config: ClientConfig | None = None
+        # Of the same reading.
+        self._webhook_settings: WebhookSettings | None = None
+
+    @property
+    def config(self) -> ClientConfig:
+        """The connection as a configuration, read when first asked for.
+
+        :raises ConfigurationError: naming everything that is wrong with the connection.
+        """
+        return self._config or self._read()
+
+    @property
+    def webhook_settings(self) -> WebhookSettings | None:
+        """How deliveries for this connection are signed; None if it has no ``webhook_secret``.
+
+        :raises ConfigurationError: naming everything that is wrong with the connection.
+        """
+        _ = self.config
+        return self._webhook_settings
+
+    async def aconfig(self) -> ClientConfig:
+        """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
+        return self._config or await self._aread()
+
+    @cached_property
+    def client(self) -> Client:
+        """The sync client behind this hook."""
+        from airflow_provider_bitscale.api.client import Client
+
+        return Client(self.config, self._read_key)
+
+    def get_conn(self) -> Client:
+        """The sync client behind this hook."""
+        return self.client
+
+    @asynccontextmanager
+    async def aclient(self) -> AsyncIterator[AsyncClient]:
+        """The async client that all hooks with this connection share in an event loop, open in the block."""
+        with airflow_errors(self.bitscale_conn_id):
+            config = await self.aconfig()
+
+            from airflow_provider_bitscale.api.shared_client import shared_client
+
+            async with shared_client(config, self._aread_key, self.bitscale_conn_id) as client:
+                yield client
+
+    @asynccontextmanager
+    async def batch_client(self, connections: int) -> AsyncIterator[AsyncClient]:
+        """An async client of its own for a batch, open in the block.
+
+        :param connections: requests that may be under way at once.
+        """
+        from airflow_provider_bitscale.api.async_client import AsyncClient
+
+        async with AsyncClient(self.config, self._aread_key, connections=connections) as client:
+            yield client
+
+    def _read_key(self) -> str:
+        return self._read().api_key
+
+    async def _aread_key(self) -> str:
+        return (await self._aread()).api_key
+
+    def _read(self) -> ClientConfig:
+        config, secrets = self._take(BaseHook.get_connection(self.bitscale_conn_id))
+        mask_secret(list(secrets))
+        return config
+
+    async def _aread(self) -> ClientConfig:
+        try:
+            connection = await BaseHook.aget_connection(self.bitscale_conn_id)
+        except AirflowNotFoundException:
+            # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
+            connection = await asyncio.to_thread(BaseHook.get_connection, self.bitscale_conn_id)
+        config, secrets = self._take(connection)
+        await amask_secret(list(secrets))
+        return config
+
+    def _take(self, connection: Connection) -> tuple[ClientConfig, Sequence[str]]:
+        """Keep what a connection says; its configuration, and the secrets to be masked.
+
+        :raises ConfigurationError: naming everything that is wrong with it; or it was read before, and leads
+            to another workspace now.
+        """
+        with airflow_errors(self.bitscale_conn_id):
+            # A type that is not told is nobody's mistake: a secrets backend may leave it out.
+            if connection.conn_type not in (None, "", CONN_TYPE):
+                raise ConfigurationError(
+                    f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "
+                    "another connection as bitscale_conn_id"
+                )
+            config, before = _config_of(connection), self._config
+            if before is not None and _target(config) != _target(before):
+                raise ConfigurationError(
+                    "it was changed meanwhile, and leads to another workspace or contract"
+                )
+            settings = webhook_settings_from_fields(connection.extra)
+            self._config, self._webhook_settings = config, settings
+        return config, [*config.secrets, *(() if settings is None else (settings.secret,))]
+
+
+def _target(config: ClientConfig) -> tuple[str, str | None, str]:
+    return config.base_url, config.workspace_id, config.api_contract
+
+
+def _config_of(connection: Connection) -> ClientConfig:
+    return config_from_fields(
+        host=connection.host,
+        port=connection.port,
+        schema=connection.schema,
+        password=connection.password,
+        extra=connection.extra,
+    )

@@ -1,0 +1,301 @@
+"""One try of a batch: put together from an operator and its context, run, and summed up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
+from airflow_provider_bitscale.batch.options import (
+    allowed_failures,
+    failures_to_go_on_with,
+    unsupported_option,
+)
+from airflow_provider_bitscale.batch.plan.brake import Brake
+from airflow_provider_bitscale.batch.plan.budget import Budget
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.row_result import SUCCEEDED
+from airflow_provider_bitscale.batch.runner import Runner
+from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
+from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
+from airflow_provider_bitscale.batch.store.records import finished
+from airflow_provider_bitscale.batch.store.segments import Segments
+from airflow_provider_bitscale.batch.store.sent_log import SentLogs
+from airflow_provider_bitscale.batch.store.taking_over import Begun, begin
+from airflow_provider_bitscale.batch.store.unsaved import Unsaved
+from airflow_provider_bitscale.batch.table.collected import NotSubmitted, UnknownRows, collected_records
+from airflow_provider_bitscale.batch.table.earlier_rows import EarlierRows
+from airflow_provider_bitscale.batch.table.mapping import read_segments, survey
+from airflow_provider_bitscale.batch.table.read_as import ReadAs
+from airflow_provider_bitscale.batch.table.row_form import Form, RowForm
+from airflow_provider_bitscale.batch.table.writers import Output, RowsInMemory
+from airflow_provider_bitscale.batch.tally import Tally
+from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
+from airflow_provider_bitscale.operators.batch_input import tell_fields, tell_input
+from airflow_provider_bitscale.operators.batch_report import Reporter
+from airflow_provider_bitscale.operators.batch_start import take_up
+from airflow_provider_bitscale.operators.batch_thread import run_in_thread
+from airflow_provider_bitscale.operators.store_path import stored
+from airflow_provider_bitscale.operators.task_state import address_of, store_of, try_of
+from airflow_provider_bitscale.runs.grid_schema import GridSchema
+from airflow_provider_bitscale.runs.outputs import output_names, outputs_reader
+from airflow_provider_bitscale.webhooks.callback_token import queue_key
+from airflow_provider_bitscale.webhooks.callback_url import CallbackUrl
+from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_bitscale.batch.plan.verdict import Ending
+    from airflow_provider_bitscale.batch.table.readers import Source
+    from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS_IN_XCOM = 1000
+# A synchronous run holds a connection for as long as it takes.
+SYNC_CONNECTIONS = 500
+
+
+class BatchSession:
+    """Checks everything when it is made, and spends nothing before :meth:`run`.
+
+    :raises BitScaleError: naming all that speaks against the rows or the options.
+    """
+
+    def __init__(
+        self, operator: RunGridBatchOperator, context: Context, source: Source, started: float
+    ) -> None:
+        self._operator = operator
+        self._context = context
+        self._started = started
+        self._store = store_of(context)
+        hook = operator.hook
+        # Rows that are only collected are of runs that an earlier batch has submitted.
+        self._collects = isinstance(source, UnknownRows)
+        self._receiver = (
+            None
+            if self._collects
+            else CallbackUrl.of(operator.webhook_url, hook, trust=operator.trust_webhook)
+        )
+        unsupported = unsupported_option(
+            hook.client.contract, max_credits=operator.max_credits, webhook_url=operator.webhook_url
+        )
+        if unsupported:
+            raise errors.UnsupportedError(unsupported)
+        self._form = GridSchema.fetch(hook.client, operator.grid_id, operator.output_columns, validate=True)
+        self._form_told_at = time.monotonic()
+        # What came from an earlier batch is read as it was read there.
+        earlier = source.manifest if isinstance(source, EarlierRows) else {}
+        self._read_as = read_as = ReadAs.of(operator.inputs, operator.null_values, earlier)
+        row_form: Form = (
+            NotSubmitted()
+            if self._collects
+            else RowForm(self._form, read_as.inputs, operator.row_key, read_as.null_values)
+        )
+        log.info("Checking all rows before anything is paid for")
+        self._survey = survey(
+            source, row_form, operator.segment_size, tell_fields=partial(tell_fields, row_form)
+        )
+        log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
+        names = output_names(self._form)
+        tell_input(source, row_form, self._survey, self._form, names)
+        if operator.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
+            raise errors.InvalidRequestError(
+                f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
+            )
+        self._read_segments = partial(read_segments, source, row_form, operator.segment_size, self._survey)
+        self._head, self._goes_on = take_up(
+            self._store,
+            operator,
+            self._fingerprint(),
+            try_of(context),
+            started,
+            self._delivery_conn_id,
+            names,
+        )
+        self._output = self._checked_output()
+        self._cancelled = False
+        self._driving: tuple[asyncio.AbstractEventLoop, Runner] | None = None
+        self.tally = Tally()
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self._survey.rows
+
+    def describe(self) -> str:
+        """What is about to be done."""
+        begins = "Collecting" if self._collects else "Running"
+        return (
+            f"{'Going on with' if self._goes_on else begins} batch {self._head.batch_id}: "
+            f"{self._survey.rows:,} rows, {self._survey.duplicates:,} of them duplicates, on grid "
+            f"{self._form.grid.name or self._operator.grid_id}"
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Run the batch.
+
+        :return: the manifest, as the operator describes it.
+        """
+        operator = self._operator
+        output = self._output
+        memory = RowsInMemory()
+        unsaved = Unsaved(self._head.batch_id, output, operator.segment_size)
+        begun = begin(
+            self._store,
+            self._head,
+            operator.segment_size,
+            collected_records(self._read_segments()) if self._collects else {},
+            SentLogs(self._head.batch_id),
+            unsaved,
+        )
+        segments = Segments(
+            self._survey.rows,
+            operator.segment_size,
+            self._read_segments(finished=finished(begun.records)),
+            output or memory,
+            begun.journal,
+            begun.records,
+            parks_doubtful=self._receiver is None and not operator.resubmit_ambiguous,
+        )
+        self.tally = tally = segments.tally
+        try:
+            self._drive(segments, begun, unsaved)
+            rows_left = segments.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
+            if tally.stopped_by == "deadline" and not rows_left:
+                # The last looks found every run ended.
+                tally.stopped_by = None
+        finally:
+            segments.close()
+            begun.sent_log.close()
+        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._read_as)
+        if output is None:
+            manifest["results"] = memory.rows
+        else:
+            manifest["manifest_path"] = output.manifest_path
+            output.write_manifest(manifest)
+        if self.ending.missing:
+            log.warning("%s", self.ending)
+        return manifest
+
+    @property
+    def ending(self) -> Ending:
+        """What the last try has come to."""
+        return ending_of(self.tally, allowed_failures(self._operator.max_failed_rows, self._survey.rows) or 0)
+
+    def cancel(self) -> None:
+        """End early, or do not begin; from a signal handler. What is known is written down."""
+        self._cancelled = True
+        if self._driving is not None:
+            loop, driver = self._driving
+            # The loop may have been closed a moment ago.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(driver.kill)
+
+    def _drive(self, segments: Segments, begun: Begun, unsaved: Unsaved) -> None:
+        operator, tally = self._operator, segments.tally
+        connections = MAX_CONNECTIONS
+        max_in_flight = operator.max_in_flight
+        expects_deliveries = self._receiver is not None
+        if operator.mode == "sync":
+            connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
+        cap = None if operator.max_credits is None else float(operator.max_credits)
+        budget = Budget(cap, tally.credits, tally.untold)
+        plan = Scheduler(
+            self._survey.rows - tally.settled,
+            budget,
+            Brake(max_in_flight, proven=tally.counts[SUCCEEDED] > 0),
+            operator.timeout,
+            expects_deliveries=expects_deliveries,
+        )
+        # The key was good then: one refusal may be a hiccup.
+        plan.outage.note(self._form.grid, self._form_told_at)
+        request = BatchRequest(
+            grid_id=operator.grid_id,
+            mode=operator.mode,
+            output_columns=self._form.output_columns,
+            recipe=self._form.recipe,
+            timeout=operator.timeout,
+            deadline=float("inf") if operator.deadline is None else self._started + operator.deadline,
+            max_failed=failures_to_go_on_with(operator.max_failed_rows, self._survey.rows),
+            resubmit_ambiguous=operator.resubmit_ambiguous,
+            outputs_of=outputs_reader(self._form, operator.miss_values),
+            webhook_url_of=self._webhook_url_of,
+            expects_deliveries=expects_deliveries,
+            trust_webhook=operator.trust_webhook,
+        )
+        delivery_queue = DeliveryQueue(self._store, self._queue_key) if expects_deliveries else None
+
+        async def drive() -> None:
+            async with operator.hook.batch_client(connections) as client:
+                runner = Runner(
+                    RunningBatch(
+                        request, client, plan, segments, JournalWriter(begun.journal), begun.sent_log
+                    ),
+                    connections=connections,
+                    report=Reporter(self._store, tally),
+                    leave=partial(unsaved.leave, begun.token),
+                    delivery_queue=delivery_queue,
+                )
+                self._driving = asyncio.get_running_loop(), runner
+                if not self._cancelled:
+                    await runner.run()
+
+        run_in_thread(drive, self.cancel)
+        if self._cancelled:
+            raise AirflowException(
+                f"killed with {plan.in_flight:,} runs under way; they go on, and a retry collects them"
+            )
+
+    def _webhook_url_of(self, row: int) -> str | None:
+        if self._receiver is None:
+            return self._operator.webhook_url
+        return self._receiver.addressed_to(
+            address_of(self._context, self._queue_key, self._operator.bitscale_conn_id), row
+        )
+
+    @property
+    def _delivery_conn_id(self) -> str | None:
+        return None if self._receiver is None else self._operator.bitscale_conn_id
+
+    @property
+    def _queue_key(self) -> str:
+        return queue_key(self._head.batch_id)
+
+    def _checked_output(self) -> Output | None:
+        head = self._head
+        if head.output_path is None:
+            return None
+        output = Output(
+            stored(head.output_path),
+            head.output_format,
+            head.batch_id,
+            fields=self._survey.fields,
+            output_names=head.output_names,
+            escape_formulas=head.escapes_formulas,
+        )
+        output.check()
+        return output
+
+    def _fingerprint(self) -> str:
+        operator, config = self._operator, self._operator.hook.config
+        bought = operator.request.fingerprint(config.base_url, config.workspace_id)
+        read = [
+            self._collects,
+            self._read_as.inputs,
+            operator.row_key,
+            sorted(self._read_as.null_values),
+            operator.segment_size,
+            self._survey.fingerprint,
+        ]
+        return sha256(dumps([bought, read], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,287 @@
+"""What follows a submission: its run is written down, waited for here or in the triggerer, and collected."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
+from airflow_provider_bitscale.operators.task_state import address_of, run_records_of
+from airflow_provider_bitscale.runs.durable_write import DurableWrite
+from airflow_provider_bitscale.runs.failures import account_error, failure_of
+from airflow_provider_bitscale.runs.polling import (
+    LISTEN_SECONDS,
+    TIMED_OUT,
+    Outcome,
+    RunDecision,
+    Wait,
+    poll_once,
+)
+from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
+from airflow_provider_bitscale.runs.run_record import (
+    NOT_TOLD,
+    UNREADABLE,
+    WAY_OUT,
+    Ambiguous,
+    Record,
+    adopt_advice,
+)
+from airflow_provider_bitscale.webhooks.submissions import note_submission
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+
+# Of the XCom that a sensor takes.
+DELIVERY_XCOM = "delivery"
+# For how long the store is asked again to take what has been paid for, where nothing else is to be done.
+STORE_PATIENCE = 300.0
+
+
+class RunWaiter:
+    """The run of one submission, as far as its record knows it: a delivery may have to tell its id."""
+
+    def __init__(self, operator: RunGridOperator, context: Context, record: Record) -> None:
+        self._operator = operator
+        self._context = context
+        self._run_records = run_records_of(context)
+        self._record = record
+        # The record, as long as the store has not taken it.
+        self._unkept: DurableWrite | None = None
+        # The id, while the run is waited for.
+        self.in_flight = record.run_id
+
+    def take_answer(self, answer: Run) -> dict[str, Any]:
+        """Go on with what BitScale answered to the submission.
+
+        :return: the task's result, here as everywhere.
+        :raises AmbiguousSubmitError: a run was started whose id could not be kept.
+        """
+        run_id = answer.run_id
+        if run_id is None:
+            return self._collect_sync(answer)
+        self._operator.log.info("BitScale accepted run %s of grid %s", run_id, self._record.grid_id)
+        self._record, self.in_flight = self._record.submitted(run_id), run_id
+        self._keep(DurableWrite(partial(self._run_records.write, self._record)))
+        return self.wait(answer)
+
+    def poll(self) -> Run | errors.BitScaleError:
+        """Poll once."""
+        return poll_once(self._operator.hook.run_poller(self._record.grid_id, str(self._record.run_id)))
+
+    def after(self, seen: Run | errors.BitScaleError) -> Wait | Outcome:
+        """What follows a look."""
+        return self._decision.after(seen, time.time(), 0.0)
+
+    def wait(self, seen: Run | errors.BitScaleError) -> dict[str, Any]:
+        """Wait for the run, here or in the triggerer, unless what was seen of it is enough."""
+        operator, record = self._operator, self._record
+        if not operator.wait_for_completion:
+            status = seen.status.value if isinstance(seen, Run) else "unknown"
+            self._context["ti"].xcom_push(DELIVERY_XCOM, self._delivery or {})
+            if self._delivery is not None:
+                note_submission(self._context, str(record.run_id), record.grid_id, operator.bitscale_conn_id)
+            return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
+        step = self.after(seen)
+        if isinstance(step, Wait) and self._unkept is not None:
+            step = self._wait_until_kept(step)
+        if isinstance(step, Outcome):
+            return self.collect(step)
+        if defers(operator.deferrable):
+            self._defer()
+        return self.collect(operator.hook.watch_run(record.grid_id, self._decision, step))
+
+    def resume(self, outcome: Outcome) -> dict[str, Any]:
+        """Go on with what the trigger has seen.
+
+        :raises AirflowTaskTimeout: ``execution_timeout`` has ended the try.
+        """
+        record = self._record
+        if record.lacks_id:
+            if self._run_records.delivered(record) is None:
+                raise_if_try_ended(outcome, f"the delivery that would tell the run of grid {record.grid_id}")
+            return self.take_delivered()
+        raise_if_try_ended(
+            outcome, f"run {record.run_id} of grid {record.grid_id}, which goes on and is paid for"
+        )
+        return self.collect(outcome)
+
+    def keep_unreadable(self, error: errors.BitScaleError) -> dict[str, Any]:
+        """Write down that BitScale accepted a run that its answer does not name, so that none is paid again.
+
+        :raises UnreadableAcceptanceError: no delivery is expected that would name it, or none came in time.
+        """
+        self._record = replace(self._record, phase=UNREADABLE, answer=error.message)
+        try:
+            DurableWrite(partial(self._run_records.write, self._record)).persist(STORE_PATIENCE)
+        except Exception:
+            # What was answered matters more. A retry finds the intent, and fails as ambiguous.
+            self._operator.log.exception("The task's state store did not take that a run was paid for")
+        error.message += f". {WAY_OUT}"
+        return self.await_delivery(error)
+
+    def await_delivery(self, doubt: errors.BitScaleError) -> dict[str, Any]:
+        """Wait for the delivery that tells which run was paid for, and go on with that.
+
+        :raises BitScaleError: the doubt, if no delivery is expected or none came in time.
+        """
+        if self._record.delivery_key is None:
+            raise doubt
+        self._operator.log.warning("%s. Waiting for its delivery, which would tell", doubt)
+        if defers(self._operator.deferrable) and time.time() < self._record.deadline:
+            self._defer()
+        return self.take_delivered(until=self._record.deadline)
+
+    def take_delivered(self, until: float = 0.0) -> dict[str, Any]:
+        """Go on with the run that a delivery has told.
+
+        :param until: Unix seconds up to which it may still come.
+        :raises AmbiguousSubmitError: none has come.
+        :raises UnreadableAcceptanceError: none has come, and the run was paid for.
+        """
+        while (delivered := self._run_records.delivered(self._record)) is None and time.time() < until:
+            time.sleep(LISTEN_SECONDS)
+        if delivered is None:
+            if self._record.phase == UNREADABLE:
+                raise Ambiguous(self._record).error
+            raise errors.AmbiguousSubmitError(f"{NOT_TOLD}. {WAY_OUT}")
+        self._record, self.in_flight = delivered, delivered.run_id
+        return self.wait(self.poll())
+
+    def collect(self, outcome: Outcome) -> dict[str, Any]:
+        """Turn an outcome into the task's result, or its failure."""
+        try:
+            run = completed_run(outcome, self._record.grid_id, str(self._record.run_id))
+        except errors.RunFailedError as error:
+            self._forget()
+            raise failure_of(error, _reason(outcome)) from None
+        except errors.BitScaleError as error:
+            if self._unkept is not None:
+                raise self._id_lost(error) from error
+            if isinstance(error, errors.NotFoundError):
+                error.message += f". If BitScale has forgotten the run: {WAY_OUT}"
+            raise
+        self.in_flight = None
+        return self._result(run)
+
+    def is_futile(self, outcome: Outcome) -> bool:
+        """Whether another run would fail as this one did: the whole account lacks something."""
+        return account_error(_reason(outcome)) is not None
+
+    @property
+    def way_back(self) -> str:
+        """How the run is collected after this try, for a log line or an error."""
+        if self._unkept is None:
+            return "A retry goes on with it."
+        return adopt_advice(self._record.run_id)
+
+    def _keep(self, write: DurableWrite) -> None:
+        """Write the id, if the store takes it by now."""
+        self._unkept = write
+        try:
+            if self._operator.wait_for_completion:
+                kept = write.attempt()
+            else:
+                # There is nothing else to wait for.
+                write.persist(STORE_PATIENCE)
+                kept = True
+        except Exception as problem:
+            raise self._id_lost(problem) from problem
+        if kept:
+            self._unkept = None
+
+    def _wait_until_kept(self, step: Wait) -> Wait | Outcome:
+        """Wait for the run with its id in memory, until the store takes it or the run has ended."""
+        operator, record = self._operator, self._record
+        operator.log.warning(
+            "The id of run %s is in this process alone: waiting here until it is written", record.run_id
+        )
+        while self._unkept is not None:
+            until = min(record.deadline, self._unkept.next_at)
+            decision = replace(self._decision, deadline=until)
+            first = Wait(max(0.0, min(step.seconds, until - time.time())))
+            outcome = operator.hook.watch_run(record.grid_id, decision, first)
+            if outcome.kind != TIMED_OUT or time.time() >= record.deadline:
+                return outcome
+            self._keep(self._unkept)
+        operator.log.info("The id of run %s is written", record.run_id)
+        return step
+
+    def _id_lost(self, problem: Exception) -> errors.AmbiguousSubmitError:
+        run_id, grid_id = self._record.run_id, self._record.grid_id
+        return errors.AmbiguousSubmitError(
+            f"BitScale accepted run {run_id} of grid {grid_id}, but the task's state store did not take its "
+            f"id: {problem}. {self.way_back}"
+        )
+
+    def _forget(self) -> None:
+        try:
+            self._run_records.forget()
+        except Exception as problem:
+            # The failure is what the task ends with; a retry that finds the record polls the run once more.
+            self._operator.log.warning("The record of the failed run could not be deleted: %s", problem)
+
+    def _collect_sync(self, answer: Run) -> dict[str, Any]:
+        """Take the answer of a synchronous run, which cannot be asked for again."""
+        try:
+            run = completed_sync_run(answer, self._record.grid_id)
+        except errors.RunFailedError as error:
+            self._forget()
+            raise failure_of(error, answer.error) from None
+        except errors.UnreadableAcceptanceError as error:
+            return self.keep_unreadable(error)
+        result = self._result(run)
+        try:
+            DurableWrite(partial(self._run_records.write, self._record.submitted(None, result))).persist(
+                STORE_PATIENCE
+            )
+        except Exception:
+            # The result is here and paid for; that a retry could not have it is no reason to lose it.
+            self._operator.log.exception("The result could not be written to the task's state store")
+        return result
+
+    def _result(self, run: Run) -> dict[str, Any]:
+        return run_result(
+            run,
+            grid_id=self._record.grid_id,
+            run_id=self._record.run_id,
+            column_names=self._record.column_names,
+            input_columns=self._record.input_columns,
+            miss_values=self._operator.miss_values,
+        )
+
+    def _defer(self) -> None:
+        from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
+
+        operator, record = self._operator, self._record
+        bounds = Bounds.of(operator, self._context, record.deadline)
+        trigger = RunCompletedTrigger(
+            bitscale_conn_id=operator.bitscale_conn_id,
+            grid_id=record.grid_id,
+            run_id=record.run_id,
+            poll_interval=operator.poll_interval,
+            deadline=bounds.end,
+            give_up_at=bounds.give_up_at,
+            delivery=self._delivery,
+            trust_webhook=operator.trust_webhook,
+        )
+        operator.defer(trigger=trigger, method_name="execute_complete", timeout=bounds.backstop)
+
+    @property
+    def _delivery(self) -> dict[str, Any] | None:
+        """Where the run's delivery will be, for a trigger; None if none is expected."""
+        key, conn_id = self._record.delivery_key, self._record.delivery_conn_id
+        return None if key is None or conn_id is None else asdict(address_of(self._context, key, conn_id))
+
+    @property
+    def _decision(self) -> RunDecision:
+        return RunDecision(self._record.deadline, self._operator.poll_interval, str(self._record.run_id))
+
+
+def _reason(outcome: Outcome) -> str | None:
+    return (outcome.data or {}).get("error")

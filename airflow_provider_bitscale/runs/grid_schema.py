@@ -1,0 +1,84 @@
+"""What a grid takes and gives, learned once for any number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bitscale.api.blank import is_blank
+from airflow_provider_bitscale.api.models import Grid, RunRecipe
+from airflow_provider_bitscale.runs.inputs import (
+    InputNames,
+    may_be_input,
+    resolve_inputs,
+    resolve_output_columns,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.client import Client
+
+
+@dataclass(frozen=True)
+class GridSchema:
+    """The form that a row is filled into before it is paid for.
+
+    :param recipe: what names the inputs, where column ids do not.
+    :param output_columns: ids of the columns wanted; None for all.
+    :param validate: whether to check values against the grid's columns, see :func:`resolve_inputs`.
+    """
+
+    grid: Grid
+    recipe: RunRecipe | None
+    output_columns: list[str] | None
+    validate: bool
+
+    @classmethod
+    def fetch(
+        cls, client: Client, grid_id: str, output_columns: Sequence[str] | None, *, validate: bool
+    ) -> GridSchema:
+        """Ask BitScale for it. Costs no credits.
+
+        :param output_columns: names or ids of the columns wanted; None for all.
+        :raises InvalidRequestError: naming every column that is unknown or not unique.
+        """
+        grid = client.get_grid(grid_id)
+        wanted = resolve_output_columns(grid, output_columns, validate=validate)
+        return cls(grid, client.needed_recipe(grid_id), wanted, validate)
+
+    def inputs_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a row, by the keys that a run takes.
+
+        :param row: values by column name or id.
+        :raises InvalidRequestError: naming every problem at once.
+        """
+        return resolve_inputs(self.grid, row, self.recipe, validate=self.validate)
+
+    @property
+    def required(self) -> set[str]:
+        """Names and ids of the inputs that the grid requires, as far as it tells."""
+        columns = [column for column in self.grid.columns if column.is_input and column.required]
+        return {column.id for column in columns} | {column.name for column in columns}
+
+    def names(self, names: Iterable[str]) -> InputNames:
+        """What the names of many rows' values stand for: the same as :meth:`inputs_of`, in two steps.
+
+        :param names: of columns, their ids, or labels.
+        """
+        return InputNames.resolve(self.grid, names, self.recipe, validate=self.validate)
+
+    def may_be_input(self, name: str) -> bool:
+        """Whether a name stands for something that a run takes, be it for one of several."""
+        return may_be_input(self.grid, name, self.recipe)
+
+    @property
+    def input_names(self) -> dict[str, str]:
+        """The names of all inputs, by the key that a run takes."""
+        if self.recipe is not None:
+            return {label: label for label in self.recipe.inputs}
+        return {column.id: column.name for column in self.grid.columns if column.is_input}
+
+    def unfilled(self, inputs: Mapping[str, Any]) -> list[str]:
+        """Inputs of the recipe that have no value. Whether they are required, nobody tells."""
+        labels = () if self.recipe is None else self.recipe.inputs
+        return [label for label in labels if is_blank(inputs.get(label))]

@@ -1,0 +1,75 @@
+"""The webhook URL for each of a task's submissions, where it leads to Airflow's own receiver."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow.sdk import conf
+
+from airflow_provider_bitscale.webhooks.callback_token import (
+    RECEIVER_PATH,
+    Claims,
+    DeliveryAddress,
+    leads_to_receiver,
+    with_token,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CallbackUrl:
+    """A webhook URL whose deliveries come back to Airflow, and can be awaited.
+
+    :param secret: of the connection: it signs whom a delivery is for.
+    """
+
+    url: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def of(cls, webhook_url: str | None, hook: BitScaleHook, *, trust: bool = False) -> CallbackUrl | None:
+        """None where there is no URL, it is somebody else's, or Airflow does not receive what comes there.
+
+        :param hook: of the connection that the runs are submitted with.
+        :param trust: whether deliveries are to be taken for results; where none is awaited, the log says so.
+        :raises ConfigurationError: the connection's settings of webhooks are wrong.
+        """
+        if webhook_url is None:
+            return None
+        if not leads_to_receiver(webhook_url, hook.bitscale_conn_id):
+            if trust:
+                log.warning(
+                    "trust_webhook does nothing: webhook_url does not lead to %s/%s, and nothing is awaited",
+                    RECEIVER_PATH,
+                    hook.bitscale_conn_id,
+                )
+            return None
+        if conf.getboolean("core", "multi_team", fallback=False):
+            log.warning(
+                "Airflow's receiver takes no deliveries where [core] multi_team is set: none is awaited"
+            )
+            return None
+        if (settings := hook.webhook_settings) is None:
+            log.warning(
+                "webhook_url leads to Airflow's receiver, but connection %s has no webhook_secret: "
+                "deliveries are refused, and none is awaited",
+                hook.bitscale_conn_id,
+            )
+            return None
+        for warning in settings.warnings:
+            log.warning("Connection %s: %s", hook.bitscale_conn_id, warning)
+        return cls(webhook_url, settings.secret)
+
+    def addressed_to(self, address: DeliveryAddress, row: int | None = None) -> str:
+        """The URL to give BitScale with one submission.
+
+        :param row: of the batch that the task runs, if it runs one.
+        """
+        return with_token(self.url, Claims(address, row), self.secret)

@@ -1,0 +1,196 @@
+"""What follows from an answer that is not plain success, as tables."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from airflow_provider_bitscale.api import errors
+from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.batch.plan.error_policy import (
+    PollAction,
+    SubmitAction,
+    after_failed_submission,
+    after_poll,
+    has_result,
+    is_understood,
+    stopped_by,
+)
+from airflow_provider_bitscale.runs import polling
+from airflow_provider_bitscale.runs.polling import Outcome, Wait
+
+AFTER: list[tuple[errors.BitScaleError, SubmitAction]] = [
+    (errors.RateLimitedError("x"), SubmitAction.PUT_BACK),
+    (errors.TransportError("x", sent=False), SubmitAction.PUT_BACK),
+    (errors.TransportError("x", sent=True), SubmitAction.PARK),
+    (errors.ServerError("x"), SubmitAction.PARK),
+    (errors.AmbiguousSubmitError("x"), SubmitAction.PARK),
+    (errors.AuthenticationError("x"), SubmitAction.KEY_REFUSED),
+    (errors.InvalidRequestError("x"), SubmitAction.FAIL),
+    (errors.InsufficientCreditsError("x"), SubmitAction.STOP),
+    (errors.RunLimitExceededError("x"), SubmitAction.STOP),
+    (errors.NotFoundError("x"), SubmitAction.ABORT),
+    (errors.PermissionDeniedError("x"), SubmitAction.ABORT),
+    (errors.ConfigurationError("x"), SubmitAction.ABORT),
+    (errors.FeatureDisabledError("x"), SubmitAction.ABORT),
+    (errors.MissingSourceError("x"), SubmitAction.ABORT),
+    (errors.UnsupportedError("x"), SubmitAction.ABORT),
+]
+# They are about runs that were started, and follow no submission.
+OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError, errors.UnreadableOutputsError}
+ACCEPTED = errors.UnreadableAcceptanceError
+
+
+@pytest.mark.parametrize(("error", "then"), AFTER, ids=lambda each: type(each).__name__)
+def test_what_follows(error: errors.BitScaleError, then: SubmitAction) -> None:
+    def follows(**options: bool) -> SubmitAction:
+        no = dict.fromkeys(("may_pay_twice", "expects_deliveries", "is_delivered"), False)
+        return after_failed_submission(error, **{**no, **options})
+
+    in_doubt = then is SubmitAction.PARK
+    assert follows() is then
+    assert follows(is_delivered=True, may_pay_twice=True) is SubmitAction.AWAIT
+    assert follows(may_pay_twice=True) is (SubmitAction.SUBMIT_AGAIN if in_doubt else then)
+    assert follows(expects_deliveries=True) is (SubmitAction.AWAIT if in_doubt else then)
+    assert follows(may_pay_twice=True, expects_deliveries=True) is (
+        SubmitAction.SUBMIT_AGAIN if in_doubt else then
+    )
+
+
+def test_the_table_has_every_error() -> None:
+    assert {type(error) for error, _ in AFTER} | OF_RUNS | {ACCEPTED} == set(errors.KINDS.values())
+
+
+@pytest.mark.parametrize("options", product([False, True], repeat=3))
+def test_what_was_accepted_is_never_submitted_again(options: tuple[bool, bool, bool]) -> None:
+    names = ("may_pay_twice", "expects_deliveries", "is_delivered")
+    assert (
+        after_failed_submission(ACCEPTED("x"), **dict(zip(names, options, strict=True))) is SubmitAction.KEEP
+    )
+
+
+@pytest.mark.parametrize("error", [error for error, then in AFTER if then is SubmitAction.STOP], ids=repr)
+def test_what_stops_a_batch_has_a_name_for_the_manifest(error: errors.BitScaleError) -> None:
+    names = {
+        errors.InsufficientCreditsError: "insufficient_credits",
+        errors.RunLimitExceededError: "run_limit_exceeded",
+    }
+    assert stopped_by(error) == names[type(error)]
+
+
+RUNNING, COMPLETED, FAILED = (
+    Run("run_1", None, None, status, {}, {}, None, None, None, None, {})
+    for status in (RunStatus.RUNNING, RunStatus.COMPLETED, RunStatus.FAILED)
+)
+
+
+def a_run(status: RunStatus, outputs: dict[str, str] | None = None, run_id: str | None = "run_1") -> Run:
+    return Run(run_id, None, None, status, outputs, {}, None, None, None, None, {})
+
+
+RUNS: list[tuple[Run | errors.BitScaleError, bool, bool]] = [
+    (a_run(RunStatus.QUEUED), False, True),
+    (a_run(RunStatus.RUNNING), False, True),
+    (a_run(RunStatus.UNKNOWN), False, False),
+    (a_run(RunStatus.FAILED), True, True),
+    (a_run(RunStatus.COMPLETED, {}), True, True),
+    (a_run(RunStatus.COMPLETED, None), False, False),
+    (a_run(RunStatus.COMPLETED, {}, None), True, True),
+    (a_run(RunStatus.COMPLETED, {}, "run_of_another"), True, False),
+    (errors.ServerError("x"), False, False),
+]
+
+
+@pytest.mark.parametrize(("seen", "result", "understood"), RUNS, ids=str)
+def test_what_is_understood(seen: Run | errors.BitScaleError, result: bool, understood: bool) -> None:
+    assert (isinstance(seen, Run) and has_result(seen)) is result
+    assert is_understood(seen, "run_1") is understood
+
+
+BUSY, GONE = errors.ServerError("x"), errors.NotFoundError("x", code="RUN_NOT_FOUND")
+NO_GRID = errors.NotFoundError("x", code="GRID_NOT_FOUND")
+DENIED = errors.PermissionDeniedError("x", status=403)
+EXPIRED = errors.InvalidRequestError("x", status=410, code="RUN_EXPIRED")
+NO_CREDITS = errors.InsufficientCreditsError("x", status=402)
+BAD_ID = errors.InvalidRequestError("x")
+SETTINGS = errors.ConfigurationError("x")
+NO_KEY = errors.AuthenticationError("x", status=401)
+NOT_AS_EXPECTED = errors.TransportError("x", status=200)
+LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, PollAction, PollAction]] = {
+    "goes on": (RUNNING, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
+    "nothing seen": (BUSY, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
+    "completed": (COMPLETED, Outcome(polling.COMPLETED), PollAction.ENDED, PollAction.ENDED),
+    "failed": (FAILED, Outcome(polling.FAILED), PollAction.ENDED, PollAction.ENDED),
+    "still under way": (RUNNING, Outcome(polling.TIMED_OUT), PollAction.SLOW, PollAction.LEFT),
+    "not seen to the last": (BUSY, Outcome(polling.TIMED_OUT, error=BUSY), PollAction.SLOW, PollAction.LEFT),
+    "a status that is not known": (
+        a_run(RunStatus.UNKNOWN),
+        Outcome(polling.TIMED_OUT),
+        PollAction.LOST,
+        PollAction.LEFT,
+    ),
+    "unreadable to the last": (
+        NOT_AS_EXPECTED,
+        Outcome(polling.TIMED_OUT, error=NOT_AS_EXPECTED),
+        PollAction.LOST,
+        PollAction.LEFT,
+    ),
+    "about another run to the last": (
+        a_run(RunStatus.RUNNING, run_id="run_of_another"),
+        Outcome(polling.TIMED_OUT, error=NOT_AS_EXPECTED),
+        PollAction.LOST,
+        PollAction.LEFT,
+    ),
+    "refused to the last": (
+        EXPIRED,
+        Outcome(polling.TIMED_OUT, error=EXPIRED),
+        PollAction.LOST,
+        PollAction.LEFT,
+    ),
+    "gone": (GONE, Outcome(polling.REFUSED, error=GONE), PollAction.LOST, PollAction.LOST),
+    "no grid": (NO_GRID, Outcome(polling.REFUSED, error=NO_GRID), PollAction.LOST, PollAction.LOST),
+    "denied": (DENIED, Outcome(polling.REFUSED, error=DENIED), PollAction.LOST, PollAction.LOST),
+    "expired": (EXPIRED, Outcome(polling.REFUSED, error=EXPIRED), PollAction.LOST, PollAction.LOST),
+    "no credits": (NO_CREDITS, Outcome(polling.REFUSED, error=NO_CREDITS), PollAction.LOST, PollAction.LOST),
+    "an id that cannot be asked for": (
+        BAD_ID,
+        Outcome(polling.REFUSED, error=BAD_ID),
+        PollAction.LOST,
+        PollAction.LOST,
+    ),
+    "the connection is wrong": (
+        SETTINGS,
+        Outcome(polling.REFUSED, error=SETTINGS),
+        PollAction.ABORT,
+        PollAction.ABORT,
+    ),
+    "completed, and unreadable": (
+        a_run(RunStatus.COMPLETED),
+        Outcome(polling.REFUSED, error=errors.UnreadableOutputsError("x")),
+        PollAction.LOST,
+        PollAction.LOST,
+    ),
+    "not found yet": (GONE, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
+    "key refused by a hiccup": (NO_KEY, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
+    "key refused to the last": (
+        NO_KEY,
+        Outcome(polling.TIMED_OUT, error=NO_KEY),
+        PollAction.SLOW,
+        PollAction.LEFT,
+    ),
+    "key refused for good": (
+        NO_KEY,
+        Outcome(polling.REFUSED, error=NO_KEY),
+        PollAction.ABORT,
+        PollAction.ABORT,
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "step", "before", "after"), LOOKS.values(), ids=LOOKS.keys())
+def test_what_a_look_comes_to(
+    seen: Run | errors.BitScaleError, step: Wait | Outcome, before: PollAction, after: PollAction
+) -> None:
+    assert after_poll(seen, step, time_is_up=False) is before
+    assert after_poll(seen, step, time_is_up=True) is after

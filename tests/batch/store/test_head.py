@@ -1,0 +1,84 @@
+"""What is kept of a batch as a whole, and whether a try goes on with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
+from airflow_provider_bitscale.batch.store.head import KEY, Head, continues, read_head, write_head
+from tests.batch.journals import HEAD
+from tests.runs.test_certain_read import HalfBlindStore
+from tests.runs.test_run_record import CLEARED, RETRIED, JsonStore
+
+
+@pytest.mark.parametrize(
+    "head", [HEAD, replace(HEAD, collected=True, output_path=None, opened=7, tries=["t1", "t2"])]
+)
+def test_a_head_survives_as_json(head: Head) -> None:
+    store = JsonStore()
+    assert read_head(store) is None
+    write_head(store, head)
+    assert read_head(store) == head
+
+
+UNREADABLE_HEADS: list[Any] = [
+    "text",
+    7,
+    [],
+    ["a"],
+    {},
+    {"batch_id": "b1"},
+    {"a field of the future": 1},
+    {key: value for key, value in asdict(HEAD).items() if key != "opened"},
+]
+
+
+@pytest.mark.parametrize("stored", UNREADABLE_HEADS, ids=str)
+def test_a_head_that_cannot_be_read_is_not_the_same_as_none(stored: Any) -> None:
+    with pytest.raises(AmbiguousSubmitError, match=f"cannot be read.*delete the key '{KEY}'"):
+        read_head(JsonStore(**{KEY: stored}))
+
+
+def test_a_head_that_is_not_found_is_not_missing_for_that() -> None:
+    store = HalfBlindStore([True, True])
+    write_head(store, HEAD)
+    assert read_head(store) == HEAD
+    store = HalfBlindStore([True] * 9)
+    write_head(store, HEAD)
+    with pytest.raises(ConnectionError, match="nothing was submitted"):
+        read_head(store)
+
+
+# An earlier try's head; then whether a try goes on: for the same wish and for another one (None: refused),
+# without a clear and after one.
+CONTINUES: dict[str, tuple[Head | None, bool | None, bool | None, bool | None, bool | None]] = {
+    "none": (None, False, False, False, False),
+    "unfinished": (HEAD, True, True, None, None),
+    "collected": (replace(HEAD, collected=True), True, False, False, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("head", "retry", "cleared", "changed", "changed_and_cleared"), CONTINUES.values(), ids=CONTINUES.keys()
+)
+def test_whether_a_try_goes_on(
+    head: Head | None,
+    retry: bool | None,
+    cleared: bool | None,
+    changed: bool | None,
+    changed_and_cleared: bool | None,
+) -> None:
+    for fingerprint, this_try, expected in (
+        ("print", RETRIED, retry),
+        ("print", CLEARED, cleared),
+        ("other", RETRIED, changed),
+        ("other", CLEARED, changed_and_cleared),
+    ):
+        if expected is None:
+            with pytest.raises(InvalidRequestError, match=f"Change it back.*delete the key '{KEY}'"):
+                continues(head, fingerprint, this_try)
+        else:
+            assert continues(head, fingerprint, this_try) is expected

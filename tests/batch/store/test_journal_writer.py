@@ -1,0 +1,106 @@
+"""How long changes wait to be durable, what is held back meanwhile, and when the store is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
+
+from airflow_provider_bitscale.batch.plan.brake import Brake
+from airflow_provider_bitscale.batch.plan.budget import Budget
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.plan.steps import Rest, Submit
+from airflow_provider_bitscale.batch.store.journal_writer import (
+    AWAY_SECONDS,
+    REFUSED_SECONDS,
+    JournalWriter,
+    is_lost,
+)
+from tests.batch.journals import opened, read
+from tests.runs.test_run_record import JsonStore
+
+
+def told_by_airflow(status: int | None) -> AirflowRuntimeError:
+    """What a worker's SDK raises for an answer of this status; None for no answer."""
+    return AirflowRuntimeError(
+        ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": status, "message": "no"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem", "patience"),
+    [
+        pytest.param(told_by_airflow(404), REFUSED_SECONDS, id="the task instance has another id"),
+        pytest.param(told_by_airflow(409), REFUSED_SECONDS, id="it is not running any more"),
+        pytest.param(told_by_airflow(503), AWAY_SECONDS, id="the API server is busy"),
+        pytest.param(told_by_airflow(None), AWAY_SECONDS, id="it cannot be reached"),
+        pytest.param(OSError("broken pipe"), AWAY_SECONDS, id="anything else"),
+    ],
+)
+def test_when_the_store_is_given_up(problem: Exception, patience: float) -> None:
+    assert not is_lost(problem, patience - 0.1)
+    assert is_lost(problem, patience + 0.1)
+
+
+class SlowStore(JsonStore):
+    """A store whose writes take until they may go on, and then fail if they are to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_writing, self.go_on = threading.Event(), threading.Event()
+        self.problem: Exception | None = None
+
+    def set(self, key: str, value: Any) -> None:
+        self.is_writing.set()
+        assert self.go_on.wait(10)
+        if self.problem is not None:
+            raise self.problem
+        super().set(key, value)
+
+
+def test_a_change_waits_from_when_it_was_made_until_it_is_durable_whatever_fails() -> None:
+    store = SlowStore()
+    journal = opened(store, 2)
+    journal_writer = JournalWriter(journal)
+
+    async def run() -> list[float]:
+        waited = [journal_writer.unwritten_seconds()]
+        journal.accepted(0, 0, "run_0")
+        journal_writer.changed()
+        await asyncio.sleep(0.05)
+        store.problem = OSError("away")
+        writing = asyncio.create_task(journal_writer.write())
+        await asyncio.to_thread(store.is_writing.wait)
+        await asyncio.sleep(0.05)
+        waited.append(journal_writer.unwritten_seconds())
+        store.go_on.set()
+        await writing
+        assert isinstance(journal_writer.problem, OSError)
+        journal.accepted(0, 1, "run_1")
+        journal_writer.changed()
+        waited.append(journal_writer.unwritten_seconds())
+        store.problem = None
+        await journal_writer.write()
+        return [*waited, journal_writer.unwritten_seconds()]
+
+    before, while_written, after_it_failed, durable = asyncio.run(run())
+    assert before == durable == 0.0
+    assert 0.1 <= while_written <= after_it_failed
+    assert journal_writer.problem is None
+    record = read(store)[0]
+    assert getattr(record, "entries", None) == ["run_0", "run_1"]
+
+
+def test_while_it_is_held_the_plan_submits_nothing() -> None:
+    plan = Scheduler(2, Budget(None), Brake(proven=True))
+    plan.add([0, 1])
+    assert isinstance(plan.next(100.0), Submit)
+    plan.hold(100.5)
+    assert plan.next(100.0) == Rest(0.5)
+    plan.hold(100.2)
+    assert plan.next(100.4) != plan.next(100.5), "it is never shortened"
+    assert isinstance(plan.next(100.5), Submit)
