@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from airflow_provider_bitscale.api.models import Json, Number
@@ -94,16 +96,22 @@ def id_text(value: Any) -> str | None:
     return value if is_id(value) else None
 
 
-def named(data: Json, plain_names: Collection[str]) -> list[str]:
+def named(data: Json, plain_names: Sequence[str]) -> list[str]:
     """The fields that have one of these names, however it is spelled; in the order of the names."""
     if not isinstance(data, Mapping):
         return []
-    spelled = [(plain(name), name) for name in data]
-    return [name for wanted in plain_names for found, name in spelled if found == wanted]
+    found = [(plain_names.index(spelled), name) for name in data if (spelled := plain(name)) in plain_names]
+    return [name for _, name in sorted(found, key=itemgetter(0))]
 
 
 def plain(name: str) -> str:
     """A name without its spelling: ``requestId`` and ``request_id`` alike."""
+    # The same few names come in every answer; a long one is none of them, and would fill the memory.
+    return _plain(name) if len(name) <= MAX_ID_CHARACTERS else _plain.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).lower()
 
 

@@ -118,8 +118,11 @@ def parse_grids(payload: Any) -> GridPage:
     return GridPage(readable(fields.json_list(payload, "grids"), parse_grid), None)
 
 
-def parse_run(payload: Any) -> Run:
-    """Read a run in just this form; only its status is required. Answers: see ``run_answers``."""
+def parse_run(payload: Any, raw: Json | None = None) -> Run:
+    """Read a run in just this form; only its status is required. Answers: see ``run_answers``.
+
+    :param raw: the answer as it came; None for the payload.
+    """
     data = fields.json_object(payload)
     status = fields.required_text(data, "status")
     return Run(
@@ -133,7 +136,7 @@ def parse_run(payload: Any) -> Run:
         error=_error_text(data.get("error")),
         started_at=fields.time(data, "started_at"),
         completed_at=fields.time(data, "completed_at"),
-        raw=data,
+        raw=data if raw is None else raw,
         reported_status=status,
     )
 

@@ -7,7 +7,9 @@ the contract has it is listed in ``Run.unexpected`` and logged once a process.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from airflow_provider_bitscale.api import run_ids, run_statuses
@@ -47,7 +49,7 @@ def read_accepted_run(payload: Any, spelling: RunSpelling) -> Run:
     if found.status is None and found.polled_id("") is None and is_refusal(found.fields):
         raise ValueError("it is a refusal, and the id in it is not known to be that of a run")
     run_id = found.accepted_id()
-    run = found.run(run_id, about_run=found.is_about_run())
+    run = found.run(run_id, about_run=found.is_about_run)
     if run.status is RunStatus.UNKNOWN and run.outputs and (run_id is None or run.mode == "sync"):
         # A synchronous answer is the end of the run, and without an id there is nothing to ask again.
         found.unexpected.append(f"the status {run.reported_status!r} is unknown, and its outputs are taken")
@@ -66,7 +68,7 @@ def read_polled_run(payload: Any, spelling: RunSpelling, run_id: str) -> Run:
     :raises ValueError: it says nothing about a run.
     """
     found = _Found.of(payload, spelling)
-    run = found.run(found.polled_id(run_id) or run_id, about_run=found.is_about_run(run_id))
+    run = found.run(found.polled_id(run_id) or run_id, about_run=partial(found.is_about_run, run_id))
     if found.status is None and not run.outputs:
         raise ValueError("'status' is missing")
     return found.told(run)
@@ -141,16 +143,16 @@ class _Found:
                 return grid_id
         return None
 
-    def run(self, run_id: str | None, *, about_run: bool = True) -> Run:
+    def run(self, run_id: str | None, *, about_run: Callable[[], bool] = lambda: True) -> Run:
         """The fields as a run with this id.
 
-        :param about_run: whether other words than ``failed`` are surely about the run, not the request.
+        :param about_run: tells whether other words than ``failed`` are surely about the run, not the request.
         """
         outputs, names = read_outputs(self.fields, cells=self.spelling.cells, unexpected=self.unexpected)
         data = self.fields
         word = RunStatus.UNKNOWN.value if self.status is None else self.status
         status = run_statuses.status_of(word)
-        if status is RunStatus.FAILED and RunStatus(word) is not status and not about_run:
+        if status is RunStatus.FAILED and RunStatus(word) is not status and not about_run():
             status = RunStatus.UNKNOWN
         elif status not in (RunStatus.UNKNOWN, word):
             self.unexpected.append(f"the status {word[:50]!r} is taken for {status.value!r}")
@@ -162,14 +164,16 @@ class _Found:
                 "outputs": outputs,
                 "output_names": names,
                 "error": data.get("error") or (data.get("message") if status is RunStatus.FAILED else None),
-            }
+            },
+            raw=data,
         )
-        return replace(run, status=status)
+        return run if run.status is status else replace(run, status=status)
 
     def told(self, run: Run) -> Run:
         """The run, with what was unexpected in its answer, which is logged once a process."""
         unexpected = (*self.id_unexpected, *self.unexpected)
+        if not unexpected:
+            return run
         for what in unexpected:
             tell_once(what)
-        sure = not self.id_unexpected
-        return replace(run, raw=self.fields, unexpected=unexpected, id_is_documented=sure)
+        return replace(run, unexpected=unexpected, id_is_documented=not self.id_unexpected)

@@ -51,8 +51,11 @@ def accepted_id(layers: Sequence[Json], documented: Sequence[str], unexpected: l
         if name not in documented
         for run_id in ids(layer, [name])
     ]
-    url, polled = next(_polled_ids(layers), (None, None))
-    meant = [found for found in (*by_name, *others) if polled in (None, found[1])] or by_name
+    found = [*by_name, *others]
+    # A URL is taken apart only where the names leave open which run is meant.
+    is_sure = by_name and len({run_id for _, run_id in found}) == 1
+    url, polled = (None, None) if is_sure else next(_polled_ids(layers), (None, None))
+    meant = [(name, run_id) for name, run_id in found if polled in (None, run_id)] or by_name
     if not meant:
         if polled is not None:
             unexpected.append(f"the run id is told by {url!r} alone")
