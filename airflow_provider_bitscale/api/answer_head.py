@@ -20,6 +20,27 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(rb"\+?([0-9]{1,18})")
 _FRAMING = (b"content-length", b"transfer-encoding")
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.1 (?:200|202|429) [ -~]*\r\n((?:[0-9A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
+)
+_PLAIN_LENGTH = re.compile(rb"[0-9]{1,18}")
+_NOT_PLAIN = {b"set-cookie", b"transfer-encoding", b"upgrade"}
+
+
+def plain_length(data: bytes) -> int | None:
+    """Bytes of an answer, head and body, where the head has come and is as it would be tidied; else None.
+
+    :param data: the first bytes of the answer.
+    """
+    head = _PLAIN_HEAD.match(data)
+    if head is None:
+        return None
+    lines = head[1].lower().splitlines()
+    fields = dict([line.split(b": ", 1) for line in lines])
+    length = fields.get(b"content-length", b"")
+    if len(fields) < len(lines) or not _PLAIN_LENGTH.fullmatch(length) or not _NOT_PLAIN.isdisjoint(fields):
+        return None
+    return head.end() + int(length)
 
 
 def tidy_version(version: str) -> str:

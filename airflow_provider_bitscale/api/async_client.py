@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import aiohttp
 
 from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
 from airflow_provider_bitscale.api.async_connections import (
+    Sending,
     open_session,
     proxy_headers,
     read_body,
@@ -237,9 +237,8 @@ class AsyncClient:
         if session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         late = AnsweredLate(pacer) if request.call.timeout else None
-        answer: aiohttp.ClientResponse | None = None
-        body = AnswerBody(None)
-        fate = SimpleNamespace(connected=False)
+        answer: tuple[aiohttp.ClientResponse, AnswerBody] | None = None
+        sending = Sending()
         try:
             async with session.request(
                 request.call.method,
@@ -249,19 +248,20 @@ class AsyncClient:
                 timeout=request.timeout,
                 allow_redirects=False,
                 proxy_headers=proxy_headers(config.network),
-                trace_request_ctx=fate,
             ) as response:
-                answer, body = response, AnswerBody(response.headers.get("Content-Encoding"))
+                body = AnswerBody(response.headers.get("Content-Encoding"))
+                answer = response, body
                 whole = await read_body(response, body)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             counted, got = late is not None and late.over(), Partial()
             if answer is None:
                 pacer.failed(counted=counted)
             else:
-                pacer.answered(answer.status, answer.headers, counted=counted)
-                got = Partial(answer.status, answer.headers, body.so_far)
-            reason = why_unanswered(error)
-            return request.call.unanswered(config, list(causes(error)), reason, sent=fate.connected, got=got)
+                response, body = answer
+                pacer.answered(response.status, response.headers, counted=counted)
+                got = Partial(response.status, response.headers, body.so_far)
+            chain, reason = list(causes(error)), why_unanswered(error)
+            return request.call.unanswered(config, chain, reason, sent=sending.connected, got=got)
         except BaseException:
             pacer.failed(counted=late is not None and late.over())
             raise

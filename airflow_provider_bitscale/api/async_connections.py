@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import ssl
+from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, TransferEncodingError
 from aiohttp.http_parser import HeadersParser, HttpResponseParserPy, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -19,6 +21,7 @@ from airflow_provider_bitscale.api.answer_head import (
     MAX_HEADERS,
     MAX_INFORMATIONAL,
     MAX_LINE,
+    plain_length,
     tidy_fields,
     tidy_version,
 )
@@ -30,9 +33,6 @@ def open_session(
     config: ClientConfig, tls: ssl.SSLContext | bool, connections: int, *, keep: bool = True
 ) -> aiohttp.ClientSession:
     """A session that reaches a base URL as resolved, and by nothing else.
-
-    The context of each request has to be an object whose ``connected`` is set once it has a connection,
-    through proxy and TLS: before, nothing was sent.
 
     :param connections: how many there may be at once.
     :param keep: whether connections are kept to be used again.
@@ -56,7 +56,6 @@ def open_session(
         max_field_size=MAX_LINE,
         # aiohttp counts the status line and the empty one.
         max_headers=MAX_HEADERS + 2,
-        trace_configs=[_connected_trace()],
     )
 
 
@@ -85,14 +84,20 @@ def why_unanswered(error: Exception) -> str:
     return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 
-def _connected_trace() -> aiohttp.TraceConfig:
-    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.connected = True
+class Sending:
+    """Whether a request has got a connection, through proxy and TLS: before, nothing was sent."""
 
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(connected)
-    trace.on_connection_reuseconn.append(connected)
-    return trace
+    _now: ContextVar[Sending] = ContextVar("_now")
+
+    def __init__(self) -> None:
+        self.connected = False
+        # aiohttp asks for the connection in the task that sends the request.
+        self._now.set(self)
+
+    @classmethod
+    def has_connected(cls) -> None:
+        """The request that this task sends has a connection."""
+        cls._now.get().connected = True
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -100,14 +105,43 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**settings)
         self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
 
+    async def connect(self, *args: Any, **kwargs: Any) -> Connection:
+        connection = await super().connect(*args, **kwargs)
+        Sending.has_connected()
+        return connection
+
 
 class _Protocol(ResponseHandler):
-    """Reads answers with the parser below; else aiohttp's, in C, which cannot be told to be as lenient."""
+    """Reads an answer with a plain head by aiohttp's parser in C, and any other by the lenient one below."""
+
+    # Bytes of the answer that are still to come; None before its first.
+    _left: float | None = None
 
     def set_response_params(self, **settings: Any) -> None:
-        early, self._tail = self._tail, b""
+        self._left = None
+        self._settings = settings
         super().set_response_params(**settings)
-        self._parser = _Parser(
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data if self._parser is None else self._of_answer(data))
+
+    def _of_answer(self, data: bytes) -> bytes:
+        if self._left is None:
+            self._left = plain_length(data)
+            if self._left is None:
+                self._left = math.inf
+                self._parser = self._lenient_parser()
+        self._left -= len(data)
+        if self._left >= 0:
+            return data
+        # What comes behind the body would be taken for another request's answer.
+        if self.transport is not None:
+            self.transport.close()
+        return data[: int(self._left)]
+
+    def _lenient_parser(self) -> _Parser:
+        settings = self._settings
+        return _Parser(
             self,
             self._loop,
             settings.get("read_bufsize", 2**16),
@@ -120,8 +154,6 @@ class _Protocol(ResponseHandler):
             max_field_size=settings.get("max_field_size", MAX_LINE),
             max_headers=settings.get("max_headers", MAX_HEADERS + 2),
         )
-        if early:
-            self.data_received(early)
 
 
 class _Parser(HttpResponseParserPy):

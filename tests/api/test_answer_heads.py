@@ -14,9 +14,9 @@ from airflow_provider_bitscale.api import (
     TransportError,
     UnreadableAcceptanceError,
 )
-from airflow_provider_bitscale.api.answer_head import tidy_fields
+from airflow_provider_bitscale.api.answer_head import plain_length, tidy_fields
 from airflow_provider_bitscale.api.contracts import contract_for
-from tests.api.clients import Opener
+from tests.api.clients import Opener, opener
 from tests.api.servers import answering, http_answer, keeping
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
@@ -77,6 +77,15 @@ def test_what_comes_behind_an_answer_is_never_read_as_the_next(open_client: Open
         client = open_client(config(server.url))
         for _ in range(4):
             assert client("get_current_user").id == "usr_1"
+
+
+def test_the_async_client_closes_a_connection_on_which_more_came_than_the_answer() -> None:
+    kept = http_answer(USER).replace(b"Connection: close", b"Connection: keep-alive")
+    with keeping(kept + b"x", 3) as server, opener("async") as open_client:
+        client = open_client(config(server.url))
+        for _ in range(3):
+            client("get_current_user")
+    assert server.connections == 3
 
 
 def test_cookies_are_not_sent_back(open_client: Opener) -> None:
@@ -169,6 +178,47 @@ def test_a_head_that_breaks_off_has_told_the_status(open_client: Opener) -> None
 def test_header_lines_are_tidied(lines: list[bytes], tidied: list[bytes]) -> None:
     assert tidy_fields(lines) == tidied
     assert sorted(tidy_fields(tidied)) == sorted(tidied)
+
+
+PLAIN = b"HTTP/1.1 202 Accepted\r\nDate: Thu, 15 Jan 2026 10:30:05 GMT\r\ncontent-length: 17\r\n\r\n"
+
+
+def test_a_plain_head_tells_how_long_the_answer_is() -> None:
+    assert plain_length(PLAIN) == plain_length(PLAIN + b"{") == len(PLAIN) + 17
+    assert tidy_fields(PLAIN.splitlines()[1:-1]) == [
+        b"Date: Thu, 15 Jan 2026 10:30:05 GMT",
+        b"Content-Length: 17",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plain", "odd"),
+    [
+        (b"\r\n\r\n", b"\r\n"),
+        (b"\r\n", b"\n"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"HTTP/1.1", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1"),
+        (b"202", b"204"),
+        (b"202", b"500"),
+        (b"Date: ", b"Date : "),
+        (b"Date: ", b"Date:"),
+        (b"Date: ", b"Date: \x00"),
+        (b"Date: ", b"Date: \xff"),
+        (b"Date: ", b" Date: "),
+        (b"Date: ", b"Content-Length: 17\r\nDate: "),
+        (b"Date: ", b"Set-Cookie: a=b\r\nDate: "),
+        (b"Date: ", b"Transfer-Encoding: chunked\r\nDate: "),
+        (b"Date: ", b"Upgrade: h2c\r\nDate: "),
+        (b"Date: ", b"no header\r\nDate: "),
+        (b" GMT", b" GMT "),
+        (b"content-length", b"length"),
+        (b"17", b"+17"),
+        (b"17", b"17, 17"),
+        (b"17", b"1" * 19),
+    ],
+)
+def test_a_head_that_may_have_to_be_tidied_is_not_plain(plain: bytes, odd: bytes) -> None:
+    assert plain_length(PLAIN.replace(plain, odd, 1)) is None
 
 
 def test_a_server_that_informs_for_ever_is_given_up(open_client: Opener) -> None:
