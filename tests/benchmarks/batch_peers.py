@@ -1,10 +1,11 @@
 """One measured process: how a table is enriched without this provider.
 
-Run as ``python -m tests.benchmarks.batch_peers WAY ORIGIN ROWS [LOOKS]``; prints a line of JSON with the
+Run as ``python -m tests.benchmarks.batch_peers WAY ORIGIN ROWS [POLLS]``; prints a line of JSON with the
 seconds on the wall and of CPU. ``threads`` and ``gather`` are what one would write today: each row is
 submitted, and its run polled every five seconds; a 429 is asked again after a second. ``bare`` is no way to
-do it, but the cost of the requests as such: all rows are submitted, then looked at ``LOOKS`` times in all,
-whatever the answer.
+do it, but the cost of the requests as such: all rows are submitted, then their runs polled ``POLLS`` times in
+all, whatever the answer. ``fresh`` is the same with a new connection for each submission, which is what makes
+a lost one unambiguous: no server can be closing it while the request is sent.
 """
 
 from __future__ import annotations
@@ -82,44 +83,53 @@ async def gather(origin: str, rows: int) -> None:
         await asyncio.gather(*map(enrich, range(rows)))
 
 
-async def bare(origin: str, rows: int, polls: int) -> None:
-    """All submissions, then all looks, a row after the other and so many at a time."""
-    connector = aiohttp.TCPConnector(limit=_BARE_AT_ONCE)
-    async with aiohttp.ClientSession(origin, headers=_HEADERS, connector=connector) as session:
+async def bare(origin: str, rows: int, polls: int, *, fresh: bool = False) -> None:
+    """All submissions, then all polls, 64 at a time.
 
-        async def ask(requests: Iterator[tuple[str, str, Any]], answers: list[Any]) -> None:
-            for method, path, body in requests:
-                async with session.request(method, path, json=body) as answer:
-                    answers.append(await answer.json())
-
-        async def ask_all(requests: Iterator[tuple[str, str, Any]]) -> list[Any]:
-            answers: list[Any] = []
-            await asyncio.gather(*(ask(requests, answers) for _ in range(_BARE_AT_ONCE)))
-            return answers
-
-        runs = await ask_all(("POST", _SUBMIT, _body(number)) for number in range(rows))
+    :param fresh: open a connection for each submission, as we do; else all connections are kept.
+    """
+    async with _session(origin, fresh) as submitting, _session(origin, False) as polling:
+        runs = await _ask_all(submitting, (("POST", _SUBMIT, _body(number)) for number in range(rows)))
         paths = cycle(f"{_RUNS}/{run['run_id']}" for run in runs)
-        await ask_all(("GET", path, None) for path in islice(paths, polls))
+        await _ask_all(polling, (("GET", path, None) for path in islice(paths, polls)))
+
+
+def _session(origin: str, fresh: bool) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=_BARE_AT_ONCE, force_close=fresh)
+    return aiohttp.ClientSession(origin, headers=_HEADERS, connector=connector)
+
+
+async def _ask_all(session: aiohttp.ClientSession, requests: Iterator[tuple[str, str, Any]]) -> list[Any]:
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        for method, path, body in requests:
+            async with session.request(method, path, json=body) as answer:
+                answers.append(await answer.json())
+
+    await asyncio.gather(*(ask() for _ in range(_BARE_AT_ONCE)))
+    return answers
 
 
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("way", choices=("threads", "gather", "bare"))
+    parser.add_argument("way", choices=("threads", "gather", "bare", "fresh"))
     parser.add_argument("origin")
     parser.add_argument("rows", type=int)
     parser.add_argument("polls", type=int, nargs="?", default=0)
     options = parser.parse_args()
-    if options.way == "bare":
+    fresh = options.way == "fresh"
+    if fresh or options.way == "bare":
         # One small batch first, as in the process it is compared with.
-        asyncio.run(bare(options.origin, _REHEARSAL, _REHEARSAL))
+        asyncio.run(bare(options.origin, _REHEARSAL, _REHEARSAL, fresh=fresh))
     wall, cpu = time.monotonic(), time.process_time()
     if options.way == "threads":
         threads(options.origin, options.rows)
     elif options.way == "gather":
         asyncio.run(gather(options.origin, options.rows))
     else:
-        asyncio.run(bare(options.origin, options.rows, options.polls))
+        asyncio.run(bare(options.origin, options.rows, options.polls, fresh=fresh))
     print(json.dumps({"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu}))
 
 
