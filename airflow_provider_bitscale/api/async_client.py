@@ -24,9 +24,9 @@ from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import AsyncCredentials, ReadKeyAsync
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.limit.pacer import AnsweredLate, Pacer
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, tell_once
-from airflow_provider_bitscale.api.pacing import AnsweredLate, Pacer
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class AsyncClient:
         :return: 0 if a slot was taken; else seconds after which there may be one.
         """
         pacer = self._credentials.access.pacer
-        delay = pacer.take()
+        delay = pacer.book()
         if not delay:
             self._slots.append(pacer)
         return delay

@@ -15,7 +15,7 @@ from typing import TypeVar
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
-from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
+from airflow_provider_bitscale.api.limit.pacer import Pacer, pacer_for
 
 T = TypeVar("T")
 
@@ -34,7 +34,8 @@ class Access:
     @classmethod
     def by(cls, config: ClientConfig) -> Access:
         """The access that a configuration gives."""
-        return cls(config, contract_for(config), pacer_for(config))
+        contract = contract_for(config)
+        return cls(config, contract, pacer_for(config, contract.assumed_per_second))
 
     def keyed(self, call: Call[T]) -> Call[T]:
         """The call with this key, whatever key it was prepared with."""

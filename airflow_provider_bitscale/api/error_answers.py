@@ -28,7 +28,7 @@ from airflow_provider_bitscale.api.errors import (
     ServerError,
     TransportError,
 )
-from airflow_provider_bitscale.api.rate_limit import parse_retry_after
+from airflow_provider_bitscale.api.limit.headers import parse_retry_after
 from airflow_provider_bitscale.api.run_ids import helpful_headers
 
 MAX_EXCERPT_LENGTH = 300

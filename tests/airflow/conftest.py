@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api import pacing
+from airflow_provider_bitscale.api.limit import pacer
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.fixtures import contract, emulators
 from tests.scenarios.hooks import connect as connect_to
@@ -37,7 +37,7 @@ def emulator(emulators: dict[str, Emulator], contract: str, monkeypatch: pytest.
     chosen = emulators[contract]
     chosen.control.reset()
     # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
-    pacing._pacers.clear()
+    pacer._pacers.clear()
     connect_to(monkeypatch, chosen)
     return chosen
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_bitscale.api import pacing
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
+from airflow_provider_bitscale.api.limit import pacer
 from airflow_provider_bitscale.emulator import Emulator
 from tests.api.clients import Caller, Opener, config_for, opener
 
@@ -44,7 +44,7 @@ def emulator(emulators: dict[str, Emulator], contract: str) -> Emulator:
     """A fast emulator of the contract, in its start state."""
     emulators[contract].control.reset()
     # What one test learned about the rate limit holds for the whole process, and is none of the next one's.
-    pacing._pacers.clear()
+    pacer._pacers.clear()
     return emulators[contract]
 
 

@@ -174,6 +174,6 @@ def test_a_slot_that_was_taken_for_the_old_key_is_given_back(emulator: Emulator)
             await client.send_now(lambda contract: contract.get_workspace())
             new = client._credentials.access.pacer
             assert old is not new
-            assert [pacer.limit._in_flight for pacer in (old, new)] == [0, 0]
+            assert [pacer.limit.traffic.in_flight for pacer in (old, new)] == [0, 0]
 
     asyncio.run(scenario())

@@ -21,7 +21,7 @@ from airflow_provider_bitscale.api import (
     TransportError,
 )
 from airflow_provider_bitscale.api.config import V1_1_0
-from airflow_provider_bitscale.api.pacing import Pacer, pacer_for
+from airflow_provider_bitscale.api.limit.pacer import Pacer, pacer_for
 from airflow_provider_bitscale.api.shared_client import shared_client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
@@ -197,14 +197,15 @@ def test_threads_and_an_event_loop_share_one_limit(contract: str) -> None:
 def test_a_limit_belongs_to_a_key_and_an_address() -> None:
     url = "https://pacing.example"
     one = ClientConfig("key-1", base_url=url)
-    assert pacer_for(one) is pacer_for(
-        ClientConfig("key-1", workspace_id="ws", base_url=url + "/", timeout=1)
+    assert pacer_for(one, None) is pacer_for(
+        ClientConfig("key-1", workspace_id="ws", base_url=url + "/", timeout=1), None
     )
-    assert pacer_for(one) is not pacer_for(ClientConfig("key-2", base_url=url))
-    assert pacer_for(one) is not pacer_for(ClientConfig("key-1", base_url=url + "/v2"))
+    assert pacer_for(one, None) is not pacer_for(ClientConfig("key-2", base_url=url), None)
+    assert pacer_for(one, None) is not pacer_for(ClientConfig("key-1", base_url=url + "/v2"), None)
     limited = ClientConfig("key-1", base_url=url, requests_per_minute=30)
-    assert pacer_for(limited).limit.requests_per_minute == 30
-    assert pacer_for(ClientConfig("key-1", base_url=url)).limit.requests_per_minute is None, "removed again"
+    assert pacer_for(limited, None).limit.requests_per_minute == 30
+    again = pacer_for(ClientConfig("key-1", base_url=url), None)
+    assert again.limit.requests_per_minute is None, "removed again"
 
 
 def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever(contract: str) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale import exceptions
-from airflow_provider_bitscale.api import AsyncClient, Client, RateLimitedError, RunStatus, pacing
+from airflow_provider_bitscale.api import AsyncClient, Client, RateLimitedError, RunStatus
 from airflow_provider_bitscale.api.contracts import contract_for
+from airflow_provider_bitscale.api.limit.pacer import Pacer
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL, GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -259,7 +260,7 @@ def test_two_processes_with_one_key_get_through_without_a_storm(hints: str) -> N
 
     def process(config: Any) -> None:
         with Client(config) as client:
-            pacer = pacing.Pacer()
+            pacer = Pacer()
             pacer.limit_to(None, client.contract.assumed_per_second)
             client._credentials.access = replace(client._credentials.access, pacer=pacer)
             seen.extend(client.get_workspace().id for _ in range(jobs))

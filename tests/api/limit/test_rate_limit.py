@@ -7,15 +7,10 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_bitscale.api.rate_limit import (
-    MAX_BACKOFF,
-    MAX_PAUSE,
-    RESET_MARGIN,
-    UNLEARNED_IN_FLIGHT,
-    UNTIL_AN_ANSWER,
-    RateLimit,
-    parse_retry_after,
-)
+from airflow_provider_bitscale.api.limit.headers import MAX_PAUSE, parse_retry_after
+from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
+from airflow_provider_bitscale.api.limit.refusals import RESET_MARGIN
+from airflow_provider_bitscale.api.limit.traffic import UNLEARNED_IN_FLIGHT, UNTIL_AN_ANSWER
 
 NOW = 1_800_000_000.0
 
@@ -237,37 +232,6 @@ def test_after_a_429_nothing_leaves_before_its_time(headers: dict[str, str], sec
     assert limit.delay(NOW + seconds + 0.02) == 0
 
 
-def test_a_429_holds_back_for_the_longest_time_asked() -> None:
-    limit = RateLimit()
-    for seconds in ("5", "30", "1"):
-        ask(limit, 0, {"Retry-After": seconds}, status=429)
-    assert limit.delay(NOW) == pytest.approx(30 + RESET_MARGIN)
-
-
-def test_429s_in_a_row_without_a_word_back_off_and_a_success_forgets() -> None:
-    limit = RateLimit()
-    at, waits = 0.0, []
-    for _ in range(9):
-        ask(limit, at, status=429)
-        waits.append(limit.delay(NOW + at))
-        at += waits[-1]
-    assert waits == [pytest.approx(min(2.0**n, MAX_BACKOFF) + RESET_MARGIN) for n in range(9)]
-    ask(limit, at)
-    ask(limit, at, status=429)
-    assert limit.delay(NOW + at) == pytest.approx(1 + RESET_MARGIN)
-
-
-@pytest.mark.parametrize(("asked", "most"), [("10", 1.0), ("2", 0.2), ("0", 0.1)])
-def test_those_who_wait_for_the_same_moment_are_spread(asked: str, most: float) -> None:
-    delays = []
-    for jitter in (0.0, 0.999999):
-        limit = RateLimit()
-        limit.sent(NOW)
-        limit.answered(NOW, 429, {"Retry-After": asked}, jitter)
-        delays.append(limit.delay(NOW))
-    assert delays[1] - delays[0] == pytest.approx(most, abs=1e-4)
-
-
 @pytest.mark.parametrize("skew", [-500.0, -30.0, 30.0, 500.0])
 def test_a_server_whose_clock_differs_is_understood_by_its_date(skew: float) -> None:
     limit = RateLimit()
@@ -282,13 +246,6 @@ def test_a_server_whose_clock_differs_is_understood_by_its_date(skew: float) -> 
     assert limit.delay(NOW) == pytest.approx(9 + RESET_MARGIN)
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", formatdate(NOW + 1, usegmt=True), formatdate(NOW - 1)])
-def test_a_date_that_tells_no_difference_changes_nothing(date: str) -> None:
-    limit = RateLimit()
-    ask(limit, 0, window(10, 0, 60, Date=date))
-    assert limit.delay(NOW) == pytest.approx(60 + RESET_MARGIN)
-
-
 def test_one_late_answer_says_nothing_about_the_clocks() -> None:
     def dated(at: float, remaining: float) -> dict[str, str]:
         return window(60, remaining, math.floor(at) + 1, Date=formatdate(int(NOW + at), usegmt=True))
@@ -301,15 +258,6 @@ def test_one_late_answer_says_nothing_about_the_clocks() -> None:
     assert burst(limit, 3.6) == 29, "half a window at once, as ever"
     ask(limit, 3.7, dated(3.7, 20))
     assert limit.delay(NOW + 3.7) < 0.4, "the window ends at the full second, not two later"
-
-
-def test_requests_that_are_refused_together_are_one_refusal() -> None:
-    limit = RateLimit()
-    for _ in range(30):
-        limit.sent(NOW)
-    for _ in range(30):
-        limit.answered(NOW + 0.1, 429, {}, jitter=0.0)
-    assert limit.delay(NOW + 0.1) < 1.5
 
 
 def test_a_limit_of_nothing_is_probed_window_by_window() -> None:
@@ -358,11 +306,3 @@ def test_while_all_answers_are_about_older_windows_requests_leave_evenly() -> No
         limit.counted()
     ask(limit, 20.0, window(10, 9, 21))
     assert burst(limit, 20.0) == 4, "a fresh answer tells what is left: nine, of which five are spread"
-
-
-def test_in_short_windows_requests_are_counted_sooner() -> None:
-    limit = RateLimit()
-    assert limit.counted_after == 1.0
-    ask(limit, 0, window(10, 9, 1))
-    ask(limit, 1.5, window(10, 9, 2))
-    assert limit.counted_after == pytest.approx(0.1)

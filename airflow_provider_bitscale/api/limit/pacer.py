@@ -10,9 +10,8 @@ import time
 from collections.abc import Mapping
 
 from airflow_provider_bitscale.api.config import ClientConfig
-from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.api.errors import RateLimitedError
-from airflow_provider_bitscale.api.rate_limit import RateLimit
+from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
 
 # Who polls has a deadline of its own, and must not be kept from it by a pause that the server asked for.
 IMPATIENT_SECONDS = 5.0
@@ -36,7 +35,7 @@ class Pacer:
         :raises RateLimitedError: the limit allows no request soon, and the caller is not patient.
         """
         with self._queue:
-            while delay := self.take():
+            while delay := self.book():
                 time.sleep(_bearable(delay, patient))
 
     async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
@@ -44,16 +43,16 @@ class Pacer:
 
         :param queue: the waiting line of this event loop, first come, first served.
         """
-        if not queue.locked() and not self.take():
+        if not queue.locked() and not self.book():
             return
         async with queue:
-            while delay := self.take():
+            while delay := self.book():
                 await asyncio.sleep(_bearable(delay, patient))
 
-    def take(self) -> float:
-        """Count a request as sent, if one may leave now.
+    def book(self) -> float:
+        """Book the slot of a request that leaves now, if one may.
 
-        :return: 0 if it may; else seconds after which one may, as far as is known.
+        :return: 0 if the slot is booked; else seconds after which there may be one.
         """
         now = time.time()
         with self._state_lock:
@@ -109,12 +108,15 @@ _pacers: dict[tuple[str, bytes], Pacer] = {}
 _registry_lock = threading.Lock()
 
 
-def pacer_for(config: ClientConfig) -> Pacer:
-    """The pacer that every client with this base URL and API key shares."""
+def pacer_for(config: ClientConfig, assumed_per_second: float | None) -> Pacer:
+    """The pacer that every client with this base URL and API key shares.
+
+    :param assumed_per_second: the rate that the contract assumes; None for none.
+    """
     key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest())
     with _registry_lock:
         pacer = _pacers.setdefault(key, Pacer())
-    pacer.limit_to(config.requests_per_minute, contract_for(config).assumed_per_second)
+    pacer.limit_to(config.requests_per_minute, assumed_per_second)
     return pacer
 
 

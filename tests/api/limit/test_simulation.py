@@ -12,7 +12,7 @@ from email.utils import formatdate
 
 import pytest
 
-from airflow_provider_bitscale.api.rate_limit import RateLimit
+from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
 
 # A whole minute, so that windows of any length begin with it.
 EPOCH = 1_800_000_000.0

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bitscale.api.rate_limit import (
-    BURST_SECONDS,
-    RESET_MARGIN,
-    RateLimit,
-)
-from tests.api.test_rate_limit import NOW, ask, burst, window
+from airflow_provider_bitscale.api.limit.pace import BURST_SECONDS
+from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
+from airflow_provider_bitscale.api.limit.refusals import RESET_MARGIN
+from tests.api.limit.test_rate_limit import NOW, ask, burst, window
 
 
 @pytest.mark.parametrize("per_minute", [6.0, 60.0, 600.0])
