@@ -1,0 +1,106 @@
+"""A row of a running batch, and the states of its life; see :mod:`.lifecycle` for what changes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from airflow_provider_bitscale.batch.row_result import NOT_SUBMITTED, UNKNOWN, RowResult
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.runs.sights import Sights
+    from airflow_provider_bitscale.webhooks.delivery_queue import QueuedDelivery
+
+
+class State(str, Enum):
+    """Where a row stands."""
+
+    NEW = "no submission of it is announced"
+    ANNOUNCED = "its intent is being written to the store"
+    READY = "its intent is durable: it may be submitted"
+    SENDING = "a submission is on its way, or its answer"
+    RUNNING = "its run is known, and has not ended as far as is known"
+    POLLING = "a poll of its run is on its way, or its answer"
+    AMBIGUOUS = "its submission may have started a run: its delivery would tell"
+    UNREADABLE = "BitScale accepted it, the answer cannot be read: its delivery would tell"
+    LEFT = "time is up while its run went on: a retry polls it again"
+    DONE = "it has its result"
+
+
+UNSENT = frozenset((State.NEW, State.ANNOUNCED, State.READY))
+IN_FLIGHT = frozenset((State.SENDING, State.RUNNING, State.POLLING))
+AWAITING = frozenset((State.AMBIGUOUS, State.UNREADABLE))
+
+
+@dataclass(slots=True, eq=False)
+class BatchRow:
+    """A row of an open segment, and all that is known of it.
+
+    Times are in seconds of the monotonic clock.
+
+    :param number: its position in the input, from 0.
+    :param segment: the number of its segment.
+    :param position: its position in the segment.
+    :param run_id: of its run, once that is known.
+    :param result: what became of it, once it is DONE.
+    :param fallback: its result if no more becomes of it; None to tell by its state.
+    :param unanswered: submissions that may have started runs which no delivery told of.
+    :param resubmissions: how many of these are of this try.
+    :param since: when it was submitted, came into doubt, or was taken over.
+    :param exact: whether that is when it was submitted.
+    :param delivery: a delivery that waits for the answer to a request.
+    :param sights: what polls have shown, once there was one.
+    :param hinted: whether the end of its run was delivered.
+    :param soon: whether its first poll is soon, though its delivery is expected.
+    :param not_ended_at: its age at the last poll that found it running; 0 if there was none.
+    :param poll_from: when it may be polled again.
+    :param version: grows whenever an earlier plan for its next poll is void.
+    """
+
+    number: int
+    segment: int
+    position: int
+    state: State = State.NEW
+    run_id: str | None = None
+    result: RowResult | None = None
+    fallback: RowResult | None = None
+    unanswered: int = 0
+    resubmissions: int = 0
+    since: float = 0.0
+    exact: bool = False
+    delivery: QueuedDelivery | None = None
+    sights: Sights | None = None
+    hinted: bool = False
+    soon: bool = False
+    not_ended_at: float = 0.0
+    poll_from: float = 0.0
+    version: int = 0
+
+    @property
+    def entry(self) -> str | None:
+        """What the journal keeps: the run id, else "" where a submission may have left, else None."""
+        if self.run_id is not None:
+            return self.run_id
+        return "" if self.unanswered or self.state is not State.NEW else None
+
+    @property
+    def awaits_delivery(self) -> bool:
+        """Whether only a delivery tells what became of it."""
+        return self.state in AWAITING
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether it is still to be submitted, perhaps again."""
+        return self.state in UNSENT
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether a submission is on its way, or a run is under way."""
+        return self.state in IN_FLIGHT
+
+    def as_it_stands(self, why: str) -> RowResult:
+        """Its result if nothing more becomes of it."""
+        if self.fallback is not None:
+            return self.fallback
+        return RowResult(NOT_SUBMITTED if self.entry is None else UNKNOWN, self.run_id, error=why)
