@@ -6,6 +6,16 @@
 
     with Client(ClientConfig(api_key="…", workspace_id="ws_…")) as client:
         print(client.get_workspace().credits)
+
+A :class:`ClientConfig` goes in; records (``models``) come out, or errors (``errors``).
+
+- ``client``, ``async_client``: two thin loops that send calls; ``connections`` and ``async_connections`` hold
+  them to the same behaviour. ``shared_client``: one async client for an event loop.
+- ``contracts``: the endpoints of each contract, as calls (``call``) that read their own answers: ``parsing``,
+  ``run_*``, ``error_answers``.
+- ``attempts``, ``retry``: what follows a failed attempt. ``credentials``: the key, and its renewal.
+- ``limit``: when the next request may leave.
+- ``deliveries``: webhook deliveries, verified and read.
 """
 
 from __future__ import annotations
@@ -52,6 +62,7 @@ if TYPE_CHECKING:
         Credits,
         Grid,
         GridSettings,
+        Members,
         Plan,
         Run,
         RunCredits,
@@ -61,7 +72,8 @@ if TYPE_CHECKING:
         Workspace,
     )
 
-# Loaded when first asked for: whoever needs an error class does not pay for two HTTP libraries.
+# Loaded when first asked for: whoever needs an error class does not pay for two HTTP libraries. All other
+# names are those of records, in ``models``.
 _LAZY = {
     "AsyncClient": "async_client",
     "Client": "client",
@@ -69,23 +81,6 @@ _LAZY = {
     **dict.fromkeys(
         ("Delivery", "DeliveryRefusedError", "WebhookSettings", "parse_delivery", "verify_signature"),
         "deliveries",
-    ),
-    **dict.fromkeys(
-        (
-            "Column",
-            "ColumnType",
-            "Credits",
-            "Grid",
-            "GridSettings",
-            "Plan",
-            "Run",
-            "RunCredits",
-            "RunRecipe",
-            "RunStatus",
-            "User",
-            "Workspace",
-        ),
-        "models",
     ),
 }
 
@@ -107,6 +102,7 @@ __all__ = [
     "GridSettings",
     "InsufficientCreditsError",
     "InvalidRequestError",
+    "Members",
     "MissingSourceError",
     "NotFoundError",
     "PermissionDeniedError",
@@ -133,6 +129,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LAZY.get(name, 'models')}"), name)

@@ -92,8 +92,18 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Members:
+    """How many people are members of a workspace, in all and by role; None for what is not told."""
+
+    total: int | None
+    owners: int | None
+    admins: int | None
+    editors: int | None
+
+
+@dataclass(frozen=True)
 class Workspace:
-    """Endpoint 2, List Workspaces (role, member_count) and endpoint 3, Get Workspace Details (the rest).
+    """Endpoint 2, List Workspaces (role, members.total) and endpoint 3, Get Workspace Details (the rest).
 
     ``id`` is empty where the answer has credits and no id.
     """
@@ -102,8 +112,7 @@ class Workspace:
     name: str | None
     created_at: datetime | None
     role: str | None
-    member_count: int | None
-    admin_count: int | None
+    members: Members | None
     created_by: User | None
     plan: Plan | None
     credits: Credits | None

@@ -20,6 +20,7 @@ from airflow_provider_bitscale.api.models import (
     GridPage,
     GridSettings,
     Json,
+    Members,
     Plan,
     Run,
     RunCredits,
@@ -70,7 +71,6 @@ def parse_user(payload: Any) -> User:
 def parse_workspace(payload: Any) -> Workspace:
     """Read a workspace, listed or in detail. Its credits are worth reading without its id, too."""
     data = fields.unwrapped(payload, "id", "credits")
-    members = fields.part(data, "members") or {}
     creator = fields.part(data, "created_by")
     credits = _credits(fields.part(data, "credits"))
     return Workspace(
@@ -78,10 +78,7 @@ def parse_workspace(payload: Any) -> Workspace:
         name=fields.text(data, "name"),
         created_at=fields.time(data, "created_at"),
         role=fields.text(data, "role"),
-        member_count=fields.integer(data, "member_count")
-        if "member_count" in data
-        else fields.integer(members, "total"),
-        admin_count=fields.integer(members, "admins"),
+        members=_members(data),
         created_by=parse_user(creator) if creator and fields.text(creator, "id") else None,
         plan=_plan(fields.part(data, "plan")),
         credits=credits,
@@ -139,6 +136,15 @@ def parse_run(payload: Any, raw: Json | None = None) -> Run:
         raw=data if raw is None else raw,
         reported_status=status,
     )
+
+
+def _members(data: Json) -> Members | None:
+    """Of a workspace in detail; one that is listed tells the total alone."""
+    members = fields.part(data, "members")
+    if members is None:
+        total = fields.integer(data, "member_count")
+        return None if total is None else Members(total, None, None, None)
+    return Members(*(fields.integer(members, name) for name in ("total", "owners", "admins", "editors")))
 
 
 def _plan(data: Json | None) -> Plan | None:

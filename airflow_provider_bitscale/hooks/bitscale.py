@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.hooks.client_provider import CONN_TYPE, ClientProvider
+from airflow_provider_bitscale.hooks.client_provider import CONN_TYPE
 from airflow_provider_bitscale.hooks.connection_check import check_connection, refused
-from airflow_provider_bitscale.runs.poll_loop import watch, watch_async
-from airflow_provider_bitscale.runs.polling import (
-    CreditsDecision,
-    HintedRunDecision,
-    Outcome,
-    RunDecision,
-    Wait,
-)
+from airflow_provider_bitscale.hooks.polling import Polling, credits_of
+from airflow_provider_bitscale.runs.polling import RunDecision
 from airflow_provider_bitscale.runs.result import completed_run, ended_run, unended_run_id
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
+    from airflow_provider_bitscale.api.models import Credits, Grid, Run, RunRecipe, User, Workspace
 
 # How often a synchronous run is polled that BitScale has lost patience with.
 SYNC_POLL_INTERVAL = 5.0
@@ -37,7 +29,7 @@ _ROTATED = (
 )
 
 
-class BitScaleHook(ClientProvider, BaseHook):
+class BitScaleHook(Polling):
     """Calls BitScale with the credentials of an Airflow connection.
 
     The connection chooses which contract of the API is spoken. A call that it does not have raises
@@ -94,11 +86,11 @@ class BitScaleHook(ClientProvider, BaseHook):
 
     def get_credits(self, workspace_id: str | None = None) -> Credits:
         """The credits of a workspace; figures that BitScale does not give are None."""
-        return _credits(self.get_workspace(workspace_id))
+        return credits_of(self.get_workspace(workspace_id))
 
     async def aget_credits(self, workspace_id: str | None = None) -> Credits:
         """Async twin of :meth:`get_credits`."""
-        return _credits(await self.aget_workspace(workspace_id))
+        return credits_of(await self.aget_workspace(workspace_id))
 
     def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
         """The grids of a workspace (endpoint 4).
@@ -241,44 +233,6 @@ class BitScaleHook(ClientProvider, BaseHook):
             decision = RunDecision(time.time() + timeout, poll_interval, run_id)
             return completed_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
-    def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
-        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
-        with airflow_errors(self.bitscale_conn_id):
-            return self.client.run_poller(grid_id, run_id)
-
-    def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
-        """A function that asks for the credits of a workspace, one attempt each time."""
-        with airflow_errors(self.bitscale_conn_id):
-            poll = self.client.workspace_poller(workspace_id)
-        return lambda: _credits(poll())
-
-    def watch_run(self, grid_id: str, decision: RunDecision, first: Wait | None = None) -> Outcome:
-        """Poll a run until the decision is an outcome, blocking.
-
-        :param first: the wait before the first poll.
-        """
-        return watch(self.run_poller(grid_id, decision.run_id), decision, first)
-
-    async def awatch_run(
-        self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait | None = None
-    ) -> Outcome:
-        """Async twin of :meth:`watch_run`, which a hint may hasten."""
-        hint = decision.hint if isinstance(decision, HintedRunDecision) else None
-        async with self.aclient() as client:
-            return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first, hint)
-
-    async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
-        """Ask for the credits of a workspace until the decision is an outcome."""
-        async with self.aclient() as client:
-            poll = client.workspace_poller(workspace_id)
-
-            async def poll_credits() -> Credits:
-                credits = _credits(await poll())
-                self.log.info("%s", decision.describe(credits))
-                return credits
-
-            return await watch_async(poll_credits, decision)
-
     def rotate_api_key(self) -> str:
         """A new API key, masked in logs from now on (workspace-key only). **The old one is dead at once.**
 
@@ -316,7 +270,3 @@ class BitScaleHook(ClientProvider, BaseHook):
         except BitScaleError as error:
             return refused(error)
         return await asyncio.to_thread(self.test_connection)
-
-
-def _credits(workspace: Workspace) -> Credits:
-    return workspace.credits or Credits(None, None, None)

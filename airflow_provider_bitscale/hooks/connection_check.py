@@ -8,10 +8,10 @@ from airflow_provider_bitscale.api.errors import BitScaleError
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.models import User, Workspace
-    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+    from airflow_provider_bitscale.hooks.client_provider import ClientProvider
 
 
-def check_connection(hook: BitScaleHook) -> tuple[bool, str]:
+def check_connection(hook: ClientProvider) -> tuple[bool, str]:
     """Check the key and, where set, the workspace and the webhook settings. Costs no credits.
 
     :return: whether all is well, and who and what was found, or what is wrong.

@@ -170,8 +170,8 @@ BATCH_KEYS = {"bitscale_batch", "bitscale_batch_progress"}
 
 API_NAMES = {
     "AsyncClient", "Client", "ClientConfig",
-    "Column", "ColumnType", "Credits", "Grid", "GridSettings", "Plan", "Run", "RunCredits", "RunRecipe",
-    "RunStatus",
+    "Column", "ColumnType", "Credits", "Grid", "GridSettings", "Members", "Plan", "Run", "RunCredits",
+    "RunRecipe", "RunStatus",
     "User", "Workspace",
     "AmbiguousSubmitError", "AuthenticationError", "BitScaleError", "ConfigurationError",
     "FeatureDisabledError", "InsufficientCreditsError", "InvalidRequestError", "MissingSourceError",

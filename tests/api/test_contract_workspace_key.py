@@ -15,6 +15,7 @@ from airflow_provider_bitscale.api import (
     ClientConfig,
     ColumnType,
     InvalidRequestError,
+    Members,
     NotFoundError,
     Run,
     RunRecipe,
@@ -146,7 +147,7 @@ def test_a_workspace() -> None:
         "Growth",
         datetime(2026, 12, 1, tzinfo=timezone.utc),
     )
-    assert (workspace.member_count, workspace.admin_count) == (4, 1)
+    assert workspace.members == Members(total=4, owners=1, admins=1, editors=2)
     assert workspace.raw == doc.WORKSPACE
 
 

@@ -132,13 +132,13 @@ def test_what_the_account_endpoints_give(client: Caller) -> None:
         "enterprise",
         "2024-01-15T08:30:00+00:00",
     )
-    assert [(w.id, w.role, w.member_count) for w in client("list_workspaces")] == [
+    assert [(w.id, w.role, w.members.total) for w in client("list_workspaces")] == [
         ("ws_abc123", "admin", 12),
         ("ws_def456", "member", 5),
     ]
     workspace = client("get_workspace")
     assert workspace.credits == Credits(100_000, 34_200, 65_800)
-    assert (workspace.plan.name, workspace.created_by.id, workspace.admin_count) == (
+    assert (workspace.plan.name, workspace.created_by.id, workspace.members.admins) == (
         "Enterprise",
         "usr_abc123",
         2,

@@ -35,14 +35,14 @@ def test_the_documented_user() -> None:
 
 def test_the_documented_list_of_workspaces() -> None:
     sales, marketing = parsing.parse_workspaces(doc.WORKSPACES)
-    assert (sales.id, sales.name, sales.role, sales.member_count) == (
+    assert (sales.id, sales.name, sales.role, sales.members) == (
         "ws_abc123",
         "Acme Corp — Sales",
         "admin",
-        12,
+        models.Members(12, None, None, None),
     )
     assert (marketing.role, marketing.created_at) == ("member", utc(2024, 3, 10, 14, 20))
-    assert (sales.credits, sales.plan, sales.created_by, sales.admin_count) == (None, None, None, None)
+    assert (sales.credits, sales.plan, sales.created_by) == (None, None, None)
 
 
 def test_the_documented_workspace() -> None:
@@ -51,7 +51,7 @@ def test_the_documented_workspace() -> None:
     assert workspace.plan == models.Plan("Enterprise", 100000, utc(2026, 4, 1))
     assert workspace.created_by is not None
     assert workspace.created_by.email == "jane.doe@company.com"
-    assert (workspace.member_count, workspace.admin_count, workspace.role) == (12, 2, None)
+    assert (workspace.members, workspace.role) == (models.Members(12, None, 2, None), None)
 
 
 def test_the_documented_list_of_grids() -> None:
@@ -241,7 +241,7 @@ def test_a_figure_that_is_no_number_is_none(figure: str) -> None:
     # Python's json reads more than JSON: none of it may become an amount of credits, or an OverflowError.
     payload = json.loads(f'{{"id": "w", "credits": {{"remaining": {figure}}}, "member_count": {figure}}}')
     workspace = parsing.parse_workspace(payload)
-    assert (workspace.credits, workspace.member_count) == (models.Credits(None, None, None), None)
+    assert (workspace.credits, workspace.members) == (models.Credits(None, None, None), None)
 
 
 @pytest.mark.parametrize(

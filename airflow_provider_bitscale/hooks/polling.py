@@ -1,0 +1,70 @@
+"""How a hook waits for runs and credits, in a worker and in an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_bitscale.api.models import Credits
+from airflow_provider_bitscale.exceptions import airflow_errors
+from airflow_provider_bitscale.hooks.client_provider import ClientProvider
+from airflow_provider_bitscale.runs.poll_loop import watch, watch_async
+from airflow_provider_bitscale.runs.polling import (
+    CreditsDecision,
+    HintedRunDecision,
+    Outcome,
+    RunDecision,
+    Wait,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.models import Run, Workspace
+
+
+class Polling(ClientProvider, BaseHook):
+    """The polls of a hook."""
+
+    def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
+        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        with airflow_errors(self.bitscale_conn_id):
+            return self.client.run_poller(grid_id, run_id)
+
+    def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
+        """A function that asks for the credits of a workspace, one attempt each time."""
+        with airflow_errors(self.bitscale_conn_id):
+            poll = self.client.workspace_poller(workspace_id)
+        return lambda: credits_of(poll())
+
+    def watch_run(self, grid_id: str, decision: RunDecision, first: Wait | None = None) -> Outcome:
+        """Poll a run until the decision is an outcome, blocking.
+
+        :param first: the wait before the first poll.
+        """
+        return watch(self.run_poller(grid_id, decision.run_id), decision, first)
+
+    async def awatch_run(
+        self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait | None = None
+    ) -> Outcome:
+        """Async twin of :meth:`watch_run`, which a hint may hasten."""
+        hint = decision.hint if isinstance(decision, HintedRunDecision) else None
+        async with self.aclient() as client:
+            return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first, hint)
+
+    async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
+        """Ask for the credits of a workspace until the decision is an outcome."""
+        async with self.aclient() as client:
+            poll = client.workspace_poller(workspace_id)
+
+            async def poll_credits() -> Credits:
+                credits = credits_of(await poll())
+                self.log.info("%s", decision.describe(credits))
+                return credits
+
+            return await watch_async(poll_credits, decision)
+
+
+def credits_of(workspace: Workspace) -> Credits:
+    """The credits of a workspace; figures that BitScale does not give are None."""
+    return workspace.credits or Credits(None, None, None)
