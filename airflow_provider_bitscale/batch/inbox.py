@@ -48,10 +48,10 @@ class Inbox:
     async def collect(self) -> None:
         """Take in what has come; raises what the store raises."""
         while self._delivery_queue is not None and (
-            mails := await asyncio.to_thread(self._delivery_queue.collect)
+            deliveries := await asyncio.to_thread(self._delivery_queue.collect)
         ):
-            for mail in mails:
-                self._take_in(mail)
+            for delivery in deliveries:
+                self._take_in(delivery)
         for row in [row for row in self._early if not self._batch.plan.is_posting(row)]:
             self.answered(row)
 
@@ -61,57 +61,57 @@ class Inbox:
 
     def answered(self, row: int) -> None:
         """A request about this row has been answered, or will not be: its delivery may have been faster."""
-        if (mail := self._early.pop(row, None)) is not None:
-            self._take_in(mail)
+        if (delivery := self._early.pop(row, None)) is not None:
+            self._take_in(delivery)
 
-    def _take_in(self, mail: QueuedDelivery) -> None:
-        plan, segments, row = self._batch.plan, self._batch.segments, mail.row
+    def _take_in(self, delivery: QueuedDelivery) -> None:
+        plan, segments, row = self._batch.plan, self._batch.segments, delivery.row
         if plan.is_posting(row):
-            if self._note(mail):
-                self._early[row] = mail
+            if self._note(delivery):
+                self._early[row] = delivery
         elif plan.is_in_doubt(row):
             plan.doubt_ended(row, time.monotonic())
-            if self._note(mail):
-                self._tell(mail)
-        elif plan.is_watched(row) and segments.run_id(row) == mail.run_id:
-            self._tell(mail)
+            if self._note(delivery):
+                self._tell(delivery)
+        elif plan.is_watched(row) and segments.run_id(row) == delivery.run_id:
+            self._tell(delivery)
         elif plan.is_watched(row) and not segments.may_be_paid(row):
             # Submitted once, and accepted as another run.
             log.warning(
                 "A delivery names run %s for row %d, which is run %s: it is ignored",
-                mail.run_id,
+                delivery.run_id,
                 row + 1,
                 segments.run_id(row),
             )
         elif plan.is_watched(row):
-            log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, mail.run_id)
+            log.warning("Row %d was paid for more than once: run %s has ended, too", row + 1, delivery.run_id)
             # The other one may fail yet.
-            if parse_run(mail.payload).status is RunStatus.COMPLETED and self._note(mail):
-                self._tell(mail)
+            if parse_run(delivery.payload).status is RunStatus.COMPLETED and self._note(delivery):
+                self._tell(delivery)
         elif segments.may_be_paid(row) and segments.is_to_be_submitted(row):
             segments.doubt_ended(row)
             plan.withdraw(row, time.monotonic())
-            if self._note(mail):
-                self._tell(mail)
+            if self._note(delivery):
+                self._tell(delivery)
         # All others are settled: a delivery is repeated where its acknowledgement is lost.
         self._batch.happened.set()
 
-    def _note(self, mail: QueuedDelivery) -> bool:
+    def _note(self, delivery: QueuedDelivery) -> bool:
         """The run is ours, whatever becomes of the answer; unless it is of another row, too."""
-        if not claim(self._batch, mail.row, mail.run_id):
+        if not claim(self._batch, delivery.row, delivery.run_id):
             return False
-        self._batch.accepted(mail.row, mail.run_id)
+        self._batch.accepted(delivery.row, delivery.run_id)
         return True
 
-    def _tell(self, mail: QueuedDelivery) -> None:
-        batch, run = self._batch, parse_run(mail.payload)
-        batch.plan.hint(mail.row)
+    def _tell(self, delivery: QueuedDelivery) -> None:
+        batch, run = self._batch, parse_run(delivery.payload)
+        batch.plan.hint(delivery.row)
         if has_result(run):
             batch.plan.brake.understood(ended=True)
         if not batch.request.trust_webhook or not has_result(run):
             return
-        if batch.plan.watch.is_being_polled(mail.row):
+        if batch.plan.watch.is_being_polled(delivery.row):
             # The answer is likely to tell the same.
-            self._early[mail.row] = mail
+            self._early[delivery.row] = delivery
         else:
-            batch.end(mail.row, run, batch.settled_by(run, mail.run_id))
+            batch.end(delivery.row, run, batch.settled_by(run, delivery.run_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -276,7 +276,7 @@ class RunWaiter:
     def _delivery(self) -> dict[str, Any] | None:
         """Where the run's delivery will be, for a trigger; None if none is expected."""
         key, conn_id = self._record.delivery_key, self._record.delivery_conn_id
-        return None if key is None or conn_id is None else asdict(address_of(self._context, key, conn_id))
+        return None if key is None or conn_id is None else address_of(self._context, key, conn_id).as_dict()
 
     @property
     def _decision(self) -> RunDecision:

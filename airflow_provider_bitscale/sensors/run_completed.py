@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.errors import RunFailedError
@@ -17,7 +16,7 @@ from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, poll_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
-from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
+from airflow_provider_bitscale.webhooks.callback_token import ADDRESS_FIELDS
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.deferral import Bounds
@@ -101,8 +100,7 @@ class RunCompletedSensor(OutcomeSensor):
         """Where the delivery will be; None if none is awaited."""
         if not self.delivery:
             return None
-        wanted = {field.name for field in fields(DeliveryAddress)}
-        if not isinstance(self.delivery, dict) or self.delivery.keys() != wanted:
+        if not isinstance(self.delivery, dict) or self.delivery.keys() != set(ADDRESS_FIELDS):
             raise InvalidRequestError(
                 "delivery must be what the submitting task pushed, submit.output['delivery'], not "
                 f"{self.delivery!r}"

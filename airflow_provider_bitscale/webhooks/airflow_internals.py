@@ -1,13 +1,13 @@
-"""All that the receiver uses of Airflow which is not public, each with the reason.
+"""Everything in Airflow that the receiver uses and that is not public, each with the reason.
 
-It runs in the API server, which has the database at hand. Airflow's REST API would need the login of a user
-that is stored somewhere, its execution API the token of a running task: there is neither where a delivery
-comes in. What is absent in another Airflow fails where it is used, and is answered as an internal fault:
-waiting goes on by polls. Known to work: 3.3.0, 3.3.2 and 3.4.0b2 (`make test-next` tries the next).
+The receiver runs in the API server, which has the database. Airflow's REST API would need a user's login, and
+its execution API the token of a running task. What a later Airflow lacks fails where it is used, and the
+delivery is answered as an internal fault: tasks go on with polls. Known to work: 3.3.0, 3.3.2 and 3.4.0b2
+(`make test-next` tries the next).
 
-Of 3.4.0b2 two things are known that are not to be mended here. A Clear discards the state store of a task
-unless it is asked to keep it (`keep_task_state` of the REST API), and with it the ids of runs that were paid
-for. And the scheduler ends, with a UniqueViolation, where it fails a task that has missed its heartbeats.
+Two faults of 3.4.0b2 cannot be repaired here. A Clear discards the state store of a task, and with it the ids
+of paid runs, unless it is asked to keep it (`keep_task_state` of the REST API). And the scheduler stops with
+a UniqueViolation when it fails a task that has missed its heartbeats.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ __all__ = [
     "AssetStateStoreModel",
     "TaskInstanceStore",
     "check_connections_can_be_read",
+    "create_asset",
     "in_a_transaction",
-    "let_queued_runs_take",
-    "make_known",
+    "include_in_queued_runs",
     "register_event",
     "task_instances",
 ]
@@ -53,25 +53,23 @@ T = TypeVar("T")
 
 
 def in_a_transaction(work: Callable[[Session], T]) -> T:
-    """Do this in a transaction of its own, and once more if somebody else wrote the same at that moment.
+    """Do the work in a transaction of its own, and again if another one wrote the same at that moment.
 
-    What is recorded has to be recorded whole: an event and its mark, a run's outputs and its id.
+    An event and its mark, or a run's outputs and its id, are stored together or not at all.
 
-    :raises sqlalchemy.exc.SQLAlchemyError: the database does not take it.
+    :raises sqlalchemy.exc.SQLAlchemyError: the database fails.
     """
     try:
         return _once(work)
     except IntegrityError:
-        # What they wrote is found now.
+        # This time it finds what the other one wrote.
         return _once(work)
 
 
 def check_connections_can_be_read() -> None:
-    """See whether the database tells its connections.
+    """Check that the database can be read: Airflow reports a connection as missing also if it cannot.
 
-    Airflow says of a connection that it is not there as well where its database could not be asked.
-
-    :raises sqlalchemy.exc.SQLAlchemyError: it does not.
+    :raises sqlalchemy.exc.SQLAlchemyError: it cannot be read.
     """
     _once(lambda session: session.scalar(text("SELECT 1 FROM connection LIMIT 1")))
 
@@ -80,28 +78,33 @@ def _once(work: Callable[[Session], T]) -> T:
     with create_session(scoped=False) as session:
         dialect = get_dialect_name(session)
         if dialect == "sqlite":
-            # It has no locks of rows, and would let two read the same before either writes.
+            # It has no row locks: two transactions could read the same before either writes.
             session.execute(text("BEGIN IMMEDIATE"))
         elif dialect == "postgresql":
-            # Whoever holds what this waits for must not hold up all deliveries.
+            # One long transaction elsewhere must not hold up all deliveries.
             session.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         return work(session)
 
 
 def task_instances(session: Session, address: DeliveryAddress) -> list[TaskInstanceStore]:
-    """The task instances of these names, locked; mostly one.
+    """Return the stores of the task instances at an address, locked; mostly one.
 
-    From 3.4 on a mapped task, or one in a loop, lives in a region, and several may have the same names.
+    From 3.4 on a mapped task, or one in a loop, has a region, and several may have the same address.
     """
-    # While a statement waits for a lock, the task may get a row for its next try (from 3.4 on: another one),
-    # which only a later statement sees.
+    # While the first statement waits for a lock, the task may get a row for its next try (from 3.4 on: a new
+    # one), which only the second statement sees.
     return _locked(session, address) or _locked(session, address)
 
 
 def _locked(session: Session, address: DeliveryAddress) -> list[TaskInstanceStore]:
     region = [TaskInstance.region_id] if hasattr(TaskInstance, "region_id") else []
-    names = {name: getattr(address, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
-    # Whoever writes for the same task instance comes after this one.
+    names = {
+        "dag_id": address.dag_id,
+        "run_id": address.dag_run_id,
+        "task_id": address.task_id,
+        "map_index": address.map_index,
+    }
+    # Other writers for the same task instance wait for this one.
     found = select(TaskInstance.id, *region).filter_by(**names).with_for_update(key_share=True)
     return [
         TaskInstanceStore(session, names, {"region_id": row.region_id} if region else {})
@@ -110,9 +113,9 @@ def _locked(session: Session, address: DeliveryAddress) -> list[TaskInstanceStor
 
 
 class TaskInstanceStore:
-    """The state store of a task instance, and its XComs, as the API server has them: within a transaction.
+    """The state store and the XComs of a task instance, within a transaction.
 
-    A trigger can read XComs, and no state store. They are written as the execution API would.
+    A trigger can read XComs, but no state store. XComs are written as the execution API does it.
     """
 
     def __init__(self, session: Session, names: Mapping[str, Any], region: Mapping[str, Any]) -> None:
@@ -121,28 +124,28 @@ class TaskInstanceStore:
         self._scope = TaskScope(**self._coordinates)
 
     def get(self, key: str) -> Any:
-        """A value of the state store, or None."""
+        """Return a value of the state store, or None."""
         stored = get_state_backend().get(self._scope, key, session=self._session)
         return None if stored is None else json.loads(stored)
 
     def set(self, key: str, value: Any) -> None:
-        """Keep a value in the state store."""
+        """Store a value in the state store."""
         get_state_backend().set(self._scope, key, json.dumps(value), session=self._session)
 
     def delete(self, key: str) -> None:
-        """Drop a value of the state store."""
+        """Delete a value of the state store."""
         get_state_backend().delete(self._scope, key, session=self._session)
 
     def push(self, key: str, value: str) -> None:
-        """Leave an XCom."""
+        """Store an XCom."""
         XComModel.set(key, value, **self._coordinates, serialize=False, session=self._session)
 
 
-def make_known(session: Session, asset: Asset, alias: AssetAlias) -> None:
-    """Make an asset that tasks have as an outlet by this alias, which Airflow does at the first event.
+def create_asset(session: Session, asset: Asset, alias: AssetAlias) -> None:
+    """Create an asset that is an outlet of tasks by this alias, which Airflow does at its first event.
 
-    Where two tasks succeed at that moment, it makes it twice: the database refuses the second one, and that
-    task fails, whatever it has paid for.
+    If two tasks succeed at that moment, Airflow creates it twice: the database refuses the second one, and
+    that task fails, also if it has paid for a run.
     """
     known = session.scalar(select(AssetModel).filter_by(name=asset.name, uri=asset.uri))
     if known is None:
@@ -156,21 +159,21 @@ def make_known(session: Session, asset: Asset, alias: AssetAlias) -> None:
 def register_event(
     session: Session, asset: AssetModel, extra: dict[str, str], notifications: list[Callable[[], None]]
 ) -> None:
-    """Make an event of an asset, as a user's POST to Airflow's REST API would.
+    """Create an event of an asset, as a user's POST to Airflow's REST API would.
 
-    :param notifications: to be called when the transaction has ended; they are added here.
+    :param notifications: gets the functions to call when the transaction has ended.
     """
     asset_manager.register_asset_change(
         asset=asset, extra=extra, session=session, source_is_api=True, callback_sink=notifications
     )
 
 
-def let_queued_runs_take(session: Session, asset_id: int) -> None:
-    """Let the DAG runs that are queued consume the latest event, too.
+def include_in_queued_runs(session: Session, asset_id: int) -> None:
+    """Let the queued DAG runs consume the latest event, too.
 
-    Up to 3.3 the scheduler makes a run of the events up to the moment at which the first of them was queued,
-    and then empties the queue: an event that came in between would wait until another one starts a run.
-    From 3.4 on each event has a place of its own in the queue.
+    Up to 3.3 the scheduler creates a run with the events until the moment at which the first one was queued,
+    and then empties the queue: an event after that moment would wait for the next one to start a run. From
+    3.4 on every event has its own entry in the queue.
     """
     if hasattr(AssetDagRunQueue, "asset_event_id"):
         return
@@ -180,5 +183,5 @@ def let_queued_runs_take(session: Session, asset_id: int) -> None:
         now = datetime.now(timezone.utc)
         moved = session.execute(update(AssetDagRunQueue).filter_by(**this).values(created_at=now))
         if not cast("CursorResult[Any]", moved).rowcount:
-            # The scheduler was just making a run, without this event.
+            # The scheduler has just created a run without this event.
             session.execute(insert(AssetDagRunQueue).values(**this, created_at=now))

@@ -21,7 +21,7 @@ DELIVERY = "bitscale_delivery"
 def bitscale_run_asset(
     grid_id: str, status: str = COMPLETED, *, bitscale_conn_id: str = "bitscale_default"
 ) -> Asset:
-    """The asset to schedule a DAG on that is to start when a run of this grid is delivered.
+    """Return the asset for the schedule of a DAG that starts when a run of this grid is delivered.
 
     :param status: ``completed`` or ``failed``.
     :param bitscale_conn_id: the connection that the runs are submitted with. Nothing that is signed with the
@@ -38,20 +38,20 @@ def bitscale_run_asset(
 
 
 def asset_name(bitscale_conn_id: str, grid_id: str, status: str) -> str:
-    """The name under which the API server records what is delivered for a connection.
+    """Return the name of the asset for the deliveries of a connection.
 
-    The receiver serves no connection with a slash in its id, so that no other has the same name.
+    The receiver serves no connection with a slash in its id, so names are unique.
     """
     return f"{ASSETS}{bitscale_conn_id}/{grid_id}/{status}"
 
 
 def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) -> list[Delivery]:
-    """The deliveries that started this DAG run, in order, each run once; other events are passed over.
+    """Return the deliveries that started this DAG run, in order, each run once; other events are skipped.
 
-    :param bitscale_conn_id: those for this connection alone; None for all that the DAG is scheduled on. Runs
-        of two connections are two runs, even if they share an id.
+    Asset events are not secret and prove nothing: every user who may create them in Airflow can invent one.
 
-    Events of an asset are not secret, nor proof: whoever may create them in Airflow may make one up.
+    :param bitscale_conn_id: only deliveries for this connection; None for all that the DAG is scheduled on.
+        Runs of two connections are two runs, even if they share an id.
     """
     deliveries: dict[tuple[str, str], Delivery] = {}
     events: Any = context["triggering_asset_events"]
@@ -70,5 +70,5 @@ def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) ->
 
 
 def connection_of(name: str) -> str | None:
-    """The connection of an asset, by its name; None if it is none of ours."""
+    """Return the connection of one of our assets, by its name; None for other assets."""
     return name.removeprefix(ASSETS).partition("/")[0] if name.startswith(ASSETS) else None

@@ -1,7 +1,7 @@
-"""Pure: whether a task waits for a delivery, by the records that it keeps in its state store.
+"""Pure: whether a task waits for a delivery, by the records in its state store.
 
-Whoever has the secret of one connection can sign for any task. Only the task itself writes with which
-connection, and under which key, it waits.
+The secret of one connection can sign a token for any task. Only the task itself records which connection it
+used, and under which key it waits.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_
 
 
 def awaits(store: Store, claims: Claims, run_id: str) -> str:
-    """What a task makes of a delivery that names it.
+    """Return what becomes of a delivery for a task.
 
     :param store: the state store of the task.
-    :param run_id: of the run that is delivered.
-    :return: ``accepted``: it is to be told; ``duplicate``: it has been; ``no_subscribers``: it waits for
-        none, for that of another connection, or for that of another run.
+    :param run_id: of the delivered run.
+    :return: ``accepted``: the task waits for it; ``duplicate``: the task has it; ``no_subscribers``: the task
+        waits for none, for one of another connection, or for another run.
     """
     try:
         return _batch(store, claims) if claims.row is not None else _run(store, claims, run_id)
     except AmbiguousSubmitError:
-        # The record cannot be read, by the task neither.
+        # The task cannot read its record either.
         return NO_SUBSCRIBERS
 
 
@@ -33,7 +33,7 @@ def _batch(store: Store, claims: Claims) -> str:
     if head is None or head.collected:
         return NO_SUBSCRIBERS
     wanted = queue_key(head.batch_id), head.delivery_conn_id
-    # Which run a row waits for is known to the batch.
+    # The batch itself checks which run a row waits for.
     return ACCEPTED if wanted == (address.key, address.bitscale_conn_id) else NO_SUBSCRIBERS
 
 
@@ -43,8 +43,8 @@ def _run(store: Store, claims: Claims, run_id: str) -> str:
         return NO_SUBSCRIBERS
     if (record.delivery_key, record.delivery_conn_id) != (address.key, address.bitscale_conn_id):
         return NO_SUBSCRIBERS
-    told = store.get(address.key)
-    known = record.run_id or (told and told["run_id"])
+    delivered = store.get(address.key)
+    known = record.run_id or (delivered and delivered["run_id"])
     if known not in (None, run_id):
         return NO_SUBSCRIBERS
-    return DUPLICATE if told else ACCEPTED
+    return DUPLICATE if delivered else ACCEPTED

@@ -1,4 +1,4 @@
-"""Bodies of requests that anybody may have sent."""
+"""Bodies of requests that are not verified yet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.requests import Request
 
 
 class TooManyBodiesError(Exception):
-    """So much is held already that this body cannot be."""
+    """There is no room for this body now."""
 
 
 class HeldBodies:
-    """Reads bodies, and holds no more of them together than it may.
+    """Reads bodies, and limits how many bytes are held at a time.
 
     :param most: bytes of all together.
     """
@@ -23,7 +23,7 @@ class HeldBodies:
 
     @asynccontextmanager
     async def of(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """The body of a request, or so much of it as shows that it is too large; held while the block lasts.
+        """Provide the body of a request while the block lasts; of one that is too large, only its beginning.
 
         :param most: bytes of this one.
         :raises TooManyBodiesError: there is no room for it now.

@@ -1,4 +1,4 @@
-"""The webhook URL for each of a task's submissions, where it leads to Airflow's own receiver."""
+"""The webhook URLs of a task's submissions that lead to Airflow's own receiver."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CallbackUrl:
-    """A webhook URL whose deliveries come back to Airflow, and can be awaited.
+    """A webhook URL whose deliveries come back to Airflow, so that a task can wait for them.
 
-    :param secret: of the connection: it signs whom a delivery is for.
+    :param secret: of the connection: it signs the tokens.
     """
 
     url: str
@@ -35,11 +35,11 @@ class CallbackUrl:
 
     @classmethod
     def of(cls, webhook_url: str | None, hook: BitScaleHook, *, trust: bool = False) -> CallbackUrl | None:
-        """None where there is no URL, it is somebody else's, or Airflow does not receive what comes there.
+        """Return the callback URL; None if there is no URL, or Airflow receives no deliveries there.
 
         :param hook: of the connection that the runs are submitted with.
-        :param trust: whether deliveries are to be taken for results; where none is awaited, the log says so.
-        :raises ConfigurationError: the connection's settings of webhooks are wrong.
+        :param trust: whether deliveries are trusted as results; warns if that has no effect.
+        :raises ConfigurationError: the webhook settings of the connection are wrong.
         """
         if webhook_url is None:
             return None
@@ -68,7 +68,7 @@ class CallbackUrl:
         return cls(webhook_url, settings.secret)
 
     def addressed_to(self, address: DeliveryAddress, row: int | None = None) -> str:
-        """The URL to give BitScale with one submission.
+        """Return the webhook URL of one submission.
 
         :param row: of the batch that the task runs, if it runs one.
         """

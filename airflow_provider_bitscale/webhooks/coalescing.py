@@ -1,4 +1,4 @@
-"""Does in one go what has gathered while the one before was under way."""
+"""Handles items that arrive together in groups: while one group is handled, the next one gathers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-# A database that is away for a moment refuses at once, and is asked again while there is time. What has been
-# waited for, such as a lock, would hold up the others again.
+# A database that is down for a moment fails at once, and is tried again. An error that took longer, such as a
+# lock timeout, would hold up the others once more.
 QUICK_SECONDS = 1.0
 PAUSE_SECONDS = 0.25
 
@@ -22,9 +22,9 @@ _Waiting: TypeAlias = "tuple[T, asyncio.Future[R]]"
 class Coalesced(Generic[T, R]):
     """Calls a function with groups of items, in a thread of its own, one group after the other.
 
-    :param work: returns a result for each item of a group, or the error that the item is to be answered with.
+    :param work: returns for each item of a group its result, or the error to raise for it.
     :param most: items in a group.
-    :param again: errors that pass: what fails with one is tried again for as long as somebody waits.
+    :param again: transient errors: an item that fails with one is tried again while its caller waits.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Coalesced(Generic[T, R]):
         self._working: asyncio.Task[None] | None = None
 
     async def __call__(self, item: T) -> R:
-        """The result for this item; raises what the work on it raises."""
+        """Return the result for this item; raise the error for it."""
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if self._working is None:
@@ -54,7 +54,7 @@ class Coalesced(Generic[T, R]):
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                # Whoever has given up is answered already, and will come again.
+                # The callers of those that are done have timed out.
                 group = [(item, result) for item, result in group if not result.done()]
                 if group and (again := await self._work_on(group)):
                     self._waiting = again + self._waiting
@@ -63,7 +63,7 @@ class Coalesced(Generic[T, R]):
             self._working = None
 
     async def _work_on(self, group: list[_Waiting[T, R]]) -> list[_Waiting[T, R]]:
-        """Answer those of a group of whom it is known what to answer; the others."""
+        """Handle a group, and return the items to try again."""
         began = time.monotonic()
         outcomes = await self._outcomes(group)
         quick = time.monotonic() - began < QUICK_SECONDS
@@ -86,5 +86,5 @@ class Coalesced(Generic[T, R]):
         except Exception as error:
             if len(group) == 1 or isinstance(error, self._again):
                 return [error] * len(group)
-        # One of them cannot be worked on; it must not fail the others.
+        # One item failed the group: handle each alone, so that the others succeed.
         return [outcome for each in group for outcome in await self._outcomes([each])]

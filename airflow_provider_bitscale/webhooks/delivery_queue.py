@@ -1,7 +1,7 @@
-"""Where the API server leaves the deliveries of a batch, in the state store of its task.
+"""The deliveries of a batch, from the API server to its task, in the state store of the task.
 
-A value is written again with whatever comes, and read once a second, so there are pages: each under a key of
-its own, and under the key of the mailbox the number of the one that is written now.
+Every change writes a whole value again, and the task reads once a second. So the queue has pages: each under
+a key of its own, and the number of the page that is written now under the key of the queue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_provider_bitscale.runs.run_record import Store
 
-# From so many characters on, a page is full. Whatever comes has its page written again.
+# A page of this many characters is full.
 PAGE_SIZE = 16_000
 
 
@@ -21,7 +21,7 @@ PAGE_SIZE = 16_000
 class QueuedDelivery:
     """A delivery for a row of a batch.
 
-    :param payload: of a verified delivery: a run that has ended.
+    :param payload: of a verified delivery.
     """
 
     row: int
@@ -29,12 +29,12 @@ class QueuedDelivery:
 
     @property
     def run_id(self) -> str:
-        """The id of the run that has ended."""
+        """The id of the delivered run."""
         return str(self.payload["run_id"])
 
 
 class DeliveryQueue:
-    """The mailbox of one batch.
+    """The delivery queue of one batch.
 
     :param store: the state store of the batch's task.
     """
@@ -42,30 +42,30 @@ class DeliveryQueue:
     def __init__(self, store: Store, key: str) -> None:
         self._store = store
         self._key = key
-        # As a reader: the page it has come to, None before the first; and how much of it has been read.
+        # The reader's position: the page (None before the first), and how many of its deliveries were read.
         self._page: int | None = None
         self._read = 0
         self._read_pages: list[int] = []
 
-    def put(self, mails: Iterable[QueuedDelivery]) -> None:
-        """Add mail; nobody else may do so meanwhile."""
+    def put(self, deliveries: Iterable[QueuedDelivery]) -> None:
+        """Add deliveries. The caller makes sure that there is one writer at a time."""
         first = number = self._written_now()
-        texts: list[list[Any]] = (self._store.get(self._page_key(number)) or {"mail": []})["mail"]
-        for mail in mails:
+        page: list[list[Any]] = (self._store.get(self._page_key(number)) or {"mail": []})["mail"]
+        for delivery in deliveries:
             # As ASCII text: not every reader takes every character.
-            texts.append([mail.row, json.dumps(dict(mail.payload))])
-            if sum(len(text) for _, text in texts) >= PAGE_SIZE:
-                self._store.set(self._page_key(number), {"mail": texts, "full": True})
-                number, texts = number + 1, []
-        if texts:
-            self._store.set(self._page_key(number), {"mail": texts, "full": False})
+            page.append([delivery.row, json.dumps(dict(delivery.payload))])
+            if sum(len(text) for _, text in page) >= PAGE_SIZE:
+                self._store.set(self._page_key(number), {"mail": page, "full": True})
+                number, page = number + 1, []
+        if page:
+            self._store.set(self._page_key(number), {"mail": page, "full": False})
         if number != first:
             self._store.set(self._key, number)
 
     def collect(self) -> list[QueuedDelivery]:
-        """Some of the mail that nobody has collected, in order; empty if there is none.
+        """Return some of the deliveries that were not read yet, in order; empty if there are none.
 
-        Mail may be repeated, as deliveries are.
+        A delivery may come more than once.
         """
         if self._page is None:
             self._page = self._oldest()
@@ -81,13 +81,13 @@ class DeliveryQueue:
 
     @property
     def has_read_pages(self) -> bool:
-        """Whether there are pages that nobody needs, once all that was collected is written down."""
+        """Whether there are pages to drop, once the batch has recorded what it collected."""
         return bool(self._read_pages)
 
     def drop_read_pages(self) -> None:
-        """Drop the pages of which all has been collected."""
+        """Drop the pages that were read to their end."""
         while self._read_pages:
-            # The oldest first, so that none is ever missing between two others.
+            # The oldest first, so that the remaining ones have no gap.
             self._store.delete(self._page_key(self._read_pages[0]))
             del self._read_pages[0]
 

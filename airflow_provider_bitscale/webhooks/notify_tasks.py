@@ -1,4 +1,4 @@
-"""Tells the task instances that wait of deliveries, in Airflow's database. Runs in the API server alone."""
+"""Passes deliveries to the task instances that wait for them, in Airflow's database; API server only."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ if TYPE_CHECKING:
 
     from airflow_provider_bitscale.api.deliveries import Delivery
 
-Addressed: TypeAlias = "tuple[Delivery, Claims]"
+AddressedDelivery: TypeAlias = "tuple[Delivery, Claims]"
 
 
-def notify_waiting(deliveries: Sequence[Addressed]) -> list[str | Exception]:
-    """Leave each delivery where the task instance looks for it that submitted the run, if it waits for it.
+def notify_waiting(deliveries: Sequence[AddressedDelivery]) -> list[str | Exception]:
+    """Store each delivery for the task instance that submitted its run, if that waits for it.
 
-    :return: the outcome of each, or why the database did not take it.
+    :return: the outcome of each, or the error of the database.
     """
-    told: dict[int, str | Exception] = {}
-    groups: dict[DeliveryAddress, dict[int, Addressed]] = defaultdict(dict)
+    outcomes: dict[int, str | Exception] = {}
+    groups: dict[DeliveryAddress, dict[int, AddressedDelivery]] = defaultdict(dict)
     for place, (delivery, claims) in enumerate(deliveries):
         groups[claims.address][place] = delivery, claims
     for address, group in groups.items():
-        # A transaction for each: what is locked for one is not held while another waits.
+        # A transaction for each, so that none holds the locks of another.
         try:
-            outcomes: Sequence[str | Exception] = in_a_transaction(
-                partial(_tell_task, address, list(group.values()))
+            done: Sequence[str | Exception] = in_a_transaction(
+                partial(_notify_task, address, list(group.values()))
             )
         except SQLAlchemyError as error:
-            # Others wait for theirs.
-            outcomes = [error] * len(group)
-        told.update(zip(group, outcomes, strict=True))
-    return [told[place] for place in range(len(deliveries))]
+            # It must not fail the others.
+            done = [error] * len(group)
+        outcomes.update(zip(group, done, strict=True))
+    return [outcomes[place] for place in range(len(deliveries))]
 
 
-def _tell_task(address: DeliveryAddress, group: Sequence[Addressed], session: Session) -> list[str]:
+def _notify_task(address: DeliveryAddress, group: Sequence[AddressedDelivery], session: Session) -> list[str]:
     outcomes = [NO_SUBSCRIBERS] * len(group)
     for store in task_instances(session, address):
-        mails = []
+        queued = []
         for place, (delivery, claims) in enumerate(group):
             outcome = awaits(store, claims, delivery.run_id)
             if outcome == ACCEPTED and claims.row is not None:
-                mails.append(QueuedDelivery(claims.row, delivery.payload))
+                queued.append(QueuedDelivery(claims.row, delivery.payload))
             elif outcome == ACCEPTED:
-                _tell(store, address.key, delivery)
+                _store(store, address.key, delivery)
             outcomes[place] = outcome_of((outcome, outcomes[place]))
-        if mails:
-            DeliveryQueue(store, address.key).put(mails)
+        if queued:
+            DeliveryQueue(store, address.key).put(queued)
     return outcomes
 
 
-def _tell(store: TaskInstanceStore, key: str, delivery: Delivery) -> None:
-    # A trigger can read XComs, which a new try begins without; a task its state store, which outlives
-    # tries. As ASCII text: not every database takes every character.
+def _store(store: TaskInstanceStore, key: str, delivery: Delivery) -> None:
+    # In both: a trigger can read XComs, which a new try begins without, and a task its state store, which
+    # outlives tries. As ASCII text: some databases do not store every character.
     store.push(key, json.dumps(dict(delivery.payload)))
     store.set(key, {"run_id": delivery.run_id})

@@ -17,7 +17,7 @@ class BitScaleWebhooksPlugin(AirflowPlugin):
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The receiver, made when it is asked for: all processes of Airflow load plugins, one serves them."""
+        """The receiver, created on demand: every process of Airflow loads plugins, one serves them."""
         from airflow_provider_bitscale.webhooks.receiver import Receiver
 
         return [{"app": Receiver().app(), "url_prefix": RECEIVER_PATH, "name": "BitScale webhooks"}]

@@ -1,4 +1,4 @@
-"""A log that callers of the receiver cannot fill."""
+"""A log that requests from anybody cannot fill."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ QUIET_SECONDS = 60.0
 
 
 @dataclass
-class _Told:
-    """What is known of a reason that has been logged."""
+class _Reason:
+    """A reason that was logged."""
 
     quiet_until: float = 0.0
-    unsaid: int = 0
+    suppressed: int = 0
 
 
 class QuietLog:
-    """Logs a reason once a minute, however often it comes, and how often it came meanwhile.
+    """Logs each reason at most once a minute, with how often it was suppressed since.
 
-    :param log: where to.
+    :param log: the logger to use.
     """
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._told: dict[tuple[str, ...], _Told] = {}
+        self._reasons: dict[tuple[str, ...], _Reason] = {}
 
-    def tell(
+    def log(
         self,
         level: int,
         reason: tuple[str, ...],
@@ -37,16 +37,16 @@ class QuietLog:
     ) -> None:
         """Log a message, unless one for the same reason was logged in the last minute.
 
-        :param reason: one of few: it is remembered, and must not be in the words of whoever calls.
-        :param exc_info: an error to add with its traceback, the first time alone.
+        :param reason: one of few, since it is kept; never text from a request.
+        :param exc_info: an error whose traceback is logged, the first time only.
         """
         now = time.monotonic()
-        is_first = reason not in self._told
-        told = self._told.setdefault(reason, _Told())
-        if now < told.quiet_until:
-            told.unsaid += 1
+        is_first = reason not in self._reasons
+        logged = self._reasons.setdefault(reason, _Reason())
+        if now < logged.quiet_until:
+            logged.suppressed += 1
             return
-        if told.unsaid:
-            message, args = f"{message} (and %d times since this was last logged)", (*args, told.unsaid)
-        self._told[reason] = _Told(now + QUIET_SECONDS)
+        if logged.suppressed:
+            message, args = f"{message} (and %d times since this was last logged)", (*args, logged.suppressed)
+        self._reasons[reason] = _Reason(now + QUIET_SECONDS)
         self._log.log(level, message, *args, exc_info=exc_info if is_first else None)

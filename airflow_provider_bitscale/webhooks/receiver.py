@@ -1,8 +1,8 @@
 """The endpoint that BitScale delivers to: an app of its own, mounted on Airflow's API server.
 
-Strangers may call it. They learn nothing: whatever connection they name, their requests take the same way to
-the same answer. They cannot make it hold more than so many bytes, nor fill the log, and cause no look into
-the database or a secrets backend but one every few seconds.
+Anybody can call it. A request is handled and answered alike, whatever connection it names. Limits hold for
+the bytes in memory, for the lines in the log, and for reads of the database or a secrets backend: one every
+few seconds.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from airflow_provider_bitscale.webhooks.quiet_log import QuietLog
 from airflow_provider_bitscale.webhooks.served_connections import ServedConnections, listed_connections
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.webhooks.notify_dags import Received
-    from airflow_provider_bitscale.webhooks.notify_tasks import Addressed
+    from airflow_provider_bitscale.webhooks.notify_dags import ReceivedDelivery
+    from airflow_provider_bitscale.webhooks.notify_tasks import AddressedDelivery
 
 # BitScale waits ten seconds for an answer (API document, "Webhook Delivery").
 ANSWER_SECONDS = 8.0
-# Bodies that nobody has verified yet, all together.
+# Unverified bodies, all together.
 MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 WARM_UP_SECONDS = 20.0
 _THREADS = 4
@@ -63,8 +63,8 @@ _STATUS = {
     deliveries.OTHER_RUN_ID: 400,
     WRONG_TOKEN: 400,
 }
-# The database is not there for a moment.
-_AWAY = (OperationalError, InterfaceError)
+# The database is down for a moment.
+_TRANSIENT = (OperationalError, InterfaceError)
 
 log = logging.getLogger(__name__)
 
@@ -75,19 +75,23 @@ class Receiver:
     def __init__(self) -> None:
         self._log = QuietLog(log)
         self._served = ServedConnections(self._log)
-        # What is sent to a connection that is not served is checked as well, and with the same outcome.
+        # A delivery for a connection that is not served is checked, too, and refused alike.
         self._decoy = WebhookSettings(secrets.token_hex(32))
         self._bodies = HeldBodies(MAX_HELD_BYTES)
-        # Of our own, so that a burst of deliveries leaves the API server's threads alone; and apart, so that
-        # bodies that anybody may have sent do not pile up behind a database that is slow.
+        # Not the API server's threads, which a burst of deliveries would use up; nor those that wait for the
+        # database, behind which unverified bodies would pile up.
         self._checkers = ThreadPoolExecutor(_THREADS, "bitscale-webhooks-checker")
-        # What comes at once is kept at once: a batch may end in a hundred deliveries a second. Tasks wait for
-        # theirs, and events take Airflow longer.
-        self._tell_tasks = Coalesced(_tell_tasks, MOST_AT_ONCE, "bitscale-webhooks-tasks", again=_AWAY)
-        self._tell_dags = Coalesced(_tell_dags, MOST_AT_ONCE, "bitscale-webhooks-dags", again=_AWAY)
+        # Deliveries that come together are stored together: a batch may end with a hundred a second. Apart,
+        # since tasks wait for theirs, and Airflow takes longer for events.
+        self._notify_tasks = Coalesced(
+            _notify_waiting, MOST_AT_ONCE, "bitscale-webhooks-tasks", again=_TRANSIENT
+        )
+        self._notify_dags = Coalesced(
+            _notify_scheduled, MOST_AT_ONCE, "bitscale-webhooks-dags", again=_TRANSIENT
+        )
 
     def app(self) -> FastAPI:
-        """The app to mount; without pages that would tell of it."""
+        """Return the app to mount, without pages of documentation."""
         paths = ("/{conn_id}", "/{conn_id}/")
         # Airflow runs the lifespan of such apps alone, before it counts as ready.
         return FastAPI(
@@ -97,17 +101,17 @@ class Receiver:
         )
 
     async def receive(self, request: Request) -> JSONResponse:
-        """Verify a delivery, and record it before it is acknowledged."""
+        """Verify a delivery, and store it before it is acknowledged."""
         try:
             return await asyncio.wait_for(self._receive(request), ANSWER_SECONDS)
         except ClientDisconnect:
             return _refused(400)
         except TooManyBodiesError:
-            self._log.tell(logging.WARNING, ("bodies",), "Deliveries were put off: too many come at once")
+            self._log.log(logging.WARNING, ("bodies",), "Deliveries were put off: too many come at once")
         except asyncio.TimeoutError:
-            self._log.tell(logging.WARNING, ("late",), "A delivery was not received, or recorded, in time")
+            self._log.log(logging.WARNING, ("late",), "A delivery was not received, or recorded, in time")
         except Exception as problem:
-            self._tell_of_fault(problem)
+            self._log_fault(problem)
         return _refused(503)
 
     async def _receive(self, request: Request) -> JSONResponse:
@@ -115,10 +119,10 @@ class Receiver:
             return _refused(503)
         conn_id = request.path_params["conn_id"]
         served = await self._served.settings()
-        # Whichever connection is named: nothing is to be told from what is looked at.
+        # The headers of all connections: the answer must not depend on which one is named.
         signed_in = {each.signature_header for each in (self._decoy, *served.values())}
         if not any(header in request.headers for header in signed_in):
-            self._log.tell(
+            self._log.log(
                 logging.WARNING,
                 ("unsigned",),
                 "A delivery was refused: there is no header %s",
@@ -131,36 +135,36 @@ class Receiver:
                 delivery = await asyncio.get_running_loop().run_in_executor(
                     self._checkers, parse_delivery, dict(request.headers), body, settings
                 )
-                # It is not kept while the database is waited for.
+                # It is not held while the database is waited for.
                 del body
             claims = read_token(request.query_params.get(TOKEN_PARAMETER), settings.secret, conn_id)
         except DeliveryRefusedError as refused:
-            self._tell_of_refusal(refused, conn_id if conn_id in served else None)
+            self._log_refusal(refused, conn_id if conn_id in served else None)
             return _refused(_STATUS.get(str(refused.code), 401))
         outcome = await self._record(conn_id, delivery, claims)
         log.info("Delivery of run %s for connection %s: %s", delivery.run_id, conn_id, outcome)
         return JSONResponse({"outcome": outcome}, 200 if outcome in (DUPLICATE, TOO_OLD) else 202)
 
     async def _record(self, conn_id: str, delivery: Delivery, claims: Claims | None) -> str:
-        """Make it an asset event, once for each run, and tell the task instance that waits for it."""
-        work = [self._tell_dags((conn_id, delivery))]
+        """Make one asset event of each run, and pass the delivery to the task instance that waits for it."""
+        work = [self._notify_dags((conn_id, delivery))]
         if claims is not None:
-            work.append(self._tell_tasks((delivery, claims)))
+            work.append(self._notify_tasks((delivery, claims)))
         return outcome_of(await asyncio.gather(*work))
 
-    def _tell_of_refusal(self, refused: DeliveryRefusedError, conn_id: str | None) -> None:
-        """Say why something was refused, which anybody may have sent: not in its words, and not often.
+    def _log_refusal(self, refused: DeliveryRefusedError, conn_id: str | None) -> None:
+        """Log why a delivery was refused, without text from the request.
 
         :param conn_id: None if it is not served.
         """
         if conn_id is None:
-            self._log.tell(
+            self._log.log(
                 logging.WARNING,
                 ("not served",),
                 "A delivery was refused: its connection is not served, see [bitscale] webhook_connections",
             )
         else:
-            self._log.tell(
+            self._log.log(
                 logging.WARNING,
                 (str(refused.code), conn_id),
                 "A delivery for connection %s was refused: %s",
@@ -168,9 +172,9 @@ class Receiver:
                 refused,
             )
 
-    def _tell_of_fault(self, problem: Exception) -> None:
-        """Say that the receiver, or what it uses of Airflow, is at fault: the whole of it once a process."""
-        self._log.tell(
+    def _log_fault(self, problem: Exception) -> None:
+        """Log a fault of the receiver, or of what it uses of Airflow."""
+        self._log.log(
             logging.ERROR,
             ("fault", type(problem).__name__),
             "Deliveries cannot be recorded, and tasks that wait for them go on by polls: %s",
@@ -185,7 +189,7 @@ class Receiver:
         yield
 
     async def _warm_up(self) -> None:
-        """Record a delivery that nobody waits for: what the first one needs is then loaded and connected."""
+        """Store a delivery for no task, so that the first real one finds all loaded and connected."""
         if _is_multi_team():
             log.error(
                 "[bitscale] webhook_connections is set, and so is [core] multi_team: deliveries are answered "
@@ -193,37 +197,37 @@ class Receiver:
             )
             return
         run = parse_run({"status": "completed"})
-        nobody = Claims(DeliveryAddress("warm up", "warm up", "warm up", -1, new_key(), ""))
+        no_task = Claims(DeliveryAddress("warm up", "warm up", "warm up", -1, new_key(), ""))
         try:
             await asyncio.wait_for(self._served.settings(), WARM_UP_SECONDS)
-            await asyncio.wait_for(self._record("", Delivery("", "", run, {}), nobody), WARM_UP_SECONDS)
-            await asyncio.get_running_loop().run_in_executor(self._checkers, _expect_submissions)
+            await asyncio.wait_for(self._record("", Delivery("", "", run, {}), no_task), WARM_UP_SECONDS)
+            await asyncio.get_running_loop().run_in_executor(self._checkers, _create_submission_assets)
         except Exception as problem:
-            # Whatever it is: the API server has other things to do.
-            self._tell_of_fault(problem)
+            # It must not keep the API server from starting.
+            self._log_fault(problem)
 
 
 def _is_multi_team() -> bool:
     return conf.getboolean("core", "multi_team", fallback=False)
 
 
-def _tell_tasks(received: Sequence[Addressed]) -> Sequence[str | Exception]:
-    # Here, for what they use of Airflow may be absent in the next one, which is to start all the same.
+def _notify_waiting(received: Sequence[AddressedDelivery]) -> Sequence[str | Exception]:
+    # Imported here: what it uses may be missing in a later Airflow, whose API server must start even so.
     from airflow_provider_bitscale.webhooks.notify_tasks import notify_waiting
 
     return notify_waiting(received)
 
 
-def _tell_dags(received: Sequence[Received]) -> Sequence[str | Exception]:
+def _notify_scheduled(received: Sequence[ReceivedDelivery]) -> Sequence[str | Exception]:
     from airflow_provider_bitscale.webhooks.notify_dags import notify_scheduled
 
     return notify_scheduled(received)
 
 
-def _expect_submissions() -> None:
-    from airflow_provider_bitscale.webhooks.notify_dags import expect_submissions
+def _create_submission_assets() -> None:
+    from airflow_provider_bitscale.webhooks.notify_dags import create_submission_assets
 
-    expect_submissions(listed_connections())
+    create_submission_assets(listed_connections())
 
 
 def _refused(status: int) -> JSONResponse:

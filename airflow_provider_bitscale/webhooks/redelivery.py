@@ -1,4 +1,4 @@
-"""Delivers a run to Airflow's own receiver, as BitScale would: for deliveries that were lost."""
+"""Delivers a run to Airflow's own receiver, as BitScale would, in place of a lost delivery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REFUSES_THIS_ONE = (400, 413)
 class Redelivery:
     """Delivers from a worker; use as a context manager.
 
-    :param webhook_url: of the receiver. It stands in no error, since a proxy may have put a secret in it.
+    :param webhook_url: of the receiver. No error contains it, since it may hold a secret of a proxy.
     """
 
     def __init__(self, webhook_url: str, settings: WebhookSettings) -> None:
@@ -37,12 +37,12 @@ class Redelivery:
         self._session.close()
 
     def deliver(self, run: Run) -> str | None:
-        """Deliver a run that has ended. The receiver makes one event of it, however often it is delivered.
+        """Deliver a run that has ended. The receiver makes one event of it, also if it is delivered again.
 
-        :return: what the receiver made of it: ``accepted``, ``duplicate``, ``too_old`` or
-            ``no_subscribers``; None if it refuses this run, as it does what is too large.
-        :raises ConfigurationError: it is no receiver for this connection, or knows another secret.
-        :raises TransportError: it could not be reached, or could not keep the run; another time it may.
+        :return: the outcome: ``accepted``, ``duplicate``, ``too_old`` or
+            ``no_subscribers``; None if it refuses this run, for example as too large.
+        :raises ConfigurationError: the URL leads to no receiver of this connection, or secrets differ.
+        :raises TransportError: it could not be reached, or could not store the run; a retry may succeed.
         """
         headers, body = written_delivery(run, self._settings)
         try:
@@ -50,7 +50,7 @@ class Redelivery:
                 self._url, data=body, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False
             )
         except (UnicodeError, requests.exceptions.InvalidHeader):
-            # An id that no header can carry, which must not keep other runs from being delivered.
+            # No header can carry this id. Other runs can still be delivered.
             return None
         except requests.RequestException as problem:
             raise TransportError(
@@ -70,7 +70,7 @@ class Redelivery:
 
 
 def _outcome(answer: requests.Response) -> str | None:
-    # A page to sign in, which a proxy may answer with, must not pass for a delivery.
+    # A proxy may answer with a sign-in page, which is not an outcome.
     try:
         outcome = answer.json()["outcome"]
     except (ValueError, KeyError, TypeError):

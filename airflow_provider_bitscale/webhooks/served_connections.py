@@ -1,4 +1,4 @@
-"""The connections whose deliveries are received, and how these are signed."""
+"""The connections whose deliveries are received, and how their deliveries are signed."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ from airflow_provider_bitscale.api.deliveries import WebhookSettings
 from airflow_provider_bitscale.hooks.connection_config import webhook_settings_from_fields
 from airflow_provider_bitscale.webhooks.quiet_log import QuietLog
 
-# BitScale tries four times, seconds apart: a secret that changed is read again meanwhile.
+# BitScale tries four times, seconds apart: a changed secret is read before the last one.
 SETTINGS_SECONDS = 2.0
 
 
 def listed_connections() -> frozenset[str]:
-    """The connections that ``[bitscale] webhook_connections`` lists."""
+    """Return the connections that ``[bitscale] webhook_connections`` lists."""
     listed = conf.get("bitscale", "webhook_connections", fallback="")
     return frozenset(filter(None, (name.strip() for name in listed.split(","))))
 
 
 class ServedConnections:
-    """Reads all of them together every few seconds, so that a request for one takes as long as for any other.
+    """The settings of the listed connections, all read together every few seconds.
 
-    :param log: for what keeps a connection from being served.
+    So a request takes as long for one connection as for any other.
+
+    :param log: for connections that cannot be served.
     """
 
     def __init__(self, log: QuietLog) -> None:
         self._log = log
-        # None for those that cannot be served.
+        # None for connections that cannot be served.
         self._known: dict[str, WebhookSettings | None] = {}
         self._problem: Exception | None = None
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
-        # Apart from where deliveries are recorded: a database that is slow there is not waited for here.
+        # A thread of its own: it does not wait behind a database that is slow to store deliveries.
         self._reader = ThreadPoolExecutor(1, "bitscale-webhooks-reader")
 
     async def settings(self) -> Mapping[str, WebhookSettings]:
-        """How the deliveries for each connection are signed; those that cannot be served are left out.
+        """Return how deliveries are signed, for each connection that can be served.
 
-        :raises sqlalchemy.exc.SQLAlchemyError: Airflow's database is away, and has not told yet.
+        :raises sqlalchemy.exc.SQLAlchemyError: the database is down, and the settings were never read.
         """
         async with self._reading:
             if time.monotonic() >= self._read_at + SETTINGS_SECONDS:
@@ -67,11 +69,11 @@ class ServedConnections:
             settings = webhook_settings_from_fields(Connection.get(conn_id).extra)
             problem = "it has no webhook_secret"
         except Exception as error:
-            if self._cannot_be_told(conn_id):
+            if self._keeps_known(conn_id):
                 return self._known[conn_id]
             settings, problem = None, str(error)
         if settings is None:
-            self._log.tell(
+            self._log.log(
                 logging.ERROR,
                 ("not served", conn_id),
                 "Deliveries for connection %s cannot be received: %s",
@@ -79,15 +81,15 @@ class ServedConnections:
                 problem,
             )
         for warning in () if settings is None else settings.warnings:
-            self._log.tell(
+            self._log.log(
                 logging.WARNING, ("unsafe", conn_id), "Deliveries for connection %s: %s", conn_id, warning
             )
         return settings
 
-    def _cannot_be_told(self, conn_id: str) -> bool:
-        """Whether a connection may only seem to be gone, since the database is away: what is known holds.
+    def _keeps_known(self, conn_id: str) -> bool:
+        """Whether the database is down, so that the connection may still exist as it was last read.
 
-        :raises sqlalchemy.exc.SQLAlchemyError: nothing is known of it.
+        :raises sqlalchemy.exc.SQLAlchemyError: the database is down, and the connection was never read.
         """
         from airflow_provider_bitscale.webhooks.airflow_internals import check_connections_can_be_read
 

@@ -1,4 +1,4 @@
-"""What was submitted to be delivered, and what was: asset events, which a worker may make and list."""
+"""Runs that were submitted with a webhook, and runs that were delivered, as asset events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_bitscale.webhooks.assets import DELIVERY
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# The outlet of whatever submits: which connection's asset an event is for may be known only when it runs.
+# The outlet of tasks that submit: which connection's asset an event is for may be known only when they run.
 SUBMITTED_RUNS = AssetAlias(name="bitscale_submitted", group="bitscale")
 _RUN_ID = "bitscale_run_id"
 _GRID_ID = "bitscale_grid_id"
@@ -22,16 +22,16 @@ _PAGE = 500
 
 
 def submitted_runs_asset(bitscale_conn_id: str) -> Asset:
-    """The asset that has an event for each run that was submitted to be delivered.
+    """Return the asset that has an event for each run that was submitted with a webhook.
 
-    One for all grids, so that the API server can make it before there is an event: see
-    :func:`~airflow_provider_bitscale.webhooks.notify_dags.expect_submissions`.
+    One for all grids, so that the API server can create it before there is an event: see
+    :func:`~airflow_provider_bitscale.webhooks.notify_dags.create_submission_assets`.
     """
     return Asset(name=f"bitscale_submitted/{bitscale_conn_id}", group="bitscale")
 
 
 def note_submission(context: Context, run_id: str, grid_id: str, bitscale_conn_id: str) -> None:
-    """Have Airflow record, as it records that the task has succeeded, that a run was submitted."""
+    """Have Airflow record that a run was submitted, together with the success of the task."""
     extra: dict[str, Any] = {_RUN_ID: run_id, _GRID_ID: grid_id}
     context["outlet_events"][SUBMITTED_RUNS].add(submitted_runs_asset(bitscale_conn_id), extra=extra)
 

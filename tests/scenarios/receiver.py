@@ -44,7 +44,7 @@ class ServersView:
 
 
 class Receiver:
-    """Puts what is delivered into the mailbox that its token names; answers 503 while it is ``away``."""
+    """Puts what is delivered into the queue that its token names; answers 503 while it is ``away``."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()

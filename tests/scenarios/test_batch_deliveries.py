@@ -304,7 +304,7 @@ def test_read_pages_do_not_stay(emulator: Emulator, receiver: Receiver) -> None:
     batch = ToldBatch(receiver, rows=people(300), trust_webhook=True)
     batch.attempt()
     pages = [key for key in batch.store.values if key.startswith("bitscale_mailbox")]
-    assert len(pages) <= 3, "the number of the last page, and what came with the last mail"
+    assert len(pages) <= 3, "the number of the last page, and the last page itself"
 
 
 def test_a_store_that_is_away_for_deliveries_costs_latency_alone(
@@ -314,12 +314,12 @@ def test_a_store_that_is_away_for_deliveries_costs_latency_alone(
     batch = ToldBatch(receiver, rows=people(30))
     get = batch.store.get
 
-    def get_no_mail(key: str, default: Any = None) -> Any:
+    def get_no_deliveries(key: str, default: Any = None) -> Any:
         if "mailbox" in key and posts(emulator):
             raise ConnectionError("the API server is away")
         return get(key, default)
 
-    monkeypatch.setattr(batch.store, "get", get_no_mail)
+    monkeypatch.setattr(batch.store, "get", get_no_deliveries)
     assert statuses(batch.attempt()) == {"succeeded": 30}
 
 

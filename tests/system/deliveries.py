@@ -80,7 +80,7 @@ def kept(airflow: LocalAirflow, address: DeliveryAddress) -> dict[str, Any]:
 
 
 def _task(address: DeliveryAddress) -> str:
-    return f"/dags/{address.dag_id}/dagRuns/{address.run_id}/taskInstances/{address.task_id}"
+    return f"/dags/{address.dag_id}/dagRuns/{address.dag_run_id}/taskInstances/{address.task_id}"
 
 
 def delivered_run_ids(airflow: LocalAirflow) -> list[str]:

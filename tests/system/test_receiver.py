@@ -170,12 +170,12 @@ def test_a_delivery_that_bitscale_gave_up_waiting_for_is_recorded_once(
 
 def test_a_task_instance_that_is_locked_holds_up_no_other(airflow: LocalAirflow, database: str) -> None:
     names = ("held up", "free")
-    addressees = [waiting(airflow) for _ in names]
-    paths = [with_token(PATH, Claims(address), Emulator.webhook_secret) for address in addressees]
+    addresses = [waiting(airflow) for _ in names]
+    paths = [with_token(PATH, Claims(address), Emulator.webhook_secret) for address in addresses]
     runs = [a_run(f"run_of_a_task_that_is_{name}", grid_id="grid_of_nobody") for name in names]
     with ThreadPoolExecutor(2) as pool, session(database) as locking:
         held = sqlalchemy.text("SELECT id FROM task_instance WHERE run_id = :run_id FOR UPDATE")
-        locking.execute(held, {"run_id": addressees[0].run_id})
+        locking.execute(held, {"run_id": addresses[0].dag_run_id})
         answers = list(pool.map(lambda place: deliver(airflow, runs[place], paths[place]), range(2)))
         assert answers == [503, 202]
     assert deliver(airflow, runs[0], paths[0]) == 202
@@ -194,7 +194,7 @@ def test_a_task_that_gets_the_row_of_its_next_try_meanwhile_is_told(
                 "DELETE FROM task_instance WHERE run_id = :run_id",
                 "INSERT INTO task_instance SELECT * FROM next_try",
             ):
-                retrying.execute(sqlalchemy.text(statement), {"run_id": address.run_id})
+                retrying.execute(sqlalchemy.text(statement), {"run_id": address.dag_run_id})
             told = pool.submit(deliver, airflow, run, path)
             wait_until(lambda: retrying.scalar(HELD_UP), "a transaction that waits", timeout=30)
         assert told.result() == 202

@@ -15,7 +15,7 @@ from airflow_provider_bitscale.runs.run_record import KEY as RUN
 from airflow_provider_bitscale.webhooks.awaited import awaits
 from airflow_provider_bitscale.webhooks.callback_token import Claims
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
-from tests.webhooks.test_callback_token import HOME, KEY, MAILBOX
+from tests.webhooks.test_callback_token import HOME, KEY, QUEUE
 
 
 class Kept(dict[str, Any]):
@@ -52,7 +52,7 @@ RUNS: dict[str, tuple[Kept, str]] = {
         kept(replace(SENT, phase=COLLECTED, delivery_key=None)), NO_SUBSCRIBERS
     ),
     "a sensor waits": (kept(replace(SENT, phase=COLLECTED, handed_on=True)), ACCEPTED),
-    "a batch": (Kept({BATCH: asdict(Head(MAILBOX, "p", Try(2), 1.0, None, "jsonl", 0, []))}), NO_SUBSCRIBERS),
+    "a batch": (Kept({BATCH: asdict(Head(QUEUE, "p", Try(2), 1.0, None, "jsonl", 0, []))}), NO_SUBSCRIBERS),
     "a record that cannot be read": (Kept({RUN: {"phase": "lost"}}), NO_SUBSCRIBERS),
     "a record that is none": (Kept({RUN: {"run_id": 7}}), NO_SUBSCRIBERS),
 }  # fmt: skip
@@ -64,7 +64,7 @@ def test_what_a_task_with_one_run_waits_for(store: Kept, outcome: str) -> None:
 
 
 HEAD = Head(
-    MAILBOX.removeprefix("bitscale_mailbox_"),
+    QUEUE.removeprefix("bitscale_mailbox_"),
     *("print", Try(2), 1.0, None, "jsonl", 0, []),
     delivery_conn_id="c",
 )
@@ -86,4 +86,4 @@ BATCHES: dict[str, tuple[Kept, str]] = {
 
 @pytest.mark.parametrize(("store", "outcome"), BATCHES.values(), ids=BATCHES.keys())
 def test_what_a_task_with_a_batch_waits_for(store: Kept, outcome: str) -> None:
-    assert awaits(store, Claims(replace(HOME, key=MAILBOX), 3), "run_1") == outcome
+    assert awaits(store, Claims(replace(HOME, key=QUEUE), 3), "run_1") == outcome

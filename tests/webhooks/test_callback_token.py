@@ -26,7 +26,7 @@ from airflow_provider_bitscale.webhooks.callback_token import (
 
 SECRET = "a secret of nobody"
 KEY = "bitscale_delivery_0123456789abcdef"
-MAILBOX = queue_key("20260101T000000Z-0123ab")
+QUEUE = queue_key("20260101T000000Z-0123ab")
 HOME = DeliveryAddress("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KEY, "c")
 URL = "https://airflow.example.com/bitscale/webhooks/c"
 
@@ -45,7 +45,7 @@ def token_in(url: str) -> str:
     [
         HOME,
         replace(HOME, map_index=-1),
-        replace(HOME, dag_id="ä dag", run_id="a/b?c&d=e#f"),
+        replace(HOME, dag_id="ä dag", dag_run_id="a/b?c&d=e#f"),
     ],
     ids=str,
 )
@@ -53,8 +53,20 @@ def test_what_is_written_is_read_back(address: DeliveryAddress) -> None:
     assert written_and_read(address) == Claims(address)
 
 
+def test_an_xcom_names_the_dag_run_as_airflow_does() -> None:
+    address = DeliveryAddress("d", "manual__1", "t", -1, "k", "c")
+    assert address.as_dict() == {
+        "dag_id": "d",
+        "run_id": "manual__1",
+        "task_id": "t",
+        "map_index": -1,
+        "key": "k",
+        "bitscale_conn_id": "c",
+    }
+
+
 def test_a_row_of_a_batch_is_read_back() -> None:
-    assert written_and_read(replace(HOME, key=MAILBOX), 17) == Claims(replace(HOME, key=MAILBOX), 17)
+    assert written_and_read(replace(HOME, key=QUEUE), 17) == Claims(replace(HOME, key=QUEUE), 17)
 
 
 def test_the_rest_of_the_url_stays() -> None:
@@ -86,9 +98,9 @@ def test_a_token_of_another_secret_is_none() -> None:
 @pytest.mark.parametrize(
     ("key", "row"),
     [
-        *((key, None) for key in ("return_value", "bitscale_run", "bitscale_delivery_", f"{KEY}0", MAILBOX)),
-        *((key, 0) for key in (KEY, "bitscale_mailbox_", f"{MAILBOX}_00000", "bitscale_batch")),
-        *((MAILBOX, row) for row in (-1, True, 0.5, "0", [0], 2**31)),
+        *((key, None) for key in ("return_value", "bitscale_run", "bitscale_delivery_", f"{KEY}0", QUEUE)),
+        *((key, 0) for key in (KEY, "bitscale_mailbox_", f"{QUEUE}_00000", "bitscale_batch")),
+        *((QUEUE, row) for row in (-1, True, 0.5, "0", [0], 2**31)),
         *((key, None) for key in (None, 7, [KEY])),
     ],
 )
@@ -96,7 +108,7 @@ def test_whoever_can_sign_cannot_write_under_any_name(key: Any, row: Any) -> Non
     refused(replace(HOME, key=key), row)
 
 
-@pytest.mark.parametrize("field", ["dag_id", "run_id", "task_id"])
+@pytest.mark.parametrize("field", ["dag_id", "dag_run_id", "task_id"])
 @pytest.mark.parametrize(
     "name", [None, 7, True, ["d"], {}, "", "a" * 251, "a\0", "\ud800", "a\nb"], ids=ascii
 )

@@ -15,16 +15,16 @@ from airflow_provider_bitscale.webhooks.callback_token import Claims, read_token
 from airflow_provider_bitscale.webhooks.callback_url import CallbackUrl
 from airflow_provider_bitscale.webhooks.quiet_log import QuietLog
 from airflow_provider_bitscale.webhooks.served_connections import ServedConnections
-from tests.webhooks.test_callback_token import HOME, MAILBOX, SECRET, URL, token_in
+from tests.webhooks.test_callback_token import HOME, QUEUE, SECRET, URL, token_in
 
 
 def test_each_submission_has_a_url_of_its_own() -> None:
     receiver = CallbackUrl(URL, SECRET)
-    delivery_queue = replace(HOME, key=MAILBOX)
-    urls = [receiver.addressed_to(HOME), receiver.addressed_to(delivery_queue, 3)]
+    queue = replace(HOME, key=QUEUE)
+    urls = [receiver.addressed_to(HOME), receiver.addressed_to(queue, 3)]
     assert [read_token(token_in(url), SECRET, "c") for url in urls] == [
         Claims(HOME),
-        Claims(delivery_queue, 3),
+        Claims(queue, 3),
     ]
 
 

@@ -39,14 +39,14 @@ def store() -> JsonStore:
     return JsonStore()
 
 
-def mail(row: int, size: int = 0) -> QueuedDelivery:
+def delivery(row: int, size: int = 0) -> QueuedDelivery:
     return QueuedDelivery(row, {"run_id": f"run_{row}", "outputs": {"c": "x" * size}})
 
 
-def put(store: JsonStore, *mails: QueuedDelivery) -> None:
+def put(store: JsonStore, *deliveries: QueuedDelivery) -> None:
     """The first by itself, the others together; by servers of their own, as it were."""
-    DeliveryQueue(store, KEY).put(mails[:1])
-    DeliveryQueue(store, KEY).put(mails[1:])
+    DeliveryQueue(store, KEY).put(deliveries[:1])
+    DeliveryQueue(store, KEY).put(deliveries[1:])
 
 
 def collect_all(delivery_queue: DeliveryQueue) -> list[QueuedDelivery]:
@@ -58,42 +58,42 @@ def collect_all(delivery_queue: DeliveryQueue) -> list[QueuedDelivery]:
 
 @pytest.mark.parametrize("size", [0, 700, PAGE_SIZE // 2, 2 * PAGE_SIZE])
 def test_what_is_put_is_collected_once_in_order(store: JsonStore, size: int) -> None:
-    mails = [mail(row, size) for row in range(60)]
+    deliveries = [delivery(row, size) for row in range(60)]
     reader = DeliveryQueue(store, KEY)
     assert reader.collect() == []
     collected = []
     for first in range(0, 60, 7):
-        put(store, *mails[first : first + 7])
+        put(store, *deliveries[first : first + 7])
         collected += collect_all(reader)
-    assert collected == mails
+    assert collected == deliveries
     assert collect_all(reader) == []
 
 
 def test_another_reader_begins_with_what_was_not_dropped(store: JsonStore) -> None:
-    mails = [mail(row, 700) for row in range(100)]
-    put(store, *mails)
+    deliveries = [delivery(row, 700) for row in range(100)]
+    put(store, *deliveries)
     reader = DeliveryQueue(store, KEY)
     first = reader.collect()
-    assert collect_all(DeliveryQueue(store, KEY)) == mails
+    assert collect_all(DeliveryQueue(store, KEY)) == deliveries
     assert reader.has_read_pages
     reader.drop_read_pages()
     assert not reader.has_read_pages
-    assert collect_all(DeliveryQueue(store, KEY)) == mails[len(first) :]
+    assert collect_all(DeliveryQueue(store, KEY)) == deliveries[len(first) :]
     collect_all(reader)
     reader.drop_read_pages()
-    put(store, mail(100))
-    assert collect_all(DeliveryQueue(store, KEY))[-1] == mail(100)
+    put(store, delivery(100))
+    assert collect_all(DeliveryQueue(store, KEY))[-1] == delivery(100)
     assert len(store.values) <= 2, "the number of the last page, and that page"
 
 
 def test_another_reader_finds_what_filled_a_page_to_its_end(store: JsonStore) -> None:
-    put(store, mail(0, 2 * PAGE_SIZE))
-    assert collect_all(DeliveryQueue(store, KEY)) == [mail(0, 2 * PAGE_SIZE)]
+    put(store, delivery(0, 2 * PAGE_SIZE))
+    assert collect_all(DeliveryQueue(store, KEY)) == [delivery(0, 2 * PAGE_SIZE)]
 
 
 def test_a_store_that_fails_for_a_moment_loses_nothing(store: JsonStore) -> None:
-    mails = [mail(row, 700) for row in range(60)]
-    put(store, *mails)
+    deliveries = [delivery(row, 700) for row in range(60)]
+    put(store, *deliveries)
     reader, collected = DeliveryQueue(store, KEY), []
     for attempt in range(1000):
         store.fails = attempt % 2
@@ -101,11 +101,11 @@ def test_a_store_that_fails_for_a_moment_loses_nothing(store: JsonStore) -> None
             collected += reader.collect()
         except ConnectionError:
             continue
-    assert collected == mails
+    assert collected == deliveries
 
 
 def test_a_page_is_written_again_while_it_is_small(store: JsonStore) -> None:
-    put(store, *(mail(row, 700) for row in range(200)))
+    put(store, *(delivery(row, 700) for row in range(200)))
     pages = [len(text) for key, text in store.values.items() if key != KEY]
     assert len(pages) > 5
     assert max(pages) < PAGE_SIZE + 2000

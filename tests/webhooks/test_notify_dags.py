@@ -25,7 +25,7 @@ from airflow_provider_bitscale.api.deliveries import Delivery
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.webhooks import airflow_internals, notify_dags
 from airflow_provider_bitscale.webhooks.assets import DELIVERY, asset_name
-from airflow_provider_bitscale.webhooks.notify_dags import expect_submissions, notify_scheduled
+from airflow_provider_bitscale.webhooks.notify_dags import create_submission_assets, notify_scheduled
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS, TOO_OLD
 from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS, submitted_runs_asset
 
@@ -79,14 +79,14 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     made = Database(Path(shutil.copy(tables, tmp_path)))
     monkeypatch.setattr(airflow_internals, "create_session", made.session)
-    monkeypatch.setattr(notify_dags._Told, "_prune_at", 0.0)
+    monkeypatch.setattr(notify_dags._DeliveredRuns, "_prune_at", 0.0)
     made.schedule_on(*(asset_name("mine", "grid_001", status) for status in ("completed", "failed")))
     return made
 
 
 def test_submissions_are_expected_however_often_an_api_server_starts(database: Database) -> None:
     for _ in range(2):
-        expect_submissions(["mine", "theirs"])
+        create_submission_assets(["mine", "theirs"])
     with database.session() as session:
         [alias] = session.scalars(select(AssetAliasModel))
         names = {(asset.name, asset.uri) for asset in alias.assets}
@@ -167,7 +167,7 @@ def test_a_run_is_remembered_for_thirty_days(database: Database, monkeypatch: py
     database.keep("bitscale.run_of_somebody", old)
     assert notify_scheduled([delivery("run_6")]) == [ACCEPTED]
     assert "bitscale_run_run_1" in database.marks(), "old marks are looked for now and then"
-    monkeypatch.setattr(notify_dags._Told, "_prune_at", 0.0)
+    monkeypatch.setattr(notify_dags._DeliveredRuns, "_prune_at", 0.0)
     assert notify_scheduled([delivery("run_7")]) == [ACCEPTED]
     assert "bitscale_run_run_1" not in database.marks()
     assert {"bitscale_run_run_2", "bitscale.run_of_somebody"} <= database.marks()

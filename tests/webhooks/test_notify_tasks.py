@@ -23,7 +23,7 @@ from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 from airflow_provider_bitscale.webhooks.notify_tasks import notify_waiting
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
 from tests.webhooks.test_awaited import BATCHES, HEAD, RECORD, RUNS, SENT, Kept, kept
-from tests.webhooks.test_callback_token import HOME, KEY, MAILBOX
+from tests.webhooks.test_callback_token import HOME, KEY, QUEUE
 
 
 class Task(Kept):
@@ -73,7 +73,7 @@ def test_a_task_that_does_not_wait_is_left_as_it_was(
 def test_a_batch_that_does_not_wait_is_left_as_it_was(
     tasks: dict[DeliveryAddress, Any], store: Kept, outcome: str
 ) -> None:
-    batch = replace(HOME, key=MAILBOX)
+    batch = replace(HOME, key=QUEUE)
     tasks[batch] = Task(store)
     assert notify_waiting([(delivery(), Claims(batch, 3))]) == [outcome]
     assert (tasks[batch] == store and tasks[batch].xcoms == {}) == (outcome != ACCEPTED)
@@ -97,11 +97,11 @@ def test_of_two_deliveries_that_come_together_one_is_stored(tasks: dict[Delivery
 
 
 def test_the_rows_of_a_batch_are_told_in_order(tasks: dict[DeliveryAddress, Any]) -> None:
-    batch = replace(HOME, key=MAILBOX)
+    batch = replace(HOME, key=QUEUE)
     task = tasks[batch] = Task(Kept({BATCH: asdict(HEAD)}))
     told = [(delivery(f"run_{row}"), Claims(batch, row)) for row in range(3)]
     assert notify_waiting(told) == [ACCEPTED] * 3
-    assert [(mail.row, mail.run_id) for mail in DeliveryQueue(task, MAILBOX).collect()] == [
+    assert [(each.row, each.run_id) for each in DeliveryQueue(task, QUEUE).collect()] == [
         (row, f"run_{row}") for row in range(3)
     ]
 

@@ -58,9 +58,9 @@ def serving(
     def unheard(received: Sequence[Any]) -> list[str]:
         return [NO_SUBSCRIBERS] * len(received)
 
-    monkeypatch.setattr(receiver, "_expect_submissions", lambda: None)
-    monkeypatch.setattr(receiver, "_tell_tasks", unheard)
-    monkeypatch.setattr(receiver, "_tell_dags", notify_scheduled or unheard)
+    monkeypatch.setattr(receiver, "_create_submission_assets", lambda: None)
+    monkeypatch.setattr(receiver, "_notify_waiting", unheard)
+    monkeypatch.setattr(receiver, "_notify_scheduled", notify_scheduled or unheard)
     config = uvicorn.Config(Receiver().app(), port=0, log_level="critical", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
