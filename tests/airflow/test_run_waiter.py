@@ -24,7 +24,7 @@ from tests.airflow.test_run_grid_money import Task
 from tests.airflow.undelivered import NOTHING, PATH, SUBMITTED
 from tests.api.clients import polls
 from tests.scenarios.receiver import URL
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 CONTRACTS = ("v1.1.0",)
 
@@ -58,7 +58,7 @@ def receiver(_metadata_database: None, monkeypatch: pytest.MonkeyPatch) -> Itera
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    wait_until(lambda: server.started, "the receiver", timeout=10)
+    wait_until(lambda: server.started, "the receiver")
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join(10)
@@ -83,7 +83,6 @@ def test_airflow_keeps_what_was_submitted_and_what_was_delivered(
     wait_until(
         lambda: all(run["status"] == "completed" for run in emulator.control.state()["runs"]),
         "the end of all runs",
-        timeout=10,
     )
     arrived, *lost = [run["run_id"] for run in emulator.control.state()["runs"]]
     assert deliver(receiver, arrived) == "accepted"

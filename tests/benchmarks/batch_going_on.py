@@ -22,13 +22,12 @@ from tests.benchmarks.batch_runs import Emulator, batch_arguments, emulator, wri
 from tests.benchmarks.figures import Figure, at_most
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.state_store import ANSWER_SECONDS, FolderStore, served
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 _ROWS = 200_000
 _SEGMENT = 500
 # Each of the others is finished, and has left a summary.
 _OPEN_EVERY = 5
-_TIMEOUT = 120.0
 
 
 def batch_going_on(home: Path) -> list[Figure]:
@@ -87,7 +86,7 @@ def _try(server: Emulator, rows: Path, origin: str, done: Callable[[], bool]) ->
         process = psutil.Process(worker.pid)
         before = sum(process.cpu_times()[:2])
         try:
-            wait_until(done, "the request of a batch", timeout=_TIMEOUT, every=0.1)
+            wait_until(done, "the request of a batch", every=0.1)
             cpu = sum(process.cpu_times()[:2]) - before
         finally:
             worker.kill()

@@ -20,7 +20,8 @@ from tests.api.clients import config_for
 from tests.benchmarks.figures import Figure, at_most, skipped
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import free_port
+from tests.support.waiting import wait_until
 from tests.system.deliveries import PATH, a_run, deliver, refuse
 
 _DAGS = Path(__file__).parents[1] / "system" / "dags"
@@ -69,7 +70,7 @@ def _requests(airflow: LocalAirflow, bitscale: Emulator) -> list[Figure]:
     for dag_id, most in _BATCHES.items():
         bitscale.control.reset()
         run_id = airflow.trigger(dag_id)
-        state = airflow.wait_for_run(dag_id, run_id, timeout=300)
+        state = airflow.wait_for_run(dag_id, run_id)
         manifest = airflow.xcom(dag_id, run_id, "enrich")
         requests = len(bitscale.control.requests())
         raw = f"{requests:,} requests, {_ROWS:,} rows in {manifest['seconds']:.1f} s, {state}"
@@ -82,14 +83,12 @@ def _latency(airflow: LocalAirflow, bitscale: Emulator) -> Figure:
     bitscale.control.add_fault("run_never_ends")
     run_ids = [airflow.trigger("awaits", {"name": f"Lead {number}"}) for number in range(_WAITING)]
     for run_id in run_ids:
-        airflow.wait_for_task("awaits", run_id, "enrich", "deferred", timeout=120)
+        airflow.wait_for_task("awaits", run_id, "enrich", "deferred")
     # Until the triggerer has taken over the last of them.
     time.sleep(_TAKE_OVER_SECONDS)
     for run in bitscale.control.state()["runs"]:
         bitscale.control.finish_run(run["run_id"])
-    wait_until(
-        lambda: all(run["polls"] for run in bitscale.control.state()["runs"]), "a look at each", timeout=60
-    )
+    wait_until(lambda: all(run["polls"] for run in bitscale.control.state()["runs"]), "a look at each")
     delivered = {
         each["run_id"]: each["attempts"][-1]["at"] for each in bitscale.control.state()["deliveries"]
     }
@@ -99,7 +98,7 @@ def _latency(airflow: LocalAirflow, bitscale: Emulator) -> Figure:
             seen.setdefault(request["path"].rpartition("/")[2], request["at"])
     late = sorted(seen[run_id] - at for run_id, at in delivered.items())
     for run_id in run_ids:
-        airflow.wait_for_run("awaits", run_id, timeout=120)
+        airflow.wait_for_run("awaits", run_id)
     raw = f"{len(late)} tasks, {late[0]:.2f} to {late[-1]:.2f} s"
     return at_most(_LATENCY, late[-1] / _PROMISED_SECONDS, 1, raw=raw)
 
@@ -143,7 +142,7 @@ def _refused(airflow: LocalAirflow, bitscale: Emulator, server: Postgres, databa
         is_over = all(each["acknowledged"] or len(each["attempts"]) == 4 for each in deliveries)
         return deliveries if is_over and len(deliveries) == _REFUSED else []
 
-    deliveries = wait_until(told, "the last attempts", timeout=90)
+    deliveries = wait_until(told, "the last attempts")
     attempts = Counter(len(each["attempts"]) for each in deliveries)
     lost = sum(not each["acknowledged"] for each in deliveries)
     return at_most(_LOST, lost, 0, raw=f"attempts: {dict(attempts)}")

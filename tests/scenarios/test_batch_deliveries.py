@@ -20,7 +20,7 @@ from tests.api.clients import polls, posts
 from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
 from tests.scenarios.hooks import connect
 from tests.scenarios.receiver import URL, Receiver, receiving
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -169,14 +169,14 @@ def test_a_row_whose_run_is_known_takes_no_other_run_for_it(
     batch = ToldBatch(receiver, rows=people(1), trust_webhook=trust, deadline=30)
     with ThreadPoolExecutor(1) as pool:
         manifest = pool.submit(batch.attempt)
-        wait_until(lambda: emulator.control.state()["runs"], "a run", timeout=20)
+        wait_until(lambda: emulator.control.state()["runs"], "a run")
         [run] = emulator.control.state()["runs"]
         [post] = posts(emulator)
         # Whoever has the secret and sees the URL can sign this, as BitScale may confuse two runs.
         other = {**run, "run_id": "run_of_another_row", "status": "completed", "outputs": {EMAIL: "forged"}}
-        wait_until(lambda: run["run_id"] in str(receiver.store.values), "an accepted run", timeout=20)
+        wait_until(lambda: run["run_id"] in str(receiver.store.values), "an accepted run")
         receiver.deliver(json.loads(post["body"])["webhook_url"], other)
-        wait_until(lambda: "it is ignored" in caplog.text, "a delivery that is ignored", timeout=20)
+        wait_until(lambda: "it is ignored" in caplog.text, "a delivery that is ignored")
         emulator.control.finish_run(run["run_id"])
         [row] = written(manifest.result())
     assert (row["_status"], row["_run_id"]) == ("succeeded", run["run_id"])
@@ -238,9 +238,7 @@ def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
     batch = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit", deadline=30)
     with ThreadPoolExecutor(1) as pool:
         manifest = pool.submit(batch.attempt)
-        wait_until(
-            lambda: any(run["polls"] for run in emulator.control.state()["runs"]), "a look", timeout=20
-        )
+        wait_until(lambda: any(run["polls"] for run in emulator.control.state()["runs"]), "a look")
         first, second = emulator.control.state()["runs"]
         emulator.control.finish_run(first["run_id"])
         [row] = written(manifest.result())

@@ -23,7 +23,7 @@ from tests.benchmarks.batch_runs import batch_arguments, write_rows
 from tests.benchmarks.processes import environment
 from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
 from tests.scenarios.hooks import connect
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = ONE_CONTRACT
 
@@ -159,7 +159,7 @@ def test_a_worker_killed_in_the_middle_leaves_only_what_was_under_way_ambiguous(
         emulator.control.add_fault("latency", on="run_grid", after=3, seconds=20.0)
         with worker() as killed:
             try:
-                wait_until(all_kinds_are_there, lambda: f"rows of all kinds: {entries()}", timeout=60)
+                wait_until(all_kinds_are_there, lambda: f"rows of all kinds: {entries()}")
             finally:
                 killed.kill()
         emulator.control.clear_faults()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -13,13 +14,16 @@ from urllib.parse import quote
 import requests
 from packaging.version import Version
 
-from tests.support.processes import wait_until
+from tests.support.waiting import Found, wait_until
 
 log = logging.getLogger(__name__)
 
 FINISHED = ("success", "failed")
 
 _CAN_DISCARD_STATE = Version(version("apache-airflow")).release >= (3, 4)
+
+# Seconds for one answer, which a busy machine may need.
+_ANSWER_TIMEOUT = 120.0
 
 # Seconds before a call that left nothing behind is made again.
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
@@ -51,27 +55,37 @@ class AirflowApi:
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
         """One call under `/api/v2`, signed in on first use; the decoded JSON, None for an empty answer."""
         if "Authorization" not in self._http.headers:
-            answer = self._http.post(f"{self.url}/auth/token", json=self.login._asdict(), timeout=30)
+            answer = self._http.post(
+                f"{self.url}/auth/token", json=self.login._asdict(), timeout=_ANSWER_TIMEOUT
+            )
             self._http.headers["Authorization"] = f"Bearer {_checked(answer).json()['access_token']}"
-        answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=30, **kwargs)
+        answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=_ANSWER_TIMEOUT, **kwargs)
         for pause in _PAUSES:
             if not _was_rolled_back(answer):
                 break
             log.warning("Called again after %s s: %s %s: %s", pause, method, path, answer.text)
             time.sleep(pause)
-            answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=30, **kwargs)
+            answer = self._http.request(method, f"{self.url}/api/v2{path}", timeout=_ANSWER_TIMEOUT, **kwargs)
         return _checked(answer).json() if answer.content else None
 
     def health(self) -> dict[str, Any]:
         """What `/monitor/health` says; empty while the API server does not answer."""
         try:
-            answer = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+            answer = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=30)
         except requests.RequestException:
             return {}
         health: dict[str, Any] = answer.json() if answer.ok else {}
         return health
 
-    def wait_for_dags(self, dag_ids: set[str], *, timeout: float = 60.0) -> None:
+    def progress(self) -> object:
+        """Return something that changes while tasks get on; waits last as long as it does."""
+        return None
+
+    def wait_until(self, probe: Callable[[], Found | None], what: str | Callable[[], str]) -> Found:
+        """Return the first truthy answer of `probe`. Raises `TimeoutError` once nothing gets on any more."""
+        return wait_until(probe, what, progress=self.progress)
+
+    def wait_for_dags(self, dag_ids: set[str]) -> None:
         """Return once all of `dag_ids` are parsed.
 
         Raises `RuntimeError` with the text of the first import error, `TimeoutError` naming what is missing.
@@ -85,7 +99,7 @@ class AirflowApi:
             missing.difference_update(known)
             return not missing
 
-        wait_until(parsed, lambda: f"dags {sorted(missing)}", timeout=timeout)
+        wait_until(parsed, lambda: f"dags {sorted(missing)}", progress=lambda: len(missing))
 
     def add_connection(self, conn_id: str, connection: dict[str, Any]) -> None:
         """Store a connection (as `AIRFLOW_CONN_*` has it in JSON) in the database, where the UI lists it."""
@@ -107,33 +121,25 @@ class AirflowApi:
         state: str = self.call("GET", _run(dag_id, run_id))["state"]
         return state
 
-    def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 120.0) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str) -> str:
         """`success` or `failed`. Raises `TimeoutError` with the state of every task."""
 
         def finished() -> str | None:
             state = self.run_state(dag_id, run_id)
             return state if state in FINISHED else None
 
-        return wait_until(
-            finished,
-            lambda: f"end of {dag_id} {run_id}, tasks {self.task_states(dag_id, run_id)}",
-            timeout=timeout,
+        return self.wait_until(
+            finished, lambda: f"end of {dag_id} {run_id}, tasks {self.task_states(dag_id, run_id)}"
         )
 
-    def wait_for_task(
-        self, dag_id: str, run_id: str, task_id: str, *states: str, timeout: float = 60.0
-    ) -> None:
+    def wait_for_task(self, dag_id: str, run_id: str, task_id: str, *states: str) -> None:
         """Return once every instance is in one of `states`. Raises `TimeoutError` with the states."""
 
         def reached() -> bool:
             mine = [ti for ti in self.task_instances(dag_id, run_id) if ti["task_id"] == task_id]
             return bool(mine) and all(ti["state"] in states for ti in mine)
 
-        wait_until(
-            reached,
-            lambda: f"{task_id} in {states}, tasks {self.task_states(dag_id, run_id)}",
-            timeout=timeout,
-        )
+        self.wait_until(reached, lambda: f"{task_id} in {states}, tasks {self.task_states(dag_id, run_id)}")
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run, mapped ones each, as the API tells it (at most a page of 100)."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.support.processes import Account
 from tests.support.service import Service
+from tests.support.waiting import PATIENCE
 
 
 class Postgres(Service):
@@ -25,7 +26,6 @@ class Postgres(Service):
 
     title = "PostgreSQL"
     process = "postgres"
-    start_timeout = 30.0
     end_by = signal.SIGINT  # It ends without waiting for clients to leave.
     end_grace = 10.0
 
@@ -96,7 +96,7 @@ class Postgres(Service):
 
         def answers() -> bool:
             probe = [str(_binary("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-            return subprocess.run(probe, timeout=10, check=False).returncode == 0
+            return subprocess.run(probe, timeout=PATIENCE, check=False).returncode == 0
 
         self._wait_until_up(answers, log)
 
@@ -108,7 +108,7 @@ class Postgres(Service):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=self.start_timeout,
+            timeout=PATIENCE,
             check=False,
             user=self._account.uid if self._account else None,
             group=self._account.gid if self._account else None,

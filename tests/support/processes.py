@@ -8,15 +8,12 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
-
-Found = TypeVar("Found")
 
 _MARK = "BITSCALE_TESTS_FAMILY"
 
@@ -39,21 +36,6 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def wait_until(
-    probe: Callable[[], Found | None], what: str | Callable[[], str], *, timeout: float, every: float = 0.2
-) -> Found:
-    """The first truthy answer of `probe`, asked every `every` seconds.
-
-    Raises `TimeoutError` saying `what` was waited for when `timeout` seconds have passed.
-    """
-    deadline = time.monotonic() + timeout
-    while not (found := probe()):
-        if time.monotonic() >= deadline:
-            raise TimeoutError(f"not within {timeout:g} s: {what if isinstance(what, str) else what()}")
-        time.sleep(every)
-    return found
 
 
 def tail(path: Path, lines: int = 25) -> str:

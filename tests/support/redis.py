@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from tests.support.service import Service
+from tests.support.waiting import PATIENCE
 
 
 class Redis(Service):
@@ -14,7 +15,6 @@ class Redis(Service):
 
     title = "Redis"
     process = "redis"
-    start_timeout = 15.0
     end_grace = 5.0
 
     @property
@@ -54,7 +54,7 @@ class Redis(Service):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=PATIENCE,
             check=False,
         )
         return done.stdout.strip()

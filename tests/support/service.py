@@ -14,7 +14,8 @@ from typing import ClassVar
 
 from typing_extensions import Self
 
-from tests.support.processes import Family, free_port, tail, wait_until
+from tests.support.processes import Family, free_port, tail
+from tests.support.waiting import wait_until
 
 
 class Service(ABC):
@@ -25,7 +26,6 @@ class Service(ABC):
 
     title: ClassVar[str]
     process: ClassVar[str]
-    start_timeout: ClassVar[float]
     end_by: ClassVar[signal.Signals] = signal.SIGTERM
     end_grace: ClassVar[float]
 
@@ -71,4 +71,4 @@ class Service(ABC):
                 raise RuntimeError(f"{self.process} ended with {code}:\n{tail(log)}")
             return answers()
 
-        wait_until(up, f"{self.title} to answer", timeout=self.start_timeout, every=0.1)
+        wait_until(up, f"{self.title} to answer", every=0.1)

@@ -17,6 +17,8 @@ from tests.support.redis import Redis
 StartAirflow = Callable[..., LocalAirflow]
 
 _HERE = Path(__file__).parent
+# Seconds, far more than any test takes on a busy machine: waits end by themselves when nothing is new.
+_HANGS = 1800.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
+            item.add_marker(pytest.mark.timeout(_HANGS))
     items.sort(key=lambda item: item.get_closest_marker("system") is not None)
 
 

@@ -16,7 +16,6 @@ from airflow_provider_bitscale.batch.table.writers import STATUS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.support.local_airflow import CELERY_WORKERS
-from tests.support.processes import wait_until
 from tests.system.conftest import StartAirflow
 from tests.system.dags.batch import CHUNKS
 
@@ -53,17 +52,15 @@ def test_a_worker_that_dies_amid_its_chunks_costs_no_row_a_second_run(
             accepted = _accepted(bitscale)
             return {CHUNK_OF[name] for name in accepted} == set(range(4)) and accepted.total() >= 100
 
-        wait_until(
-            all_are_under_way,
-            lambda: f"runs of every chunk, tasks {airflow.task_states('batch', run_id)}",
-            timeout=90,
+        airflow.wait_until(
+            all_are_under_way, lambda: f"runs of every chunk, tasks {airflow.task_states('batch', run_id)}"
         )
         under_doomed = airflow.task_process_ids(CELERY_WORKERS[0])
         doomed = {chunk["map_index"] for chunk in chunks() if chunk["pid"] in under_doomed}
         airflow.stop(CELERY_WORKERS[0], kill=True)
         assert 0 < len(doomed) < len(CHUNKS)
 
-        assert airflow.wait_for_run("batch", run_id, timeout=120) == "success"
+        assert airflow.wait_for_run("batch", run_id) == "success"
         tries = {chunk["map_index"]: chunk["try_number"] for chunk in chunks()}
         assert tries == {chunk: 2 if chunk in doomed else 1 for chunk in range(4)}
 

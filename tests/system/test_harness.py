@@ -7,14 +7,17 @@ import re
 import signal
 import socket
 import sys
+from itertools import count
 from pathlib import Path
 
 import psutil
 import pytest
 
 from airflow_provider_bitscale.api.config import WORKSPACE_KEY
-from tests.support.processes import Family, free_port, port_is_free, wait_until
+from tests.support.local_airflow import LocalAirflow
+from tests.support.processes import Family, free_port, port_is_free
 from tests.support.redis import Redis
+from tests.support.waiting import wait_until
 from tests.system.conftest import StartAirflow
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +83,7 @@ def test_leaving_in_the_middle_of_a_task_leaves_no_process_and_no_port(
     airflow = start_airflow(dags_folder)
     airflow.wait_for_dags({"harness"})
     airflow.trigger("harness")
-    started = wait_until(airflow.task_process_ids, "a task's process", timeout=60) + airflow.process_ids()
+    started = airflow.wait_until(airflow.task_process_ids, "a task's process") + airflow.process_ids()
 
     airflow.__exit__(None, None, None)
 
@@ -111,7 +114,7 @@ def test_ending_a_family_finds_the_child_that_left_the_session(tmp_path: Path, k
     family.spawn(
         "stubborn", [sys.executable, "-c", STUBBORN], env=dict(os.environ), output=output, cwd=tmp_path
     )
-    wait_until(output.read_text, "the child", timeout=10)
+    wait_until(output.read_text, "the child")
     members = family.members()
     assert len(members) == 2
 
@@ -132,7 +135,7 @@ def test_a_second_ctrl_c_cannot_interrupt_the_tidying(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     try:
-        wait_until(child.read_text, "the child", timeout=20)
+        wait_until(child.read_text, "the child")
         (demo,) = [process for process in family.members() if str(child) in process.cmdline()]
         members = [
             process for process in demo.children(recursive=True) if process.status() != psutil.STATUS_ZOMBIE
@@ -140,8 +143,8 @@ def test_a_second_ctrl_c_cannot_interrupt_the_tidying(tmp_path: Path) -> None:
         assert len(members) == 2
         for _ in range(2):
             demo.send_signal(signal.SIGINT)
-            wait_until(lambda: "Stopping" in output.read_text(), "the answer to Ctrl-C", timeout=5)
-        wait_until(lambda: family.exit_code("demo") is not None, "its end", timeout=10)
+            wait_until(lambda: "Stopping" in output.read_text(), "the answer to Ctrl-C")
+        wait_until(lambda: family.exit_code("demo") is not None, "its end")
         assert family.exit_code("demo") == 130
         assert "nothing is left running" in output.read_text()
         assert not any(_alive(process.pid) for process in members)
@@ -158,9 +161,28 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     family.end(kill=True)
 
 
-def test_a_wait_is_bounded_and_says_what_for() -> None:
-    with pytest.raises(TimeoutError, match=r"not within 0\.1 s: the moon"):
-        wait_until(lambda: None, "the moon", timeout=0.1, every=0.05)
+def test_a_wait_ends_when_nothing_is_new_and_says_what_for() -> None:
+    with pytest.raises(TimeoutError, match=r"nothing new for 0\.1 s: the moon"):
+        wait_until(lambda: None, "the moon", patience=0.1, every=0.05)
+
+
+def test_a_wait_lasts_as_long_as_something_is_new() -> None:
+    steps = iter(range(10))
+    rising = count()
+    wait_until(lambda: next(steps) == 9, "the moon", progress=lambda: next(rising), patience=0.01, every=0.05)
+
+
+def test_an_airflow_gets_on_while_its_tasks_log(tmp_path: Path) -> None:
+    airflow = LocalAirflow(tmp_path, tmp_path, env={})
+    log = tmp_path / "logs" / "dag_id=d" / "run_id=r" / "task_id=t" / "attempt=1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("started\n")
+    before = airflow.progress()
+    (tmp_path / "logs" / "dag_processor").write_text("still there\n")
+    assert airflow.progress() == before
+    with log.open("a") as more:
+        more.write("deferred\n")
+    assert airflow.progress() != before
 
 
 def test_a_free_port_is_free() -> None:
@@ -212,7 +234,12 @@ def _run_to_its_end(module: str, *arguments: str, output: Path) -> str:
     command = [sys.executable, "-m", module, *arguments]
     family.spawn(module, command, env=dict(os.environ), output=output, cwd=ROOT)
     try:
-        wait_until(lambda: family.exit_code(module) is not None, f"the end of {module}", timeout=240)
+        wait_until(
+            lambda: family.exit_code(module) is not None,
+            f"the end of {module}",
+            progress=output.read_text,
+            patience=300.0,
+        )
         assert family.exit_code(module) == 0, output.read_text()
         assert family.members() == []
     finally:

@@ -30,7 +30,7 @@ def test_sigkill_at_every_step_pays_once_or_says_it_is_ambiguous(
         airflow = start_airflow(DAGS, env=env)
         airflow.wait_for_dags({"kill_sweep"})
         run_id = airflow.trigger("kill_sweep")
-        airflow.wait_for_run("kill_sweep", run_id, timeout=280)
+        airflow.wait_for_run("kill_sweep", run_id)
 
         paid = Counter(
             (run["inputs"][FULL_NAME], run["inputs"][COMPANY]) for run in bitscale.control.state()["runs"]

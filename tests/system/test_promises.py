@@ -19,7 +19,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.api.clients import polls
 from tests.support.local_airflow import LocalAirflow
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import free_port
 
 DAGS = Path(__file__).parent / "dags"
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
@@ -117,10 +117,8 @@ def test_retry_after_a_timeout_collects_the_same_run(
 ) -> None:
     bitscale.control.add_fault("run_never_ends", times=1)
     run_id = airflow.trigger(dag_id, {"name": "Alan"})
-    wait_until(
-        lambda: any(task["try_number"] > 1 for task in airflow.task_instances(dag_id, run_id)),
-        "a second try",
-        timeout=60,
+    airflow.wait_until(
+        lambda: any(task["try_number"] > 1 for task in airflow.task_instances(dag_id, run_id)), "a second try"
     )
 
     (run,) = bitscale.control.state()["runs"]
@@ -165,13 +163,12 @@ def test_a_batch_at_its_execution_timeout_leaves_what_was_paid_for_to_a_retry(
     datagrams(metrics)
     bitscale.control.add_fault("run_never_ends")
     run_id = airflow.trigger("batch_out_of_time")
-    wait_until(
+    airflow.wait_until(
         lambda: any(
             task["state"] == "up_for_retry" or task["try_number"] > 1
             for task in airflow.task_instances("batch_out_of_time", run_id)
         ),
         "the end of the first try",
-        timeout=60,
     )
     assert "AirflowTaskTimeout" in airflow.task_log("batch_out_of_time", run_id, "enrich", 1)
 
@@ -188,17 +185,16 @@ def test_a_batch_that_is_failed_by_hand_submits_no_more_and_goes_on_when_cleared
 ) -> None:
     bitscale.control.add_fault("run_never_ends")
     run_id = airflow.trigger("batch_failed_by_hand")
-    wait_until(lambda: paid(bitscale) == 10, "as many runs as there may be", timeout=60)
+    airflow.wait_until(lambda: paid(bitscale) == 10, "as many runs as there may be")
     path = f"/dags/batch_failed_by_hand/dagRuns/{run_id}/taskInstances/enrich"
     airflow.call("PATCH", path, json={"new_state": "failed"})
-    wait_until(
+    airflow.wait_until(
         lambda: "Killed. " in airflow.task_log("batch_failed_by_hand", run_id, "enrich"),
         lambda: f"on_kill in {airflow.task_log('batch_failed_by_hand', run_id, 'enrich')}",
-        timeout=60,
     )
     assert airflow.wait_for_run("batch_failed_by_hand", run_id) == "failed"
     finish_runs(bitscale)
-    wait_until(lambda: not airflow.task_process_ids(), "the end of the task's process", timeout=60)
+    airflow.wait_until(lambda: not airflow.task_process_ids(), "the end of the task's process")
     assert paid(bitscale) == 10
 
     airflow.clear("batch_failed_by_hand", run_id, keep_state=True)
@@ -239,7 +235,7 @@ def test_half_a_minute_of_useless_polls_neither_fails_the_task_nor_makes_it_spin
     bitscale.control.add_fault("run_never_ends")
     dag_ids = ("one_row_deferred", "one_row_waiting")
     runs = {dag_id: airflow.trigger(dag_id, {"name": "Katherine"}) for dag_id in dag_ids}
-    wait_until(lambda: paid(bitscale) == 2, "both submissions", timeout=60)
+    airflow.wait_until(lambda: paid(bitscale) == 2, "both submissions")
 
     seconds = 5
     outage: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -26,7 +26,7 @@ from airflow_provider_bitscale.webhooks.served_connections import SETTINGS_SECON
 from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 from tests.system.conftest import StartAirflow
 from tests.system.deliveries import (
     PATH,
@@ -104,12 +104,19 @@ def answers(bitscale: Emulator) -> list[int]:
 
 
 def wait_for_answer(bitscale: Emulator, status: int) -> None:
-    wait_until(lambda: status in answers(bitscale), lambda: f"{status} in {answers(bitscale)}", timeout=60)
+    def answered() -> list[int]:
+        return answers(bitscale)
+
+    wait_until(lambda: status in answered(), lambda: f"{status} in {answered()}", progress=answered)
 
 
 def wait_for_the_event(airflow: LocalAirflow, bitscale: Emulator, run_id: str) -> None:
     """Return once an attempt is acknowledged; then the run has been told once."""
-    wait_until(lambda: acknowledged(bitscale), lambda: f"a 2xx after {answers(bitscale)}", timeout=60)
+    wait_until(
+        lambda: acknowledged(bitscale),
+        lambda: f"a 2xx after {answers(bitscale)}",
+        progress=lambda: answers(bitscale),
+    )
     assert delivered_run_ids(airflow).count(run_id) == 1
 
 
@@ -164,7 +171,7 @@ def test_a_delivery_that_bitscale_gave_up_waiting_for_is_recorded_once(
         with session(database) as locking:
             locking.execute(sqlalchemy.text("SELECT id FROM asset FOR UPDATE"))
             run_id = submit(impatient, PATH)
-            wait_until(lambda: attempts(impatient, error="timeout"), "an attempt that times out", timeout=30)
+            wait_until(lambda: attempts(impatient, error="timeout"), "an attempt that times out")
         wait_for_the_event(airflow, impatient, run_id)
 
 
@@ -196,7 +203,7 @@ def test_a_task_that_gets_the_row_of_its_next_try_meanwhile_is_told(
             ):
                 retrying.execute(sqlalchemy.text(statement), {"run_id": address.dag_run_id})
             told = pool.submit(deliver, airflow, run, path)
-            wait_until(lambda: retrying.scalar(HELD_UP), "a transaction that waits", timeout=30)
+            wait_until(lambda: retrying.scalar(HELD_UP), "a transaction that waits")
         assert told.result() == 202
     assert kept(airflow, address).keys() == {address.key}
 
@@ -206,7 +213,7 @@ def test_a_stranger_is_refused_even_while_recording_is_held_up(airflow: LocalAir
         locking.execute(sqlalchemy.text("SELECT id FROM asset FOR UPDATE"))
         for number in range(BURST):
             pool.submit(deliver, airflow, a_run(f"run_held_up_{number}"))
-        wait_until(lambda: locking.scalar(HELD_UP), "a transaction that waits", timeout=30)
+        wait_until(lambda: locking.scalar(HELD_UP), "a transaction that waits")
         # Else bodies that nobody has signed would pile up for as long as the database is slow.
         assert deliver(airflow, a_run("run_of_a_stranger"), secret="made up") == 401
 
@@ -280,7 +287,7 @@ def test_a_rotated_secret_is_in_force_without_a_restart_before_bitscale_gives_up
 ) -> None:
     airflow.add_connection("rotated", a_connection("old"))
     before = a_run("run_before")
-    wait_until(lambda: deliver(airflow, before, ROTATED, secret="old") == 202, "it is served", timeout=10)
+    wait_until(lambda: deliver(airflow, before, ROTATED, secret="old") == 202, "it is served")
     assert deliver(airflow, a_run("run_too_early"), ROTATED) == 401
     rotated = a_connection()
     change = {**rotated, "connection_id": "rotated", "extra": json.dumps(rotated["extra"])}

@@ -27,7 +27,7 @@ from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from tests.api.clients import config_for
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import free_port
 from tests.system.dags.kill_sweep import IN_DOUBT
 from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_ids, session
 
@@ -123,10 +123,8 @@ def test_deliveries_start_a_dag_once_for_each_run(airflow: LocalAirflow) -> None
     assert at_once == [200] * 7 + [202]
     assert deliver(airflow, a_run("run_delivered_eight_times")) == 200
     assert deliver(airflow, a_run("run_2", outputs={"c": 2})) == 202
-    wait_until(
-        lambda: collected(airflow).keys() >= {"run_delivered_eight_times", "run_2"},
-        "both runs collected",
-        timeout=60,
+    airflow.wait_until(
+        lambda: collected(airflow).keys() >= {"run_delivered_eight_times", "run_2"}, "both runs collected"
     )
     assert json.loads(collected(airflow)["run_2"]) == {"c": 2}
 
@@ -137,7 +135,7 @@ def test_many_deliveries_at_once_are_all_collected_each_by_one_event(airflow: Lo
     with ThreadPoolExecutor(10) as pool:
         assert set(pool.map(lambda run: deliver(airflow, run), runs)) == {202}
     wanted = {run["run_id"] for run in runs}
-    wait_until(lambda: collected(airflow).keys() >= wanted, "all of them collected", timeout=90)
+    airflow.wait_until(lambda: collected(airflow).keys() >= wanted, "all of them collected")
     found = collected(airflow)
     assert [json.loads(found[run["run_id"]]) for run in runs] == [carriable(run["outputs"]) for run in runs]
     delivered = delivered_run_ids(airflow)
@@ -150,7 +148,7 @@ def test_a_run_that_nobody_waits_for_is_collected_by_event_without_a_poll(
     run_id = airflow.trigger("forgets", {"name": "Ada"})
     assert airflow.wait_for_run("forgets", run_id) == "success"
     [run] = bitscale.control.state()["runs"]
-    found = wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
+    found = airflow.wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs")
     assert found
     assert polls(bitscale) == 0
 
@@ -159,11 +157,11 @@ def finish(airflow: LocalAirflow, bitscale: Emulator, dag_id: str) -> float:
     """Finish the run that a deferred task waits for; seconds from there to the end of the task."""
     bitscale.control.add_fault("run_never_ends")
     run_id = airflow.trigger(dag_id, {"name": "Grace"})
-    airflow.wait_for_task(dag_id, run_id, "enrich", "deferred", timeout=90)
-    [run] = wait_until(lambda: bitscale.control.state()["runs"], "the submission", timeout=30)
+    airflow.wait_for_task(dag_id, run_id, "enrich", "deferred")
+    [run] = airflow.wait_until(lambda: bitscale.control.state()["runs"], "the submission")
     before = polls(bitscale)
     bitscale.control.finish_run(run["run_id"])
-    [delivered] = wait_until(lambda: acknowledged(bitscale), "the delivery", timeout=30)
+    [delivered] = airflow.wait_until(lambda: acknowledged(bitscale), "the delivery")
     assert airflow.wait_for_run(dag_id, run_id) == "success"
     assert airflow.xcom(dag_id, run_id, "enrich")["run_id"] == run["run_id"]
     assert airflow.xcom(dag_id, run_id, "enrich")["filled_columns"]
@@ -190,9 +188,9 @@ def test_a_delivery_is_repeated_until_the_api_server_is_back(
     [run] = bitscale.control.state()["runs"]
     airflow.stop("api-server")
     bitscale.control.finish_run(run["run_id"])
-    wait_until(lambda: bitscale.control.state()["deliveries"], "the first attempt", timeout=10)
+    airflow.wait_until(lambda: bitscale.control.state()["deliveries"], "the first attempt")
     airflow.start("api-server")
-    wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs", timeout=60)
+    airflow.wait_until(lambda: collected(airflow).get(run["run_id"]), "its outputs")
     assert len(bitscale.control.state()["deliveries"][0]["attempts"]) > 1
 
 
@@ -204,18 +202,17 @@ def test_deliveries_that_are_lost_are_collected_once_and_start_dags_once(
         locking.execute(sqlalchemy.text("LOCK TABLE asset_event IN EXCLUSIVE MODE"))
         run_id = airflow.trigger("forgets_many")
         held_up = sqlalchemy.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        wait_until(lambda: (locking.scalar(held_up) or 0) >= 2, "two that succeed", timeout=60)
+        airflow.wait_until(lambda: (locking.scalar(held_up) or 0) >= 2, "two that succeed")
     assert airflow.wait_for_run("forgets_many", run_id) == "success"
     submitted = {run["run_id"] for run in bitscale.control.state()["runs"]}
-    wait_until(
+    airflow.wait_until(
         lambda: all(run["status"] == "completed" for run in bitscale.control.state()["runs"]),
         "the end of all runs",
-        timeout=30,
     )
 
     assert set(collect_undelivered(airflow)["delivered"]) == submitted
     assert [run["polls"] for run in bitscale.control.state()["runs"]] == [1] * len(submitted)
-    wait_until(lambda: collected(airflow).keys() >= submitted, "their outputs", timeout=60)
+    airflow.wait_until(lambda: collected(airflow).keys() >= submitted, "their outputs")
     assert not any(each["acknowledged"] for each in bitscale.control.state()["deliveries"])
 
     assert collect_undelivered(airflow) == {"delivered": [], "open": [], "given_up": []}
@@ -238,7 +235,7 @@ def collect_undelivered(airflow: LocalAirflow) -> dict[str, list[str]]:
 def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bitscale: Emulator) -> None:
     dag_id = "kill_sweep_delivered"
     run_id = airflow.trigger(dag_id)
-    airflow.wait_for_run(dag_id, run_id, timeout=200)
+    airflow.wait_for_run(dag_id, run_id)
     paid = Counter(run["inputs"][COMPANY] for run in bitscale.control.state()["runs"])
     assert set(paid.values()) == {1}
     ended = {
@@ -253,7 +250,7 @@ def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bi
 
 def test_a_trusting_batch_needs_one_request_for_each_row(airflow: LocalAirflow, bitscale: Emulator) -> None:
     run_id = airflow.trigger("batch_trusts")
-    assert airflow.wait_for_run("batch_trusts", run_id, timeout=200) == "success"
+    assert airflow.wait_for_run("batch_trusts", run_id) == "success"
     manifest = airflow.xcom("batch_trusts", run_id, "enrich")
     assert manifest["counts"]["succeeded"] == 1000
     assert all(row["Size"] for row in rows_of(manifest))
@@ -266,10 +263,10 @@ def test_a_batch_that_is_killed_settles_every_row_that_was_paid_for(
     # The answers to what has arrived are on their way when the process dies.
     bitscale.control.add_fault("latency", on="run_grid", seconds=1.0)
     run_id = airflow.trigger("batch_is_killed")
-    wait_until(lambda: len(bitscale.control.state()["runs"]) >= 60, "some runs", timeout=90)
+    airflow.wait_until(lambda: len(bitscale.control.state()["runs"]) >= 60, "some runs")
     [task] = airflow.task_instances("batch_is_killed", run_id)
     os.kill(task["pid"], signal.SIGKILL)
-    assert airflow.wait_for_run("batch_is_killed", run_id, timeout=120) == "success"
+    assert airflow.wait_for_run("batch_is_killed", run_id) == "success"
     paid = Counter(value for run in bitscale.control.state()["runs"] for value in run["inputs"].values())
     assert set(paid.values()) == {1}
     manifest = airflow.xcom("batch_is_killed", run_id, "enrich")

@@ -25,7 +25,7 @@ from airflow_provider_bitscale.webhooks import airflow_internals, receiver
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, NO_SUBSCRIBERS
 from airflow_provider_bitscale.webhooks.receiver import Receiver
 from airflow_provider_bitscale.webhooks.served_connections import ServedConnections
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 SECRET = "a secret of nobody"
 BODY = json.dumps({"run_id": "run_1", "grid_id": "grid_001", "status": "completed"}).encode()
@@ -66,7 +66,7 @@ def serving(
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        wait_until(lambda: server.started, "the receiver", timeout=20)
+        wait_until(lambda: server.started, "the receiver")
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = server.force_exit = True
@@ -212,13 +212,13 @@ def test_bodies_of_strangers_are_held_up_to_a_bound_of_all_together(monkeypatch:
     with serving(monkeypatch) as port:
         with posting(port, NOBODYS, 2 * len(BODY), **signed) as first:
             first.sendall(BODY + BODY[:-1])
-            wait_until(lambda: status_of(port, LISTED) == 503, "no room for more", timeout=10)
+            wait_until(lambda: status_of(port, LISTED) == 503, "no room for more")
             first.sendall(b" ")
             assert answer(first).startswith(b"HTTP/1.1 401")
         assert status_of(port, LISTED) == 202, "there is room again"
         with posting(port, NOBODYS, 2 * len(BODY), **signed) as gone:
             gone.sendall(BODY)
-        wait_until(lambda: status_of(port, LISTED) == 202, "whoever hangs up leaves room", timeout=10)
+        wait_until(lambda: status_of(port, LISTED) == 202, "whoever hangs up leaves room")
 
 
 def test_a_body_that_does_not_come_is_given_up(

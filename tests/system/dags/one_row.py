@@ -10,6 +10,7 @@ from airflow.sdk import DAG
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
 NAME = "{{ dag_run.conf['name'] }}"
+NEVER_ENDS_SECONDS = 60
 COMMON: dict[str, Any] = {
     "task_id": "enrich",
     "grid_id": "grid_001",
@@ -40,9 +41,11 @@ with DAG("one_row_changing", schedule=None, catchup=False):
     RunGridOperator(inputs={"Full Name": NAME + " {{ ti.try_number }}"}, deferrable=True, timeout=4, **COMMON)
 
 with DAG("many_rows", schedule=None, catchup=False, max_active_tasks=200):
-    RunGridOperator.partial(deferrable=True, timeout=600, **COMMON).expand(
+    RunGridOperator.partial(deferrable=True, timeout=3600, **COMMON).expand(
         inputs=[{"Full Name": f"Lead {number}"} for number in range(100)]
     )
 
 with DAG("never_ends", schedule=None, catchup=False):
-    RunGridOperator(inputs={"Full Name": NAME}, deferrable=True, timeout=45, **{**COMMON, "retries": 0})
+    RunGridOperator(
+        inputs={"Full Name": NAME}, deferrable=True, timeout=NEVER_ENDS_SECONDS, **{**COMMON, "retries": 0}
+    )
