@@ -17,32 +17,41 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.10 p
 # What the local BitScale of 'demo' and 'airflow' speaks: v1.1.0, or workspace-key.
 CONTRACT ?= v1.1.0
 
-# One Airflow starts while the other one waits; tests of one file share theirs.
-TWO_AIRFLOWS := --numprocesses 2 --dist loadfile
+# More than there are cores: most of what they do is wait.
+IN_PARALLEL := --numprocesses 6 --dist worksteal
+# One Airflow starts while the other one waits; tests of one file share theirs, and conftest.py sorts the files.
+TWO_AIRFLOWS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Another Airflow's settings must not reach into this one, nor this one's files into $HOME.
 unexport $(filter AIRFLOW%,$(.VARIABLES))
 export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
 
-.PHONY: help demo airflow test test-system test-lowest test-next bench lint types constraints clean
+.PHONY: help demo airflow test test-fast soak test-system test-lowest test-next bench format lint types constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/ready ## enrich a CSV with a real Airflow and a local BitScale: no account, a minute; CONTRACT=workspace-key for today's API
-	@$(BIN)/python -m tests.support.demo --contract $(CONTRACT)
+	@$(BIN)/python -m tests.tools.demo --contract $(CONTRACT)
 
 airflow: $(VENV)/ready ## the same to click through: Airflow's UI with a connection and the example DAGs
-	@$(BIN)/python -m tests.support.ui --contract $(CONTRACT)
+	@$(BIN)/python -m tests.tools.ui --contract $(CONTRACT)
 
-test: $(VENV)/ready ## the whole suite, system tests last
-	@# More than there are cores: most of what they do is wait.
-	@$(BIN)/python -m pytest -m "not system" --numprocesses 4 --dist worksteal
-	@$(BIN)/python -m pytest -m system $(TWO_AIRFLOWS)
+test: $(VENV)/ready ## every promise once, system tests last: ten minutes
+	@$(BIN)/python -m pytest -m "not system and not slow" $(IN_PARALLEL)
+	@$(BIN)/python -m pytest -m "system and not slow" $(TWO_AIRFLOWS)
+
+test-fast: $(VENV)/ready ## while you edit: no scenarios, nothing that runs a DAG; under a minute
+	@$(BIN)/python -m pytest -m "not system and not slow" $(IN_PARALLEL) \
+		--ignore tests/airflow --ignore tests/scenarios --ignore tests/system
+
+soak: $(VENV)/ready ## the slow tests that `make test` leaves out: sweeps, many kills, large tables
+	@$(BIN)/python -m pytest -m "slow and not system" --numprocesses 2 --dist worksteal
+	@$(BIN)/python -m pytest -m "slow and system" $(TWO_AIRFLOWS)
 
 test-system: $(VENV)/ready ## only the tests that start Airflow's processes
-	@$(BIN)/python -m pytest -m system $(TWO_AIRFLOWS)
+	@$(BIN)/python -m pytest -m "system and not slow" $(TWO_AIRFLOWS)
 
 test-lowest: ## all but the system tests, on the lowest versions that pyproject.toml declares
 	@$(require-python)
@@ -50,7 +59,7 @@ test-lowest: ## all but the system tests, on the lowest versions that pyproject.
 	&& $(PYTHON) -m venv "$$lowest" && "$$lowest/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable . \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout pytest-xdist psutil \
-	&& "$$lowest/bin/python" -m pytest -m "not system" --numprocesses 4 --dist worksteal --ignore tests/system --ignore tests/benchmarks
+	&& "$$lowest/bin/python" -m pytest -m "not system and not slow" $(IN_PARALLEL) --ignore tests/system --ignore tests/benchmarks
 
 test-next: ## the system tests, on the newest pre-release of Airflow that pip finds
 	@$(require-python)
@@ -60,10 +69,14 @@ test-next: ## the system tests, on the newest pre-release of Airflow that pip fi
 	&& if test -z "$$version"; then echo "There is no pre-release of Airflow after its newest release: nothing to test"; \
 	else echo "Testing on Airflow $$version" \
 	&& "$$next/bin/pip" install --quiet --quiet --editable . --group dev "apache-airflow==$$version" \
-	&& "$$next/bin/python" -m pytest -m system $(TWO_AIRFLOWS); fi
+	&& "$$next/bin/python" -m pytest -m "system and not slow" $(TWO_AIRFLOWS); fi
 
 bench: $(VENV)/ready-bench ## measure this provider beside its peers
 	@$(BIN)/python -m tests.benchmarks
+
+format: $(VENV)/ready ## sort imports and format, as lint wants it
+	@$(BIN)/ruff check --quiet --select I --fix .
+	@$(BIN)/ruff format --quiet .
 
 lint: $(VENV)/ready ## ruff, rules and format
 	@$(BIN)/ruff check .

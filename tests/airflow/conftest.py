@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_bitscale.api.limit import pacer
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.fixtures import contract, emulators
-from tests.scenarios.hooks import connect as connect_to
+from tests.support.fixtures import contract, emulators
+from tests.support.hooks import connect as connect_to
 
 __all__ = ["contract", "emulators"]
 
@@ -50,12 +50,6 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
         monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps({"conn_type": "bitscale", **fields}))
 
     return set_connection
-
-
-def posted_bodies(emulator: Emulator) -> list[dict[str, Any]]:
-    """The bodies of all runs asked for, in order."""
-    wire = emulator.control.requests()
-    return [json.loads(request["body"]) for request in wire if request["method"] == "POST"]
 
 
 @pytest.fixture(scope="session")

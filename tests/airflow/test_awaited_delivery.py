@@ -19,10 +19,9 @@ from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from airflow_provider_bitscale.triggers import awaited_delivery, run_completed
 from airflow_provider_bitscale.triggers.awaited_delivery import AwaitedDelivery
 from airflow_provider_bitscale.webhooks.callback_token import TOKEN_PARAMETER, DeliveryAddress, read_token
-from tests.airflow.conftest import posted_bodies
-from tests.airflow.harness import TaskRun
 from tests.airflow.test_run_grid_money import Task, paid
-from tests.api.clients import polls
+from tests.support.clients import polls, posted_bodies
+from tests.support.task_runs import TaskRun
 
 URL = "https://airflow.example.com/bitscale/webhooks/bitscale_default?team=data"
 CONTRACTS = ("v1.1.0",)

@@ -17,8 +17,8 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.conftest import posted_bodies
-from tests.airflow.harness import TaskRun
+from tests.support.clients import posted_bodies
+from tests.support.task_runs import TaskRun
 
 NAME = {"Full Name": "Jane Doe"}
 

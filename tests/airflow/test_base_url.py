@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
-from tests.airflow.conftest import Connect, posted_bodies
+from tests.airflow.conftest import Connect
 from tests.airflow.test_run_grid_money import Task
+from tests.support.clients import posted_bodies
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from airflow_provider_bitscale.webhooks.assets import DELIVERY
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from tests.airflow.conftest import Connect
 from tests.airflow.undelivered import NOTHING, PATH, Airflow, receiving
-from tests.api.clients import polls
+from tests.support.clients import polls
 from tests.support.processes import free_port
 
 CONTRACTS = ("v1.1.0",)

@@ -12,9 +12,10 @@ import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.airflow.conftest import Connect, posted_bodies
-from tests.api.servers import answering, http_answer
+from tests.airflow.conftest import Connect
 from tests.support.certificates import self_signed, server_tls
+from tests.support.clients import posted_bodies
+from tests.support.servers import answering, http_answer
 
 Check = Callable[[], tuple[bool, str]]
 

@@ -9,8 +9,9 @@ import pytest
 
 from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
-from tests.airflow.conftest import EXAMPLES, RunDag, posted_bodies
-from tests.support.stage import examples_left_out
+from tests.airflow.conftest import EXAMPLES, RunDag
+from tests.support.clients import posted_bodies
+from tests.support.examples import examples_left_out
 
 FILES = sorted(EXAMPLES.glob("bitscale_*.py"))
 ADA = "ada.lovelace@analyticalengines.com"

@@ -25,10 +25,9 @@ from airflow_provider_bitscale.runs.polling import (
 )
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.conftest import posted_bodies
-from tests.airflow.harness import FakeTaskInstance, MemoryStore, TaskRun, fire
 from tests.airflow.test_run_grid_money import Task
-from tests.api.clients import jane
+from tests.support.clients import jane, posted_bodies
+from tests.support.task_runs import FakeTaskInstance, MemoryStore, TaskRun, fire
 
 CONTRACTS = API_CONTRACTS
 

@@ -16,7 +16,7 @@ from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.airflow.conftest import posted_bodies
+from tests.support.clients import posted_bodies
 
 FULL_NAME = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890"
 JANE = {FULL_NAME: "Jane Doe"}

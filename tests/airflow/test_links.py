@@ -12,7 +12,7 @@ from airflow_provider_bitscale.links import BitScaleResultLink, console_url
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.scenarios.batches import Batch, people
+from tests.support.batches import Batch, people
 
 TASK = SimpleNamespace(
     dag_id="leads", run_id="manual__2026-11-25T12:00:00+00:00", task_id="enrich", map_index=-1

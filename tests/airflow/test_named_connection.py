@@ -17,9 +17,9 @@ from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.conftest import posted_bodies
-from tests.airflow.harness import TaskRun
-from tests.scenarios.batches import people
+from tests.support.batches import people
+from tests.support.clients import posted_bodies
+from tests.support.task_runs import TaskRun
 
 CONN_ID = "acme_sales"
 GRID: dict[str, Any] = {"grid_id": "grid_001", "bitscale_conn_id": CONN_ID}

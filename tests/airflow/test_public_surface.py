@@ -16,8 +16,8 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.connection_config import EXTRA_FIELDS
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, COLLECTED, INTENT, KEY, SUBMITTED, UNREADABLE
-from tests.airflow.harness import recreated
-from tests.scenarios.batches import EMAIL, Batch, people
+from tests.support.batches import EMAIL, Batch, people
+from tests.support.task_runs import recreated
 
 PACKAGE = "airflow_provider_bitscale"
 REQUIRED = inspect.Parameter.empty

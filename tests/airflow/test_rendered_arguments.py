@@ -14,9 +14,9 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
-from tests.airflow.conftest import posted_bodies
-from tests.airflow.harness import BatchStore, TaskRun
-from tests.scenarios.batches import Batch, people, written
+from tests.support.batches import Batch, people, written
+from tests.support.clients import posted_bodies
+from tests.support.task_runs import BatchStore, TaskRun
 
 TEMPLATE = "{{ dag_run.conf.get('x') }}"
 

@@ -12,9 +12,8 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.airflow.conftest import posted_bodies
 from tests.airflow.test_run_grid_money import Task
-from tests.api.clients import jane
+from tests.support.clients import jane, posted_bodies
 
 CONTRACTS = API_CONTRACTS
 KEY = "bitscale_adopt_run_id"

@@ -13,8 +13,8 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators import submission
-from tests.airflow.conftest import posted_bodies
 from tests.airflow.test_run_grid_money import Task
+from tests.support.clients import posted_bodies
 
 CONTRACTS = API_CONTRACTS
 ID_FIELDS = ["run_id", "request_id", "poll_url"]

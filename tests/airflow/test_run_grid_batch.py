@@ -19,8 +19,9 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
-from tests.airflow.conftest import FIXTURE_DAGS, RunDag, posted_bodies
-from tests.scenarios.batches import EMAIL, ONE_CONTRACT, Batch, people, statuses, written
+from tests.airflow.conftest import FIXTURE_DAGS, RunDag
+from tests.support.batches import EMAIL, ONE_CONTRACT, Batch, people, statuses, written
+from tests.support.clients import posted_bodies
 
 CONTRACTS = API_CONTRACTS
 

@@ -14,8 +14,9 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-from tests.airflow.conftest import Connect, posted_bodies
-from tests.airflow.harness import Crash, MemoryStore, TaskRun
+from tests.airflow.conftest import Connect
+from tests.support.clients import posted_bodies
+from tests.support.task_runs import Crash, MemoryStore, TaskRun
 
 CONTRACTS = API_CONTRACTS
 

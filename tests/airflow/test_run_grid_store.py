@@ -24,8 +24,8 @@ from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.task_state import is_of_the_past
 from airflow_provider_bitscale.runs import run_record
 from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
-from tests.airflow.conftest import posted_bodies
-from tests.airflow.harness import FakeTaskInstance, MemoryStore, TaskRun, fire
+from tests.support.clients import posted_bodies
+from tests.support.task_runs import FakeTaskInstance, MemoryStore, TaskRun, fire
 
 CONTRACTS = API_CONTRACTS
 

@@ -22,8 +22,8 @@ from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
 from tests.airflow.conftest import EXAMPLES, FIXTURE_DAGS, RunDag
 from tests.airflow.test_run_grid_money import Task
 from tests.airflow.undelivered import NOTHING, PATH, SUBMITTED
-from tests.api.clients import polls
-from tests.scenarios.receiver import URL
+from tests.support.clients import polls
+from tests.support.receiver import URL
 from tests.support.waiting import wait_until
 
 CONTRACTS = ("v1.1.0",)

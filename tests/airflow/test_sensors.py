@@ -21,9 +21,9 @@ from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.conftest import Connect, posted_bodies
-from tests.airflow.harness import TaskRun
-from tests.api.clients import jane
+from tests.airflow.conftest import Connect
+from tests.support.clients import jane, posted_bodies
+from tests.support.task_runs import TaskRun
 
 CONTRACTS = API_CONTRACTS
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
-from tests.airflow.conftest import FIXTURE_DAGS, RunDag, posted_bodies
+from tests.airflow.conftest import FIXTURE_DAGS, RunDag
+from tests.support.clients import posted_bodies
 
 HOSTILE = "{{ ds }} {% for x in y %} {# note #} Smith"
 NAME, COMPANY = "3f7a1c2e-9b4d-4e8f-a012-bc3d56ef7890", "7c2b0f4a-1d3e-4a9c-b567-de8f90ab1234"

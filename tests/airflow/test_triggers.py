@@ -16,9 +16,9 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-from tests.airflow.conftest import Connect, posted_bodies
-from tests.airflow.harness import fire, recreated
-from tests.api.clients import jane, polls
+from tests.airflow.conftest import Connect
+from tests.support.clients import jane, polls, posted_bodies
+from tests.support.task_runs import fire, recreated
 
 CONTRACTS = API_CONTRACTS
 

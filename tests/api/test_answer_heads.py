@@ -16,8 +16,8 @@ from airflow_provider_bitscale.api import (
 )
 from airflow_provider_bitscale.api.answer_head import plain_length, tidy_fields
 from airflow_provider_bitscale.api.contracts import contract_for
-from tests.api.clients import Opener, opener
-from tests.api.servers import answering, http_answer, keeping
+from tests.support.clients import Opener, opener
+from tests.support.servers import answering, http_answer, keeping
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 USER = json.dumps({"id": "usr_1"}).encode()

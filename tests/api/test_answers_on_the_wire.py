@@ -26,8 +26,8 @@ from airflow_provider_bitscale.api.answer_body import MAX_ANSWER_BYTES, AnswerBo
 from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
-from tests.api.clients import Opener, config_for, posts
-from tests.api.servers import answering, http_answer, keeping
+from tests.support.clients import Opener, config_for, posts
+from tests.support.servers import answering, http_answer, keeping
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 USER = json.dumps({"id": "usr_1"}).encode()

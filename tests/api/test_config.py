@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
 from airflow_provider_bitscale.api.network import tell_once
-from tests.api.clients import Opener
+from tests.support.clients import Opener
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 

@@ -20,7 +20,7 @@ from airflow_provider_bitscale.api import (
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.models import GridPage
-from tests.api import documents as doc
+from tests.support import documents as doc
 
 KEY = "key-4c9f1b7d"
 CONFIG = ClientConfig(api_key=KEY, workspace_id="ws_abc123")

@@ -19,7 +19,7 @@ from airflow_provider_bitscale.api import (
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.emulator.seed import GRID_ID
-from tests.api.clients import RECIPE, config_for, jane, posts
+from tests.support.clients import RECIPE, config_for, jane, posts
 
 KINDS = ("sync", "async")
 OLD, NEW = key_after(0), key_after(1)

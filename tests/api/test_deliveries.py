@@ -24,7 +24,7 @@ from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.models import RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.emulator.webhooks import sign
-from tests.api.documents import WEBHOOK_RUN as DOCUMENTED
+from tests.support.documents import WEBHOOK_RUN as DOCUMENTED
 
 SECRET = "a secret of nobody"
 SETTINGS = WebhookSettings(SECRET)

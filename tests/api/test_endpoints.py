@@ -24,7 +24,7 @@ from airflow_provider_bitscale.api import (
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.request_log import masked
 from airflow_provider_bitscale.emulator.seed import COMPANY, ENRICHED_EMAIL, FULL_NAME, GRID_ID
-from tests.api.clients import Caller, Opener, config_for
+from tests.support.clients import Caller, Opener, config_for
 
 JANE = {FULL_NAME: "Jane Doe", COMPANY: "Acme — Görlitz"}
 

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_bitscale.api import models, parsing
 from airflow_provider_bitscale.api.contracts.workspace_key_parsing import parse_grids as parse_keyed_grids
 from airflow_provider_bitscale.api.models import ColumnType, RunStatus
-from tests.api import documents as doc
+from tests.support import documents as doc
 
 
 def utc(*moment: int) -> datetime:

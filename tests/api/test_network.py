@@ -16,9 +16,9 @@ import pytest
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError, TransportError
 from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import Opener, config_for
-from tests.api.servers import RawServer, answering, http_answer, relay, tunnel
 from tests.support.certificates import self_signed, server_tls
+from tests.support.clients import Opener, config_for
+from tests.support.servers import RawServer, answering, http_answer, relay, tunnel
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 USER = http_answer(json.dumps({"id": "usr_1"}).encode())

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_bitscale.api import ClientConfig
 from airflow_provider_bitscale.api.network import is_excepted
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import Opener, config_for
+from tests.support.clients import Opener, config_for
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 

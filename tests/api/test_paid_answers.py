@@ -14,8 +14,8 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnreadableAcceptanceError,
 )
-from tests.api.clients import Opener
-from tests.api.servers import answering, http_answer
+from tests.support.clients import Opener
+from tests.support.servers import answering, http_answer
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 RECEIPT = b'{"run_id": "run_77", "status": "queued"}'

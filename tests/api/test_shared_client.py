@@ -16,7 +16,7 @@ from airflow_provider_bitscale.api import AsyncClient
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.api.shared_client import shared_client
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import config_for
+from tests.support.clients import config_for
 
 
 @asynccontextmanager

@@ -22,9 +22,9 @@ from airflow_provider_bitscale.api import (
 from airflow_provider_bitscale.api.contracts import contract_for
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
-from tests.api.clients import Opener, config_for, posts
-from tests.api.servers import answering, http_answer, relay
 from tests.support.certificates import self_signed, server_tls
+from tests.support.clients import Opener, config_for, posts
+from tests.support.servers import answering, http_answer, relay
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
 

@@ -9,7 +9,7 @@ from airflow_provider_bitscale.batch.store.head import KEY, Head, read_head
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.records import Records, SegmentRecord, Summary, read_records
 from airflow_provider_bitscale.runs.clearing import Try
-from tests.runs.test_run_record import JsonStore
+from tests.support.json_store import JsonStore
 
 HEAD = Head("b1", "print", Try(2, 1, 2, 0), 1000.5, "s3://bucket/out", "jsonl", 0, [])
 SUMMARY = Summary("s3://bucket/out/b1-part-00000.jsonl", {SUCCEEDED: 9, FAILED: 1}, 27.5, 1)

@@ -18,7 +18,7 @@ from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.table.mapping import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory
 from tests.batch.journals import HEAD
-from tests.runs.test_run_record import JsonStore
+from tests.support.json_store import JsonStore
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from airflow_provider_bitscale.batch.row_result import SUCCEEDED
 from airflow_provider_bitscale.batch.store.head import Head, read_head
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.records import SegmentRecord, Summary
-from tests.benchmarks.batch_runs import Emulator, batch_arguments, emulator, write_rows
+from tests.benchmarks.batch_runs import Emulator, emulator
 from tests.benchmarks.figures import Figure, at_most
 from tests.benchmarks.processes import ROOT
-from tests.benchmarks.state_store import ANSWER_SECONDS, FolderStore, served
+from tests.support.batch_process import batch_arguments, write_rows
+from tests.support.state_store import ANSWER_SECONDS, FolderStore, served
 from tests.support.waiting import wait_until
 
 _ROWS = 200_000

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.batch_runs import Emulator, batch_arguments, emulator, write_rows
+from tests.benchmarks.batch_runs import Emulator, emulator
 from tests.benchmarks.figures import Figure, at_least, at_most
 from tests.benchmarks.processes import ROOT, ProcessFailedError
+from tests.support.batch_process import batch_arguments, write_rows
 
 _RUN_SECONDS = ("--run-seconds", "0.2", "2")
 _KILLED_AFTER = (0.1, 2.5)

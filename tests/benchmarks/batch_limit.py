@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.batch_runs import Wire, emulator, run_batch, write_rows
+from tests.benchmarks.batch_runs import Wire, emulator, run_batch
 from tests.benchmarks.figures import Figure, at_least, at_most
-from tests.benchmarks.processes import environment, run_json
+from tests.benchmarks.processes import run_json
+from tests.support.batch_process import write_rows
+from tests.support.processes import environment
 
 _LIMIT = 50.0
 _LONGEST_RUN = 60.0

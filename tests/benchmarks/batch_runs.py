@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_bitscale.emulator import EmulatorControl
-from tests.benchmarks.processes import ProcessFailedError, environment, process, run_json
+from tests.benchmarks.processes import ProcessFailedError, process, run_json
+from tests.support.batch_process import batch_arguments
+from tests.support.processes import environment
 
 _CREDITS = "1000000000"
 
@@ -78,24 +79,8 @@ def emulator(home: Path, *options: str) -> Iterator[Emulator]:
         yield Emulator(base_url.removesuffix("/api/v1"), assignment.partition("=")[2])
 
 
-def write_rows(folder: Path, count: int, *, first: int = 0) -> Path:
-    """A table of rows that differ, each with its ``id`` from ``first`` on."""
-    folder.mkdir(parents=True)
-    path = folder / "rows.jsonl"
-    with path.open("w") as lines:
-        for number in range(first, first + count):
-            row = {"id": number, "Full Name": f"Person {number}", "Company": "Analytical Engines"}
-            lines.write(json.dumps(row) + "\n")
-    return path
-
-
-def batch_arguments(rows: Path, *options: str) -> list[str]:
-    """Of a process that runs the operator on a table; what it writes goes beside the table."""
-    return ["-m", "tests.benchmarks.batch_load", str(rows), *options]
-
-
 def run_batch(server: Emulator, rows: Path, *options: str, timeout: float = 900.0) -> dict[str, Any]:
-    """Run the operator on a table in a fresh process; see :mod:`tests.benchmarks.batch_load`.
+    """Run the operator on a table in a fresh process; see :mod:`tests.support.batch_process`.
 
     :raises ProcessFailedError: a row did not succeed.
     """

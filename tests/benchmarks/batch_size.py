@@ -11,9 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks.batch_runs import emulator, run_batch, write_rows
+from tests.benchmarks.batch_runs import emulator, run_batch
 from tests.benchmarks.figures import Figure, at_most
-from tests.benchmarks.processes import environment, run_json
+from tests.benchmarks.processes import run_json
+from tests.support.batch_process import write_rows
+from tests.support.processes import environment
 
 _ROUNDS = 5
 _ROWS = 2_000
@@ -23,7 +25,7 @@ _MB = 1e6
 _TIMEOUT = 900.0
 _SIMULATION = f"""
 import time
-from tests.batch.simulation import lognormal_with_stragglers, simulate
+from tests.support.simulation import lognormal_with_stragglers, simulate
 report = simulate({_MANY}, 50, lognormal_with_stragglers)
 print([time.process_time(), report.wall, report.submits + report.looks])
 """

@@ -14,8 +14,9 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.figures import Figure, at_most, skipped
-from tests.benchmarks.processes import environment, poll_server, run_json
+from tests.benchmarks.processes import poll_server, run_json
 from tests.support.certificates import self_signed
+from tests.support.processes import environment
 
 WAITS = 1_000
 INTERVAL = 1

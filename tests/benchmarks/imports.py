@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.figures import Figure, at_most
-from tests.benchmarks.processes import environment, run_json
+from tests.benchmarks.processes import run_json
+from tests.support.processes import environment
 
 _OURS = "airflow_provider_bitscale.operators.run_grid"
 _PEERS = {

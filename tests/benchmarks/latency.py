@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests.benchmarks.beats import percentile
 from tests.benchmarks.figures import Figure, at_most
-from tests.benchmarks.processes import environment, poll_server, run_json
+from tests.benchmarks.processes import poll_server, run_json
+from tests.support.processes import environment
 
 _WAITS = 200
 _INTERVAL = 2.0

@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.benchmarks.cpu import INTERVAL, WAITS
 from tests.benchmarks.figures import Figure, at_most
-from tests.benchmarks.processes import Server, environment, poll_server, process, run_json
+from tests.benchmarks.processes import Server, poll_server, process, run_json
+from tests.support.processes import environment
 
 _ROUNDS = 3
 _TIMEOUT = 180

@@ -19,7 +19,8 @@ from airflow_provider_bitscale.emulator import EmulatorControl
 from airflow_provider_bitscale.emulator.seed import API_KEY, COMPANY, FULL_NAME, GRID_ID, WORKSPACE_ID
 from tests.benchmarks.cpu import INTERVAL, WAITS
 from tests.benchmarks.figures import Figure, at_least, at_most
-from tests.benchmarks.processes import ProcessFailedError, environment, process, run_json
+from tests.benchmarks.processes import ProcessFailedError, process, run_json
+from tests.support.processes import environment
 
 _LIMIT = 60
 # Submitting takes WAITS / _LIMIT seconds; no run may end before the last has been submitted.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.server import STATS_PATH
+from tests.support.processes import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 10
@@ -22,23 +22,6 @@ _STOP_SECONDS = 10
 
 class ProcessFailedError(RuntimeError):
     """A benchmark process ended badly; says how."""
-
-
-def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a measured process: no settings of another Airflow, no proxies, its own home."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("AIRFLOW") and not name.lower().endswith("_proxy")
-    }
-    return {
-        **inherited,
-        "AIRFLOW_HOME": str(home),
-        "TMPDIR": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        **(more or {}),
-    }
 
 
 def run_json(arguments: Sequence[str], env: Mapping[str, str], *, timeout: float) -> Any:

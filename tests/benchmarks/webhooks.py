@@ -16,13 +16,13 @@ from typing import Any
 from airflow_provider_bitscale.api import Client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
-from tests.api.clients import config_for
 from tests.benchmarks.figures import Figure, at_most, skipped
+from tests.support.clients import config_for
+from tests.support.deliveries import PATH, a_run, deliver, refuse
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
 from tests.support.waiting import wait_until
-from tests.system.deliveries import PATH, a_run, deliver, refuse
 
 _DAGS = Path(__file__).parents[1] / "system" / "dags"
 _ROWS = 1_000

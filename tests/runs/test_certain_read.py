@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
-
 import pytest
 
 from airflow_provider_bitscale.runs.certain_read import PROBE_KEY, read_certainly
-from tests.runs.test_run_record import JsonStore
-
-
-class HalfBlindStore(JsonStore):
-    """A store of which some reads are answered "no such key" by something in between.
-
-    :param blind: of each read, whether it is; none are after the last of these.
-    """
-
-    def __init__(self, blind: Iterable[bool], **values: Any) -> None:
-        super().__init__(**values)
-        self._blind: Iterator[bool] = iter(blind)
-
-    def get(self, key: str) -> Any:
-        return None if next(self._blind, False) else super().get(key)
+from tests.support.json_store import HalfBlindStore, JsonStore
 
 
 @pytest.mark.parametrize(

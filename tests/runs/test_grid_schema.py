@@ -9,7 +9,7 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY, ENRICHED_EMAIL, FULL_NAME, GRID_ID
 from airflow_provider_bitscale.runs.grid_schema import GridSchema
-from tests.api.clients import config_for
+from tests.support.clients import config_for
 
 ROW = {"Full Name": "Jane Doe", "Company": "Acme Corp"}
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.api.errors import RunFailedError, UnreadableAcceptanceError
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.result import completed_sync_run, run_result
-from tests.api import documents as doc
+from tests.support import documents as doc
 
 
 def result(payload: dict[str, Any], names: dict[str, str] | None = None) -> dict[str, Any]:

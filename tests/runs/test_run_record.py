@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -28,23 +27,7 @@ from airflow_provider_bitscale.runs.run_record import (
     Submit,
     next_step,
 )
-
-
-class JsonStore:
-    """A store that keeps text only, as Airflow's does."""
-
-    def __init__(self, **values: Any) -> None:
-        self.texts = {key: json.dumps(value) for key, value in values.items()}
-
-    def get(self, key: str) -> Any:
-        return json.loads(self.texts.get(key, "null"))
-
-    def set(self, key: str, value: Any) -> None:
-        self.texts[key] = json.dumps(value)
-
-    def delete(self, key: str) -> None:
-        self.texts.pop(key, None)
-
+from tests.support.json_store import JsonStore
 
 FIRST, RETRIED = Try(2, 1, 2, 0), Try(2, 2, 2, 0)
 CLEARED = Try(3, 2, 2, 1)

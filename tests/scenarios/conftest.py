@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_bitscale.batch.plan import poll_schedule, run_times
-from tests.api.fixtures import client, each_contract, emulator, emulators, open_client
 from tests.scenarios.shadow import asserting
+from tests.support.fixtures import client, each_contract, emulator, emulators, open_client
 
 __all__ = ["client", "each_contract", "emulator", "emulators", "open_client"]
 

@@ -15,8 +15,8 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED, CreditsDecision
-from tests.api.clients import jane, polls, posts
-from tests.scenarios.hooks import KINDS, HookCaller, connect, hook_caller
+from tests.support.clients import jane, polls, posts
+from tests.support.hooks import KINDS, HookCaller, connect, hook_caller
 
 INTERVAL = 0.05
 BAD_FOR = 0.2

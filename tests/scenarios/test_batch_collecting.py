@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import polls, posts
-from tests.scenarios.batches import ONE_CONTRACT, Batch, people, statuses, written
-from tests.scenarios.hooks import connect
+from tests.support.batches import ONE_CONTRACT, Batch, people, statuses, written
+from tests.support.clients import polls, posts
+from tests.support.hooks import connect
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,10 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.batch import inbox
 from airflow_provider_bitscale.batch.plan import ambiguous, poll_schedule, trouble
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import polls, posts
-from tests.scenarios.batches import EMAIL, Batch, names_paid, people, statuses, written
-from tests.scenarios.hooks import connect
-from tests.scenarios.receiver import URL, Receiver, receiving
+from tests.support.batches import EMAIL, Batch, names_paid, people, statuses, written
+from tests.support.clients import polls, posts
+from tests.support.hooks import connect
+from tests.support.receiver import URL, Receiver, receiving
 from tests.support.waiting import wait_until
 
 

@@ -19,10 +19,10 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs import polling
-from tests.api.clients import posts
-from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
-from tests.scenarios.hooks import connect
-from tests.scenarios.scripted import Answer, completed, connect_to, queued, scripted
+from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
+from tests.support.clients import posts
+from tests.support.hooks import connect
+from tests.support.scripted import Answer, completed, connect_to, queued, scripted
 
 
 @pytest.fixture(autouse=True)

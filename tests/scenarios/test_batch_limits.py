@@ -15,9 +15,9 @@ from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.batch import runner
 from airflow_provider_bitscale.batch.plan import run_times
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import polls, posts
-from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
-from tests.scenarios.hooks import connect
+from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
+from tests.support.clients import polls, posts
+from tests.support.hooks import connect
 
 DEAREST_RUN = 16
 

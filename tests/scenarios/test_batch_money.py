@@ -16,10 +16,10 @@ from airflow_provider_bitscale.batch.plan import trouble
 from airflow_provider_bitscale.batch.plan.trouble import pause_after
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
-from tests.airflow.harness import Crash
-from tests.api.clients import polls, posts
-from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
-from tests.scenarios.hooks import connect
+from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
+from tests.support.clients import polls, posts
+from tests.support.hooks import connect
+from tests.support.task_runs import Crash
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,11 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.batch import prefetch, runner
 from airflow_provider_bitscale.batch.store import journal_writer
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import posts
-from tests.benchmarks.batch_runs import batch_arguments, write_rows
-from tests.benchmarks.processes import environment
-from tests.scenarios.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
-from tests.scenarios.hooks import connect
+from tests.support.batch_process import batch_arguments, write_rows
+from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses
+from tests.support.clients import posts
+from tests.support.hooks import connect
+from tests.support.processes import environment
 from tests.support.waiting import wait_until
 
 pytestmark = ONE_CONTRACT

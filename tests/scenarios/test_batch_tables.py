@@ -12,11 +12,10 @@ from airflow_provider_bitscale import api
 from airflow_provider_bitscale.batch.table.store_files import StoreError
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY, FULL_NAME, LINKEDIN_URL
-from tests.airflow.conftest import posted_bodies
-from tests.batch.stores import attached
-from tests.batch.table.test_store_files import Objects
-from tests.scenarios.batches import EMAIL, ONE_CONTRACT, Batch, names_paid, people, statuses
-from tests.scenarios.hooks import connect
+from tests.support.batches import EMAIL, ONE_CONTRACT, Batch, names_paid, people, statuses
+from tests.support.clients import posted_bodies
+from tests.support.hooks import connect
+from tests.support.object_stores import Objects, attached
 
 
 @pytest.fixture(autouse=True)

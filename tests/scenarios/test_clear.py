@@ -10,10 +10,10 @@ import pytest
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
-from tests.airflow.harness import BatchStore, MemoryStore, TaskRun
-from tests.api.clients import posts
-from tests.scenarios.batches import ONE_CONTRACT
-from tests.scenarios.hooks import connect
+from tests.support.batches import ONE_CONTRACT
+from tests.support.clients import posts
+from tests.support.hooks import connect
+from tests.support.task_runs import BatchStore, MemoryStore, TaskRun
 
 pytestmark = ONE_CONTRACT
 ROW = {"Full Name": "Ada"}

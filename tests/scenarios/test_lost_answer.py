@@ -29,8 +29,8 @@ from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.api.contracts import workspace_key
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
-from tests.api.clients import RECIPE, Caller, Opener, config_for, jane, posts
-from tests.scenarios.hooks import KINDS, connect, hook_caller
+from tests.support.clients import RECIPE, Caller, Opener, config_for, jane, posts
+from tests.support.hooks import KINDS, connect, hook_caller
 
 # What is answered by a success is accepted, and paid for, be it readable or not.
 ACCEPTED = ("an empty answer", "half an answer", "an array", "a truncated answer", "no run id")

@@ -10,8 +10,8 @@ from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import RunStatus
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
-from tests.api.clients import jane, posts
-from tests.scenarios.hooks import KINDS, HookCaller, connect, hook_caller
+from tests.support.clients import jane, posts
+from tests.support.hooks import KINDS, HookCaller, connect, hook_caller
 
 
 @pytest.fixture(params=KINDS)

@@ -28,9 +28,9 @@ from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.polling import COMPLETED
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
-from tests.api.clients import Opener, config_for, jane, polls
-from tests.scenarios.batches import Batch, people, statuses
-from tests.scenarios.hooks import connect
+from tests.support.batches import Batch, people, statuses
+from tests.support.clients import Opener, config_for, jane, polls
+from tests.support.hooks import connect
 
 
 def refused_after_the_first_window(emulator: Emulator, window: float = 1.0) -> list[dict[str, Any]]:

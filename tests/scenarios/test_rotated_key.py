@@ -26,9 +26,9 @@ from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
-from tests.airflow.harness import TaskRun, fire
-from tests.api.clients import RECIPE, jane, polls, posts
-from tests.scenarios.hooks import KINDS, connect, hook_caller
+from tests.support.clients import RECIPE, jane, polls, posts
+from tests.support.hooks import KINDS, connect, hook_caller
+from tests.support.task_runs import TaskRun, fire
 
 
 @pytest.fixture

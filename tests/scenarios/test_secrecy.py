@@ -22,9 +22,9 @@ from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL, GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.api.clients import Caller, config_for, jane, polls
-from tests.api.servers import RawServer, answering, http_answer
-from tests.scenarios.hooks import KINDS, connect, hook_caller
+from tests.support.clients import Caller, config_for, jane, polls
+from tests.support.hooks import KINDS, connect, hook_caller
+from tests.support.servers import RawServer, answering, http_answer
 
 # Everything that both contracts can be asked; a run is asked for with a row besides.
 CALLS: dict[str, tuple[Any, ...]] = {

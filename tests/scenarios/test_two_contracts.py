@@ -13,8 +13,8 @@ from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL, GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.api.clients import jane
-from tests.scenarios.hooks import KINDS, connect, hook_caller
+from tests.support.clients import jane
+from tests.support.hooks import KINDS, connect, hook_caller
 
 HEADERS = {V1_1_0: {"api_key", "workspace-id"}, WORKSPACE_KEY: {"x-api-key"}}
 PATHS = {

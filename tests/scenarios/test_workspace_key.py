@@ -20,9 +20,9 @@ from airflow_provider_bitscale.emulator.seed import ENRICHED_EMAIL, GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.harness import Crash, TaskRun
-from tests.api.clients import Opener, config_for, jane, posts
-from tests.scenarios.hooks import KINDS, connect, hook_caller
+from tests.support.clients import Opener, config_for, jane, posts
+from tests.support.hooks import KINDS, connect, hook_caller
+from tests.support.task_runs import Crash, TaskRun
 
 JANE = {"Full Name": "Jane Doe", "Company": "Acme Corp"}
 

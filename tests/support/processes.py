@@ -38,6 +38,23 @@ def port_is_free(port: int) -> bool:
         return True
 
 
+def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a measured process: no settings of another Airflow, no proxies, its own home."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AIRFLOW") and not name.lower().endswith("_proxy")
+    }
+    return {
+        **inherited,
+        "AIRFLOW_HOME": str(home),
+        "TMPDIR": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        **(more or {}),
+    }
+
+
 def tail(path: Path, lines: int = 25) -> str:
     """The last lines of a text file; empty when there is none."""
     if not path.exists():

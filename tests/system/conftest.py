@@ -19,6 +19,16 @@ StartAirflow = Callable[..., LocalAirflow]
 _HERE = Path(__file__).parent
 # Seconds, far more than any test takes on a busy machine: waits end by themselves when nothing is new.
 _HANGS = 1800.0
+# Two workers take file by file: with the long ones first they end together.
+_LONGEST_FIRST = (
+    "test_promises",
+    "test_webhooks",
+    "test_harness",
+    "test_receiver",
+    "test_triggerer",
+    "test_celery_batch",
+    "test_killed_worker",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.timeout(_HANGS))
-    items.sort(key=lambda item: item.get_closest_marker("system") is not None)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("system") is None:
+        return -1
+    name = item.path.stem
+    return _LONGEST_FIRST.index(name) if name in _LONGEST_FIRST else len(_LONGEST_FIRST)
 
 
 @pytest.fixture

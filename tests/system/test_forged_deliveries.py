@@ -25,9 +25,7 @@ from airflow_provider_bitscale.webhooks.callback_token import (
     queue_key,
     with_token,
 )
-from tests.support.local_airflow import LocalAirflow
-from tests.support.postgres import Postgres
-from tests.system.deliveries import (
+from tests.support.deliveries import (
     PATH,
     a_run,
     address_of,
@@ -37,6 +35,8 @@ from tests.system.deliveries import (
     kept,
     waiting,
 )
+from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
 
 DAGS = Path(__file__).parent / "dags"
 MINE, ATTACKERS = Emulator.webhook_secret, "the secret of another workspace"

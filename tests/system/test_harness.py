@@ -54,7 +54,7 @@ import os, sys, time
 from pathlib import Path
 
 from tests.support.processes import Family
-from tests.support.stage import run
+from tests.tools.stage import run
 
 def main():
     family = Family()
@@ -214,7 +214,7 @@ def test_a_redis_that_does_not_come_up_is_told_with_its_log() -> None:
 
 def test_the_demo_enriches_the_csv_and_ends(tmp_path: Path) -> None:
     # Under the contract that asks for more; the other one's way through Airflow is that of most tests here.
-    output = _run_to_its_end("tests.support.demo", "--contract", WORKSPACE_KEY, output=tmp_path / "out")
+    output = _run_to_its_end("tests.tools.demo", "--contract", WORKSPACE_KEY, output=tmp_path / "out")
     assert f"a local BitScale ({WORKSPACE_KEY})" in output
     assert "8 waiting in the triggerer, 0 worker slots held" in output
     assert "Ada Lovelace" in output
@@ -223,7 +223,7 @@ def test_the_demo_enriches_the_csv_and_ends(tmp_path: Path) -> None:
 
 
 def test_the_airflow_to_click_through_is_ready(tmp_path: Path) -> None:
-    output = _run_to_its_end("tests.support.ui", "--seconds", "1", output=tmp_path / "out")
+    output = _run_to_its_end("tests.tools.ui", "--seconds", "1", output=tmp_path / "out")
     assert re.search(r"http://127\.0\.0\.1:\d+ +user admin +password \S+", output)
     assert "nothing is left running" in output
 

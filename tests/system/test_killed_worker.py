@@ -16,41 +16,47 @@ from tests.system.dags import kill_sweep
 DAGS = Path(__file__).parent / "dags"
 
 
-@pytest.mark.parametrize(("contract", "post"), [("v1.1.0", 2), ("workspace-key", 3)])
+@pytest.mark.parametrize(
+    ("dag_id", "contract", "post"),
+    [
+        ("kill_samples", "v1.1.0", 2),
+        pytest.param("kill_sweep", "v1.1.0", 2, marks=pytest.mark.slow),
+        pytest.param("kill_sweep", "workspace-key", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_sigkill_at_every_step_pays_once_or_says_it_is_ambiguous(
-    start_airflow: StartAirflow, monkeypatch: pytest.MonkeyPatch, contract: str, post: int
+    start_airflow: StartAirflow, monkeypatch: pytest.MonkeyPatch, dag_id: str, contract: str, post: int
 ) -> None:
     monkeypatch.setenv("KILL_SWEEP_POST", str(post))
-    sweep_dag = reload(kill_sweep)
+    reload(kill_sweep)
+    sweeps = kill_sweep.SWEEPS if dag_id == "kill_sweep" else kill_sweep.SAMPLES
     with Emulator(contract=contract, run_seconds=(0.8, 1.2)) as bitscale:
         env = {
             "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
             "KILL_SWEEP_POST": str(post),
         }
         airflow = start_airflow(DAGS, env=env)
-        airflow.wait_for_dags({"kill_sweep"})
-        run_id = airflow.trigger("kill_sweep")
-        airflow.wait_for_run("kill_sweep", run_id)
+        airflow.wait_for_dags({dag_id})
+        run_id = airflow.trigger(dag_id)
+        airflow.wait_for_run(dag_id, run_id)
 
         paid = Counter(
             (run["inputs"][FULL_NAME], run["inputs"][COMPANY]) for run in bitscale.control.state()["runs"]
         )
         wrong = []
-        for task in airflow.task_instances("kill_sweep", run_id):
+        for task in airflow.task_instances(dag_id, run_id):
             sweep, index = task["task_id"], task["map_index"]
-            point = sweep_dag.SWEEPS[sweep][1][index]
+            point = sweeps[sweep][1][index]
             seen = (task["state"], paid[sweep, point], task["try_number"] > 1)
             log = ""
-            if point in sweep_dag.IN_DOUBT:
-                log = airflow.task_log("kill_sweep", run_id, sweep, task["try_number"], index)
+            if point in kill_sweep.IN_DOUBT:
+                log = airflow.task_log(dag_id, run_id, sweep, task["try_number"], index)
                 good = seen in {("failed", 0, True), ("failed", 1, True)} and "AmbiguousSubmitError" in log
             else:
                 good = seen == ("success", 1, True)
-                good = good and bool(airflow.xcom("kill_sweep", run_id, sweep, map_index=index)["outputs"])
+                good = good and bool(airflow.xcom(dag_id, run_id, sweep, map_index=index)["outputs"])
             if not good:
                 wrong.append(f"{sweep}, killed at {point}: state, paid, retried = {seen}\n{log[-1500:]}")
         assert not wrong, "\n".join(wrong)
-        answered = f"execute call connection.getresponse {post}"
-        assert paid["waiting", answered] == 1, "the kill was not after the POST"
-        leaving = f"execute call sessions.request {post}"
-        assert paid["waiting", leaving] == 0, "the kill was not before the POST"
+        assert paid["waiting", kill_sweep.ANSWERED] == 1, "the kill was not after the POST"
+        assert paid["waiting", kill_sweep.LEAVING] == 0, "the kill was not before the POST"

@@ -23,12 +23,8 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, Claims, with_token
 from airflow_provider_bitscale.webhooks.served_connections import SETTINGS_SECONDS
-from tests.api.clients import config_for
-from tests.support.local_airflow import LocalAirflow
-from tests.support.postgres import Postgres
-from tests.support.waiting import wait_until
-from tests.system.conftest import StartAirflow
-from tests.system.deliveries import (
+from tests.support.clients import config_for
+from tests.support.deliveries import (
     PATH,
     a_run,
     acknowledged,
@@ -39,6 +35,10 @@ from tests.system.deliveries import (
     session,
     waiting,
 )
+from tests.support.local_airflow import LocalAirflow
+from tests.support.postgres import Postgres
+from tests.support.waiting import wait_until
+from tests.system.conftest import StartAirflow
 
 DAGS = Path(__file__).parent / "dags"
 # Each test has a connection of its own, for what the receiver has read is remembered for a while.

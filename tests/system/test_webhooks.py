@@ -24,12 +24,12 @@ from airflow_provider_bitscale.emulator.seed import COMPANY
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
-from tests.api.clients import config_for
+from tests.support.clients import config_for
+from tests.support.deliveries import a_run, acknowledged, deliver, delivered_run_ids, session
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
 from tests.system.dags.kill_sweep import IN_DOUBT
-from tests.system.deliveries import a_run, acknowledged, deliver, delivered_run_ids, session
 
 DAGS = Path(__file__).parent / "dags"
 FORGETFUL = f"{RECEIVER_PATH}/forgetful"

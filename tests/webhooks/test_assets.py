@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.webhooks.assets import DELIVERY, bitscale_run_asset, deliveries_from
-from tests.api.documents import WEBHOOK_RUN
+from tests.support.documents import WEBHOOK_RUN
 
 
 def event(extra: dict[str, Any] | None, asset: str = "bitscale/bitscale_default/grid_001/completed") -> Any:

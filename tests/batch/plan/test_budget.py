@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from tests.batch.simulation import lognormal_with_stragglers, simulate
+from tests.support.simulation import lognormal_with_stragglers, simulate
 
 
 def submitted_at_once(budget: Budget, most: int = 10_000) -> int:

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.api import AsyncClient, ClientConfig, errors
 from airflow_provider_bitscale.api.retry import MAX_BACKOFF
 from airflow_provider_bitscale.batch.plan.outage import Outage
-from tests.api.servers import answering, http_answer
+from tests.support.servers import answering, http_answer
 
 NOW = 1000.0
 # 2024-04-15 12:00:00 UTC

@@ -13,7 +13,7 @@ from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 from airflow_provider_bitscale.batch.plan.steps import Done, Poll, Submit
-from tests.batch.simulation import lognormal_with_stragglers, simulate
+from tests.support.simulation import lognormal_with_stragglers, simulate
 
 
 @pytest.mark.parametrize("deliveries", [False, True])

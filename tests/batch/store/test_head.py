@@ -9,9 +9,11 @@ import pytest
 
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
 from airflow_provider_bitscale.batch.store.head import KEY, Head, continues, read_head, write_head
+from airflow_provider_bitscale.runs.clearing import Try
 from tests.batch.journals import HEAD
-from tests.runs.test_certain_read import HalfBlindStore
-from tests.runs.test_run_record import CLEARED, RETRIED, JsonStore
+from tests.support.json_store import HalfBlindStore, JsonStore
+
+RETRIED, CLEARED = Try(2, 2, 2, 0), Try(3, 2, 2, 1)
 
 
 @pytest.mark.parametrize(

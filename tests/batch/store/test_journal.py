@@ -21,7 +21,7 @@ from airflow_provider_bitscale.batch.store.records import (
     Summary,
 )
 from tests.batch.journals import FOUND, HEAD, SUMMARY, keys, opened, read, save
-from tests.runs.test_run_record import JsonStore
+from tests.support.json_store import JsonStore
 
 # Airflow warns at 64 KB.
 MOST_BYTES = 64_000

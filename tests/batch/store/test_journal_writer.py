@@ -21,7 +21,7 @@ from airflow_provider_bitscale.batch.store.journal_writer import (
     is_lost,
 )
 from tests.batch.journals import opened, read
-from tests.runs.test_run_record import JsonStore
+from tests.support.json_store import JsonStore
 
 
 def told_by_airflow(status: int | None) -> AirflowRuntimeError:

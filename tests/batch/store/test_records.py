@@ -11,7 +11,7 @@ from airflow_provider_bitscale.api import AmbiguousSubmitError
 from airflow_provider_bitscale.batch.store.head import KEY
 from airflow_provider_bitscale.batch.store.records import INTENT, Entry, merged, read_records
 from tests.batch.journals import FOUND, HEAD, SUMMARY, opened, read, save
-from tests.runs.test_run_record import JsonStore
+from tests.support.json_store import JsonStore
 
 UNREADABLE_SEGMENTS: dict[str, dict[str, Any]] = {
     "text": {"00000": "text"},

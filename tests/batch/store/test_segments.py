@@ -30,7 +30,7 @@ from airflow_provider_bitscale.batch.store.records import (
 from airflow_provider_bitscale.batch.store.segments import Opened, Segments
 from airflow_provider_bitscale.batch.table.mapping import Row, Segment
 from tests.batch.journals import HEAD
-from tests.runs.test_run_record import JsonStore
+from tests.support.json_store import JsonStore
 
 SIZE = 3
 FOUND = RowResult(SUCCEEDED, "run", 2, outputs={"Email": "e"})

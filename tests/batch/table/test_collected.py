@@ -13,7 +13,7 @@ from airflow_provider_bitscale.batch.store.records import INTENT, SegmentRecord
 from airflow_provider_bitscale.batch.table.collected import NotSubmitted, UnknownRows, collected_records
 from airflow_provider_bitscale.batch.table.mapping import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, output_row
-from tests.batch.stores import folder_in
+from tests.support.object_stores import folder_in
 
 ENDS = [
     RowResult(UNKNOWN, "run_0", error="given up"),

@@ -21,9 +21,9 @@ from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.table.mapping import read_segments, survey
 from airflow_provider_bitscale.batch.table.row_form import RowForm
 from airflow_provider_bitscale.batch.table.writers import Output, output_row
-from tests.batch.stores import STORES, folder_in, write
 from tests.batch.table.test_mapping import FORM
 from tests.batch.table.test_readers import read
+from tests.support.object_stores import STORES, folder_in, write
 
 
 def earlier_batch(folder: Any, format: str) -> Any:

@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 import pytest
 from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.local import LocalFileSystem
-from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.table.store_files import StoreError
 from airflow_provider_bitscale.batch.table.writers import Output, read_manifest
-from tests.batch.stores import attached, folder_in
+from tests.support.object_stores import Objects, attached, folder_in
 
 
 class HttpError(Exception):
@@ -25,31 +24,6 @@ class HttpError(Exception):
     def __init__(self, message: str = "refused", **fields: Any) -> None:
         super().__init__(message)
         self.__dict__.update(fields)
-
-
-class Objects(MemoryFileSystem):  # type: ignore[misc]
-    """A store of objects that fails as it is told to."""
-
-    protocol = "objects"
-    cachable = False
-    writing: ClassVar[Exception | None] = None
-    removing: ClassVar[Exception | None] = None
-    reading: ClassVar[Exception | None] = None
-
-    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: Any) -> None:
-        if self.writing is not None:
-            raise self.writing
-        super().pipe_file(path, value, mode, **options)
-
-    def rm_file(self, path: str) -> None:
-        if self.removing is not None:
-            raise self.removing
-        super().rm_file(path)
-
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
-        if self.reading is not None and mode == "rb":
-            raise self.reading
-        return super()._open(path, mode, **options)
 
 
 @pytest.fixture

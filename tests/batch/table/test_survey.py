@@ -12,8 +12,8 @@ from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.table.mapping import Row, Segment, read_segments, survey
 from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource
 from airflow_provider_bitscale.batch.table.row_form import RowForm
-from tests.batch.stores import folder_in, write
 from tests.batch.table.test_mapping import FORM, JANE
+from tests.support.object_stores import folder_in, write
 
 
 def leads(*names: str) -> ListSource:

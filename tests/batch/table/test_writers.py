@@ -15,7 +15,7 @@ from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, SUCCEEDED, RowResult
 from airflow_provider_bitscale.batch.table.csv_text import csv_text
 from airflow_provider_bitscale.batch.table.writers import Output, output_row, read_manifest
-from tests.batch.stores import STORES, folder_in, write
+from tests.support.object_stores import STORES, folder_in, write
 
 OWN = {"_status": SUCCEEDED, "_run_id": "run_1", "_credits": 9, "_error": None}
 FOUND = RowResult(SUCCEEDED, "run_1", 9, outputs={"Email": "jane@acme.com", "Phone": None})

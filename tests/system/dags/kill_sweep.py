@@ -27,35 +27,43 @@ BEFORE_INTENT = (
     "execute call client._attempt 1",
     f"execute return client._attempt {POST - 1}",
     f"execute call client._attempt {POST}",
-    "execute call ledger.write 1",
+    "execute call run_record.write 1",
 )
+LEAVING = f"execute call sessions.request {POST}"
+ANSWERED = f"execute call connection.getresponse {POST}"
 IN_DOUBT = (
-    "execute return ledger.write 1",
-    f"execute call sessions.request {POST}",
-    f"execute call connection.getresponse {POST}",
+    "execute return run_record.write 1",
+    LEAVING,
+    ANSWERED,
     f"execute return client._attempt {POST}",
-    "execute call ledger.write 2",
+    "execute call run_record.write 2",
 )
 PAID_WAITING_HERE = (
-    "execute return ledger.write 2",
+    "execute return run_record.write 2",
     f"execute call client._attempt {POLL}",
     f"execute return client._attempt {POLL}",
     "execute return run_grid.execute 1",
 )
 PAID_DEFERRED = (
-    "execute return ledger.write 2",
-    "execute call submitted_run._defer 1",
+    "execute return run_record.write 2",
+    "execute call run_waiter._defer 1",
     "execute_complete call run_grid.execute_complete 1",
     "execute_complete return run_grid.execute_complete 1",
 )
 PAID_SYNC = (
-    "execute return ledger.write 2",
+    "execute return run_record.write 2",
     "execute return run_grid.execute 1",
 )
 SWEEPS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "waiting": ({"deferrable": False}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_WAITING_HERE)),
     "deferred": ({"deferrable": True}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_DEFERRED)),
     "sync": ({"mode": "sync", "deferrable": False}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_SYNC)),
+}
+# One point of each kind in each way of waiting.
+SAMPLES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "waiting": (SWEEPS["waiting"][0], (BEFORE_INTENT[-1], LEAVING, ANSWERED, PAID_WAITING_HERE[2])),
+    "deferred": (SWEEPS["deferred"][0], (IN_DOUBT[-1], *PAID_DEFERRED[:3])),
+    "sync": (SWEEPS["sync"][0], PAID_SYNC),
 }
 
 
@@ -105,14 +113,15 @@ with DAG("kill_sweep_delivered", schedule=None, catchup=False, max_active_tasks=
         retry_delay=timedelta(seconds=1),
     ).expand(inputs=[{"Full Name": "delivered", "Company": point} for point in IN_DOUBT])
 
-with DAG("kill_sweep", schedule=None, catchup=False, max_active_tasks=64):
-    for sweep, (options, points) in SWEEPS.items():
-        DoomedRunGridOperator.partial(
-            task_id=sweep,
-            grid_id="grid_001",
-            poll_interval=0.5,
-            timeout=120,
-            retries=2,
-            retry_delay=timedelta(seconds=1),
-            **options,
-        ).expand(inputs=[{"Full Name": sweep, "Company": point} for point in points])
+for dag_id, sweeps in (("kill_sweep", SWEEPS), ("kill_samples", SAMPLES)):
+    with DAG(dag_id, schedule=None, catchup=False, max_active_tasks=64):
+        for sweep, (options, points) in sweeps.items():
+            DoomedRunGridOperator.partial(
+                task_id=sweep,
+                grid_id="grid_001",
+                poll_interval=0.5,
+                timeout=120,
+                retries=2,
+                retry_delay=timedelta(seconds=1),
+                **options,
+            ).expand(inputs=[{"Full Name": sweep, "Company": point} for point in points])

@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
 NAME = "{{ dag_run.conf['name'] }}"
-NEVER_ENDS_SECONDS = 60
+NEVER_ENDS_SECONDS = 40
 COMMON: dict[str, Any] = {
     "task_id": "enrich",
     "grid_id": "grid_001",
@@ -40,10 +40,11 @@ with DAG("one_row_out_of_time", schedule=None, catchup=False):
 with DAG("one_row_changing", schedule=None, catchup=False):
     RunGridOperator(inputs={"Full Name": NAME + " {{ ti.try_number }}"}, deferrable=True, timeout=4, **COMMON)
 
-with DAG("many_rows", schedule=None, catchup=False, max_active_tasks=200):
-    RunGridOperator.partial(deferrable=True, timeout=3600, **COMMON).expand(
-        inputs=[{"Full Name": f"Lead {number}"} for number in range(100)]
-    )
+for dag_id, count in (("some_rows", 20), ("many_rows", 100)):
+    with DAG(dag_id, schedule=None, catchup=False, max_active_tasks=200):
+        RunGridOperator.partial(deferrable=True, timeout=3600, **COMMON).expand(
+            inputs=[{"Full Name": f"Lead {number}"} for number in range(count)]
+        )
 
 with DAG("never_ends", schedule=None, catchup=False):
     RunGridOperator(

@@ -22,7 +22,7 @@ from airflow_provider_bitscale.webhooks.awaited import awaits
 from airflow_provider_bitscale.webhooks.callback_token import TOKEN_PARAMETER, read_token
 from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue, QueuedDelivery
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED
-from tests.airflow.harness import MemoryStore
+from tests.support.task_runs import MemoryStore
 
 URL = "https://airflow.example.com/bitscale/webhooks/bitscale_default"
 

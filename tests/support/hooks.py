@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_bitscale.api.config import WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from tests.api.clients import UNPACED
+from tests.support.clients import UNPACED
 
 HookCaller = Callable[..., Any]
 KINDS = ("sync", "async")

@@ -1,6 +1,6 @@
 """One measured process: the operator as a worker runs it, on a table and into a folder.
 
-Run as ``python -m tests.benchmarks.batch_load ROWS …``. Prints a line with the Unix time when the operator is
+Run as ``python -m tests.support.batch_process ROWS …``. Prints a line with the Unix time when the operator is
 about to start, and at its end one of JSON: the manifest, when it started in Unix seconds, seconds on the wall
 and of CPU (all threads of the process, without the imports), and the most memory that the process had, in
 bytes.
@@ -17,11 +17,26 @@ from typing import Any
 
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
-from tests.airflow.harness import FakeTaskInstance
-from tests.benchmarks.batch_runs import write_rows
-from tests.benchmarks.state_store import FolderStore, HttpStore
+from tests.support.state_store import FolderStore, HttpStore
+from tests.support.task_runs import FakeTaskInstance
 
 _REHEARSAL_ROWS = 50
+
+
+def write_rows(folder: Path, count: int, *, first: int = 0) -> Path:
+    """A table of rows that differ, each with its ``id`` from ``first`` on."""
+    folder.mkdir(parents=True)
+    path = folder / "rows.jsonl"
+    with path.open("w") as lines:
+        for number in range(first, first + count):
+            row = {"id": number, "Full Name": f"Person {number}", "Company": "Analytical Engines"}
+            lines.write(json.dumps(row) + "\n")
+    return path
+
+
+def batch_arguments(rows: Path, *options: str) -> list[str]:
+    """Of a process that runs the operator on a table; what it writes goes beside the table."""
+    return ["-m", "tests.support.batch_process", str(rows), *options]
 
 
 def _run(rows: Path, mode: str, max_in_flight: int | None, store: FolderStore | HttpStore) -> dict[str, Any]:

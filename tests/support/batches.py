@@ -15,7 +15,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
 from airflow_provider_bitscale.exceptions import IncompleteBatchError
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
-from tests.airflow.harness import BatchStore, Crash, TaskRun
+from tests.support.task_runs import BatchStore, Crash, TaskRun
 
 # What is decided behind the wire is the same under every contract, and is seen under one.
 ONE_CONTRACT = pytest.mark.parametrize("contract", [V1_1_0])

@@ -6,7 +6,7 @@ import sys
 import time
 
 from tests.support.processes import port_is_free
-from tests.support.stage import CONN_ID, DAG_ID, command_line, run, stage
+from tests.tools.stage import CONN_ID, DAG_ID, command_line, run, stage
 
 _PREFERRED_PORT = 8080
 _RUN_SECONDS = (5.0, 15.0)
@@ -14,7 +14,7 @@ _RUN_SECONDS = (5.0, 15.0)
 
 def main() -> int:
     """Zero after `--seconds`; without it, Ctrl-C ends it. Raises `RuntimeError` when a component dies."""
-    parser = command_line("tests.support.ui", __doc__)
+    parser = command_line("tests.tools.ui", __doc__)
     parser.add_argument("--port", type=int, help=f"default: {_PREFERRED_PORT}, or any free one")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end by itself after this long")
     options = parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -91,3 +92,8 @@ def polls(emulator: Emulator) -> list[dict[str, Any]]:
         for request in emulator.control.requests()
         if re.search("/(runs|run/status)/", request["path"])
     ]
+
+
+def posted_bodies(emulator: Emulator) -> list[dict[str, Any]]:
+    """The bodies of all runs asked for, in order."""
+    return [json.loads(request["body"]) for request in posts(emulator)]

@@ -15,6 +15,7 @@ from types import FrameType
 
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
+from tests.support.examples import EXAMPLE_DAGS, examples_left_out
 from tests.support.local_airflow import LocalAirflow
 from tests.support.processes import free_port
 
@@ -23,7 +24,6 @@ DAG_POOL = "bitscale"
 CONN_ID = "bitscale_default"
 # As BitScale is observed to limit it.
 _RATE_LIMITS = {WORKSPACE_KEY: (5, 1.0)}
-EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,6 @@ def stage(*, contract: str, run_seconds: tuple[float, float], port: int | None =
             airflow.add_pool(DAG_POOL, 4)
             airflow.wait_for_dags({DAG_ID})
             yield Stage(airflow, emulator, output, left_out)
-
-
-def examples_left_out(contract: str) -> tuple[str, ...]:
-    """Example DAGs that could only fail: those with webhooks, where the contract delivers no runs."""
-    if contract == V1_1_0:
-        return ()
-    return tuple(
-        file.stem
-        for file in sorted(EXAMPLE_DAGS.glob("*.py"))
-        if "webhook" in file.read_text(encoding="utf-8")
-    )
 
 
 def command_line(module: str, description: str | None) -> argparse.ArgumentParser:

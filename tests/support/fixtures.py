@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0
 from airflow_provider_bitscale.api.limit import pacer
 from airflow_provider_bitscale.emulator import Emulator
-from tests.api.clients import Caller, Opener, config_for, opener
+from tests.support.clients import Caller, Opener, config_for, opener
 
 __all__ = ["bare_environment", "client", "contract", "each_contract", "emulator", "emulators", "open_client"]
 

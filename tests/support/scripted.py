@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.scenarios.batches import EMAIL
+from tests.support.batches import EMAIL
 
 # Status and body; None to cut the connection.
 Answer: TypeAlias = "tuple[int, Any] | None"

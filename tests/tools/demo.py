@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.support.airflow_api import FINISHED, AirflowApi
-from tests.support.stage import DAG_ID, Stage, command_line, run, stage
+from tests.tools.stage import DAG_ID, Stage, command_line, run, stage
 
 # Long enough for a viewer to see the runs wait.
 _RUN_SECONDS = (5.0, 9.0)
@@ -20,7 +20,7 @@ _CELL = 42
 
 def main() -> int:
     """Zero when the DAG has succeeded and its CSV is there."""
-    contract = command_line("tests.support.demo", __doc__).parse_args().contract
+    contract = command_line("tests.tools.demo", __doc__).parse_args().contract
     began = time.monotonic()
     print(
         f"Starting a local BitScale ({contract}) and Airflow (API server, scheduler, dag processor, "
