@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
@@ -186,8 +186,12 @@ def _succeeded(operator: BaseOperator, result: Any, context: Any) -> Any:
 
 
 def recreated(trigger: BaseTrigger) -> BaseTrigger:
-    """The trigger as a triggerer builds it from its row: by class path, from JSON."""
-    path, arguments = trigger.serialize()
+    """The trigger as a triggerer builds it from its row."""
+    return trigger_of(*trigger.serialize())
+
+
+def trigger_of(path: str, arguments: Mapping[str, Any]) -> BaseTrigger:
+    """A trigger by its class path, from JSON."""
     module, _, name = path.rpartition(".")
     copy: BaseTrigger = getattr(import_module(module), name)(**json.loads(json.dumps(arguments)))
     return copy
