@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import AmbiguousSubmitError
-from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME, GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.run_record import ADOPT_KEY
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from tests.airflow.harness import BatchStore, FakeTaskInstance, MemoryStore, TaskRun, fire, trigger_of
-from tests.api.clients import posts
-from tests.scenarios.batches import names_paid, statuses, written
+from tests.support.batches import names_paid, statuses, written
+from tests.support.clients import posts
+from tests.support.task_runs import BatchStore, FakeTaskInstance, MemoryStore, TaskRun, fire, trigger_of
 from tests.upgrade.kept import HERE, Kept, load, made, one_base_url
 
 # A task that a retry finishes, and one that its trigger does.
@@ -30,7 +29,6 @@ DEFERRED = ["run-deferred", "run-deferred-told"]
 BATCHES = ["batch-begun", "batch-half-done", "batch-collected"]
 VERSIONS = sorted(path.name for path in HERE.glob("v*"))
 
-CONTRACTS = [V1_1_0]
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 

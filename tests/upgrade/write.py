@@ -20,10 +20,10 @@ from airflow.triggers.base import BaseTrigger
 from airflow_provider_bitscale import __version__
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
-from tests.airflow.harness import BatchStore, Crash, FakeTaskInstance, MemoryStore, TaskRun
-from tests.scenarios.batches import EMAIL, people
-from tests.scenarios.hooks import connect
-from tests.scenarios.receiver import URL
+from tests.support.batches import EMAIL, people
+from tests.support.hooks import connect
+from tests.support.receiver import URL
+from tests.support.task_runs import BatchStore, Crash, FakeTaskInstance, MemoryStore, TaskRun
 from tests.upgrade.kept import FOLDER, HERE, Kept, accepted_runs, files_below, made, one_base_url, with_folder
 
 RUN = "airflow_provider_bitscale.operators.run_grid.RunGridOperator"
