@@ -20,6 +20,9 @@ from itertools import cycle, islice
 from typing import Any
 
 import aiohttp
+
+# A task's process has it loaded, and to look through its objects is a part of the cost of all others.
+import airflow.sdk.execution_time.task_runner  # noqa: F401
 import requests
 
 from airflow_provider_bitscale.emulator.seed import API_KEY, COMPANY, FULL_NAME, GRID_ID, WORKSPACE_ID

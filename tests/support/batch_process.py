@@ -15,6 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# A task's process has it loaded.
+import airflow.sdk.execution_time.task_runner  # noqa: F401
+
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
 from tests.support.state_store import FolderStore, HttpStore
