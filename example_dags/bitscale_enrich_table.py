@@ -39,7 +39,7 @@ with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc
         task_id="enrich",
         grid_id="grid_001",
         rows_path=LEADS.as_uri(),
-        inputs={"Full Name": "name", "Company": "company"},
+        input_fields={"Full Name": "name", "Company": "company"},
         output_columns=["Enriched Email", "LinkedIn URL"],
         output_path=OUTPUT.as_uri(),
         row_key=["name", "company"],

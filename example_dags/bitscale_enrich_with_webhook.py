@@ -38,7 +38,7 @@ with DAG("bitscale_enrich_with_webhook", schedule=None, tags=["bitscale"], doc_m
         task_id="enrich",
         grid_id="grid_001",
         rows=leads(),
-        inputs={"Full Name": "name", "Company": "company"},
+        input_fields={"Full Name": "name", "Company": "company"},
         webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
         # The delivery is the result; else each run would be looked at once more.
         trust_webhook=True,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from airflow_provider_bitscale.api.contracts import Contract
-from airflow_provider_bitscale.batch.table.writers import FORMATS
+from airflow_provider_bitscale.batch.table.paths import FORMATS
 from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
 
+OnAmbiguousRow = Literal["park", "resubmit"]
 # Of fewer failures a share says little: they end no submitting, but count at the end.
 FEWEST_FAILURES_TO_STOP = 10
 # In rows: a segment's record in the task's state store has to stay below 64 KB.
@@ -19,14 +20,14 @@ MAX_SEGMENT_SIZE = 1000
 def batch_option_problems(
     *,
     sources: Mapping[str, Any],
-    inputs: Any,
+    input_fields: Any,
     trust_webhook: Any,
     row_key: Any,
     max_credits: Any,
     max_failed_rows: Any,
     max_in_flight: Any,
-    timeout: Any,
-    deadline: Any,
+    run_timeout: Any,
+    batch_timeout: Any,
     segment_size: Any,
     output_path: Any,
     output_format: Any,
@@ -43,7 +44,7 @@ def batch_option_problems(
     :param rendered: False while a template may stand for ``max_credits``.
     """
     problems = option_problems(
-        timeout=timeout,
+        run_timeout=run_timeout,
         trust_webhook=trust_webhook,
         null_values=() if null_values is None else null_values,
         miss_values=miss_values,
@@ -57,13 +58,16 @@ def batch_option_problems(
             if given
             else f"there are no rows: none of {', '.join(sources)} is given, or all of them are None"
         )
-    if inputs is not None and not (isinstance(inputs, dict) and inputs and are_texts(list(inputs.values()))):
+    if input_fields is not None and not (
+        isinstance(input_fields, dict) and input_fields and are_texts(list(input_fields.values()))
+    ):
         problems.append(
-            f"inputs must map names or ids of inputs to the fields of a row with their values, not {inputs!r}"
+            "input_fields must map names or ids of inputs to the fields of a row with their values, not "
+            f"{input_fields!r}"
         )
     if not (row_key is None or isinstance(row_key, str) or (are_texts(row_key) and row_key)):
         problems.append(f"row_key must be a field of the rows or a list of fields, not {row_key!r}")
-    if on_ambiguous_submit not in ("park", "resubmit"):
+    if on_ambiguous_submit not in get_args(OnAmbiguousRow):
         problems.append(f"on_ambiguous_submit must be park or resubmit, not {on_ambiguous_submit!r}")
     if output_format not in FORMATS:
         problems.append(f"output_format must be {' or '.join(FORMATS)}, not {output_format!r}")
@@ -75,8 +79,8 @@ def batch_option_problems(
         problems.append(f"max_in_flight must be a whole number above 0, not {max_in_flight!r}")
     if not _is_whole(segment_size, 1, MAX_SEGMENT_SIZE):
         problems.append(f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {segment_size!r}")
-    if deadline is not None and not (is_number(deadline) and deadline > 0):
-        problems.append(f"deadline must be a number of seconds above 0, not {deadline!r}")
+    if batch_timeout is not None and not (is_number(batch_timeout) and batch_timeout > 0):
+        problems.append(f"batch_timeout must be a number of seconds above 0, not {batch_timeout!r}")
     if max_credits is not None and (rendered or is_number(max_credits)) and not _is_amount(max_credits):
         problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
     return problems

@@ -96,7 +96,7 @@ class BatchSession:
         self._form_told_at = time.monotonic()
         # What came from an earlier batch is read as it was read there.
         earlier = source.manifest if isinstance(source, EarlierRows) else {}
-        self._read_as = read_as = ReadAs.of(operator.inputs, operator.null_values, earlier)
+        self._read_as = read_as = ReadAs.of(operator.input_fields, operator.null_values, earlier)
         row_form: Form = (
             NotSubmitted()
             if self._collects
@@ -215,7 +215,7 @@ class BatchSession:
             self._survey.rows - tally.settled,
             budget,
             Brake(max_in_flight, proven=tally.counts[SUCCEEDED] > 0),
-            operator.timeout,
+            operator.run_timeout,
             expects_deliveries=expects_deliveries,
         )
         # The key was good then: one refusal may be a hiccup.
@@ -225,8 +225,10 @@ class BatchSession:
             mode=operator.mode,
             output_columns=self._form.output_columns,
             recipe=self._form.recipe,
-            timeout=operator.timeout,
-            deadline=float("inf") if operator.deadline is None else self._started + operator.deadline,
+            timeout=operator.run_timeout,
+            deadline=float("inf")
+            if operator.batch_timeout is None
+            else self._started + operator.batch_timeout,
             max_failed=failures_to_go_on_with(operator.max_failed_rows, self._survey.rows),
             resubmit_ambiguous=operator.resubmit_ambiguous,
             outputs_of=outputs_reader(self._form, operator.miss_values),

@@ -25,7 +25,13 @@ from airflow_provider_bitscale.operators.task_state import (
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
 from airflow_provider_bitscale.runs.clearing import is_cleared
 from airflow_provider_bitscale.runs.nothing import Given, templated
-from airflow_provider_bitscale.runs.options import option_problems, seconds
+from airflow_provider_bitscale.runs.options import (
+    Mode,
+    OnAmbiguousSubmit,
+    OutputKey,
+    option_problems,
+    seconds,
+)
 from airflow_provider_bitscale.runs.polling import FAILED, Outcome, poll_once
 from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.runs.run_record import (
@@ -88,9 +94,9 @@ class RunGridOperator(BaseOperator):
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: ``{run_id, grid_id, status, outputs, filled_columns, missed_columns, credits: {consumed,
         remaining}, started_at, completed_at}``; just ``{run_id, grid_id, status}`` without
-        ``wait_for_completion``, and for a sensor the XCom ``delivery`` where one is awaited. Columns that
-        BitScale calls inputs (v1.1.0) are not counted; ``credits`` and times are None where BitScale does not
-        tell.
+        ``wait_for_completion``, and for a sensor the XCom ``delivery_address`` where a delivery is awaited.
+        Columns that BitScale calls inputs (v1.1.0) are not counted; ``credits`` and times are None where
+        BitScale does not tell.
     """
 
     template_fields: Sequence[str] = (
@@ -110,7 +116,7 @@ class RunGridOperator(BaseOperator):
         grid_id: str,
         inputs: dict[str, Any],
         output_columns: list[str] | None = None,
-        mode: str = "async",
+        mode: Mode = "async",
         webhook_url: str | None = None,
         trust_webhook: bool = False,
         wait_for_completion: bool = True,
@@ -120,8 +126,8 @@ class RunGridOperator(BaseOperator):
         min_credits: float | None = None,
         validate_inputs: bool = True,
         miss_values: Collection[str] = (),
-        key_outputs_by: str = "name",
-        on_ambiguous_submit: str = "fail",
+        key_outputs_by: OutputKey = "name",
+        on_ambiguous_submit: OnAmbiguousSubmit = "fail",
         bitscale_conn_id: str = "bitscale_default",
         **kwargs: Any,
     ) -> None:

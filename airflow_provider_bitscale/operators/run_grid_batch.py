@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_bitscale.batch.options import batch_option_problems
+from airflow_provider_bitscale.batch.options import OnAmbiguousRow, batch_option_problems
 from airflow_provider_bitscale.batch.table.collected import UnknownRows
 from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
-from airflow_provider_bitscale.batch.table.paths import path_problems
+from airflow_provider_bitscale.batch.table.paths import OutputFormat, path_problems
 from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
@@ -24,7 +24,7 @@ from airflow_provider_bitscale.operators.batch_start import remember_batch
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.runs.nothing import Given
-from airflow_provider_bitscale.runs.options import seconds
+from airflow_provider_bitscale.runs.options import Mode, seconds
 from airflow_provider_bitscale.runs.request import RunRequest
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class RunGridBatchOperator(BaseOperator):
         id stay ``unknown``. (templated)
     :param output_path: folder for the parts and their manifest; None to return the rows, up to 1,000.
         (templated)
-    :param inputs: by name or id of an input, the *field* of a row that has its value (not the value, as in
-        RunGridOperator); None to take those of the earlier batch, where the rows are from one, or the fields
-        that are named like inputs.
+    :param input_fields: by name or id of an input, the *field* of a row that has its value (the values
+        themselves are ``inputs``, in RunGridOperator); None to take those of the earlier batch, where the
+        rows are from one, or the fields that are named like inputs.
     :param output_columns: names or ids of the columns wanted; None for all. (templated)
     :param row_key: field or fields that tell rows apart; later rows with the same are ``duplicate``.
     :param mode: ``async``, or ``sync``: one request a row, but a row that is lost with the worker is unknown.
@@ -77,9 +77,9 @@ class RunGridBatchOperator(BaseOperator):
         quota ran out. A retry asks again for rows whose run ids are known, at no cost; if there are none, the
         task fails without retries. False to succeed, with a warning, as long as any row succeeded.
     :param max_in_flight: runs that may be under way at once; None for as many as is useful.
-    :param timeout: seconds from its submission, or from when a retry takes it over, until a run is given up
-        as ``unknown``.
-    :param deadline: seconds from the start of a try until it stops submitting, looks at each run once more,
+    :param run_timeout: seconds from its submission, or from when a retry takes it over, until a run is given
+        up as ``unknown``.
+    :param batch_timeout: seconds from the start of a try until it stops submitting, polls each run once more,
         and fails if any is left; a retry goes on. None for none.
     :param segment_size: rows in a part, up to 1,000.
     :param output_format: ``jsonl`` or ``csv``. All CSV parts of a batch have one header: the fields of the
@@ -128,24 +128,24 @@ class RunGridBatchOperator(BaseOperator):
         retry_failed_from: str | ObjectStoragePath | None = None,
         collect_unknown_from: str | ObjectStoragePath | None = None,
         output_path: str | ObjectStoragePath | None = None,
-        inputs: dict[str, str] | None = None,
+        input_fields: dict[str, str] | None = None,
         output_columns: list[str] | None = None,
         row_key: str | list[str] | None = None,
-        mode: str = "async",
+        mode: Mode = "async",
         webhook_url: str | None = None,
         trust_webhook: bool = False,
         max_credits: float | None = None,
         max_failed_rows: int | str = "10%",
         fail_when_incomplete: bool = True,
         max_in_flight: int | None = None,
-        timeout: float | timedelta = 3600,
-        deadline: float | timedelta | None = None,
+        run_timeout: float | timedelta = 3600,
+        batch_timeout: float | timedelta | None = None,
         segment_size: int = 500,
-        output_format: str = "jsonl",
+        output_format: OutputFormat = "jsonl",
         csv_escape_formulas: bool = False,
         null_values: Collection[str] | None = None,
         miss_values: Collection[str] = (),
-        on_ambiguous_submit: str = "park",
+        on_ambiguous_submit: OnAmbiguousRow = "park",
         bitscale_conn_id: str = "bitscale_default",
         **kwargs: Any,
     ) -> None:
@@ -156,7 +156,7 @@ class RunGridBatchOperator(BaseOperator):
         self.retry_failed_from = retry_failed_from
         self.collect_unknown_from = collect_unknown_from
         self.output_path = output_path
-        self.inputs = inputs
+        self.input_fields = input_fields
         self.output_columns = output_columns
         self.row_key = row_key
         self.mode = mode
@@ -166,8 +166,8 @@ class RunGridBatchOperator(BaseOperator):
         self.max_failed_rows = max_failed_rows
         self.fail_when_incomplete = fail_when_incomplete
         self.max_in_flight = max_in_flight
-        self.timeout: float = seconds(timeout)
-        self.deadline: float | None = seconds(deadline)
+        self.run_timeout: float = seconds(run_timeout)
+        self.batch_timeout: float | None = seconds(batch_timeout)
         self.segment_size = segment_size
         self.output_format = output_format
         self.csv_escape_formulas = csv_escape_formulas
@@ -252,14 +252,14 @@ class RunGridBatchOperator(BaseOperator):
                 "retry_failed_from": self.retry_failed_from,
                 "collect_unknown_from": self.collect_unknown_from,
             },
-            inputs=self.inputs,
+            input_fields=self.input_fields,
             trust_webhook=self.trust_webhook,
             row_key=self.row_key,
             max_credits=self.max_credits,
             max_failed_rows=self.max_failed_rows,
             max_in_flight=self.max_in_flight,
-            timeout=self.timeout,
-            deadline=self.deadline,
+            run_timeout=self.run_timeout,
+            batch_timeout=self.batch_timeout,
             segment_size=self.segment_size,
             output_path=self.output_path,
             output_format=self.output_format,

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
-# Of the XCom that a sensor takes.
-DELIVERY_XCOM = "delivery"
+# The XCom that a sensor takes.
+ADDRESS_XCOM = "delivery_address"
 # For how long the store is asked again to take what has been paid for, where nothing else is to be done.
 STORE_PATIENCE = 300.0
 
@@ -83,8 +83,8 @@ class RunWaiter:
         operator, record = self._operator, self._record
         if not operator.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
-            self._context["ti"].xcom_push(DELIVERY_XCOM, self._delivery or {})
-            if self._delivery is not None:
+            self._context["ti"].xcom_push(ADDRESS_XCOM, self._delivery_address or {})
+            if self._delivery_address is not None:
                 note_submission(self._context, str(record.run_id), record.grid_id, operator.bitscale_conn_id)
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         step = self.after(seen)
@@ -267,13 +267,13 @@ class RunWaiter:
             poll_interval=operator.poll_interval,
             deadline=bounds.end,
             give_up_at=bounds.give_up_at,
-            delivery=self._delivery,
+            delivery_address=self._delivery_address,
             trust_webhook=operator.trust_webhook,
         )
         operator.defer(trigger=trigger, method_name="execute_complete", timeout=bounds.backstop)
 
     @property
-    def _delivery(self) -> dict[str, Any] | None:
+    def _delivery_address(self) -> dict[str, Any] | None:
         """Where the run's delivery will be, for a trigger; None if none is expected."""
         key, conn_id = self._record.delivery_key, self._record.delivery_conn_id
         return None if key is None or conn_id is None else address_of(self._context, key, conn_id).as_dict()

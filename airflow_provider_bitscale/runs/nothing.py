@@ -33,7 +33,9 @@ class Given:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         # Of a task that pushed no delivery, none is awaited.
-        self._names = [name for name, value in arguments.items() if value is not None and name != "delivery"]
+        self._names = [
+            name for name, value in arguments.items() if value is not None and name != "delivery_address"
+        ]
 
     def problems(self, rendered: Mapping[str, Any]) -> list[str]:
         """What came to nothing, one sentence each; empty if nothing did.

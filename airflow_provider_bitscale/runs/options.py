@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.contracts import Contract
 
-_CHOICES = {
-    "key_outputs_by": ("name", "id"),
-    "on_ambiguous_submit": ("fail", "resubmit"),
-}
+Mode = Literal["async", "sync"]
+OutputKey = Literal["name", "id"]
+OnAmbiguousSubmit = Literal["fail", "resubmit"]
+_CHOICES = {"key_outputs_by": get_args(OutputKey), "on_ambiguous_submit": get_args(OnAmbiguousSubmit)}
 _FLAGS = (
     "fail_when_incomplete",
     "deferrable",
@@ -21,7 +21,7 @@ _FLAGS = (
     "trust_webhook",
     "csv_escape_formulas",
 )
-_DURATIONS = ("poll_interval", "timeout", "undelivered_for")
+_DURATIONS = ("poll_interval", "timeout", "run_timeout", "undelivered_for")
 
 
 def option_problems(**options: Any) -> list[str]:

@@ -29,8 +29,16 @@ class CreditsSensor(OutcomeSensor):
 
     template_fields: Sequence[str] = ("workspace_id", "bitscale_conn_id")
 
-    def __init__(self, *, min_credits: float, workspace_id: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        min_credits: float,
+        workspace_id: str | None = None,
+        bitscale_conn_id: str = "bitscale_default",
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(bitscale_conn_id=bitscale_conn_id, deferrable=deferrable, **kwargs)
         self.min_credits = min_credits
         self.workspace_id = workspace_id
         self._given = Given(arguments(self))

@@ -17,7 +17,6 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.exceptions import as_airflow
-from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
@@ -26,6 +25,8 @@ from airflow_provider_bitscale.runs.sights import Sights
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 
 
 class OutcomeSensor(BaseSensorOperator):
@@ -41,8 +42,8 @@ class OutcomeSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        bitscale_conn_id: str = BitScaleHook.default_conn_name,
-        deferrable: bool | None = None,
+        bitscale_conn_id: str,
+        deferrable: bool | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,6 +55,8 @@ class OutcomeSensor(BaseSensorOperator):
     @cached_property
     def hook(self) -> BitScaleHook:
         """The hook of this task's connection."""
+        from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+
         return BitScaleHook(self.bitscale_conn_id)
 
     @abstractmethod

@@ -12,7 +12,7 @@ from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.rendered import arguments
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.nothing import Given
-from airflow_provider_bitscale.runs.options import option_problems
+from airflow_provider_bitscale.runs.options import OutputKey, option_problems
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, poll_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
@@ -31,9 +31,9 @@ class RunCompletedSensor(OutcomeSensor):
 
     :param grid_id: id of the run's grid.
     :param run_id: id of the run, such as ``"{{ ti.xcom_pull('submit')['run_id'] }}"``.
-    :param delivery: where the run's webhook delivery will be: ``submit.output["delivery"]`` of a
-        :class:`RunGridOperator` with ``webhook_url``; polls of a deferred sensor are rare until it comes.
-        (templated)
+    :param delivery_address: where the run's webhook delivery will be:
+        ``submit.output["delivery_address"]`` of a :class:`RunGridOperator` with ``webhook_url``; polls of a
+        deferred sensor are rare until it comes. (templated)
     :param trust_webhook: take a delivery for the result, rather than poll once more.
     :param miss_values: texts that stand for nothing found, as in :class:`RunGridOperator`.
     :param key_outputs_by: keys of the outputs in the XCom: ``name`` or ``id`` of the column.
@@ -43,7 +43,7 @@ class RunCompletedSensor(OutcomeSensor):
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``.
     """
 
-    template_fields: Sequence[str] = ("grid_id", "run_id", "delivery", "bitscale_conn_id")
+    template_fields: Sequence[str] = ("grid_id", "run_id", "delivery_address", "bitscale_conn_id")
     operator_extra_links = (BitScaleResultLink(), BitScaleGridLink())
 
     def __init__(
@@ -51,17 +51,21 @@ class RunCompletedSensor(OutcomeSensor):
         *,
         grid_id: str,
         run_id: str,
-        delivery: dict[str, Any] | None = None,
+        delivery_address: dict[str, Any] | None = None,
         trust_webhook: bool = False,
         miss_values: Collection[str] = (),
-        key_outputs_by: str = "name",
+        key_outputs_by: OutputKey = "name",
         poke_interval: float = 5,
+        bitscale_conn_id: str = "bitscale_default",
+        deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
+        super().__init__(
+            bitscale_conn_id=bitscale_conn_id, deferrable=deferrable, poke_interval=poke_interval, **kwargs
+        )
         self.grid_id = grid_id
         self.run_id = run_id
-        self.delivery = delivery
+        self.delivery_address = delivery_address
         self.trust_webhook = trust_webhook
         self.miss_values = miss_values
         self.key_outputs_by = key_outputs_by
@@ -92,25 +96,25 @@ class RunCompletedSensor(OutcomeSensor):
             poll_interval=self.poke_interval,
             deadline=bounds.end,
             give_up_at=bounds.give_up_at,
-            delivery=self._awaited(),
+            delivery_address=self._awaited(),
             trust_webhook=self.trust_webhook,
         )
 
     def _awaited(self) -> dict[str, Any] | None:
         """Where the delivery will be; None if none is awaited."""
-        if not self.delivery:
+        if not self.delivery_address:
             return None
-        if not isinstance(self.delivery, dict) or self.delivery.keys() != set(ADDRESS_FIELDS):
+        if not isinstance(self.delivery_address, dict) or set(self.delivery_address) != set(ADDRESS_FIELDS):
             raise InvalidRequestError(
-                "delivery must be what the submitting task pushed, submit.output['delivery'], not "
-                f"{self.delivery!r}"
+                "delivery_address must be what the submitting task pushed, "
+                f"submit.output['delivery_address'], not {self.delivery_address!r}"
             )
-        if (conn_id := self.delivery["bitscale_conn_id"]) != self.bitscale_conn_id:
+        if (conn_id := self.delivery_address["bitscale_conn_id"]) != self.bitscale_conn_id:
             raise InvalidRequestError(
                 f"the run was submitted with connection {conn_id}, which signs its delivery; this sensor has "
                 f"bitscale_conn_id {self.bitscale_conn_id}"
             )
-        return self.delivery
+        return self.delivery_address
 
     def value(self, outcome: Outcome) -> dict[str, Any]:
         """The result of the run."""

@@ -42,7 +42,7 @@ class RunCompletedTrigger(BaseTrigger):
     :param deadline: Unix seconds after which one last poll decides; a restart does not move it.
     :param give_up_at: Unix seconds at which the waiting task's ``execution_timeout`` ends its try, None if it
         has none; where the deadline is no earlier, the event says so.
-    :param delivery: where the run's webhook delivery will be, as
+    :param delivery_address: where the run's webhook delivery will be, as
         :class:`~airflow_provider_bitscale.operators.run_grid.RunGridOperator` pushes it; None if none is
         expected. Until it comes, polls are rare.
     :param trust_webhook: take the delivery for the result, rather than poll once more.
@@ -57,7 +57,7 @@ class RunCompletedTrigger(BaseTrigger):
         poll_interval: float,
         deadline: float,
         give_up_at: float | None = None,
-        delivery: dict[str, Any] | None = None,
+        delivery_address: dict[str, Any] | None = None,
         trust_webhook: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,7 +67,7 @@ class RunCompletedTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.give_up_at = give_up_at
-        self.delivery = delivery
+        self.delivery_address = delivery_address
         self.trust_webhook = trust_webhook
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -81,7 +81,7 @@ class RunCompletedTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
                 "give_up_at": self.give_up_at,
-                "delivery": self.delivery,
+                "delivery_address": self.delivery_address,
                 "trust_webhook": self.trust_webhook,
             },
         )
@@ -89,16 +89,18 @@ class RunCompletedTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is an outcome, and yield it."""
         # A delivery may be there already, and is not to wait for the time of a poll.
-        pause = self.poll_interval if self.delivery is None else min(self.poll_interval, LISTEN_SECONDS)
+        pause = (
+            self.poll_interval if self.delivery_address is None else min(self.poll_interval, LISTEN_SECONDS)
+        )
         await asyncio.sleep(first_pause(pause, self.deadline))
         hook = shared_hook(self.bitscale_conn_id)
         try:
-            if self.delivery is None:
+            if self.delivery_address is None:
                 decision = RunDecision(self.deadline, self.poll_interval, str(self.run_id))
                 # The key was good when the run was submitted: one refusal may be a hiccup.
                 outcome = await hook.awatch_run(self.grid_id, decision, NO_WAIT)
             else:
-                async with AwaitedDelivery(self.delivery).listening() as awaited:
+                async with AwaitedDelivery(self.delivery_address).listening() as awaited:
                     outcome = await self._await_delivery(hook, awaited)
         except BitScaleError as error:
             outcome = Outcome(REFUSED, error=error)

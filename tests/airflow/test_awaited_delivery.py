@@ -201,7 +201,7 @@ def test_what_is_not_waited_for_gives_its_receipt_after_a_lost_answer_too(
     thread = soon(emulator, lambda: airflow.deliver(emulator, task))
     assert set(task.attempt()) == {"run_id", "grid_id", "status"}
     thread.join()
-    assert task.pushed["delivery"]["key"] == addressed(emulator).key
+    assert task.pushed["delivery_address"]["key"] == addressed(emulator).key
 
 
 @pytest.mark.parametrize("url", ["https://hooks.example.com/bitscale", f"{URL.partition('?')[0]}_2"])
@@ -214,14 +214,18 @@ def test_a_receiver_of_the_users_own_gets_no_token_and_nothing_is_awaited(
     assert task.record["delivery_key"] is None
 
 
-@pytest.mark.parametrize("delivery", ["{'key': 'k'}", {"key": "k"}, 7])
-def test_a_sensor_refuses_what_no_task_has_pushed(emulator: Emulator, delivery: Any) -> None:
+@pytest.mark.parametrize("address", ["{'key': 'k'}", {"key": "k"}, 7])
+def test_a_sensor_refuses_what_no_task_has_pushed(emulator: Emulator, address: Any) -> None:
     emulator.control.add_fault("run_never_ends")
     receipt = Task(emulator, wait_for_completion=False).attempt()
 
     def make() -> RunCompletedSensor:
         return RunCompletedSensor(
-            task_id="s", grid_id="grid_001", run_id=receipt["run_id"], delivery=delivery, deferrable=True
+            task_id="s",
+            grid_id="grid_001",
+            run_id=receipt["run_id"],
+            delivery_address=address,
+            deferrable=True,
         )
 
     with pytest.raises(api.InvalidRequestError, match="must be what the submitting task pushed"):
@@ -237,7 +241,7 @@ def test_a_sensor_of_another_connection_takes_no_delivery(emulator: Emulator, co
             task_id="sense",
             grid_id="grid_001",
             run_id=receipt["run_id"],
-            delivery={**submit.pushed["delivery"], "bitscale_conn_id": "others"},
+            delivery_address={**submit.pushed["delivery_address"], "bitscale_conn_id": "others"},
             deferrable=True,
         )
     )
@@ -299,14 +303,14 @@ def test_a_sensor_finishes_by_the_delivery(emulator: Emulator, airflow: Airflow)
     submit = Task(emulator, wait_for_completion=False, webhook_url=URL)
     receipt = submit.attempt()
     assert set(receipt) == {"run_id", "grid_id", "status"}
-    delivery = submit.pushed["delivery"]
+    delivery = submit.pushed["delivery_address"]
     thread = soon(emulator, lambda: airflow.deliver(emulator, submit))
     sensor = TaskRun(
         lambda: RunCompletedSensor(
             task_id="sense",
             grid_id="grid_001",
             run_id=receipt["run_id"],
-            delivery=delivery,
+            delivery_address=delivery,
             trust_webhook=True,
             deferrable=True,
             timeout=30,
@@ -327,7 +331,7 @@ def test_without_a_secret_there_is_no_token_and_nothing_is_awaited(
     task.attempt()
     [body] = posted_bodies(emulator)
     assert body["webhook_url"] == URL
-    assert task.pushed["delivery"] == {}
+    assert task.pushed["delivery_address"] == {}
     assert task.record["delivery_key"] is None
 
 

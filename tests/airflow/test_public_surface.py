@@ -7,15 +7,20 @@ import json
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.batch.options import OnAmbiguousRow
+from airflow_provider_bitscale.batch.table.paths import OutputFormat
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.connection_config import EXTRA_FIELDS
+from airflow_provider_bitscale.operators.run_waiter import ADDRESS_XCOM
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
+from airflow_provider_bitscale.runs.options import Mode, OnAmbiguousSubmit, OutputKey
 from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, COLLECTED, INTENT, KEY, SUBMITTED, UNREADABLE
+from airflow_provider_bitscale.webhooks.callback_token import ADDRESS_FIELDS
 from tests.support.batches import EMAIL, Batch, people
 from tests.support.task_runs import recreated
 
@@ -24,8 +29,8 @@ REQUIRED = inspect.Parameter.empty
 CONN = {"bitscale_conn_id": "bitscale_default"}
 SENSOR = {**CONN, "deferrable": None}
 
-# Class: its constructor's arguments with their defaults, and whether they are keyword-only. Sensors hand on
-# what they do not name to Airflow's BaseSensorOperator.
+# Class: its constructor's arguments with their defaults, and whether they are keyword-only. What is not named
+# is handed on to Airflow's base classes.
 CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
     "hooks.bitscale.BitScaleHook": (CONN, False),
     "operators.run_grid.RunGridOperator": (
@@ -57,7 +62,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "retry_failed_from": None,
             "collect_unknown_from": None,
             "output_path": None,
-            "inputs": None,
+            "input_fields": None,
             "output_columns": None,
             "row_key": None,
             "mode": "async",
@@ -67,8 +72,8 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "max_failed_rows": "10%",
             "fail_when_incomplete": True,
             "max_in_flight": None,
-            "timeout": 3600,
-            "deadline": None,
+            "run_timeout": 3600,
+            "batch_timeout": None,
             "segment_size": 500,
             "output_format": "jsonl",
             "csv_escape_formulas": False,
@@ -92,7 +97,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
         {
             **dict.fromkeys(("bitscale_conn_id", "grid_id", "run_id", "poll_interval", "deadline"), REQUIRED),
             "give_up_at": None,
-            "delivery": None,
+            "delivery_address": None,
             "trust_webhook": False,
         },
         True,
@@ -110,7 +115,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
         {
             "grid_id": REQUIRED,
             "run_id": REQUIRED,
-            "delivery": None,
+            "delivery_address": None,
             "trust_webhook": False,
             "miss_values": (),
             "key_outputs_by": "name",
@@ -131,7 +136,7 @@ TEMPLATE_FIELDS = {
         "output_columns", "webhook_url", "max_credits", "bitscale_conn_id",
     },
     "operators.collect_undelivered.CollectUndeliveredOperator": {"webhook_url"},
-    "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "delivery", "bitscale_conn_id"},
+    "sensors.run_completed.RunCompletedSensor": {"grid_id", "run_id", "delivery_address", "bitscale_conn_id"},
     "sensors.credits.CreditsSensor": {"workspace_id", "bitscale_conn_id"},
 }  # fmt: skip
 
@@ -187,21 +192,10 @@ def load(path: str) -> Any:
     return getattr(import_module(f"{PACKAGE}.{module}"), name)
 
 
-def _nothing() -> None:
-    """The constructor of a class that defines none."""
-
-
 def own_arguments(kind: type) -> dict[str, inspect.Parameter]:
-    """The constructor's arguments, those of our own base classes included."""
-    found: dict[str, inspect.Parameter] = {}
-    for base in kind.__mro__:
-        if base.__module__.startswith(PACKAGE):
-            parameters = inspect.signature(
-                inspect.unwrap(vars(base).get("__init__", _nothing))
-            ).parameters.values()
-            named = [p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
-            found = {**{p.name: p for p in named}, **found}
-    return found
+    """The arguments that the constructor of a class names itself, as an editor shows them."""
+    parameters = inspect.signature(inspect.unwrap(vars(kind)["__init__"])).parameters.values()
+    return {p.name: p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD}
 
 
 @pytest.mark.parametrize("path", CONSTRUCTORS)
@@ -240,7 +234,7 @@ def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
     arguments = {
         "bitscale_conn_id": "c", "grid_id": "g", "run_id": "r", "workspace_id": None,
         "min_credits": 5, "poll_interval": 2.5, "deadline": 1234567890.25, "give_up_at": 1234567891.5,
-        "delivery": {
+        "delivery_address": {
             "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "key": "k",
             "bitscale_conn_id": "c",
         },
@@ -272,6 +266,32 @@ def test_what_a_batch_returns_writes_and_keeps(emulator: Emulator, tmp_path: Pat
 def test_what_a_single_run_keeps() -> None:
     assert {KEY, ADOPT_KEY} == {"bitscale_run", "bitscale_adopt_run_id"}
     assert {INTENT, UNREADABLE, SUBMITTED, COLLECTED} == {"intent", "unreadable", "submitted", "collected"}
+
+
+def test_what_a_submitted_run_hands_to_a_sensor() -> None:
+    assert ADDRESS_XCOM == "delivery_address"
+    assert ADDRESS_FIELDS == (
+        "dag_id",
+        "run_id",
+        "task_id",
+        "map_index",
+        "key",
+        "bitscale_conn_id",
+    )
+
+
+@pytest.mark.parametrize(
+    ("literal", "values"),
+    [
+        (Mode, ("async", "sync")),
+        (OutputKey, ("name", "id")),
+        (OnAmbiguousSubmit, ("fail", "resubmit")),
+        (OnAmbiguousRow, ("park", "resubmit")),
+        (OutputFormat, ("jsonl", "csv")),
+    ],
+)
+def test_values_of_the_arguments_that_have_few(literal: Any, values: tuple[str, ...]) -> None:
+    assert get_args(literal) == values
 
 
 def test_connection_type_and_fields() -> None:

@@ -88,7 +88,7 @@ def test_a_file_becomes_parts_in_the_order_of_its_rows(
 @ONE_CONTRACT
 def test_fields_are_mapped_to_inputs_and_duplicates_are_run_once(emulator: Emulator) -> None:
     rows = [{"who": name, "Full Name": "not this"} for name in ("Ann", "Bob", "Ann", "Cid", "Bob")]
-    manifest = Batch(rows=rows, inputs={"Full Name": "who"}, row_key="who", segment_size=2).attempt()
+    manifest = Batch(rows=rows, input_fields={"Full Name": "who"}, row_key="who", segment_size=2).attempt()
     assert statuses(manifest) == {"succeeded": 3, "duplicate": 2}
     assert [row["_status"] == "duplicate" for row in manifest["results"]] == [False, False, True, False, True]
     assert [row["who"] for row in manifest["results"]] == ["Ann", "Bob", "Ann", "Cid", "Bob"]
@@ -111,7 +111,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a file of another kind": ({"rows_path": "file:///nowhere/rows.xlsx"}, "rows are read from"),
     "no list": ({"rows": "Jane"}, "rows must be a list of dicts, not str"),
     "an output that is none": ({"rows": people(1), "output_columns": ["Nonsense"]}, "Nonsense"),
-    "a mapping to no input": ({"rows": people(1), "inputs": {"Nonsense": "id"}}, "Nonsense"),
+    "a mapping to no input": ({"rows": people(1), "input_fields": {"Nonsense": "id"}}, "Nonsense"),
     "a key that is in no row": ({"rows": people(1), "row_key": "uid"}, "no row has the field 'uid'"),
     "no manifest to collect from": (
         {"collect_unknown_from": "file:///nowhere/manifest.json"},
@@ -161,8 +161,8 @@ WRONG: dict[str, Any] = {
     "max_failed_rows": "many",
     "fail_when_incomplete": "no",
     "max_in_flight": 0,
-    "timeout": -1,
-    "deadline": 0,
+    "run_timeout": -1,
+    "batch_timeout": 0,
     "segment_size": 1001,
     "output_format": "xlsx",
     "miss_values": "none",
@@ -253,7 +253,7 @@ def test_metrics_count_each_row_once_over_all_tries(
     emulator: Emulator, figures: type[Figures], tmp_path: Path
 ) -> None:
     emulator.control.add_fault("run_never_ends", times=1)
-    batch = Batch(rows=people(10), segment_size=5, deadline=1.5, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(10), segment_size=5, batch_timeout=1.5, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]

@@ -29,7 +29,7 @@ ARGUMENTS: list[tuple[str, Any, Any, bool]] = [
     ("grid_id", "{{ var.value.get('grid') }}", "NOTSET", True),
     ("bitscale_conn_id", "{{ conn }}", "undefined", True),
     ("webhook_url", "{{ url }}", "none", True),
-    ("delivery", object(), None, False),
+    ("delivery_address", object(), None, False),
 ]
 
 

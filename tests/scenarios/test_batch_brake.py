@@ -76,7 +76,7 @@ def test_an_acceptance_that_could_not_be_read_is_not_sent_again_by_a_retry(
     batch = Batch(
         rows=people(8),
         on_ambiguous_submit="resubmit",
-        deadline=4,
+        batch_timeout=4,
         segment_size=8,
         output_path=f"file://{tmp_path}",
     )
@@ -84,7 +84,7 @@ def test_an_acceptance_that_could_not_be_read_is_not_sent_again_by_a_retry(
         batch.attempt()
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
     emulator.control.finish_run(stuck["run_id"])
-    batch.arguments["deadline"] = None
+    batch.arguments["batch_timeout"] = None
     manifest = batch.incomplete()
     assert statuses(manifest) == {"succeeded": 7, "unknown": 1}
     assert "ref-17" in next(row["_error"] for row in written(manifest) if row["_error"])
@@ -169,7 +169,7 @@ def test_an_id_that_is_spelled_as_documented_is_waited_for(monkeypatch: pytest.M
     monkeypatch.setattr(brake, "TRIAL_SECONDS", 0.5)
     with scripted(polled=lambda run_id, before: None if before < 3 else completed(run_id)) as script:
         connect_to(monkeypatch, script)
-        assert statuses(Batch(rows=people(2), timeout=60).attempt()) == {"succeeded": 2}
+        assert statuses(Batch(rows=people(2), run_timeout=60).attempt()) == {"succeeded": 2}
 
 
 @ONE_CONTRACT
@@ -232,7 +232,7 @@ def test_a_run_of_two_rows_is_found_out_by_a_retry_as_well(
 
     with scripted(polled=polled) as script:
         connect_to(monkeypatch, script)
-        batch = Batch(rows=people(4), segment_size=2, deadline=2.5, output_path=f"file://{tmp_path}/out")
+        batch = Batch(rows=people(4), segment_size=2, batch_timeout=2.5, output_path=f"file://{tmp_path}/out")
         with pytest.raises(api.RunTimedOutError):
             batch.attempt()
         first, second = (
@@ -243,7 +243,7 @@ def test_a_run_of_two_rows_is_found_out_by_a_retry_as_well(
         batch.store.values[second] = json.dumps(record)
         batch.move(monkeypatch, tmp_path / "elsewhere")
         works = True
-        batch.arguments["deadline"] = None
+        batch.arguments["batch_timeout"] = None
         manifest = stopped(batch)
         assert len(script.submissions) == 4
     assert [row["_status"] for row in written(manifest)] == ["succeeded", "unknown", "unknown", "succeeded"]
@@ -332,7 +332,7 @@ def test_a_status_that_is_not_known_is_told_with_what_was_answered(
 
     with scripted(polled=polled) as script:
         connect_to(monkeypatch, script)
-        batch = Batch(rows=people(6), timeout=3, output_path=f"file://{tmp_path}")
+        batch = Batch(rows=people(6), run_timeout=3, output_path=f"file://{tmp_path}")
         manifest = batch.incomplete(exceptions.UnknownRowsError)
     assert statuses(manifest) == {"succeeded": 4, "unknown": 2}
     for row in written(manifest)[1:3]:

@@ -23,7 +23,9 @@ def unknown_rows(emulator: Emulator, tmp_path: Path, **options: Any) -> dict[str
     """The manifest of a batch of twelve rows: three runs did not end in time, two answers were lost."""
     emulator.control.add_fault("lost_answer", on="run_grid", after=4, times=2)
     emulator.control.add_fault("run_never_ends", after=6, times=3)
-    batch = Batch(rows=people(12), timeout=1.5, segment_size=4, output_path=f"file://{tmp_path}", **options)
+    batch = Batch(
+        rows=people(12), run_timeout=1.5, segment_size=4, output_path=f"file://{tmp_path}", **options
+    )
     manifest = batch.incomplete(exceptions.UnknownRowsError)
     assert statuses(manifest) == {"succeeded": 7, "unknown": 5}
     emulator.control.clear_faults()

@@ -166,7 +166,7 @@ def test_a_row_whose_run_is_known_takes_no_other_run_for_it(
     emulator: Emulator, receiver: Receiver, trust: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     emulator.control.add_fault("run_never_ends", times=1)
-    batch = ToldBatch(receiver, rows=people(1), trust_webhook=trust, deadline=30)
+    batch = ToldBatch(receiver, rows=people(1), trust_webhook=trust, batch_timeout=30)
     with ThreadPoolExecutor(1) as pool:
         manifest = pool.submit(batch.attempt)
         wait_until(lambda: emulator.control.state()["runs"], "a run")
@@ -219,7 +219,7 @@ def test_of_a_row_that_was_paid_for_twice_the_run_counts_that_completes_first(
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
     emulator.control.add_fault("run_never_ends", after=1)
     batch = ToldBatch(
-        receiver, rows=people(1), on_ambiguous_submit="resubmit", trust_webhook=trust, deadline=10
+        receiver, rows=people(1), on_ambiguous_submit="resubmit", trust_webhook=trust, batch_timeout=10
     )
     [row] = written(batch.attempt())
     first, second = emulator.control.state()["runs"]
@@ -235,7 +235,7 @@ def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
     emulator.control.add_fault("run_never_ends", times=1)
     emulator.control.add_fault("run_fails", after=1)
     emulator.control.add_fault("latency", on="get_run", seconds=2.0, times=1)
-    batch = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit", deadline=30)
+    batch = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit", batch_timeout=30)
     with ThreadPoolExecutor(1) as pool:
         manifest = pool.submit(batch.attempt)
         wait_until(lambda: any(run["polls"] for run in emulator.control.state()["runs"]), "a look")
@@ -251,12 +251,12 @@ def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
 ) -> None:
     monkeypatch.setattr(ambiguous, "LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=1)
-    batch = ToldBatch(receiver, rows=people(5), deadline=0.8)
+    batch = ToldBatch(receiver, rows=people(5), batch_timeout=0.8)
     started = time.monotonic()
     with pytest.raises(api.RunTimedOutError, match="1 rows were left"):
         batch.attempt()
     assert time.monotonic() - started < 20
-    batch.arguments["deadline"] = None
+    batch.arguments["batch_timeout"] = None
     assert statuses(batch.incomplete()) == {"succeeded": 4, "unknown": 1}
     assert len(posts(emulator)) == 5
 

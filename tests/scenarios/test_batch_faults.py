@@ -169,7 +169,7 @@ def test_a_key_that_is_refused_when_a_run_is_given_up_costs_its_row_alone(
 
     with scripted(submitted, polled) as script:
         connect_to(monkeypatch, script)
-        manifest = Batch(rows=people(5), timeout=timeout).incomplete(exceptions.UnknownRowsError)
+        manifest = Batch(rows=people(5), run_timeout=timeout).incomplete(exceptions.UnknownRowsError)
     assert statuses(manifest) == {"succeeded": 4, "unknown": 1}
 
 

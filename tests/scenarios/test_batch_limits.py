@@ -48,13 +48,13 @@ def test_a_cap_on_credits_holds(mode: str, emulator: Emulator) -> None:
 def test_what_an_earlier_try_has_spent_counts(emulator: Emulator, tmp_path: Path) -> None:
     emulator.control.add_fault("run_never_ends", after=1, times=1)
     batch = Batch(
-        rows=people(12), max_credits=70, deadline=2.5, segment_size=5, output_path=f"file://{tmp_path}"
+        rows=people(12), max_credits=70, batch_timeout=2.5, segment_size=5, output_path=f"file://{tmp_path}"
     )
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
     emulator.control.finish_run(stuck["run_id"])
-    batch.arguments["deadline"] = None
+    batch.arguments["batch_timeout"] = None
     manifest = batch.attempt()
     assert manifest["stopped_by"] == "max_credits"
     assert credits_spent(emulator) <= 70
@@ -102,7 +102,7 @@ def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
 ) -> None:
     """A try that goes on has runs of many segments in flight, and knows them all before it submits."""
     emulator.control.add_fault("run_never_ends")
-    batch = Batch(rows=people(12), segment_size=2, deadline=1.8, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(12), segment_size=2, batch_timeout=1.8, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     for run in emulator.control.state()["runs"]:
@@ -113,7 +113,7 @@ def test_runs_of_later_segments_are_collected_though_no_credits_are_left(
     batch.move(monkeypatch, tmp_path / "elsewhere")
     collectable = sum(map(bool, batch.entries))
     emulator.control.set_credits(0)
-    batch.arguments["deadline"] = None
+    batch.arguments["batch_timeout"] = None
     manifest = batch.incomplete()
     assert manifest["stopped_by"] == "insufficient_credits"
     assert statuses(manifest) == {"succeeded": collectable, "not_submitted": 12 - collectable}
@@ -215,9 +215,9 @@ def test_rows_of_an_earlier_batch_are_read_by_the_inputs_they_had_there(
     rows = [{"person": f"Ada {n}", "firm": "Engines", "Company": "not this"} for n in range(4)]
     folder = f"file://{tmp_path}"
     inputs = {"Full Name": "person", "Company": "firm"}
-    first = Batch(rows=rows, inputs=inputs, max_failed_rows=2, output_path=folder).attempt()
+    first = Batch(rows=rows, input_fields=inputs, max_failed_rows=2, output_path=folder).attempt()
     assert first["inputs"] == inputs
-    second = Batch(retry_failed_from=first["manifest_path"], inputs=given, output_path=folder).attempt()
+    second = Batch(retry_failed_from=first["manifest_path"], input_fields=given, output_path=folder).attempt()
     assert statuses(second) == {"succeeded": 2}
     assert second["inputs"] == inputs, "for a third batch"
     sent = [sorted(json.loads(post["body"])["inputs"].values()) for post in posts(emulator)]
@@ -248,8 +248,10 @@ def test_inputs_of_a_retry_replace_those_of_the_manifest(emulator: Emulator, tmp
     emulator.control.add_fault("run_fails", times=1)
     rows = [{"person": "Ada", "first": "Grace"}, {"person": "Alan", "first": "Mary"}]
     folder = f"file://{tmp_path}"
-    first = Batch(rows=rows, inputs={"Full Name": "person"}, max_failed_rows=1, output_path=folder).attempt()
-    Batch(retry_failed_from=first["manifest_path"], inputs={"Full Name": "first"}).attempt()
+    first = Batch(
+        rows=rows, input_fields={"Full Name": "person"}, max_failed_rows=1, output_path=folder
+    ).attempt()
+    Batch(retry_failed_from=first["manifest_path"], input_fields={"Full Name": "first"}).attempt()
     [again] = json.loads(posts(emulator)[2]["body"])["inputs"].values()
     assert again in ("Grace", "Mary")
 
@@ -257,7 +259,7 @@ def test_inputs_of_a_retry_replace_those_of_the_manifest(emulator: Emulator, tmp
 @ONE_CONTRACT
 def test_a_deadline_submits_no_more_and_a_retry_goes_on(emulator: Emulator, tmp_path: Path) -> None:
     batch = Batch(
-        rows=people(30), deadline=1.5, max_in_flight=3, segment_size=4, output_path=f"file://{tmp_path}"
+        rows=people(30), batch_timeout=1.5, max_in_flight=3, segment_size=4, output_path=f"file://{tmp_path}"
     )
     with pytest.raises(api.RunTimedOutError) as caught:
         batch.attempt()
@@ -267,7 +269,7 @@ def test_a_deadline_submits_no_more_and_a_retry_goes_on(emulator: Emulator, tmp_
     assert counts["not_submitted"] > 0
     left = counts["not_submitted"] + counts["unknown"]
     assert f"{left} rows were left" in str(caught.value)
-    batch.arguments |= {"deadline": None, "max_in_flight": None}
+    batch.arguments |= {"batch_timeout": None, "max_in_flight": None}
     assert statuses(batch.attempt()) == {"succeeded": 30}
     assert set(names_paid(emulator).values()) == {1}
 
@@ -275,7 +277,7 @@ def test_a_deadline_submits_no_more_and_a_retry_goes_on(emulator: Emulator, tmp_
 @ONE_CONTRACT
 def test_a_last_look_that_finds_everything_is_a_success(emulator: Emulator) -> None:
     # The first look at any run but the first, after a second, would come too late.
-    manifest = Batch(rows=people(10), deadline=1.8).attempt()
+    manifest = Batch(rows=people(10), batch_timeout=1.8).attempt()
     assert statuses(manifest) == {"succeeded": 10}
     assert manifest["stopped_by"] is None
 
@@ -289,7 +291,7 @@ def test_a_deadline_does_not_wait_for_a_pause_that_bitscale_asks_for(
     # The first run is understood, and others are submitted before one is looked at again.
     monkeypatch.setattr(run_times, "FIRST_POLL", 1.0)
     emulator.control.add_fault("storm", retry_after=120, on="get_run", after=1)
-    batch = Batch(rows=people(20), deadline=2, max_in_flight=5, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(20), batch_timeout=2, max_in_flight=5, output_path=f"file://{tmp_path}")
     began = time.monotonic()
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
@@ -303,7 +305,7 @@ def test_a_run_that_never_ends_is_given_up_alone_and_a_retry_asks_again(
     emulator: Emulator, tmp_path: Path
 ) -> None:
     emulator.control.add_fault("run_never_ends", times=1)
-    batch = Batch(rows=people(20), timeout=1.5, segment_size=5, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(20), run_timeout=1.5, segment_size=5, output_path=f"file://{tmp_path}")
     with pytest.raises(exceptions.UnknownRowsError, match="1 unknown with a run id") as caught:
         batch.attempt()
     assert not isinstance(caught.value, AirflowFailException)
@@ -324,7 +326,9 @@ def test_a_run_that_never_ends_is_given_up_alone_and_a_retry_asks_again(
 @ONE_CONTRACT
 def test_runs_that_never_end_are_left_where_rows_may_be_missing(emulator: Emulator, tmp_path: Path) -> None:
     emulator.control.add_fault("run_never_ends", times=1)
-    batch = Batch(rows=people(5), timeout=1.5, fail_when_incomplete=False, output_path=f"file://{tmp_path}")
+    batch = Batch(
+        rows=people(5), run_timeout=1.5, fail_when_incomplete=False, output_path=f"file://{tmp_path}"
+    )
     assert statuses(batch.attempt()) == {"succeeded": 4, "unknown": 1}
     batch.clear()
     assert statuses(batch.attempt()) == {"succeeded": 5}, "cleared after it had succeeded, it runs anew"

@@ -105,7 +105,7 @@ def test_what_was_sent_had_been_announced_before(emulator: Emulator) -> None:
 @ONE_CONTRACT
 def test_a_retry_does_not_poll_what_an_earlier_try_has_finished(emulator: Emulator, tmp_path: Path) -> None:
     emulator.control.add_fault("run_never_ends", after=20, times=1)
-    batch = Batch(rows=people(30), segment_size=10, deadline=2, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(30), segment_size=10, batch_timeout=2, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
@@ -124,7 +124,7 @@ def test_a_retry_does_not_poll_what_an_earlier_try_has_finished(emulator: Emulat
 @ONE_CONTRACT
 def test_a_run_given_up_at_the_deadline_is_collected_by_a_retry(emulator: Emulator, tmp_path: Path) -> None:
     emulator.control.add_fault("run_never_ends", times=3)
-    batch = Batch(rows=people(6), segment_size=3, deadline=1.5, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(6), segment_size=3, batch_timeout=1.5, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError) as caught:
         batch.attempt()
     assert "3 rows were left" in str(caught.value)
@@ -256,7 +256,7 @@ def test_rows_in_doubt_are_submitted_again_by_a_retry_where_that_is_preferred(em
 def test_a_row_that_was_refused_is_still_refused_after_a_crash(emulator: Emulator, tmp_path: Path) -> None:
     emulator.control.add_fault("status", on="run_grid", status=400, code="BAD_ROW", times=2)
     emulator.control.add_fault("run_never_ends", times=1)
-    batch = Batch(rows=people(8), max_failed_rows=2, deadline=1.5, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(8), max_failed_rows=2, batch_timeout=1.5, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]

@@ -45,7 +45,7 @@ def test_what_is_sent_is_told_and_what_may_not_be_meant(
     told = "\n".join(caplog.messages)
     name, company = ("full_name", "company") if emulator.contract != "v1.1.0" else ("Full Name", "Company")
     assert f"Fields → inputs: 'FULL NAME' → {name!r}; inputs that get nothing: " in told
-    assert f"{company!r} (is it the field 'Companyy'? inputs={{{company!r}: 'Companyy'}})" in told
+    assert f"{company!r} (is it the field 'Companyy'? input_fields={{{company!r}: 'Companyy'}})" in told
     assert f"1 row has 'NULL' as {name} (row 2), and it is sent as it is" in told
     assert "row 3, the last row, looks like a total or a count of rows, and is paid for like any" in told
     assert f"The outputs replace fields of the same name: {EMAIL!r}, '_status'" in told
@@ -79,7 +79,7 @@ def test_all_parts_have_one_header_over_all_tries(emulator: Emulator, tmp_path: 
         {"Full Name": "Li"},
     ]
     options = {"output_path": f"file://{tmp_path}", "output_format": "csv", "segment_size": 1}
-    batch = Batch(rows=rows, deadline=1.5, output_columns=[LINKEDIN_URL, EMAIL], **options)
+    batch = Batch(rows=rows, batch_timeout=1.5, output_columns=[LINKEDIN_URL, EMAIL], **options)
     leave_one_running(batch, emulator)
     manifest = batch.attempt()
     headers = {Path(part.removeprefix("file://")).read_text().splitlines()[0] for part in manifest["parts"]}
@@ -93,7 +93,7 @@ def test_an_outage_of_the_store_of_parts_is_waited_out_by_a_retry(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = attached(Objects, "leads/out")
-    batch = Batch(rows=people(20), segment_size=5, deadline=1.5, output_path=str(folder))
+    batch = Batch(rows=people(20), segment_size=5, batch_timeout=1.5, output_path=str(folder))
     leave_one_running(batch, emulator)
     with monkeypatch.context() as outage:
         outage.setattr(Objects, "writing", TimeoutError("the store is away"))

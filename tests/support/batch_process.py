@@ -20,6 +20,7 @@ import airflow.sdk.execution_time.task_runner  # noqa: F401
 
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+from airflow_provider_bitscale.runs.options import Mode
 from tests.support.state_store import FolderStore, HttpStore
 from tests.support.task_runs import FakeTaskInstance
 
@@ -42,7 +43,7 @@ def batch_arguments(rows: Path, *options: str) -> list[str]:
     return ["-m", "tests.support.batch_process", str(rows), *options]
 
 
-def _run(rows: Path, mode: str, max_in_flight: int | None, store: FolderStore | HttpStore) -> dict[str, Any]:
+def _run(rows: Path, mode: Mode, max_in_flight: int | None, store: FolderStore | HttpStore) -> dict[str, Any]:
     operator = RunGridBatchOperator(
         task_id="batch",
         grid_id=GRID_ID,

@@ -127,7 +127,7 @@ def test_what_was_handed_on_is_waited_for_by_a_sensor(left: Left) -> None:
             task_id="wait",
             grid_id=xcom["grid_id"],
             run_id=xcom["run_id"],
-            delivery=left.kept.pushed["delivery"],
+            delivery_address=left.kept.pushed["delivery_address"],
             deferrable=True,
         )
     )

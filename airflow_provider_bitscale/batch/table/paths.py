@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Literal, get_args
 from urllib.parse import unquote_to_bytes
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 
+# Of the parts that are written.
+OutputFormat = Literal["jsonl", "csv"]
+FORMATS: tuple[str, ...] = get_args(OutputFormat)
 _FILE = re.compile(r"(file|local):(?=/)", re.IGNORECASE)
 _FILE_RELATIVE = re.compile(r"(file|local):(?!/)", re.IGNORECASE)
 _WINDOWS = re.compile(r"[a-z]:(?!//)|\\\\", re.IGNORECASE)

@@ -51,7 +51,8 @@ class Matching:
     def __str__(self) -> str:
         filled = [f"{' or '.join(map(repr, fields))} → {name!r}" for name, fields in self.filled.items()]
         unfilled = [
-            repr(name) + (f" (is it the field {field!r}? inputs={{{name!r}: {field!r}}})" if field else "")
+            repr(name)
+            + (f" (is it the field {field!r}? input_fields={{{name!r}: {field!r}}})" if field else "")
             for name, field in self.unfilled.items()
         ]
         nothing = f"; inputs that get nothing: {', '.join(unfilled)}" if unfilled else ""
@@ -100,7 +101,7 @@ class RowForm:
             map(folded, (*form.input_names.values(), *(() if mapping is None else mapping.values())))
         )
         if mapping is not None and (problems := form.names(mapping).problems):
-            raise InvalidRequestError(f"inputs: {'; '.join(problems)}")
+            raise InvalidRequestError(f"input_fields: {'; '.join(problems)}")
 
     @property
     def named_fields(self) -> frozenset[str]:
@@ -136,10 +137,10 @@ class RowForm:
         meant = ", ".join(
             [f"{name!r}: '…'" for name in missing] + [f"{name!r}: {field!r}" for name, field in reading.pairs]
         )
-        no_field = "no field is" if self._mapping is None else "inputs names no field for"
+        no_field = "no field is" if self._mapping is None else "input_fields names no field for"
         raise InvalidRequestError(
             f"{no_field} the required input {', '.join(map(repr, missing))}; there are "
-            f"{listed(fields, missing)}. Write inputs={{{meant}}} with the field that is meant"
+            f"{listed(fields, missing)}. Write input_fields={{{meant}}} with the field that is meant"
         )
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ class RowForm:
         """What is told beside the problems of a row."""
         told = []
         if reading.names.problems and self._mapping is None:
-            told.append("inputs={…} says which field is meant")
+            told.append("input_fields={…} says which field is meant")
         if nulls := self._null_values.intersection(
             str(fields.get(field)).strip() for _, field, _ in reading.cells
         ):
@@ -241,7 +242,7 @@ class RowForm:
     def _no_input_among(self, fields: Mapping[str, Any]) -> str:
         inputs = dict.fromkeys(self._form.input_names.values())
         takes = f"; the grid takes {listed(inputs)}" if inputs else ""
-        meant = f"; inputs={{{next(iter(inputs))!r}: '…'}} says which field is meant" if inputs else ""
+        meant = f"; input_fields={{{next(iter(inputs))!r}: '…'}} says which field is meant" if inputs else ""
         header = [text for text in fields.values() if isinstance(text, str) and self._form.may_be_input(text)]
         if header:
             return (

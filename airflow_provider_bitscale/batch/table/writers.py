@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.table.csv_text import csv_text
-from airflow_provider_bitscale.batch.table.paths import hint_if_relative
+from airflow_provider_bitscale.batch.table.paths import FORMATS, hint_if_relative
 from airflow_provider_bitscale.batch.table.store_files import StoreError, StorePath, is_final, write_whole
 
 log = logging.getLogger(__name__)
@@ -215,6 +215,3 @@ def _are_texts(value: Any) -> bool:
 
 def _jsonl(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-FORMATS = ("jsonl", "csv")

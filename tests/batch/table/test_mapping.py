@@ -300,7 +300,7 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
     "a name of two": (
         FORM,
         {**JANE, "Tag": "x"},
-        "2 columns are named 'Tag'; use an id: c-tag1, c-tag2, inputs={…} says which field is meant",
+        "2 columns are named 'Tag'; use an id: c-tag1, c-tag2, input_fields={…} says which field is meant",
     ),
     "no text": (FORM, {**JANE, "Company": 7.0}, "column 'Company' takes text, not 7.0"),
     "a day that is not certain": (
@@ -314,22 +314,25 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
     "given twice": (
         FORM,
         {**JANE, "c-name": "x"},
-        "an input is given twice: as 'Full Name' and as 'c-name', inputs={…} says which field is meant",
+        "an input is given twice: as 'Full Name' and as 'c-name', input_fields={…} says which field is meant",
     ),
     "given twice, in other case": (
         FORM,
         {**JANE, "Company": "x", "company": "y"},
-        "an input is given twice: as 'Company' and as 'company', inputs={…} says which field is meant",
+        "an input is given twice: as 'Company' and as 'company', input_fields={…} says which field is meant",
     ),
     "a field like two columns": (
         FORM,
         {**JANE, "tag": "x"},
-        "2 columns are named like 'tag'; use an id: c-tag1, c-tag2, inputs={…} says which field is meant",
+        (
+            "2 columns are named like 'tag'; use an id: c-tag1, c-tag2, "
+            "input_fields={…} says which field is meant"
+        ),
     ),
     "a label given twice": (
         LABELS,
         {"company": "x", "Company": "y"},
-        "an input is given twice: as 'company' and as 'Company', inputs={…} says which field is meant",
+        "an input is given twice: as 'company' and as 'Company', input_fields={…} says which field is meant",
     ),
     "no field is an input": (
         UNCHECKED,
@@ -337,7 +340,7 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
         (
             "none of its fields is an input: 'name', 'x'; the grid takes 'Full Name', 'Company', "
             "'Employees', 'Is Customer', 'Website', 'Last Contact', 'Tag'; "
-            "inputs={'Full Name': '…'} says which field is meant"
+            "input_fields={'Full Name': '…'} says which field is meant"
         ),
     ),
     "no field is a label": (
@@ -345,7 +348,7 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
         {"Website": "x"},
         (
             "none of its fields is an input: 'Website'; the grid takes 'full_name', 'company', 'employees'; "
-            "inputs={'full_name': '…'} says which field is meant"
+            "input_fields={'full_name': '…'} says which field is meant"
         ),
     ),
     "the rows are in a field": (
@@ -412,7 +415,7 @@ def test_a_row_that_is_refused(form: GridSchema, fields: dict[str, Any], problem
 @pytest.mark.parametrize("form", [FORM, LABELS])
 def test_a_mapping_of_what_is_no_input_is_refused_at_once(form: GridSchema) -> None:
     with pytest.raises(
-        InvalidRequestError, match=r"^inputs: .*no (column|input) 'Compny'; did you mean.*'Emplyees'"
+        InvalidRequestError, match=r"^input_fields: .*no (column|input) 'Compny'; did you mean.*'Emplyees'"
     ):
         RowForm(form, {"Full Name": "name", "Compny": "x", "Emplyees": "y"})
 
@@ -473,7 +476,7 @@ def test_which_field_goes_to_which_input_is_told() -> None:
     }
     assert str(RowForm(LABELS).matching(["company\xa0", "Employee"])) == (
         r"Fields → inputs: 'company\xa0' → 'company'; inputs that get nothing: 'full_name', 'employees' "
-        "(is it the field 'Employee'? inputs={'employees': 'Employee'})"
+        "(is it the field 'Employee'? input_fields={'employees': 'Employee'})"
     )
     mapped = RowForm(LABELS, {"full_name": "name", "Company": "firm"}).matching(["name", "firm", "Employee"])
     assert str(mapped) == (

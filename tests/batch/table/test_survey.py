@@ -284,8 +284,8 @@ HEADERS: dict[str, tuple[str, dict[str, str] | None, str]] = {
         "x,Name",
         {"Company": "Name"},
         (
-            "^inputs names no field for the required input 'Full Name'; there are 'Name', 'x'. "
-            "Write inputs={'Full Name': '…', 'Company': 'Name'} with the field that is meant$"
+            "^input_fields names no field for the required input 'Full Name'; there are 'Name', 'x'. "
+            "Write input_fields={'Full Name': '…', 'Company': 'Name'} with the field that is meant$"
         ),
     ),
     "no mapped field": (
@@ -307,10 +307,16 @@ def test_a_header_is_checked_without_rows(
 
 # Fields of a table whose rows have none for the required input, and what is told once for all of them.
 NO_REQUIRED: list[tuple[list[str], str]] = [
-    (["Company", "Name"], "'Name', 'Company'. Write inputs={'Full Name': '…', 'Company': 'Company'} with"),
+    (
+        ["Company", "Name"],
+        "'Name', 'Company'. Write input_fields={'Full Name': '…', 'Company': 'Company'} with",
+    ),
     (
         ["First Name", "Last Name", "company"],
-        "'Last Name', 'First Name', 'company'. Write inputs={'Full Name': '…', 'company': 'company'} with",
+        (
+            "'Last Name', 'First Name', 'company'. "
+            "Write input_fields={'Full Name': '…', 'company': 'company'} with"
+        ),
     ),
     (["Contact: Full Name", "Company"], "'Contact: Full Name', 'Company'. Write"),
     (["\xef\xbb\xbfFull Name", "Company"], "'\xef\xbb\xbfFull Name', 'Company'. Write"),

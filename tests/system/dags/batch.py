@@ -19,9 +19,9 @@ with DAG("batch", schedule=None, catchup=False):
     RunGridBatchOperator.partial(
         task_id="enrich",
         grid_id="grid_001",
-        inputs={"Full Name": "name", "Company": "company"},
+        input_fields={"Full Name": "name", "Company": "company"},
         output_path=os.environ.get("BATCH_OUTPUT"),
-        timeout=120,
+        run_timeout=120,
         # Rows of which nobody can tell whether they were submitted are counted by the tests.
         fail_when_incomplete=False,
         retries=2,
@@ -31,7 +31,7 @@ with DAG("batch", schedule=None, catchup=False):
 STOPPED: dict[str, Any] = {
     "grid_id": "grid_001",
     "rows": CHUNKS[0][:40],
-    "inputs": {"Full Name": "name"},
+    "input_fields": {"Full Name": "name"},
     "max_in_flight": 10,
 }
 

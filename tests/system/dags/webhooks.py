@@ -36,7 +36,7 @@ with DAG("senses", schedule=None, catchup=False):
         task_id="enrich",
         grid_id="grid_001",
         run_id="{{ ti.xcom_pull('submit')['run_id'] }}",
-        delivery=receipt["delivery"],
+        delivery_address=receipt["delivery_address"],
         deferrable=True,
         timeout=300,
     )
@@ -64,7 +64,7 @@ with DAG("batch_is_killed", schedule=None, catchup=False):
     RunGridBatchOperator(
         task_id="enrich",
         rows=LEADS[:400],
-        timeout=20,
+        run_timeout=20,
         trust_webhook=True,
         fail_when_incomplete=False,
         **BATCH,
