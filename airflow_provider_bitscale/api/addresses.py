@@ -1,4 +1,4 @@
-"""Pure: hosts and base URLs, each in one spelling, refused where HTTP libraries would not agree on them."""
+"""Pure: hosts and base URLs in one canonical spelling. What HTTP libraries read differently is refused."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 def canonical_base_url(text: str) -> str:
     """A base URL in the one spelling that requests, fingerprints and the rate limit use.
 
-    Scheme and host are in lower case, the host in its ASCII form and without a final dot; the port of the
-    scheme and slashes too many are left out; the path is percent-encoded where it must be.
+    Scheme and host are in lower case, the host in ASCII and without a final dot. The scheme's own port and
+    superfluous slashes are left out. The path is percent-encoded where it must be.
 
-    :raises ValueError: it is not one, or libraries would read it differently; says why.
+    :raises ValueError: saying why it is not a base URL, or not one that all libraries read alike.
     """
     if "@" in text:
         raise ValueError("the base URL may not hold credentials")
@@ -45,7 +45,7 @@ def canonical_base_url(text: str) -> str:
 
 
 def split_url(text: str) -> SplitResult | None:
-    """An http or https URL in its parts, or None if it is none, or has no host or no such port."""
+    """The parts of an http or https URL; None if it is invalid or has no host."""
     try:
         url = urlsplit(text)
         fine = url.scheme in DEFAULT_PORTS and url.hostname and url.port != 0
@@ -58,7 +58,7 @@ def canonical_host(host: str) -> str:
     """A host in lower case and ASCII without a final dot, or an address in its shortest form.
 
     :param host: without brackets.
-    :raises ValueError: no library could reach it, or one alone; says why.
+    :raises ValueError: saying why not all libraries could reach it.
     """
     host = host.lower().removesuffix(".")
     if (address := _address(host)) is not None:
@@ -70,12 +70,12 @@ def canonical_host(host: str) -> str:
         try:
             return canonical_host(str(URL.build(scheme="https", host=host).raw_host).encode("ascii").decode())
         except ValueError:
-            raise ValueError(f"is no name that can be looked up: {host!r}") from None
+            raise ValueError(f"is not a name that can be looked up: {host!r}") from None
     labels = host.split(".")
     if len(host) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f"is no name that can be looked up: {host!r}")
+        raise ValueError(f"is not a name that can be looked up: {host!r}")
     if _NUMBER.fullmatch(labels[-1]):
-        raise ValueError(f"is no address in its usual form: {host!r}")
+        raise ValueError(f"is not an address in its usual form: {host!r}")
     return host
 
 

@@ -1,4 +1,4 @@
-"""The body of an answer as it arrives, decompressed alike for both clients, and never without a bound."""
+"""Gathers the body of an answer and decompresses it, the same for both clients, up to a largest size."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class AnswerBody:
                 piece = self._decompress(piece) if self._compressed else self._keep(piece)
         except zlib.error as problem:
             if not self._body:
-                # Perhaps it is not compressed at all: whoever looks for a run in it can read it.
+                # Perhaps it is not compressed at all: then a run can still be found in it.
                 self._keep(piece)
             raise BodyError(f"the answer is not {self._encoding or 'gzip'}: {problem}") from None
 
     @property
     def so_far(self) -> bytes:
-        """What can be read of it until now, or the first MiB: enough to name a run, and to be told."""
+        """The part that can be read so far, at most a MiB: enough to name a run, and for a message."""
         return bytes(self._body[:_MAX_TOLD_BYTES])
 
     def end(self) -> bytes:

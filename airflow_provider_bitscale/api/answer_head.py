@@ -1,7 +1,7 @@
-"""Pure: the head of an answer, made such that both HTTP libraries read it, and read it alike.
+"""Pure: tidies the head of an answer, so that both HTTP libraries read it, and read it alike.
 
-Proxies and gateways send heads that one library reads and the other refuses. What was paid for would be lost
-with such an answer, so all that can be meant in one way only is read.
+Proxies and gateways send heads that one library reads and the other refuses. A refused answer may be that of
+a paid run. So everything that has only one possible meaning is read.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def tidy_version(version: str) -> str:
 def tidy_fields(lines: Iterable[bytes]) -> list[bytes]:
     """Header lines that can be read, each name once, with one statement of how long the body is.
 
-    Lines that are no header are left out, and cookies, which are never sent back; blanks before a colon and
-    control characters are taken away; folded lines are one, as are headers of one name, with each of their
-    values once. Chunked goes before any length (RFC 9112, section 6.3); of lengths that differ the
-    longest counts: a body that ends before it is still read. After such an answer the connection closes.
+    Invalid lines and cookies are left out; blanks before a colon and control characters are removed; folded
+    lines are joined, and headers of one name, with each value once. Chunked wins over any length (RFC 9112,
+    section 6.3). Of different lengths the longest wins: a body that ends before it is still read. After such
+    an answer the connection closes.
 
     :param lines: without the empty one at their end.
     """

@@ -26,7 +26,7 @@ from airflow_provider_bitscale.api.credentials import AsyncCredentials, ReadKeyA
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import AnsweredLate, Pacer
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
-from airflow_provider_bitscale.api.network import causes, tell_once
+from airflow_provider_bitscale.api.network import causes, warn_once
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ MAX_CONNECTIONS = 64
 class AsyncClient:
     """The twin of :class:`~airflow_provider_bitscale.api.client.Client` for one event loop.
 
-    Use as an async context manager. Methods, errors, retries and pacing are the same, but for the journal of
-    a submission and :meth:`~airflow_provider_bitscale.api.client.Client.identify`.
+    Use as an async context manager. Methods, errors, retries and pacing are the same, except the observer
+    of a submission and :meth:`~airflow_provider_bitscale.api.client.Client.identify`.
 
     :param config: credentials and settings.
     :param read_key: as in the sync client, but a coroutine function.
@@ -57,12 +57,12 @@ class AsyncClient:
         self._slots: deque[Pacer] = deque()
         self._queue = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
-        # For what may be sent only once: the server may just be closing a connection that was kept.
+        # For requests that may be sent only once: the server may just be closing a kept connection.
         self._unkept: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncClient:
         for warning in self.config.warnings:
-            tell_once(warning)
+            warn_once(warning)
         trust = self.config.network.trust
         tls = True if trust is None else trust.context()
         self._session = open_session(self.config, tls, self._connections)
@@ -148,7 +148,7 @@ class AsyncClient:
         return await self.send(self.contract.rotate_api_key())
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Awaitable[Run]]:
-        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        """A function that polls a run, with one attempt each time and no long wait for the rate limit."""
         return self._poller(self.contract.get_run(grid_id, run_id))
 
     def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Awaitable[Workspace]]:
@@ -158,9 +158,9 @@ class AsyncClient:
     def take_slot(self) -> float:
         """Take the slot of one request, if the rate limit allows one now; the request is :meth:`send_now`.
 
-        For a caller who decides only now which request is best, and stands in no line.
+        For a caller that picks its next request only when it may be sent.
 
-        :return: 0 if a slot was taken; else seconds after which there may be one.
+        :return: 0 if a slot was taken; else seconds after which one may be free.
         """
         pacer = self._credentials.access.pacer
         delay = pacer.book()
@@ -191,7 +191,7 @@ class AsyncClient:
         return await self._send(self._request(call), patient=patient)
 
     def _poller(self, call: Call[T]) -> Callable[[], Awaitable[T]]:
-        # A poll is sent a thousand times over: what does not change is made once.
+        # A poll is sent thousands of times: what does not change is made once.
         request = self._request(call)
 
         def poll() -> Awaitable[T]:
@@ -233,7 +233,7 @@ class AsyncClient:
 
     async def _attempt(self, request: Request[T]) -> T:
         config, pacer = request.access.config, request.access.pacer
-        session = self._session if request.call.doubt is None else self._unkept
+        session = self._session if request.call.ambiguity is None else self._unkept
         if session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         late = AnsweredLate(pacer) if request.call.timeout else None

@@ -197,7 +197,7 @@ class _Parser(HttpResponseParserPy):
             # Whatever its headers say, the answer follows.
             return super().parse_message([b"HTTP/1.1 %d" % message.code, b""])
         self._answer = message
-        # What comes behind the body is no further answer.
+        # Bytes behind the body are not a further answer.
         self._max_msg_queue_size = 1
         return message
 

@@ -49,7 +49,7 @@ class Attempts:
         self._failures += 1
         step = after_failure(
             error,
-            doubt=self._call.doubt,
+            ambiguity=self._call.ambiguity,
             attempt=self._failures,
             elapsed=time.monotonic() - self._started,
             jitter=random.random(),  # noqa: S311

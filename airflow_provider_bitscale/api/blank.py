@@ -1,4 +1,10 @@
-"""Pure: what counts as no value, wherever that is asked: of inputs, of keys of rows, of outputs."""
+"""Pure: what counts as no value: in inputs, in the keys of rows, in outputs.
+
+The package's words for it: a *blank* has nothing visible in it; a *null value* is a text that data writes for
+NULL (``NULL_VALUES``, ``null_values``); a *miss value* is an output that says that nothing was found
+(``miss_values``); *undefined* is what a template renders for a value that is not there
+(:mod:`airflow_provider_bitscale.runs.undefined`).
+"""
 
 from __future__ import annotations
 
@@ -11,12 +17,11 @@ NULL_VALUES = (r"\N", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!")
 
 
 def is_blank(value: Any, null_values: Collection[str] = ()) -> bool:
-    """Whether there is nothing in a value.
+    """Whether a value is blank: None, an empty list or object, or a text of invisible characters only.
 
-    That is None, a text of spaces and invisible characters (no-break and zero-width ones too), a list or an
-    object without items. Zero and False are values.
+    Spaces count as invisible, no-break and zero-width ones, too. Zero and False are not blank.
 
-    :param null_values: texts that stand for nothing, whatever spaces are around them.
+    :param null_values: texts that count as blank, with any spaces around them.
     """
     if isinstance(value, str):
         text = trimmed(value)

@@ -1,4 +1,4 @@
-"""One call of the API, ready to be sent, and how its answer becomes a record or an error. Pure."""
+"""Pure: one call of the API, ready to be sent, and how its answer becomes a record or an error."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ACCEPTED_UNREADABLE = "the run was accepted and is paid for, but the answer cann
 
 @dataclass(frozen=True)
 class Partial:
-    """What came of an answer that broke off.
+    """An incomplete answer.
 
-    :param status: with which it began; None if it did not.
-    :param body: what can be read of it.
+    :param status: None if not even the status arrived.
+    :param body: the part that can be read.
     """
 
     status: int | None = None
@@ -40,17 +40,17 @@ class Partial:
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One call of an endpoint, ready to be sent as often as it takes.
+    """One call of an endpoint. It can be sent any number of times.
 
-    :param url: on the configured host, whatever the ids in it hold; they are percent-quoted.
+    :param url: on the configured host; ids in it are percent-quoted.
     :param label: method and path, for messages.
-    :param parse: reads the JSON of a successful answer; raises ValueError where it is not as expected.
-    :param doubt: what nobody can tell when the fate of the request is unknown, which may then not be
-        repeated; None where a request may be processed twice without harm.
-    :param paid: whether each success of this call is paid for, be its answer readable or not.
-    :param hint_on: what the contract has to say about an error, besides; None for nothing.
+    :param parse: reads the JSON of a successful answer; raises ValueError if it is not as expected.
+    :param hint_on: the contract's advice on an error; returns None for none.
+    :param ambiguity: what is unknown when the request may have been processed, for the message. Such a call
+        is never repeated. None if it is safe to repeat.
+    :param paid: whether every success is paid for, even if its answer cannot be read.
     :param timeout: seconds to wait for the answer; None for the configuration's.
-    :param is_about_key: whether the call is about the key it is sent with, and not to be sent with another.
+    :param is_about_key: whether the call is about its own key, and must not be sent with another.
     """
 
     method: str
@@ -59,25 +59,25 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(repr=False)
     parse: Callable[[Any], T]
     hint_on: Callable[[BitScaleError], str | None]
-    doubt: str | None = None
+    ambiguity: str | None = None
     paid: bool = False
     body: bytes | None = None
     timeout: float | None = None
     is_about_key: bool = False
 
     def read(self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes) -> T:
-        """Turn an answer into the record it holds.
+        """Turn an answer into its record.
 
-        :return: its values are carriable.
-        :raises UnreadableAcceptanceError: a success that was paid for, and cannot be read.
-        :raises BitScaleError: the error it stands for. Any other success that is not as expected is a
-            TransportError: nothing is known of what happened.
+        :return: a record of carriable values, see :mod:`airflow_provider_bitscale.api.carriable`.
+        :raises UnreadableAcceptanceError: a paid success that cannot be read.
+        :raises TransportError: any other success that cannot be read.
+        :raises BitScaleError: the error that the answer stands for.
         """
         body = config.scrub(body)
         is_success = 200 <= status < 300
         reason = ""
         if is_success:
-            # Read as what it should be first: a run has an error of its own, or one that it survives.
+            # As a record first: an error in it may be that of the run, not of the request.
             try:
                 return self._parsed(headers, body)
             except (ValueError, RecursionError) as problem:
@@ -85,18 +85,18 @@ class Call(Generic[T]):
         error = from_response(self.label, status, headers, body)
         if error is None or (is_success and self.paid and not surely_refuses(error.code)):
             raise self._unreadable(config, status, headers, body, reason)
-        if not is_success and self.doubt is None and _is_from_elsewhere(error, body):
+        if not is_success and self.ambiguity is None and _is_from_elsewhere(error, body):
             message = f"not an answer of BitScale (a proxy's, or the base URL is wrong): {error.message}"
             error = TransportError(message, status=status, request=self.label)
-        # Once more, for what was not in the body (a redirect's Location) or was escaped in it; and before
-        # it is cut, perhaps within a key.
+        # Scrub again: a redirect's Location is not in the body, and the body may have escaped the key. Then
+        # shorten, which might cut through a key.
         message = shorten(config.scrub_text(error.message), 2 * MAX_MESSAGE_LENGTH)
         if (hint := self.hint_on(error)) is not None:
             message = f"{message.rstrip('.')}. {hint}"
         raise type(error)(**{**error.fields(), "message": message})
 
     def _parsed(self, headers: Mapping[str, str], body: bytes) -> T:
-        # Of what is paid for, the headers may tell what the body does not.
+        # The headers of a paid answer may tell the run id that its body lacks.
         told = in_headers(headers) if self.paid else {}
         try:
             payload = read_json(body)
@@ -119,15 +119,15 @@ class Call(Generic[T]):
     def unanswered(
         self, config: ClientConfig, causes: Sequence[BaseException], reason: str, *, sent: bool, got: Partial
     ) -> T:
-        """What follows from a request whose answer did not come, or not to its end.
+        """Handle a request whose answer did not arrive, or not completely.
 
         :param causes: the error of the HTTP library, and those that it wraps.
         :param reason: what happened.
         :param sent: whether the request may have been sent.
-        :param got: what came of the answer.
-        :return: the run, where what came of the answer names it and is paid for.
-        :raises UnreadableAcceptanceError: it is paid for, and what came does not name it.
-        :raises BitScaleError: the error that what came stands for, as far as its status or its code tells.
+        :param got: the part of the answer that arrived.
+        :return: the run, if it is paid for and that part names it.
+        :raises UnreadableAcceptanceError: it is paid for, and that part does not name it.
+        :raises BitScaleError: the error that the status or the code in that part stands for.
         :raises TransportError: in all other cases.
         """
         message = shorten(config.scrub_text(f"{type(causes[0]).__name__}: {reason}"))
@@ -144,7 +144,7 @@ class Call(Generic[T]):
             try:
                 return self.read(config, status, headers, got.body)
             except InvalidRequestError as refusal:
-                # The code that was cut off may be one that leaves open whether a run was started.
+                # The missing part may hold a code that leaves open whether a run was started.
                 is_told = refusal.code is not None or _is_json(got.body)
                 raise (refusal if is_told else broken_off) from None
         if not self.paid:
@@ -157,7 +157,7 @@ class Call(Generic[T]):
 
 
 def _is_from_elsewhere(error: BitScaleError, body: bytes) -> bool:
-    """Whether a refusal is no JSON, as that of a proxy or a gateway, which may let the next request pass."""
+    """Whether a refusal is not JSON: it is a proxy's or a gateway's, which may let the next request pass."""
     if isinstance(error, (*TRANSIENT, AuthenticationError)):
         return False
     return not _is_json(body)
@@ -171,10 +171,10 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-class Reader(Generic[T]):
-    """Reads the answers to a call that is sent over and over; one like the last is not parsed again.
+class PollReader(Generic[T]):
+    """Reads the answers to one call that is sent many times; parses only those that differ from the last.
 
-    A run that is polled answers the same until its status changes.
+    A run answers its polls alike until its status changes.
     """
 
     def __init__(self, call: Call[T], config: ClientConfig) -> None:

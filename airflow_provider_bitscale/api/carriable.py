@@ -37,7 +37,7 @@ _MAX_TEXT = 1000
 MAX_MESSAGE_LENGTH = 500
 
 _ODD = re.compile("[\x00\ud800-\udfff]")
-# Control characters that are no white space, and marks that turn the direction of writing.
+# Control characters other than white space, and marks that turn the direction of writing.
 _UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

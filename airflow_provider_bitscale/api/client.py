@@ -20,16 +20,16 @@ from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import Access, Credentials, ReadKey
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
-from airflow_provider_bitscale.api.network import causes, tell_once
+from airflow_provider_bitscale.api.network import causes, warn_once
 
 T = TypeVar("T")
 
 
-class Journal(Protocol):
-    """Told about a request that may be processed only once, as its fate unfolds."""
+class SubmitObserver(Protocol):
+    """Is told what happens to a request that may be sent only once."""
 
     def about_to_send(self) -> None:
-        """The request leaves next; what raises here keeps it from leaving."""
+        """The request leaves next, unless this raises."""
 
     def not_processed(self) -> None:
         """The request provably was not processed; it may be sent again."""
@@ -51,7 +51,7 @@ class Client:
         self._credentials = Credentials(config, read_key)
         self._session = open_session(config.network)
         for warning in config.warnings:
-            tell_once(warning)
+            warn_once(warning)
 
     def __enter__(self) -> Client:
         return self
@@ -124,7 +124,7 @@ class Client:
         webhook_url: str | None = None,
         timeout: float | None = None,
         recipe: RunRecipe | None = None,
-        journal: Journal | None = None,
+        observer: SubmitObserver | None = None,
     ) -> Run:
         """Endpoint 6, Run a Grid. Costs credits, and is never sent twice unless provably not processed.
 
@@ -136,8 +136,8 @@ class Client:
             workspace-key).
         :param timeout: seconds to wait for the answer; None for the configuration's, or 900 for a sync run.
             Under workspace-key a sync run is waited for until it is answered, whatever is given.
-        :param recipe: of this grid, where it is known; else it is asked for.
-        :param journal: told when the request leaves, after all waiting for the rate limit.
+        :param recipe: of this grid; None to ask for it.
+        :param observer: told when the request leaves, after all waiting for the rate limit.
         :raises AmbiguousSubmitError: the run may have been started, or not.
         """
         call = self.contract.run_grid(
@@ -149,7 +149,7 @@ class Client:
             recipe=recipe or self.needed_recipe(grid_id),
             timeout=timeout,
         )
-        return self.send(call, journal=journal)
+        return self.send(call, observer=observer)
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
         """Endpoint 6, Polling for Results."""
@@ -163,7 +163,7 @@ class Client:
         return self.send(self.contract.rotate_api_key())
 
     def identify(self) -> tuple[User | None, Workspace | None]:
-        """Whom the key belongs to and the workspace it works in, as far as the contract and settings tell."""
+        """The user of the key and its workspace; None for what the contract or the settings do not name."""
         user, workspace = self.contract.identity()
         return (
             None if user is None else self.send(user),
@@ -171,14 +171,14 @@ class Client:
         )
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
-        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        """A function that polls a run, with one attempt each time and no long wait for the rate limit."""
         return partial(self.send, self.contract.get_run(grid_id, run_id), patient=False)
 
     def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Workspace]:
         """A function that asks for a workspace, one attempt each time."""
         return partial(self.send, self.contract.get_workspace(workspace_id), patient=False)
 
-    def send(self, call: Call[T], *, patient: bool = True, journal: Journal | None = None) -> T:
+    def send(self, call: Call[T], *, patient: bool = True, observer: SubmitObserver | None = None) -> T:
         """Send a call, again where that is safe, and read the answer.
 
         :param patient: False for one attempt, and no long wait for the rate limit.
@@ -189,29 +189,29 @@ class Client:
             access.pacer.wait(patient=patient)
             attempts.begin()
             try:
-                return self._attempt(access.keyed(call), access, journal)
+                return self._attempt(access.keyed(call), access, observer)
             except BitScaleError as error:
                 pause = 0.0
                 if attempts.may_renew_key(error) and self._credentials.renew(access, attempts.left_at):
                     attempts.key_renewed()
                 else:
                     pause = attempts.pause_after(error)
-            if journal is not None:
-                journal.not_processed()
+            if observer is not None:
+                observer.not_processed()
             time.sleep(pause)
 
-    def _attempt(self, call: Call[T], access: Access, journal: Journal | None) -> T:
+    def _attempt(self, call: Call[T], access: Access, observer: SubmitObserver | None) -> T:
         config, pacer = access.config, access.pacer
         timeout = call.timeout or config.timeout
         response: requests.Response | None = None
         body = AnswerBody(None)
         try:
-            if journal is not None:
-                journal.about_to_send()
+            if observer is not None:
+                observer.about_to_send()
         except BaseException:
             pacer.failed()
             raise
-        if call.doubt is not None:
+        if call.ambiguity is not None:
             # The server may just be closing a kept connection, and a request that is lost on it is ambiguous.
             self._session.close()
         try:

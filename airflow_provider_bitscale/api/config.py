@@ -24,7 +24,7 @@ DEFAULT_TIMEOUT = 30.0
 # How long a caller who does not say waits for the end of a synchronous run.
 DEFAULT_SYNC_TIMEOUT = 900.0
 MIN_SECRET_LENGTH = 8
-# A key that was just made, in place of the one in use, is not known yet.
+# The new key of a rotation, which this configuration does not hold yet.
 _WORKSPACE_KEY = re.compile(r"sk-live-[\w-]+")
 # Of any URL in a message: a proxy's, for one.
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]+@")
@@ -40,8 +40,8 @@ class ClientConfig:
         workspace-key, where the key names the workspace.
     :param base_url: URL in front of the documented paths; kept in its canonical spelling.
     :param timeout: seconds to wait for a connection, and for an answer.
-    :param requests_per_minute: a ceiling of one's own, besides the limit the server reports; None for none,
-        or for the five requests a second that workspace-key assumes where the server reports no limit.
+    :param requests_per_minute: a ceiling besides the limit the server reports. None for none; workspace-key
+        then assumes five requests a second until the server reports a limit.
     :param allow_insecure_http: allow plain http to a host that is not this machine.
     :param verify: True to check certificates by what ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, or
         ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name, else by the authorities that the certifi package lists; a
@@ -107,7 +107,7 @@ class ClientConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must stand in no message: the API key, and the password of a proxy."""
+        """What no message may contain: the API key, and the password of a proxy."""
         proxy = self.network.proxy
         return (self.api_key, *(proxy.secrets if proxy else ()))
 
@@ -115,7 +115,7 @@ class ClientConfig:
     def _spellings(self) -> tuple[bytes, ...]:
         """The secrets as a server or a library may write them: as they are, in JSON, in a URL, in HTML."""
         spellings: list[str] = []
-        # A shorter text is no secret, and stands in other words.
+        # A shorter text is part of other words.
         for secret in (secret for secret in self.secrets if len(secret) >= MIN_SECRET_LENGTH):
             in_json = json.dumps(secret)[1:-1]
             spellings += (secret, in_json, in_json.replace("/", "\\/"), quote(secret), quote(secret, safe=""))

@@ -42,7 +42,7 @@ _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9!#$%&'*+.^_|~-]*")
 
 
 class DeliveryRefusedError(BitScaleError):
-    """A delivery that is not to be believed, or not to be understood; ``code`` says in which way."""
+    """A delivery that is not authentic, or cannot be read; ``code`` says why."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class WebhookSettings:
         if not self.secret:
             problems.append("webhook_secret is empty: deliveries could be signed by anybody")
         if not _TOKEN.fullmatch(self.signature_header):
-            problems.append(f"webhook_signature_header {self.signature_header!r} is no header's name")
+            problems.append(f"webhook_signature_header {self.signature_header!r} is not the name of a header")
         if self.signature_encoding not in (None, *SIGNATURE_ENCODINGS):
             problems.append(
                 f"webhook_signature_encoding must be {' or '.join(SIGNATURE_ENCODINGS)}, "

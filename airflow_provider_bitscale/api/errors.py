@@ -136,7 +136,7 @@ class UnsupportedError(BitScaleError):
 
 
 class AmbiguousSubmitError(BitScaleError):
-    """A run was submitted, or a key rotated, and nobody can tell whether BitScale accepted it.
+    """A run was submitted, or a key rotated, and it is unknown whether BitScale accepted it.
 
     The API has no idempotency key and no list of runs, so the request is never repeated on its own.
     """

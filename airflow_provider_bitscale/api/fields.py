@@ -1,4 +1,4 @@
-"""Pure: typed fields out of a JSON object; what is not as expected is None, or refused where required."""
+"""Pure: typed fields of a JSON object. A field of another type is None; a required one raises ValueError."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXACT = 2**53
 def json_object(payload: Any) -> Json:
     """The payload, which must be an object.
 
-    :raises ValueError: it is something else, as for whatever else is required here.
+    :raises ValueError: it is not, as for everything that is required here.
     """
     if not isinstance(payload, Mapping):
         raise ValueError(f"expected a JSON object, got {type(payload).__name__}")
@@ -37,7 +37,7 @@ def part(data: Json, key: str) -> Json | None:
 
 
 def unwrapped(payload: Any, *keys: str) -> Json:
-    """The payload, which must be an object; or one in it, if that has one of these fields instead."""
+    """The payload, or the object in it that has one of these fields instead."""
     data = json_object(payload)
     inner = (value for name in _WRAPPERS if isinstance(value := data.get(name), Mapping))
     return next((each for each in (data, *inner) if any(map(each.get, keys))), data)
@@ -75,7 +75,7 @@ def text(data: Json, key: str) -> str | None:
 
 
 def is_id(value: Any) -> bool:
-    """Whether it can be the id of something: a text of a sane length, for people to read and for paths."""
+    """Whether it can be an id: printable text of at most 200 characters that fits a path."""
     if not isinstance(value, str) or len(value) > MAX_ID_CHARACTERS:
         return False
     return value.isprintable() and in_path(value)
@@ -87,7 +87,7 @@ def in_path(value: str) -> bool:
 
 
 def id_text(value: Any) -> str | None:
-    """An id as text, which may have been written as a whole number; None for what can be no id."""
+    """An id as text, also if it was written as a whole number; None if it cannot be an id."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -97,7 +97,7 @@ def id_text(value: Any) -> str | None:
 
 
 def named(data: Json, plain_names: Sequence[str]) -> list[str]:
-    """The fields that have one of these names, however it is spelled; in the order of the names."""
+    """The fields with one of these names, in any spelling; in the order of the names."""
     if not isinstance(data, Mapping):
         return []
     found = [(plain_names.index(spelled), name) for name in data if (spelled := plain(name)) in plain_names]
@@ -105,8 +105,8 @@ def named(data: Json, plain_names: Sequence[str]) -> list[str]:
 
 
 def plain(name: str) -> str:
-    """A name without its spelling: ``requestId`` and ``request_id`` alike."""
-    # The same few names come in every answer; a long one is none of them, and would fill the memory.
+    """A name in lower case, letters and digits only: ``requestId`` and ``request_id`` alike."""
+    # The same few names come in every answer. Long ones do not, and would fill the cache.
     return _plain(name) if len(name) <= MAX_ID_CHARACTERS else _plain.__wrapped__(name)
 
 
@@ -125,7 +125,7 @@ def number(data: Json, key: str) -> Number | None:
 
 
 def amount(data: Json, key: str) -> Number | None:
-    """A field that is an amount: a number, also as text, within any sane bounds; None otherwise."""
+    """A field that is an amount: a number, also as text, of at most a trillion; None otherwise."""
     value = number(data, key)
     if (written := text(data, key)) is not None and _NUMBER.fullmatch(written.strip()):
         value = float(written)
@@ -134,17 +134,17 @@ def amount(data: Json, key: str) -> Number | None:
 
 
 def cost(data: Json, key: str) -> Number | None:
-    """A field that is an amount which was spent; None otherwise, which is told where there was something."""
+    """A field that is an amount spent; None otherwise, which is logged unless the field is absent."""
     value = amount(data, key)
     if value is not None and value >= 0:
         return value
     if data.get(key) is not None:
-        tell_once(f"{key!r} is no amount that can be spent, and is taken as not told")
+        tell_once(f"{key!r} is not an amount that can be spent, and is ignored")
     return None
 
 
 def integer(data: Json, key: str) -> int | None:
-    """A field that is a number, without its fraction; None otherwise."""
+    """A field that is a number, truncated; None otherwise."""
     value = number(data, key)
     return int(value) if value is not None else None
 
@@ -162,7 +162,7 @@ def time(data: Json, key: str) -> datetime | None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """An ISO 8601 date or time, UTC where it does not say; None if it is none."""
+    """Parse ISO 8601; naive means UTC; None if invalid."""
     if not _ISO_8601.fullmatch(text):
         # What else datetime reads differs from one Python to the next.
         return None
@@ -175,7 +175,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
-# Credits beyond that are no amount.
+# No amount of credits is larger.
 _MOST = 1e12
 _ISO_8601 = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.(\d{3}|\d{6}))?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII

@@ -1,4 +1,4 @@
-"""Pure: a list that comes in pages, put together whatever the paging fields of the answers are called."""
+"""Pure: puts the pages of a list together, whatever their paging fields are called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_PAGES = 1000
 
 
 class Listing:
-    """Asks for pages until one is shorter than asked for and no total says more, or one brings nothing new.
+    """Asks for pages until one brings nothing new, or is short while no total announces more.
 
     ::
 
@@ -34,7 +34,7 @@ class Listing:
 
     @property
     def grids(self) -> list[Grid]:
-        """What the pages so far hold, each grid once, in the order of the server."""
+        """The grids of the pages so far, each once, in the order of the server."""
         return list(self._by_id.values())
 
     def next_call(self) -> Call[GridPage] | None:

@@ -1,7 +1,7 @@
 """What BitScale answers, as frozen records: the same ones for both contracts.
 
-Endpoints are numbered as in the document of v1.1.0. Fields that may be absent or null are then None. Fields
-and values that nobody knows of are tolerated; the answer as it came is kept in ``raw``. Times are aware.
+Endpoints are numbered as in the document of v1.1.0. Absent and null fields are None. Unknown fields and
+values are tolerated; ``raw`` keeps the answer as it came. Times are timezone-aware.
 """
 
 from __future__ import annotations

@@ -56,12 +56,12 @@ class Proxy:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must stand in no message."""
+        """What no message may contain."""
         return tuple(filter(None, (self.credentials and self.credentials[1], self._token)))
 
     @property
     def advice(self) -> str:
-        """What to look at where no connection can be made."""
+        """What to check if no connection can be made."""
         return f"BitScale is reached through {self.url}, which {self.source} names"
 
     @property
@@ -181,7 +181,7 @@ def read_proxy(text: str) -> Proxy:
     """
     text = text.strip()
     if text.lower() in _NO_PROXY_NAMES:
-        raise ValueError(f"is {text!r}, which is no proxy: leave it empty for none")
+        raise ValueError(f"is {text!r}, which is not a proxy: leave it empty for none")
     # As requests, urllib and curl read it.
     full = text if "://" in text else f"http://{text.removeprefix('//')}"
     scheme = full.partition("://")[0].lower()
@@ -218,6 +218,6 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 @lru_cache(maxsize=128)
-def tell_once(warning: str) -> None:
+def warn_once(warning: str) -> None:
     """Log what makes a connection unsafe, once a process."""
     log.warning("%s", warning)

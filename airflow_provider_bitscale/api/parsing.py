@@ -1,8 +1,8 @@
-"""Pure: from JSON in the form of v1.1.0 to the records of :mod:`airflow_provider_bitscale.api.models`.
+"""Pure: parses JSON in the form of v1.1.0 into records (:mod:`airflow_provider_bitscale.api.models`).
 
-Every record is read from this form: an answer of another contract is brought into it first, and a run that
-crosses from the triggerer to a worker has it too (:meth:`Run.to_json`, with the names of its outputs added).
-Lenient where nothing is promised, strict where an answer would be of no use.
+Answers of another contract are first brought into this form. A run that crosses from the triggerer to a
+worker has it, too (:meth:`Run.to_json`, with the names of its outputs added). Only fields without which a
+record is of no use are required.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pure: what follows a failed attempt: send again after so many seconds, or give up with an error.
+"""Pure: what follows a failed attempt: send again after a pause, or give up with an error.
 
 A request may be sent again if it is safe to repeat (every GET), or if it was provably not processed: the
-connection was never made, or the answer was 429. A POST whose fate is unknown is *ambiguous*.
+connection was never made, or the answer was 429. A POST that may have been processed is *ambiguous*.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ MAX_RATE_LIMITED = 300.0
 
 @dataclass(frozen=True)
 class SendAgain:
-    """Send the same request once more after so many seconds."""
+    """Send the same request again.
+
+    :param after: seconds to pause before.
+    """
 
     after: float
 
@@ -40,7 +43,7 @@ class GiveUp:
 
 
 def backoff(failures: int, *, first: float = FIRST_BACKOFF, longest: float = MAX_BACKOFF) -> float:
-    """Seconds to pause after so many failures in a row: it doubles with each; after none there is no pause.
+    """Seconds to pause after failures in a row. The pause doubles with each; after none it is 0.
 
     :param first: seconds after the first failure.
     :param longest: seconds at most.
@@ -51,7 +54,7 @@ def backoff(failures: int, *, first: float = FIRST_BACKOFF, longest: float = MAX
 def after_failure(
     error: BitScaleError,
     *,
-    doubt: str | None,
+    ambiguity: str | None,
     attempt: int,
     elapsed: float,
     jitter: float,
@@ -59,18 +62,18 @@ def after_failure(
 ) -> SendAgain | GiveUp:
     """Decide what follows the failure of an attempt.
 
-    :param doubt: what nobody can tell if the fate of the request is unknown; None where it may be processed
-        twice without harm.
+    :param ambiguity: what is unknown when the request may have been processed, for the message; None if it
+        is safe to repeat.
     :param attempt: number of the attempt that failed, from 1.
     :param elapsed: seconds since the first attempt began.
     :param jitter: a random number in [0, 1).
     :param max_attempts: attempts in all; 1 for a caller that has its own patience.
     """
-    if doubt is not None and not provably_not_processed(error):
-        return GiveUp(_ambiguous(error, doubt) if _may_have_been_processed(error) else error)
+    if ambiguity is not None and not provably_not_processed(error):
+        return GiveUp(_ambiguous(error, ambiguity) if _may_have_been_processed(error) else error)
     if not isinstance(error, TRANSIENT) or _is_redirect(error):
         return GiveUp(error)
-    # A server that asks for no pause, or one in the past, is not to be taken at its word.
+    # A Retry-After of 0, or in the past, is not obeyed.
     wait = max(backoff(attempt) * (0.75 + 0.5 * jitter), error.retry_after or 0.0)
     patient = isinstance(error, RateLimitedError) and max_attempts > 1
     if elapsed + wait > MAX_RATE_LIMITED or not (patient or attempt < max_attempts):
@@ -79,7 +82,7 @@ def after_failure(
 
 
 def provably_not_processed(error: BitScaleError) -> bool:
-    """Whether a request that failed so may be sent again whatever it does."""
+    """Whether a request that failed so was not processed, and may be sent again, even if it is paid."""
     return isinstance(error, RateLimitedError) or (isinstance(error, TransportError) and not error.sent)
 
 
@@ -92,9 +95,9 @@ def _is_redirect(error: BitScaleError) -> bool:
     return error.status is not None and 300 <= error.status < 400
 
 
-def _ambiguous(error: BitScaleError, doubt: str) -> AmbiguousSubmitError:
+def _ambiguous(error: BitScaleError, ambiguity: str) -> AmbiguousSubmitError:
     return AmbiguousSubmitError(
-        f"{doubt}: {error.message}",
+        f"{ambiguity}: {error.message}",
         status=error.status,
         code=error.code,
         request=error.request,

@@ -1,8 +1,8 @@
 """Pure: answers about runs, read by one tolerant reader for both contracts.
 
-What BitScale serves is known only in part, and a run is paid for whatever its answer looks like. So the
-common spellings of one thing are read alike: ids, wrappers, statuses and outputs. Whatever is not spelled as
-the contract has it is listed in ``Run.unexpected`` and logged once a process.
+BitScale's answers are only partly documented, and a run is paid for even if its answer is unusual. So common
+spellings of ids, wrappers, statuses and outputs are all read. Each that the contract does not have is listed
+in ``Run.unexpected`` and logged once a process.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ DOCUMENTED = RunSpelling(run_id=("run_id",), cells=False)
 
 
 def read_accepted_run(payload: Any, spelling: RunSpelling) -> Run:
-    """Read the answer to a POST that was paid for: whatever names the run or holds its result is enough.
+    """Read the answer to a paid POST. An id or a result is enough.
 
-    :raises ValueError: it names no run, and holds no result.
+    :raises ValueError: it has neither.
     """
     found = _Found.of(payload, spelling)
     if found.status is None and found.polled_id("") is None and is_refusal(found.fields):
@@ -64,8 +64,8 @@ def read_accepted_run(payload: Any, spelling: RunSpelling) -> Run:
 def read_polled_run(payload: Any, spelling: RunSpelling, run_id: str) -> Run:
     """Read the answer to a poll, which may leave out the run's id.
 
-    :param run_id: of the run that was asked for.
-    :raises ValueError: it says nothing about a run.
+    :param run_id: the run that was polled.
+    :raises ValueError: the answer is not about a run.
     """
     found = _Found.of(payload, spelling)
     run = found.run(found.polled_id(run_id) or run_id, about_run=partial(found.is_about_run, run_id))
@@ -75,13 +75,13 @@ def read_polled_run(payload: Any, spelling: RunSpelling, run_id: str) -> Run:
 
 
 def read_delivered_run(payload: Any) -> Run:
-    """Read what is delivered when a run has ended: as the answer to a poll, but it must name run and grid.
+    """Read the delivery of a run that has ended. It is read as a poll's answer, but must name run and grid.
 
-    :return: with ``raw`` in the form of v1.1.0: ``parsing.parse_run`` reads the same out of it.
+    :return: a run whose ``raw`` is in the form of v1.1.0: ``parsing.parse_run`` reads the same out of it.
     :raises ValueError: it names no run or no grid, or the run has not ended.
     """
     found = _Found.of(payload, DOCUMENTED)
-    # What stands under the documented name and is no id is not made up for by another one.
+    # An invalid id under the documented name is not replaced by another field.
     told = found.fields.get("run_id")
     run_id = id_text(told) if told else found.accepted_id()
     grid_id = found.grid_id()
@@ -89,7 +89,7 @@ def read_delivered_run(payload: Any) -> Run:
         raise ValueError(f"the id of the {'run' if run_id is None else 'grid'} is missing")
     run = replace(found.run(run_id), grid_id=grid_id)
     if not run.status.is_terminal:
-        raise ValueError("it is no run that has ended")
+        raise ValueError("it is not a run that has ended")
     run, read = found.told(run), run.to_json()
     spelled = ("run_id", "grid_id", "status", "outputs", "output_names", "error")
     return replace(run, raw={**run.raw, **{name: read[name] for name in spelled if read[name]}})
@@ -101,8 +101,8 @@ class _Found:
 
     :param layers: the objects that the fields came from, the one that says most of the run first.
     :param status: as it was reported.
-    :param id_unexpected: what was not spelled as documented of the way to the run's id.
-    :param unexpected: what else was not.
+    :param id_unexpected: undocumented spellings on the way to the run's id.
+    :param unexpected: all other undocumented spellings.
     """
 
     fields: Json

@@ -1,4 +1,4 @@
-"""Pure: the object in an answer that holds a run, taken out of whatever is wrapped around it."""
+"""Pure: finds the object that holds a run in an answer, inside any wrappers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: the ids in an answer about a run, whatever they are called and wherever they stand."""
+"""Pure: finds the ids in an answer about a run, under any name and in any place."""
 
 from __future__ import annotations
 

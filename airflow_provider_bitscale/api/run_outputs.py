@@ -1,4 +1,4 @@
-"""Pure: the outputs of a run, whatever form they came in."""
+"""Pure: reads the outputs of a run, in any of their forms."""
 
 from __future__ import annotations
 

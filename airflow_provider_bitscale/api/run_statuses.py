@@ -1,4 +1,4 @@
-"""Pure: the status of a run, in whatever words."""
+"""Pure: the status of a run, in any of its words."""
 
 from __future__ import annotations
 
@@ -14,30 +14,14 @@ _MOST_CHARACTERS = 50
 
 # Other words for the documented statuses, without their spelling.
 _SYNONYMS = {
-    **dict.fromkeys(
-        (
-            "complete",
-            "completedwitherrors",
-            "completedwithwarnings",
-            "done",
-            "finished",
-            "partial",
-            "partiallycompleted",
-            "partialsuccess",
-            "succeeded",
-            "success",
-            "successful",
-        ),
-        RunStatus.COMPLETED,
-    ),
-    **dict.fromkeys(
-        ("aborted", "canceled", "cancelled", "error", "errored", "failure"),
-        RunStatus.FAILED,
-    ),
-    **dict.fromkeys(
-        ("accepted", "executing", "inprogress", "pending", "processing", "scheduled", "started", "waiting"),
-        RunStatus.RUNNING,
-    ),
+    word: status
+    for status, words in {
+        RunStatus.COMPLETED: "complete completedwitherrors completedwithwarnings done finished partial "
+        "partiallycompleted partialsuccess succeeded success successful",
+        RunStatus.FAILED: "aborted canceled cancelled error errored failure",
+        RunStatus.RUNNING: "accepted executing inprogress pending processing scheduled started waiting",
+    }.items()
+    for word in words.split()
 }
 
 

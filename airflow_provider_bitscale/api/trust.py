@@ -1,4 +1,4 @@
-"""By which authorities certificates are checked: the setting's, the environment's, or certifi's."""
+"""Which authorities certificates are checked by: the setting's, the environment's, or certifi's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells what BitScale answers otherwise than documented, once a process."""
+"""Logs answers that differ from the documents, each difference once a process."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=128)
 def tell_once(what: str) -> None:
-    """Log what was not as documented, and was read all the same."""
+    """Log a difference that could be read all the same."""
     log.warning("BitScale's answer is not as documented, and is read all the same: %s", shorten(what))

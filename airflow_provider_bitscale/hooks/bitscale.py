@@ -237,8 +237,8 @@ class BitScaleHook(Polling):
         """A new API key, masked in logs from now on (workspace-key only). **The old one is dead at once.**
 
         This does not change the Airflow connection: store the answer in it, and wherever else the key is
-        used. Tasks that are waiting for runs read the connection anew when their key is refused, and go on if
-        it has changed by then; the others fail, and collect their runs when they are cleared.
+        used. A task whose key is refused reads the connection again and goes on if it has a new key by then.
+        Else it fails, and collects its runs when it is cleared.
 
         :raises AmbiguousSubmitError: the key may have been rotated, or not.
         """

@@ -1,4 +1,4 @@
-"""From an Airflow connection to the clients that use its credentials, even if these change meanwhile."""
+"""From an Airflow connection to the clients that use its credentials."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONN_TYPE = "bitscale"
 
 
 class ClientProvider:
-    """What a hook has of its connection: the configuration, read once, and the clients made from it.
+    """The configuration that a hook reads from its connection, once, and the clients made from it.
 
     The clients have the connection read again when BitScale refuses the key.
     """
@@ -122,7 +122,7 @@ class ClientProvider:
             to another workspace now.
         """
         with airflow_errors(self.bitscale_conn_id):
-            # A type that is not told is nobody's mistake: a secrets backend may leave it out.
+            # A secrets backend may leave the type out.
             if connection.conn_type not in (None, "", CONN_TYPE):
                 raise ConfigurationError(
                     f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "

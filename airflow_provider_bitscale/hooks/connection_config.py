@@ -15,7 +15,7 @@ from airflow_provider_bitscale.api.config import (
 )
 from airflow_provider_bitscale.api.deliveries import WebhookSettings
 from airflow_provider_bitscale.api.errors import ConfigurationError
-from airflow_provider_bitscale.hooks.extra_fields import Reader, extra_fields
+from airflow_provider_bitscale.hooks.extra_fields import FieldReader, extra_fields
 
 EXTRA_FIELDS = (
     "api_contract",
@@ -50,8 +50,8 @@ def config_from_fields(
     """
     problems: list[str] = []
     fields = extra_fields(extra, EXTRA_FIELDS, problems)
-    read = Reader(fields, problems)
-    fixed = Reader({"password": password, "host": host, "schema": schema}, problems)
+    read = FieldReader(fields, problems)
+    fixed = FieldReader({"password": password, "host": host, "schema": schema}, problems)
     settings: dict[str, Any] = {
         "api_key": fixed.text("password") or "",
         "base_url": _base_url(fixed.text("host"), port, fixed.text("schema")),
@@ -70,7 +70,7 @@ def config_from_fields(
         problems.append(error.message)
     if problems:
         message, key = "; ".join(problems), settings["api_key"]
-        # A key that was written into another field stands in what is said of that.
+        # A key that was written into another field is quoted in the problem of that field.
         raise ConfigurationError(message.replace(key, "***") if len(key) >= MIN_SECRET_LENGTH else message)
     return config
 
@@ -81,13 +81,13 @@ def webhook_settings_from_fields(extra: str | Mapping[str, Any] | None) -> Webho
     :raises ConfigurationError: naming every problem at once.
     """
     problems: list[str] = []
-    settings = _webhook_settings(Reader(extra_fields(extra, EXTRA_FIELDS, problems), problems), problems)
+    settings = _webhook_settings(FieldReader(extra_fields(extra, EXTRA_FIELDS, problems), problems), problems)
     if problems:
         raise ConfigurationError("; ".join(problems))
     return settings
 
 
-def _webhook_settings(read: Reader, problems: list[str]) -> WebhookSettings | None:
+def _webhook_settings(read: FieldReader, problems: list[str]) -> WebhookSettings | None:
     secret = read.text("webhook_secret")
     given = {
         "signature_header": read.text("webhook_signature_header"),

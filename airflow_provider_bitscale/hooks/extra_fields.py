@@ -1,4 +1,4 @@
-"""Pure: values of a connection, which may have any shape, as typed settings."""
+"""Pure: reads typed settings from the values of a connection, which may have any shape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def extra_fields(extra: Any, known: Sequence[str], problems: list[str]) -> Mappi
 
     :param extra: JSON text, as Airflow keeps it, or what it stands for.
     :param known: names of the fields that there are.
-    :param problems: gets a sentence for all that is wrong.
+    :param problems: gets a sentence for each problem.
     """
     if isinstance(extra, str):
         text = extra.strip() or "null"
@@ -37,14 +37,14 @@ def extra_fields(extra: Any, known: Sequence[str], problems: list[str]) -> Mappi
         if name not in known:
             near = get_close_matches(str(name)[:_SHOWN], known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            problems.append(f"{_printable(str(name))} is no extra field of a BitScale connection; {hint}")
+            problems.append(f"{_printable(str(name))} is not an extra field of a BitScale connection; {hint}")
     return fields
 
 
-class Reader:
-    """Reads typed values; what does not fit becomes a problem.
+class FieldReader:
+    """Reads typed values; each that does not fit adds a problem.
 
-    Airflow makes numbers and constants of the texts in a URI, wherever they are JSON.
+    Airflow reads the texts in a URI as JSON where it can, so texts may come as numbers and constants.
     """
 
     def __init__(self, fields: Mapping[str, Any], problems: list[str]) -> None:
@@ -125,7 +125,7 @@ class Reader:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message shows it: none that may hold a secret or be long."""
+    """A value as a message shows it, unless it may hold a secret or be long."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, (list, tuple)):

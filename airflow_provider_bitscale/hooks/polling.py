@@ -27,7 +27,7 @@ class Polling(ClientProvider, BaseHook):
     """The polls of a hook."""
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
-        """A function that polls a run, one attempt each time, for a caller that has its own patience."""
+        """A function that polls a run, with one attempt each time and no long wait for the rate limit."""
         with airflow_errors(self.bitscale_conn_id):
             return self.client.run_poller(grid_id, run_id)
 

@@ -115,7 +115,7 @@ class Submission:
                 webhook_url=webhook_url,
                 timeout=operator.timeout if operator.mode == "sync" else None,
                 recipe=form.recipe,
-                journal=intent,
+                observer=intent,
             )
 
         try:

@@ -146,9 +146,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "proxies": ("http://me:hunter2@proxy", "proxies must be a JSON object of scheme to URL"),
     "workspaceid": (
         "ws",
-        "workspaceid is no extra field of a BitScale connection; did you mean workspace_id?",
+        "workspaceid is not an extra field of a BitScale connection; did you mean workspace_id?",
     ),
-    "zzz": (1, "zzz is no extra field of a BitScale connection; known are api_contract, workspace_id,"),
+    "zzz": (1, "zzz is not an extra field of a BitScale connection; known are api_contract, workspace_id,"),
 }
 
 

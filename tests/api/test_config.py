@@ -8,7 +8,7 @@ import certifi
 import pytest
 
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
-from airflow_provider_bitscale.api.network import tell_once
+from airflow_provider_bitscale.api.network import warn_once
 from tests.support.clients import Opener
 
 KEY = "key-4c9f1b7de2a84f03b6d5"
@@ -159,7 +159,7 @@ def test_the_password_of_a_proxy_is_a_secret_too() -> None:
 def test_a_connection_that_is_unsafe_is_told_once_a_process(
     open_client: Opener, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], warning: str | None
 ) -> None:
-    tell_once.cache_clear()
+    warn_once.cache_clear()
     for _ in range(3):
         open_client(ClientConfig(api_key=KEY, **settings))
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

@@ -148,7 +148,7 @@ def test_the_headers_endpoint_by_endpoint(make: Callable[[Contract], Call[Any]],
 
 
 def test_only_the_run_may_not_be_repeated() -> None:
-    assert [name for name, (call, _) in HEADERS.items() if call.doubt] == ["6 run"]
+    assert [name for name, (call, _) in HEADERS.items() if call.ambiguity] == ["6 run"]
 
 
 def test_a_listed_workspace_goes_into_path_and_header() -> None:

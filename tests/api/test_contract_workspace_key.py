@@ -78,7 +78,7 @@ def test_path_query_and_headers(call: Call[Any], label: str, query: dict[str, li
 
 
 def test_what_may_not_be_repeated_says_what_is_in_doubt() -> None:
-    doubts = {name: call.doubt for name, (call, _, _) in CALLS.items() if call.doubt}
+    doubts = {name: call.ambiguity for name, (call, _, _) in CALLS.items() if call.ambiguity}
     assert list(doubts) == ["run", "rotate"]
     assert "paid for" in str(doubts["run"])
     assert "take the new one from" in str(doubts["rotate"])

@@ -24,7 +24,7 @@ DOUBT = "the run may have been started, or not"
 
 
 def decide(error: BitScaleError, **changes: Any) -> SendAgain | GiveUp:
-    situation: dict[str, Any] = {"doubt": None, "attempt": 1, "elapsed": 0.0, "jitter": 0.5}
+    situation: dict[str, Any] = {"ambiguity": None, "attempt": 1, "elapsed": 0.0, "jitter": 0.5}
     return after_failure(error, **{**situation, **changes})
 
 
@@ -60,20 +60,20 @@ TABLE = {
 
 @pytest.mark.parametrize(("error", "get", "post"), TABLE.values(), ids=TABLE.keys())
 def test_what_follows_each_error(error: BitScaleError, get: tuple[str, str], post: tuple[str, str]) -> None:
-    for doubt, expected in ((None, get), (DOUBT, post)):
-        steps = [decide(error, doubt=doubt, attempt=attempt) for attempt in (1, MAX_ATTEMPTS)]
+    for ambiguity, expected in ((None, get), (DOUBT, post)):
+        steps = [decide(error, ambiguity=ambiguity, attempt=attempt) for attempt in (1, MAX_ATTEMPTS)]
         assert tuple(verdict(error, step) for step in steps) == expected
 
 
 @pytest.mark.parametrize("error", [case[0] for case in TABLE.values()], ids=TABLE.keys())
 def test_a_caller_with_its_own_patience_gets_one_attempt(error: BitScaleError) -> None:
-    for doubt in (None, DOUBT):
-        assert isinstance(decide(error, doubt=doubt, max_attempts=1), GiveUp)
+    for ambiguity in (None, DOUBT):
+        assert isinstance(decide(error, ambiguity=ambiguity, max_attempts=1), GiveUp)
 
 
 def test_an_ambiguous_error_says_what_happened() -> None:
     lost = errors.ServerError("boom", status=502, code="C", request="POST /x", retry_after=4)
-    step = decide(lost, doubt=DOUBT)
+    step = decide(lost, ambiguity=DOUBT)
     assert isinstance(step, GiveUp)
     assert step.error.fields() == {**lost.fields(), "message": step.error.message}
     assert step.error.message == f"{DOUBT}: boom"
@@ -117,10 +117,10 @@ def test_a_server_that_asks_for_no_pause_is_not_taken_at_its_word(seconds: float
         (MAX_RATE_LIMITED, None, False),
     ],
 )
-@pytest.mark.parametrize("doubt", [None, DOUBT])
+@pytest.mark.parametrize("ambiguity", [None, DOUBT])
 def test_being_rate_limited_is_borne_for_a_while_only(
-    elapsed: float, retry_after: float | None, again: bool, doubt: str | None
+    elapsed: float, retry_after: float | None, again: bool, ambiguity: str | None
 ) -> None:
     error = errors.RateLimitedError("x", retry_after=retry_after)
-    step = decide(error, attempt=50, elapsed=elapsed, doubt=doubt)
+    step = decide(error, attempt=50, elapsed=elapsed, ambiguity=ambiguity)
     assert verdict(error, step) == (AGAIN if again else FAIL)

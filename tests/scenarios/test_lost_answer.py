@@ -208,7 +208,7 @@ def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_wa
 ) -> None:
     told: list[tuple[str, int]] = []
 
-    class Journal:
+    class Observer:
         def about_to_send(self) -> None:
             told.append(("intent", len(posts(emulator))))
 
@@ -217,7 +217,7 @@ def test_the_intent_is_written_when_the_request_leaves_and_taken_back_when_it_wa
 
     with Emulator(contract=contract) as emulator, Client(config_for(emulator)) as client:
         emulator.control.add_fault("storm", on="run_grid", times=1)
-        client.run_grid(GRID_ID, jane(emulator), journal=Journal())
+        client.run_grid(GRID_ID, jane(emulator), observer=Observer())
     assert told == [("intent", 0), ("none", 1), ("intent", 1)]
 
 

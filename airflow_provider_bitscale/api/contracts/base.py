@@ -1,4 +1,4 @@
-"""What every contract of the API offers: one method for each call, and what clients must know besides."""
+"""What every contract offers: one method for each call, and the differences that clients must know."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Wor
 
 T = TypeVar("T")
 
-RUN_IN_DOUBT = "the run may have been started and paid for, or not"
-# Of ids that are as they should be, there is nothing to quote; and a batch sends thousands.
+RUN_AMBIGUITY = "the run may have been started and paid for, or not"
+# Usual ids need no quoting, and a batch sends thousands.
 _NEEDS_NO_QUOTES = re.compile(r"[\w~.-]+", re.ASCII).fullmatch
-# Codes of a 404 that BitScale itself says, of a path that it knows.
+# Codes of BitScale's own 404s. Any other 404 means an unknown path.
 _NOT_FOUND = ("WORKSPACE_NOT_FOUND", "GRID_NOT_FOUND", "RUN_NOT_FOUND")
 _USER_AGENT = f"airflow-provider-bitscale/{__version__}"
 
@@ -35,8 +35,8 @@ _USER_AGENT = f"airflow-provider-bitscale/{__version__}"
 class Contract(ABC):
     """One contract of the API, with the credentials to speak it.
 
-    Pure: a call is prepared from the configuration, and knows how to read its answer to a record or an
-    error. The two clients only send. A call that a contract does not have raises UnsupportedError.
+    Pure: it prepares calls, and each call reads its own answer; the two clients only send. A call that a
+    contract does not have raises UnsupportedError.
 
     :param config: credentials and settings.
     """
@@ -44,7 +44,7 @@ class Contract(ABC):
     name: ClassVar[str]
     key_header: ClassVar[str]
     assumed_per_second: ClassVar[float | None]
-    """Requests a second to keep to until the server's own headers tell more; None for no such limit."""
+    """Requests a second, assumed until the server's headers tell its limit; None for no assumption."""
     needs_recipe: ClassVar[bool]
     """Whether inputs are named by a run recipe, without which no run may be submitted."""
     tells_run_credits: ClassVar[bool]
@@ -54,7 +54,7 @@ class Contract(ABC):
     cuts_sync_off: ClassVar[bool]
     """Whether a sync run may be answered before it has ended, and has to be waited for then."""
     identity_path: ClassVar[str]
-    """Of the call that tells whose key it is: no other contract has it."""
+    """Method and path of the call that tells whose key it is: no other contract has it."""
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
@@ -130,9 +130,9 @@ class Contract(ABC):
         return self._config.api_key.startswith("sk-live-")
 
     def hint_on(self, error: BitScaleError) -> str | None:
-        """The likely cure of an error: the other contract, another id or base URL; None if none is.
+        """The likely cure of an error: the other contract, another id or base URL; None if unknown.
 
-        A server that speaks another contract does not find the key where it looks, or does not know the path.
+        A server that speaks another contract misses the key in its own header, or does not know the path.
         """
         if error.code == "GRID_NOT_FOUND":
             return "Grids are named by their ids: list_grids() of the hook or client lists them"
@@ -151,7 +151,7 @@ class Contract(ABC):
 
     @abstractmethod
     def _hint_on_key(self) -> str:
-        """What the look of a key that is not taken says."""
+        """Advice for a key that is refused, by what it looks like."""
 
     def _call(
         self,
@@ -161,7 +161,7 @@ class Contract(ABC):
         query: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        doubt: str | None = None,
+        ambiguity: str | None = None,
         paid: bool = False,
         timeout: float | None = None,
         is_about_key: bool = False,
@@ -177,7 +177,7 @@ class Contract(ABC):
         url = self._config.base_url + path + parameters
         label = f"{method} {path}"
         return Call(
-            method, url, label, all_headers, parse, self.hint_on, doubt, paid, body, timeout, is_about_key
+            method, url, label, all_headers, parse, self.hint_on, ambiguity, paid, body, timeout, is_about_key
         )
 
     def _unsupported(self, what: str, instead: str) -> UnsupportedError:

@@ -10,7 +10,7 @@ from airflow_provider_bitscale.api import parsing
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT, V1_1_0, fits_header
 from airflow_provider_bitscale.api.contracts.base import (
-    RUN_IN_DOUBT,
+    RUN_AMBIGUITY,
     Contract,
     run_body,
     search_query,
@@ -88,7 +88,7 @@ class DocumentedContract(Contract):
             partial(read_accepted_run, spelling=DOCUMENTED),
             headers=self._workspace_header(),
             body=body,
-            doubt=RUN_IN_DOUBT,
+            ambiguity=RUN_AMBIGUITY,
             paid=True,
             timeout=DEFAULT_SYNC_TIMEOUT if timeout is None and mode == "sync" else timeout,
             grid_id=grid_id,

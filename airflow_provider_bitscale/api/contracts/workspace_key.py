@@ -13,7 +13,7 @@ from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import WORKSPACE_KEY
 from airflow_provider_bitscale.api.contracts import workspace_key_parsing as answers
-from airflow_provider_bitscale.api.contracts.base import RUN_IN_DOUBT, Contract, run_body, search_query
+from airflow_provider_bitscale.api.contracts.base import RUN_AMBIGUITY, Contract, run_body, search_query
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, GridPage, Run, RunRecipe, User, Workspace
@@ -24,7 +24,7 @@ _SPELLING = RunSpelling(run_id=("request_id", "run_id"), cells=True)
 PAGE_SIZE = 100
 # A synchronous run is answered after 120 s at the latest, as running; and the answer has to travel.
 SYNC_ANSWER_TIMEOUT = 150.0
-ROTATION_IN_DOUBT = (
+ROTATION_AMBIGUITY = (
     "the key may have been rotated, or not: if the old one is refused from now on, take the new one from "
     "your workspace's settings in BitScale"
 )
@@ -109,7 +109,7 @@ class WorkspaceKeyContract(Contract):
             "POST /grids/{grid_id}/run",
             partial(read_accepted_run, spelling=_SPELLING),
             body=body,
-            doubt=RUN_IN_DOUBT,
+            ambiguity=RUN_AMBIGUITY,
             paid=True,
             timeout=SYNC_ANSWER_TIMEOUT if mode == "sync" else timeout,
             grid_id=grid_id,
@@ -123,7 +123,7 @@ class WorkspaceKeyContract(Contract):
     def rotate_api_key(self) -> Call[str]:
         """``POST /api-key/rotate``."""
         endpoint = "POST /api-key/rotate"
-        return self._call(endpoint, answers.parse_api_key, doubt=ROTATION_IN_DOUBT, is_about_key=True)
+        return self._call(endpoint, answers.parse_api_key, ambiguity=ROTATION_AMBIGUITY, is_about_key=True)
 
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
         """The workspace of the key."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# A configured rate may be used in bursts of so many seconds' worth.
+# Seconds of a configured rate that may be used in one burst.
 BURST_SECONDS = 5.0
-# So much of a window is left unused, one request at most: half of it is for those that travel faster than
-# others, half for catching up.
+# Share of a window that is left unused, one request at most: half of it is for requests that overtake others,
+# half for catching up.
 SPARE_SHARE = 0.05
 SPARE_REQUESTS = 1.0
 
@@ -27,7 +27,7 @@ NO_PACE = Pace(0.0, 0.0)
 
 
 def evenly(requests: float, seconds: float) -> Pace:
-    """The pace at which no window of so many seconds ever sees more requests, whenever it begins."""
+    """The pace at which no window of this length sees more requests than that, whenever it begins."""
     spare = min(SPARE_REQUESTS, SPARE_SHARE * requests)
     gap = seconds / (requests - spare)
     return Pace(gap, spare / 2 * gap)

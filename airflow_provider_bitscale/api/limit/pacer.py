@@ -13,7 +13,7 @@ from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.errors import RateLimitedError
 from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
 
-# Who polls has a deadline of its own, and must not be kept from it by a pause that the server asked for.
+# A poll has a deadline, and a pause that the server asks for must not make it miss that.
 IMPATIENT_SECONDS = 5.0
 
 

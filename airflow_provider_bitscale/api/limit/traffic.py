@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Until the first answer tells the limit, only so many requests may be under way.
+# Requests that may be under way until the first answer tells the limit.
 UNLEARNED_IN_FLIGHT = 4
 # How soon to ask again while only an answer to a request under way can tell more.
 UNTIL_AN_ANSWER = 0.02

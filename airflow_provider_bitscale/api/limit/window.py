@@ -15,8 +15,8 @@ from airflow_provider_bitscale.api.limit.refusals import RESET_MARGIN
 from airflow_provider_bitscale.api.limit.traffic import UNTIL_AN_ANSWER, Traffic
 
 MAX_WINDOW = 3600.0
-# A synchronous run is answered minutes later, but counted when it arrives: within so many seconds, or such a
-# share of a window that is known to be short.
+# A synchronous run is answered minutes later, but counted when it arrives: within that many seconds, or that
+# share of a short window.
 COUNTED_AFTER_SECONDS = 1.0
 COUNTED_AFTER_SHARE = 0.1
 # Whoever was seen to use the key may still do so for a while.
@@ -168,7 +168,7 @@ class Window:
     def _ahead(self, now: float, headers: Mapping[str, str]) -> float:
         """Seconds by which the server's clock is ahead of ours."""
         if self._clock.seen(headers.get("Date"), now):
-            # Resets by the old difference and by the new one are no window apart.
+            # Resets by the old difference and by the new one cannot be compared.
             self._last_reset_at = None
         return self._clock.ahead
 
