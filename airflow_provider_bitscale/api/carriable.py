@@ -1,4 +1,4 @@
-"""Pure: values that JSON allows, made safe for every channel that they go through in Airflow.
+r"""Pure: values that JSON allows, made safe for every channel that they go through in Airflow.
 
 A trigger's event is msgpack and then JSON in a database, an XCom and the state store are JSON in a database,
 a part is UTF-8. What one of them refuses would be lost after it was paid for, or would end the triggerer
@@ -7,8 +7,8 @@ that other tasks wait in. So values are made carriable once, where they are read
 ===============================  =========================================
 as it came                       as it is carried
 ===============================  =========================================
-``\\u0000`` in a text             dropped
-half of a surrogate pair         ``\\ufffd``
+``\u0000`` in a text              dropped
+half of a surrogate pair         ``\ufffd``
 NaN, Infinity, -Infinity         None
 an integer beyond 64 bits        its digits as text
 anything nested too deep         its JSON as text, cut after 1,000 characters

@@ -181,18 +181,26 @@ class _MarksFailures:
 
 # Named for the messages of urllib3, which begin with the names of these classes.
 class Connection(_MarksFailures, HTTPConnection):
+    """A connection without TLS."""
+
     response_class = _Answer
 
 
 class SecureConnection(_MarksFailures, HTTPSConnection):
+    """A connection with TLS."""
+
     response_class = _Answer
 
 
 class Pool(HTTPConnectionPool):
+    """The connections to one host without TLS."""
+
     ConnectionCls = Connection
 
 
 class SecurePool(HTTPSConnectionPool):
+    """The connections to one host with TLS."""
+
     ConnectionCls = SecureConnection
 
 

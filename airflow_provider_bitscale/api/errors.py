@@ -180,6 +180,7 @@ class TransportError(BitScaleError):
         self.sent = sent
 
     def fields(self) -> dict[str, Any]:
+        """Return those of every error, and ``sent``."""
         return {**super().fields(), "sent": self.sent}
 
 

@@ -139,11 +139,9 @@ class Emulator:
             raise RuntimeError(f"the emulator did not stop within {_STOP_SECONDS:.0f} seconds")
 
     def __enter__(self) -> Emulator:
-        """Start it."""
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
         self.close()
 
     @property

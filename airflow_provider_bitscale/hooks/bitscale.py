@@ -139,7 +139,7 @@ class BitScaleHook(Polling):
         timeout: float | None = None,
         recipe: RunRecipe | None = None,
     ) -> Run:
-        """Run a grid on one row (endpoint 6). **Costs credits each time it is called.**
+        """Run a grid on one row (endpoint 6). Costs credits each time it is called.
 
         A task that calls this and is retried pays again; :class:`RunGridOperator` does not.
 
@@ -234,7 +234,7 @@ class BitScaleHook(Polling):
             return completed_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
     def rotate_api_key(self) -> str:
-        """A new API key, masked in logs from now on (workspace-key only). **The old one is dead at once.**
+        """A new API key, masked in logs from now on (workspace-key only). The old one is refused at once.
 
         This does not change the Airflow connection: store the answer in it, and wherever else the key is
         used. A task whose key is refused reads the connection again and goes on if it has a new key by then.

@@ -31,8 +31,10 @@ ROTATION_AMBIGUITY = (
 
 
 class WorkspaceKeyContract(Contract):
-    """The API of workspace keys. Inputs are keyed by the labels of the run recipe; a synchronous run that
-    outlasts BitScale's patience is answered as running, with an id.
+    """The API of workspace keys.
+
+    Inputs are keyed by the labels of the run recipe. A synchronous run that takes longer than BitScale waits
+    is answered as running, with an id.
     """
 
     name: ClassVar[str] = WORKSPACE_KEY
