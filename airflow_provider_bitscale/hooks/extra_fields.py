@@ -8,7 +8,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_bitscale.runs.nothing import is_nothing
+from airflow_provider_bitscale.runs.undefined import is_undefined
 
 # What json.loads raises for a text: no JSON, an integer of too many digits, nested too deep.
 _NO_JSON = (ValueError, RecursionError)
@@ -71,7 +71,7 @@ class FieldReader:
         if not _is_whole(value):
             self._problems.append(f"{name} has half of a character that takes two: write it in UTF-8")
             return None
-        if value.strip() and is_nothing(value):
+        if value.strip() and is_undefined(value):
             self._problems.append(f"{name} is {value.strip()!r}: leave it out, if it stands for nothing")
             return None
         return value.strip()

@@ -24,7 +24,6 @@ from airflow_provider_bitscale.operators.task_state import (
 )
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
 from airflow_provider_bitscale.runs.clearing import is_cleared
-from airflow_provider_bitscale.runs.nothing import Given, templated
 from airflow_provider_bitscale.runs.options import (
     Mode,
     OnAmbiguousSubmit,
@@ -43,6 +42,7 @@ from airflow_provider_bitscale.runs.run_record import (
     Record,
     next_step,
 )
+from airflow_provider_bitscale.runs.undefined import GivenArguments, templated
 from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class RunGridOperator(BaseOperator):
         self.key_outputs_by = key_outputs_by
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
-        self._given, self.templated_inputs = Given(arguments(self)), templated(inputs)
+        self._given, self.templated_inputs = GivenArguments(arguments(self)), templated(inputs)
         self._run: RunWaiter | None = None
         refuse(
             self._request.problems(rendered=False)

@@ -23,9 +23,9 @@ from airflow_provider_bitscale.operators.batch_session import BatchSession
 from airflow_provider_bitscale.operators.batch_start import remember_batch
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.store_path import stored
-from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import Mode, seconds
 from airflow_provider_bitscale.runs.request import RunRequest
+from airflow_provider_bitscale.runs.undefined import GivenArguments
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -175,7 +175,7 @@ class RunGridBatchOperator(BaseOperator):
         self.miss_values = miss_values
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
-        self._given = Given(arguments(self))
+        self._given = GivenArguments(arguments(self))
         # Of what the last try made, for its link.
         self.manifest_path: str | None = None
         self._run: BatchSession | None = None

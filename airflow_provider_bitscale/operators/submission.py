@@ -10,9 +10,9 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.operators.task_state import address_of, try_of
 from airflow_provider_bitscale.runs.grid_schema import GridSchema
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
-from airflow_provider_bitscale.runs.nothing import inputs_without_value
 from airflow_provider_bitscale.runs.options import unsupported_wait
 from airflow_provider_bitscale.runs.run_record import INTENT, Intent, Record
+from airflow_provider_bitscale.runs.undefined import inputs_without_value
 from airflow_provider_bitscale.webhooks.callback_token import new_key
 from airflow_provider_bitscale.webhooks.callback_url import CallbackUrl
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.runs.nothing import has_none_in
+from airflow_provider_bitscale.runs.undefined import has_undefined_in
 
 MODES = ("async", "sync")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test", ".invalid")
@@ -79,7 +79,7 @@ def webhook_url_problems(url: Any) -> list[str]:
         parts, host = None, ""
     if parts is None or parts.scheme != "https" or not host:
         return [f"webhook_url must be an https:// URL, not {url!r}"]
-    if has_none_in(url):
+    if has_undefined_in(url):
         return [f"webhook_url {url!r} has a part None, which is what a template gives that finds nothing"]
     if not _is_public(host):
         return [f"webhook_url must be publicly reachable, which {host!r} is not"]

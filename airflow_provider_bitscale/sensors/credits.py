@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.exceptions import InvalidRequestError
 from airflow_provider_bitscale.operators.rendered import arguments
-from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.polling import CreditsDecision, Outcome, Wait, poll_once
+from airflow_provider_bitscale.runs.undefined import GivenArguments
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CreditsSensor(OutcomeSensor):
         super().__init__(bitscale_conn_id=bitscale_conn_id, deferrable=deferrable, **kwargs)
         self.min_credits = min_credits
         self.workspace_id = workspace_id
-        self._given = Given(arguments(self))
+        self._given = GivenArguments(arguments(self))
         if problems := option_problems(min_credits=min_credits, deferrable=self.deferrable):
             raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
 

@@ -18,9 +18,9 @@ from airflow.sdk.exceptions import (
 from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.exceptions import as_airflow
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
-from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.polling import COMPLETED, REFUSED, TIMED_OUT, Outcome, Wait
 from airflow_provider_bitscale.runs.sights import Sights
+from airflow_provider_bitscale.runs.undefined import GivenArguments
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,7 +37,7 @@ class OutcomeSensor(BaseSensorOperator):
     """
 
     # What the author gave, which no template may have lost.
-    _given: Given
+    _given: GivenArguments
 
     def __init__(
         self,

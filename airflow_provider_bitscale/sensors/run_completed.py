@@ -11,10 +11,10 @@ from airflow_provider_bitscale.exceptions import AwaitedRunFailedError, InvalidR
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.rendered import arguments
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
-from airflow_provider_bitscale.runs.nothing import Given
 from airflow_provider_bitscale.runs.options import OutputKey, option_problems
 from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait, poll_once
 from airflow_provider_bitscale.runs.result import completed_run, run_result
+from airflow_provider_bitscale.runs.undefined import GivenArguments
 from airflow_provider_bitscale.sensors.outcome import OutcomeSensor
 from airflow_provider_bitscale.webhooks.callback_token import ADDRESS_FIELDS
 
@@ -69,7 +69,7 @@ class RunCompletedSensor(OutcomeSensor):
         self.trust_webhook = trust_webhook
         self.miss_values = miss_values
         self.key_outputs_by = key_outputs_by
-        self._given = Given(arguments(self))
+        self._given = GivenArguments(arguments(self))
         problems = option_problems(
             miss_values=miss_values,
             key_outputs_by=key_outputs_by,

@@ -1,4 +1,7 @@
-"""Pure: what templates make of a value that is not there, and arguments and inputs that came to that."""
+"""Pure: what a template renders for a value that is not there, and arguments and inputs that have it.
+
+See :mod:`airflow_provider_bitscale.api.blank` for the other words for no value.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank
 
 # As Jinja, JSON, pandas and numpy write it, and Airflow a Variable that is not there (var.value.get).
 _WRITTEN = ("None", "null", "nan", "NaN", "NaT", "<NA>", "NOTSET")
-_NOTHING = frozenset(("", "undefined", *(text.lower() for text in _WRITTEN)))
-# Arguments that are an id, a path or a URL, which no text for nothing can be.
+_UNDEFINED = frozenset(("", "undefined", *(text.lower() for text in _WRITTEN)))
+# Arguments that are an id, a path or a URL, which are never called so.
 _TEXTS = (
     "grid_id",
     "run_id",
@@ -25,8 +28,8 @@ _TEXTS = (
 )
 
 
-class Given:
-    """Which arguments the author of a DAG gave, to see that no template lost one before a run is paid for.
+class GivenArguments:
+    """The arguments that the author of a DAG gave, to check that none is undefined before a run is paid for.
 
     :param arguments: by name, as they were given: values, templates, references to other tasks, or None.
     """
@@ -38,7 +41,7 @@ class Given:
         ]
 
     def problems(self, rendered: Mapping[str, Any]) -> list[str]:
-        """What came to nothing, one sentence each; empty if nothing did.
+        """One sentence for each argument that is undefined.
 
         :param rendered: the arguments by name, as Airflow has rendered them.
         """
@@ -46,7 +49,7 @@ class Given:
             f"{name} came to {rendered[name]!r}, which is what a template gives that finds nothing; correct "
             "the template, or leave the argument out"
             for name in self._names
-            if rendered[name] is None or (name in _TEXTS and is_nothing(rendered[name]))
+            if rendered[name] is None or (name in _TEXTS and is_undefined(rendered[name]))
         ]
 
 
@@ -66,12 +69,12 @@ def inputs_without_value(
     *,
     may_be_none: bool = False,
 ) -> tuple[list[str], list[str]]:
-    """Inputs that came to nothing: those that cannot be meant so, and those that may, one sentence each.
+    """One sentence for each input without a value: for those to refuse, and for those that may be meant.
 
     :param inputs: the values of a row by name, rendered.
     :param templates: names of those that were templates.
     :param required: names and ids of the inputs that the grid requires.
-    :param may_be_none: whether the grid takes no inputs, so that a row without any is none that is blank.
+    :param may_be_none: whether a row without inputs is right, as the grid takes none.
     """
     refused, told = [], []
     for name, value in inputs.items():
@@ -82,22 +85,22 @@ def inputs_without_value(
             refused.append(f"the input {name!r} came to {value!r}")
         elif written or null_value or (blank and name in templates):
             told.append(f"the input {name!r} is {value!r}")
-    has_value = any(not is_blank(value, NULL_VALUES) and not is_nothing(value) for value in inputs.values())
+    has_value = any(not is_blank(value, NULL_VALUES) and not is_undefined(value) for value in inputs.values())
     if not has_value and not refused and not may_be_none:
         refused.append("no input has a value, and a blank row would be paid for")
     return refused, told
 
 
-def has_none_in(url: str) -> bool:
-    """Whether a part of a URL is what a template gives that finds nothing, in its path or its query."""
+def has_undefined_in(url: str) -> bool:
+    """Whether a part of a URL is undefined."""
     parts = urlsplit(url)
     named = [*parts.netloc.split("."), *parts.path.split("/"), *parts.fragment.split("/")]
     values = [value for _, value in parse_qsl(parts.query)]
     return "None" in named or any(value in _WRITTEN for value in values)
 
 
-def is_nothing(value: Any) -> bool:
-    """Whether a value is NaN, blanks, or a text for nothing, in any spelling."""
+def is_undefined(value: Any) -> bool:
+    """Whether a value is NaN, or a text that a template renders for no value, in upper or lower case."""
     if isinstance(value, str):
-        return value.strip().lower() in _NOTHING
+        return value.strip().lower() in _UNDEFINED
     return isinstance(value, float) and value != value

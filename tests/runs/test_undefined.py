@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.runs.nothing import Given, inputs_without_value, templated
+from airflow_provider_bitscale.runs.undefined import GivenArguments, inputs_without_value, templated
 
 # An argument, what it was, what it is now, and whether it came to nothing.
 ARGUMENTS: list[tuple[str, Any, Any, bool]] = [
@@ -35,7 +35,7 @@ ARGUMENTS: list[tuple[str, Any, Any, bool]] = [
 
 @pytest.mark.parametrize(("name", "given", "now", "expected"), ARGUMENTS)
 def test_what_an_argument_came_to(name: str, given: Any, now: Any, expected: bool) -> None:
-    problems = Given({name: given}).problems({name: now})
+    problems = GivenArguments({name: given}).problems({name: now})
     assert bool(problems) is expected
     assert all(problem.startswith(f"{name} came to {now!r}") for problem in problems)
 
