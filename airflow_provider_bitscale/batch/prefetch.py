@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from itertools import islice
+from typing import Protocol
 
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
 from airflow_provider_bitscale.batch.store.segments import Opened, Segments
 
@@ -37,11 +40,19 @@ def rows_ahead(ahead: int, left: int, seconds: float) -> int:
     return max(FEWEST_AHEAD, min(most, ahead))
 
 
-class Prefetch:
-    """Feeds the planner from the shelf.
+class Apply(Protocol):
+    """Told what happens to a row; see :meth:`RunningBatch.apply`."""
 
-    :param finished: told the numbers of segments of which nothing is left to do once they are opened.
-    :param happened: set when the planner has got something.
+    def __call__(
+        self, row: BatchRow, event: Event, *, run_id: str | None = None, result: RowResult | None = None
+    ) -> None: ...
+
+
+class Prefetch:
+    """Opens segments, and keeps rows ready to be submitted.
+
+    :param apply: told what happens to a row.
+    :param happened: set when the scheduler has got something.
     """
 
     def __init__(
@@ -50,16 +61,16 @@ class Prefetch:
         segments: Segments,
         journal_writer: JournalWriter,
         *,
-        finished: Callable[[int], None],
+        apply: Apply,
         happened: asyncio.Event,
     ) -> None:
         self._plan = plan
         self._segments = segments
         self._journal_writer = journal_writer
-        self._finished = finished
+        self._apply = apply
         self._happened = happened
         self._ahead = FEWEST_AHEAD
-        self._left_over: list[int] = []
+        self._left_over: list[BatchRow] = []
 
     async def take_over(self) -> None:
         """Open all that an earlier try left: what it has paid for is known before anything is submitted."""
@@ -68,44 +79,34 @@ class Prefetch:
         while self._segments.has_left_overs and (opened := await self._segments.open_next()) is not None:
             self._left_over += self._take_in(opened)
 
-    def submit_doubtful(self) -> None:
+    def submit_ambiguous(self) -> None:
         """Submit again what an earlier try may have submitted, and no delivery has told of."""
-        rows = self._plan.take_doubtful()
-        for row in rows:
-            self._segments.doubt(row)
-        self._left_over += rows
+        for row in self._plan.take_ambiguous():
+            self._apply(row, Event.RESUBMITTED)
+            self._left_over.append(row)
 
     async def feed(self) -> None:
-        """Announce rows as they are needed, until there are no more, or the planner is stopped."""
+        """Announce rows as they are needed, until there are no more, or the scheduler is stopped."""
         await self._announce(self._left_over)
         while not self._plan.stopped and (opened := await self._segments.open_next()) is not None:
             await self._announce(self._take_in(opened))
 
     def stop(self) -> None:
         """Submit no more; what is in flight is collected."""
-        self.take_back(self._plan.stop())
+        for row in self._plan.stop():
+            self._apply(row, Event.RETRACTED)
         self._happened.set()
 
-    def take_back(self, rows: list[int]) -> None:
-        """These rows were announced, and will not be submitted."""
-        self._segments.retract(rows)
-        self._journal_writer.changed()
-
-    def _take_in(self, opened: Opened) -> list[int]:
-        now = time.monotonic()
-        self._plan.skip(opened.skipped)
-        for row in opened.running:
-            self._plan.resume(row, now)
-        for row in opened.in_doubt:
-            self._plan.resume_doubt(row, now)
-        if opened.finished is not None:
-            self._finished(opened.finished)
+    def _take_in(self, opened: list[Opened]) -> list[BatchRow]:
+        for row, event, run_id, result in opened:
+            if event is not None:
+                self._apply(row, event, run_id=run_id, result=result)
         self._happened.set()
-        return opened.to_submit
+        return [row for row, event, _, _ in opened if event is None]
 
-    async def _announce(self, rows: list[int]) -> None:
+    async def _announce(self, rows: list[BatchRow]) -> None:
         # A delivery may tell of a row that was to be submitted again.
-        rest = filter(self._segments.is_to_be_submitted, rows)
+        rest = (row for row in rows if row.state is State.NEW)
         while not self._plan.stopped:
             wanted = self._ahead - self._plan.ready
             if wanted <= 0:
@@ -115,18 +116,19 @@ class Prefetch:
             else:
                 return
 
-    async def _announce_group(self, group: list[int]) -> None:
-        self._segments.announce(group)
+    async def _announce_group(self, group: list[BatchRow]) -> None:
+        for row in group:
+            self._apply(row, Event.ANNOUNCED)
         began = time.monotonic()
+        event = Event.RETRACTED
         try:
             await self._journal_writer.durable()
-        except asyncio.CancelledError:
-            self.take_back(group)
-            raise
-        group = [row for row in group if self._segments.is_to_be_submitted(row)]
-        if self._plan.stopped:
-            self.take_back(group)
-        else:
-            self._ahead = rows_ahead(self._ahead, self._plan.ready, time.monotonic() - began)
-            self._plan.add(group)
+            if not self._plan.stopped:
+                self._ahead = rows_ahead(self._ahead, self._plan.ready, time.monotonic() - began)
+                event = Event.DURABLE
+        finally:
+            for row in group:
+                # A delivery may have told of it meanwhile.
+                if row.state is State.ANNOUNCED:
+                    self._apply(row, event)
             self._happened.set()

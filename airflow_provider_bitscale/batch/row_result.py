@@ -49,6 +49,11 @@ class RowResult:
         return self.credits is None and self.status in (SUCCEEDED, UNKNOWN)
 
     @property
+    def cost(self) -> float | None:
+        """Credits that its run consumed; None where a run may have consumed some, and it is not known."""
+        return None if self.is_untold else self.credits or 0
+
+    @property
     def is_collectable(self) -> bool:
         """Whether the run is known, and can be asked for again at no cost."""
         return self.status == UNKNOWN and self.run_id is not None

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 
 from airflow_provider_bitscale.batch.inbox import Inbox
-from airflow_provider_bitscale.batch.plan.steps import Done, Rest, Submit
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
+from airflow_provider_bitscale.batch.plan.scheduler import Done, Rest, Submit
 from airflow_provider_bitscale.batch.polls import Polls
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.row_result import UNKNOWN, RowResult
-from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.batch.store.journal import Changes
 from airflow_provider_bitscale.batch.store.journal_writer import (
@@ -80,12 +80,12 @@ class Runner:
         """
         batch = self._batch
         await batch.prefetch.take_over()
-        for row in batch.plan.watch.resting():
-            claim(batch, row, batch.segments.run_id(row))
+        for row in batch.plan.polls.rows():
+            batch.claim(row, str(row.run_id))
         # Before anything is submitted: it may have been paid for, and a delivery tells.
         await self._inbox.collect()
         if batch.request.resubmit_ambiguous:
-            batch.prefetch.submit_doubtful()
+            batch.prefetch.submit_ambiguous()
         recording = asyncio.create_task(batch.journal_writer.run())
         helpers = [
             asyncio.create_task(each) for each in (self._feed(), self._inbox.listen(), self._report_often())
@@ -134,8 +134,8 @@ class Runner:
         if tally.failed > batch.request.max_failed and tally.stopped_by != "max_failed_rows":
             batch.stop("max_failed_rows")
         self._keep_pace_with_store(now)
-        for row in batch.plan.give_up_doubtful(now):
-            batch.settle(row, batch.segments.left_as(row) or RowResult(UNKNOWN, error=NOT_TOLD))
+        for row in batch.plan.overdue(now):
+            batch.apply(row, Event.GIVEN_UP, result=row.fallback or RowResult(UNKNOWN, error=NOT_TOLD))
         overdue = time.time() - batch.request.deadline
         if overdue >= 0 and not self._in_last_polls:
             self._in_last_polls = True
@@ -143,7 +143,8 @@ class Runner:
             batch.plan.hurry(now)
         if overdue >= LAST_POLLS_SECONDS:
             # The rows stay as they are: a retry looks again.
-            batch.plan.leave()
+            for row in batch.plan.polls.rows():
+                batch.apply(row, Event.LEFT)
 
     def _keep_pace_with_store(self, now: float) -> None:
         """Submit nothing while ids of runs wait to be durable; give up when they wait for too long."""

@@ -1,19 +1,21 @@
-"""What the parts of a running batch share: its state, and the ways in which it and its rows end."""
+"""What the parts of a running batch share: its state, and how it takes in what happens to rows."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bitscale.api.errors import UnreadableAcceptanceError
 from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
+from airflow_provider_bitscale.batch.plan.lifecycle import Effect, Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 from airflow_provider_bitscale.batch.prefetch import Prefetch
-from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
-from airflow_provider_bitscale.batch.run_ids import RunIds
+from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult, accepted
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
 from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.store.sent_log import SentLog
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.errors import BitScaleError
     from airflow_provider_bitscale.api.models import RunRecipe
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,55 +81,87 @@ class RunningBatch:
         self.sent_log = sent_log
         self.under_way: set[asyncio.Task[None]] = set()
         self.happened = asyncio.Event()
-        self.prefetch = Prefetch(
-            plan,
-            segments,
-            journal_writer,
-            finished=lambda number: self.start(self._put_away(number)),
-            happened=self.happened,
-        )
+        self.prefetch = Prefetch(plan, segments, journal_writer, apply=self.apply, happened=self.happened)
         self.error: BaseException | None = None
         self.aborted = False
-        self.run_ids = RunIds()
+        # A run that is told for two rows is the result of neither.
+        self._row_of_run: dict[str, int] = {}
 
-    def submitted_at(self, row: int) -> float:
-        """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
-        return time.time() - self.plan.age(row, time.monotonic())
+    def apply(
+        self,
+        row: BatchRow,
+        event: Event,
+        *,
+        run_id: str | None = None,
+        result: RowResult | None = None,
+        took: float | None = None,
+        not_before: float = 0.0,
+    ) -> None:
+        """Something has happened to a row: change its state, and write down what follows.
 
-    def settled_by(self, run: Run, run_id: str | None) -> RowResult:
-        """What a run that has ended makes of its row."""
+        The parameters are those of :meth:`Scheduler.apply`.
+        """
+        transition = self.plan.apply(
+            row, event, time.monotonic(), run_id=run_id, result=result, took=took, not_before=not_before
+        )
+        writer, sent_log = self.journal_writer, self.sent_log
+        for effect in transition.effects:
+            match effect:
+                case Effect.WRITE_ENTRY:
+                    writer.note(row.segment, row.position, row.entry)
+                case Effect.WRITE_RUN:
+                    writer.note(row.segment, row.position, row.entry)
+                    sent_log.accepted(row.number, str(row.run_id))
+                case Effect.WRITE_RESULT:
+                    writer.note(row.segment, row.position, row.entry)
+                    self._write_result(row)
+                case Effect.WRITE_ANSWER:
+                    self._write_result(row)
+                    sent_log.answered(row.number)
+                case Effect.WRITE_REFUSAL:
+                    self._write_result(row)
+                    sent_log.not_processed(row.number)
+                case Effect.LOG_NOT_PROCESSED:
+                    sent_log.not_processed(row.number)
+                case Effect.COUNT:
+                    self.segments.count(row)
+                case Effect.FINISH:
+                    if self.segments.finish(row):
+                        self.start(self._write_segment(row.segment))
+                case _:
+                    # It was the scheduler's.
+                    pass
+
+    def claim(self, row: BatchRow, run_id: str) -> bool:
+        """Note that this run is of this row, before anything follows from that.
+
+        :return: False if it is of another row, too. Then both are unknown, and no more rows are submitted.
+        """
+        other = self._row_of_run.setdefault(run_id, row.number)
+        if other == row.number:
+            return True
+        error = UnreadableAcceptanceError(
+            f"run {run_id!r} was told for two rows, {other + 1:,} and {row.number + 1:,}: it cannot be of "
+            "both"
+        )
+        log.error("No more rows are submitted: %s", error)
+        for number in (row.number, other):
+            self._disown(number, error)
+        self.stop("unreadable_answers", error)
+        return False
+
+    def end(self, row: BatchRow, run: Run, run_id: str | None) -> None:
+        """The row's run has ended."""
         credits = run.credits.consumed if run.credits else None
         if run.status is RunStatus.COMPLETED:
-            return RowResult(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))
-        return RowResult(FAILED, run_id, credits, run.error or "BitScale gave no reason")
+            result = RowResult(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))
+        else:
+            result = RowResult(FAILED, run_id, credits, run.error or "BitScale gave no reason")
+        self.apply(row, Event.ENDED, result=result, took=self._length(row, run))
 
-    def accepted(self, row: int, run_id: str) -> None:
-        """BitScale accepted the row's run."""
-        self.segments.accepted(row, run_id)
-        self.journal_writer.changed()
-        self.sent_log.accepted(row, run_id)
-
-    def answered(self, row: int, settled: RowResult) -> None:
-        """The row's run was answered with its result, and cannot be asked for again."""
-        self.journal_writer.answered(*self.segments.place(row), settled)
-        self.sent_log.answered(row)
-
-    def refused(self, row: int, settled: RowResult) -> None:
-        """The row is refused, and no run was started."""
-        self.journal_writer.answered(*self.segments.place(row), settled)
-        self.sent_log.not_processed(row)
-
-    def end(self, row: int, run: Run, settled: RowResult) -> None:
-        """The row's run has ended."""
-        credits = None if settled.is_untold else settled.credits or 0
-        self.plan.ended(row, time.monotonic(), credits, self._length(row, run))
-        self.settle(row, settled)
-
-    def settle(self, row: int, settled: RowResult) -> None:
-        """What has become of a row is known, and its segment is put away with its last one."""
-        finished = self.segments.settle(row, settled)
-        if finished is not None:
-            self.start(self._put_away(finished))
+    def submitted_at(self, row: BatchRow) -> float:
+        """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
+        return time.time() - (time.monotonic() - row.since)
 
     def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
         """Submit no more; what is in flight is collected.
@@ -161,11 +197,28 @@ class RunningBatch:
 
     async def wait_for_change(self, seconds: float) -> None:
         """Wait until something has happened, for so many seconds at most."""
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.happened.wait(), seconds)
+        timer = asyncio.get_running_loop().call_later(seconds, self.happened.set)
+        try:
+            await self.happened.wait()
+        finally:
+            timer.cancel()
         self.happened.clear()
 
-    def _length(self, row: int, run: Run) -> float | None:
+    def _write_result(self, row: BatchRow) -> None:
+        if (result := row.result or row.fallback) is not None:
+            self.journal_writer.answered(row.segment, row.position, result)
+
+    def _disown(self, number: int, error: UnreadableAcceptanceError) -> None:
+        """No retry shall poll the run of this row, nor submit the row."""
+        row = self.segments.find(number)
+        if row is None or self.segments.is_finished(row.segment):
+            log.error("Row %d is written already, with a result that may be of another row", number + 1)
+            return
+        if row.state is State.DONE:
+            self.segments.discount(row)
+        self.apply(row, Event.DISOWNED, result=accepted(str(error)))
+
+    def _length(self, row: BatchRow, run: Run) -> float | None:
         """Seconds from its submission to its end, as BitScale tells them: in whole seconds."""
         if run.completed_at is None:
             return None
@@ -175,6 +228,6 @@ class RunningBatch:
             began = min(began, run.started_at.timestamp())
         return run.completed_at.timestamp() + 1.0 - began
 
-    async def _put_away(self, number: int) -> None:
-        await self.segments.put_away(number)
+    async def _write_segment(self, number: int) -> None:
+        await self.segments.write(number)
         self.journal_writer.changed()

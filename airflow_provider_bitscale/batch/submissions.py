@@ -1,4 +1,4 @@
-"""Submits rows, and does what follows from the answers."""
+"""Submits rows, and tells what the answers make of them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.inbox import Inbox
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.error_policy import (
     SubmitAction,
     after_failed_submission,
     has_result,
     stopped_by,
 )
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.plan.trouble import Trouble, pause_after
 from airflow_provider_bitscale.batch.row_result import FAILED, UNKNOWN, RowResult, accepted
-from airflow_provider_bitscale.batch.run_ids import claim
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.models import Run
 
-# A row whose submission is in doubt is submitted so often, where the user prefers that.
+# How often a row is submitted whose submissions are ambiguous, where the user prefers that.
 MAX_SUBMISSIONS = 3
-# For so long submissions may come to nothing, one after another.
+# For how long submissions may come to nothing, one after another.
 _PATIENCE_SECONDS = 300.0
 
 log = logging.getLogger(__name__)
@@ -35,26 +36,24 @@ log = logging.getLogger(__name__)
 class Submissions:
     """All submissions of one batch."""
 
-    def __init__(self, batch: RunningBatch, deliveries: Inbox) -> None:
+    def __init__(self, batch: RunningBatch, inbox: Inbox) -> None:
         self._batch = batch
-        self._inbox = deliveries
-        # How often a row was submitted without anybody knowing what became of it.
-        self._doubtful: dict[int, int] = {}
+        self._inbox = inbox
         self._trouble = Trouble()
 
-    async def submit(self, row: int) -> None:
+    async def submit(self, row: BatchRow) -> None:
         """Submit a row, with a slot that has been taken."""
         batch = self._batch
         request = batch.request
         try:
-            batch.sent_log.sending(row)
+            batch.sent_log.sending(row.number)
             run = await batch.client.send_now(
                 lambda contract: contract.run_grid(
                     request.grid_id,
                     batch.segments.inputs(row),
                     mode=request.mode,
                     output_columns=request.output_columns,
-                    webhook_url=request.webhook_url_of(row),
+                    webhook_url=request.webhook_url_of(row.number),
                     recipe=request.recipe,
                     timeout=request.timeout if request.mode == "sync" else None,
                 )
@@ -68,104 +67,89 @@ class Submissions:
         self._trouble.ended()
         self._accepted(row, run)
 
-    def _accepted(self, row: int, run: Run) -> None:
-        batch, now = self._batch, time.monotonic()
+    def _accepted(self, row: BatchRow, run: Run) -> None:
+        batch, brake = self._batch, self._batch.plan.brake
         # Should no poll be understood, the answer may tell a person which run is meant.
-        told = () if run.id_is_documented else (*run.unexpected, excerpt_of(run.raw))
-        batch.plan.brake.read(row, told)
+        unexpected = () if run.id_is_documented else (*run.unexpected, excerpt_of(run.raw))
+        brake.read(row.number, unexpected)
         if run.run_id is not None:
-            claim(batch, row, run.run_id)
-        if not batch.plan.is_posting(row):
-            # It was settled meanwhile: its run is of another row, too.
+            batch.claim(row, run.run_id)
+        if row.state is not State.SENDING:
+            # It has its result by now: its run is of another row, too.
             return
         if run.run_id is None or (batch.request.mode == "sync" and has_result(run)):
-            batch.plan.brake.understood(ended=True)
-            settled = batch.settled_by(run, run.run_id)
-            batch.answered(row, settled)
-            batch.end(row, run, settled)
+            brake.understood(ended=True)
+            batch.end(row, run, run.run_id)
             return
-        batch.accepted(row, run.run_id)
-        batch.plan.accepted(row, now)
+        batch.apply(row, Event.ACCEPTED, run_id=run.run_id)
         self._inbox.answered(row)
 
-    def _failed(self, row: int, error: BitScaleError) -> None:
+    def _failed(self, row: BatchRow, error: BitScaleError) -> None:
         batch = self._batch
         plan, tally = batch.plan, batch.segments.tally
-        submissions = self._doubtful.get(row, 0) + 1
-        may_pay_twice = batch.request.resubmit_ambiguous and submissions < MAX_SUBMISSIONS
-        is_delivered = self._inbox.came_early(row)
-        then = after_failed_submission(
+        is_delivered = row.delivery is not None
+        may_pay_twice = batch.request.resubmit_ambiguous and row.resubmissions + 1 < MAX_SUBMISSIONS
+        action = after_failed_submission(
             error,
             may_pay_twice=may_pay_twice and not plan.stopped,
             expects_deliveries=batch.request.expects_deliveries,
             is_delivered=is_delivered,
         )
-        if then in (SubmitAction.KEEP, SubmitAction.FAIL) and error.status is not None:
+        if action in (SubmitAction.KEEP, SubmitAction.FAIL) and error.status is not None:
             # BitScale itself has answered: a row may be refused before it is sent.
             self._trouble.ended()
-        if not plan.is_posting(row):
-            # It was settled meanwhile: its delivery told a run that is of another row, too.
+        if row.state is not State.SENDING:
+            # It has its result by now: its delivery told a run that is of another row, too.
             return
-        if then is SubmitAction.KEEP:
+        if action is SubmitAction.KEEP:
             self._keep(row, error)
-        elif then is SubmitAction.SUBMIT_AGAIN:
-            log.warning("Row %d is submitted again, and may be paid for twice: %s", row + 1, error)
-            self._doubtful[row] = submissions
+        elif action is SubmitAction.SUBMIT_AGAIN:
+            log.warning("Row %d is submitted again, and may be paid for twice: %s", row.number + 1, error)
             tally.submitted += 1
-            batch.segments.doubt(row)
             plan.hold(self._paused_until(error, time.monotonic()))
-            plan.submit_again(row)
-        elif then is SubmitAction.AWAIT:
-            log.warning("Row %d is in doubt until its delivery comes: %s", row + 1, error)
+            batch.apply(row, Event.RESUBMITTED)
+        elif action is SubmitAction.AWAIT:
+            log.warning("Row %d is in doubt until its delivery comes: %s", row.number + 1, error)
             tally.submitted += 1
-            plan.doubt(row, time.monotonic())
+            batch.apply(row, Event.LOST)
             self._inbox.answered(row)
-        elif then is SubmitAction.PARK:
+        elif action is SubmitAction.PARK:
             tally.submitted += 1
-            plan.given_up(row)
-            batch.settle(row, RowResult(UNKNOWN, error=str(error)))
-        elif then is SubmitAction.FAIL:
-            settled = RowResult(FAILED, error=str(error))
-            batch.refused(row, settled)
-            plan.refused(row)
-            batch.settle(row, settled)
+            batch.apply(row, Event.GIVEN_UP, result=RowResult(UNKNOWN, error=str(error)))
+        elif action is SubmitAction.FAIL:
+            batch.apply(row, Event.REFUSED, result=RowResult(FAILED, error=str(error)))
         else:
-            self._not_processed(row, error, then)
+            self._not_processed(row, error, action)
             return
-        if then is SubmitAction.KEEP:
+        if action is SubmitAction.KEEP:
             if plan.brake.unreadable():
                 batch.stop("unreadable_answers", error)
         elif not is_delivered and plan.brake.not_accepted(error):
-            batch.stop("refused" if then is SubmitAction.FAIL else "ambiguous_answers", error)
+            batch.stop("refused" if action is SubmitAction.FAIL else "ambiguous_answers", error)
 
-    def _keep(self, row: int, error: BitScaleError) -> None:
+    def _keep(self, row: BatchRow, error: BitScaleError) -> None:
         """The row was accepted, and its answer cannot be read: it is paid for, and never submitted again."""
-        batch = self._batch
-        log.warning("Row %d: %s", row + 1, error)
+        batch, request = self._batch, self._batch.request
+        log.warning("Row %d: %s", row.number + 1, error)
         batch.segments.tally.submitted += 1
-        settled = accepted(str(error))
-        awaited = batch.request.expects_deliveries
-        if not awaited or batch.request.resubmit_ambiguous:
-            # Else a later try waits for the delivery as well.
-            batch.answered(row, settled)
-        if awaited:
-            batch.segments.leave_as(row, settled)
-            batch.plan.doubt(row, time.monotonic())
+        row.fallback = accepted(str(error))
+        # A later try that may submit again has to know. One that does not waits for the delivery as well.
+        is_known_later = not request.expects_deliveries or request.resubmit_ambiguous
+        batch.apply(row, Event.UNREADABLE if is_known_later else Event.LOST)
+        if request.expects_deliveries:
             self._inbox.answered(row)
         else:
-            batch.plan.given_up(row)
-            batch.settle(row, settled)
+            batch.apply(row, Event.GIVEN_UP, result=row.fallback)
 
-    def _not_processed(self, row: int, error: BitScaleError, then: SubmitAction) -> None:
-        batch = self._batch
-        now = time.monotonic()
-        batch.sent_log.not_processed(row)
-        batch.plan.put_back(row, self._paused_until(error, now))
-        if then is SubmitAction.STOP:
+    def _not_processed(self, row: BatchRow, error: BitScaleError, action: SubmitAction) -> None:
+        batch, now = self._batch, time.monotonic()
+        batch.plan.hold(self._paused_until(error, now))
+        batch.apply(row, Event.NOT_PROCESSED)
+        if action is SubmitAction.STOP:
             batch.stop(stopped_by(error), error)
-        elif then is SubmitAction.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
+        elif action is SubmitAction.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
             batch.give_up_submitting(error)
-        elif then is SubmitAction.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
+        elif action is SubmitAction.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
             batch.abort(error)
         elif batch.plan.stopped:
             batch.prefetch.stop()

@@ -166,12 +166,12 @@ class BatchSession:
             output or memory,
             begun.journal,
             begun.records,
-            parks_doubtful=self._receiver is None and not operator.resubmit_ambiguous,
+            parks_ambiguous=self._receiver is None and not operator.resubmit_ambiguous,
         )
         self.tally = tally = segments.tally
         try:
             self._drive(segments, begun, unsaved)
-            rows_left = segments.put_away_the_rest(f"the batch was stopped by {tally.stopped_by}")
+            rows_left = segments.write_the_rest(f"the batch was stopped by {tally.stopped_by}")
             if tally.stopped_by == "deadline" and not rows_left:
                 # The last looks found every run ended.
                 tally.stopped_by = None
@@ -212,7 +212,7 @@ class BatchSession:
         cap = None if operator.max_credits is None else float(operator.max_credits)
         budget = Budget(cap, tally.credits, tally.untold)
         plan = Scheduler(
-            self._survey.rows - tally.settled,
+            segments.unfinished,
             budget,
             Brake(max_in_flight, proven=tally.counts[SUCCEEDED] > 0),
             operator.run_timeout,

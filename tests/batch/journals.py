@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
 from airflow_provider_bitscale.batch.store.head import KEY, Head, read_head
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.records import Records, SegmentRecord, Summary, read_records
+from airflow_provider_bitscale.batch.store.records import (
+    INTENT,
+    Records,
+    SegmentRecord,
+    Summary,
+    read_records,
+)
 from airflow_provider_bitscale.runs.clearing import Try
 from tests.support.json_store import JsonStore
 
@@ -33,6 +40,12 @@ def opened(store: JsonStore, *rows: int) -> Journal:
     for number, count in enumerate(rows):
         journal.open(number, SegmentRecord([None] * count))
     return journal
+
+
+def announce(journal: Journal, number: int, rows: Iterable[int]) -> None:
+    """These rows are about to be submitted."""
+    for row in rows:
+        journal.note(number, row, INTENT)
 
 
 def keys(store: JsonStore) -> set[str]:

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 from airflow_provider_bitscale.batch.prefetch import FEWEST_AHEAD, MOST_AHEAD, Prefetch, rows_ahead
+from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
 from airflow_provider_bitscale.batch.store.records import INTENT
@@ -62,7 +65,7 @@ def test_rows_wait_to_be_announced_until_others_are_submitted() -> None:
 
     async def run() -> None:
         journal_writer = JournalWriter(journal)
-        prefetch = Prefetch(plan, segments, journal_writer, finished=lambda _: None, happened=asyncio.Event())
+        prefetch = _prefetch(plan, segments, journal_writer)
         recording, feeding = asyncio.create_task(journal_writer.run()), asyncio.create_task(prefetch.feed())
         # Writes take some of it; none is submitted.
         await asyncio.wait([feeding], timeout=1.0)
@@ -77,10 +80,20 @@ def test_rows_wait_to_be_announced_until_others_are_submitted() -> None:
     assert plan.ready == announced
 
 
+def _prefetch(plan: Scheduler, segments: Segments, journal_writer: JournalWriter) -> Prefetch:
+    def apply(
+        row: BatchRow, event: Event, *, run_id: str | None = None, result: RowResult | None = None
+    ) -> None:
+        plan.apply(row, event, 0.0, run_id=run_id, result=result)
+        journal_writer.note(row.segment, row.position, row.entry)
+
+    return Prefetch(plan, segments, journal_writer, apply=apply, happened=asyncio.Event())
+
+
 def _segments(count: int, journal: Journal) -> Segments:
     rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(count))
     segments = iter([Segment(0, rows)])
-    return Segments(count, count, segments, RowsInMemory(), journal, {}, parks_doubtful=True)
+    return Segments(count, count, segments, RowsInMemory(), journal, {}, parks_ambiguous=True)
 
 
 def _stop(prefetch: Prefetch, feeding: asyncio.Task[None]) -> None:
@@ -101,7 +114,7 @@ def test_rows_that_are_just_being_announced_are_taken_back(
 
     async def run() -> None:
         journal_writer = JournalWriter(journal)
-        prefetch = Prefetch(plan, segments, journal_writer, finished=lambda _: None, happened=asyncio.Event())
+        prefetch = _prefetch(plan, segments, journal_writer)
         await prefetch.take_over()
         feeding = asyncio.create_task(prefetch.feed())
         recording = asyncio.create_task(journal_writer.run())

@@ -10,10 +10,10 @@ import pytest
 from airflow_provider_bitscale.api.errors import ServerError
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.plan.steps import Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Submit
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.row_result import STATUSES
+from tests.support.numbered import Plan, take
 
 HALFWAY: dict[str, Any] = {
     "rows": 10_000,
@@ -126,16 +126,16 @@ def test_nobody_knows_how_long_nothing_takes() -> None:
         assert Progress(**{**HALFWAY, **changes}).seconds_left is None
 
 
-def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Scheduler:
+def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Plan:
     """A planner of which one row is on its way, and the others are ready."""
-    plan = Scheduler(rows, Budget(cap), Brake(proven=proven))
-    plan.add(list(range(rows)))
-    plan.begin(Submit(0), 1000.0)
+    plan = Plan(rows, Budget(cap), Brake(proven=proven))
+    plan.add(range(rows))
+    take(plan, Submit, 0)
     return plan
 
 
 def test_what_holds_a_batch_up() -> None:
-    def told(plan: Scheduler) -> str | None:
+    def told(plan: Plan) -> str | None:
         return hindrance_of(plan, 1001.0, 1_713_182_401.0)
 
     assert told(a_plan(5)) is None
@@ -143,7 +143,7 @@ def test_what_holds_a_batch_up() -> None:
     assert told(a_plan(5, proven=False)) == "first run not understood yet: 1 in flight"
     assert told(a_plan(1, proven=False)) is None, "no row waits for it"
     plan = a_plan(5, proven=False)
-    plan.stop()
+    plan.halt()
     assert told(plan) is None
     for _ in range(2):
         error = ServerError("overloaded", status=503)

@@ -16,15 +16,14 @@ from airflow_provider_bitscale.batch.row_result import (
     RowResult,
 )
 from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
-from airflow_provider_bitscale.batch.store.records import INTENT, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.store.records import Summary
 from airflow_provider_bitscale.batch.table.mapping import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory, output_row
 from airflow_provider_bitscale.batch.tally import Tally
 
 
-def a_segment(*entries: str | None) -> OpenSegment:
-    rows = tuple(Row(100 + n, {"n": n}, {"c-n": n}, False) for n in range(len(entries)))
-    return OpenSegment(Segment(7, rows), SegmentRecord(list(entries)))
+def a_segment(rows: int) -> OpenSegment:
+    return OpenSegment(Segment(7, tuple(Row(100 + n, {"n": n}, {"c-n": n}, False) for n in range(rows))))
 
 
 UNTOLD: list[tuple[RowResult, bool]] = [
@@ -44,33 +43,14 @@ def test_of_which_runs_nobody_knows_the_cost(settled: RowResult, untold: bool) -
     assert settled.is_untold is untold
 
 
-def test_a_segment_is_settled_once_all_its_rows_are() -> None:
-    segment = a_segment(None, "run_1", None)
-    fates = {
-        2: RowResult(FAILED, error="x"),
-        0: RowResult(SUCCEEDED, "run_0", 2),
-        1: RowResult(UNKNOWN, "run_1"),
-    }
-    for position, settled in fates.items():
-        assert not segment.is_settled
-        segment.settle(position, settled)
-        segment.settle(position, settled)
-    assert segment.is_settled
-    assert segment.output_rows() == [output_row({"n": n}, fates[n]) for n in range(3)]
+def test_what_a_segment_comes_to() -> None:
+    segment = a_segment(3)
+    results = [RowResult(SUCCEEDED, "run_0", 2), RowResult(UNKNOWN, "run_1"), RowResult(FAILED, error="x")]
+    for row, result in zip(segment.rows, results, strict=True):
+        row.result = result
+    assert segment.output_rows() == [output_row({"n": n}, results[n]) for n in range(3)]
     assert segment.summary("a/part") == Summary("a/part", {SUCCEEDED: 1, UNKNOWN: 1, FAILED: 1}, 2, 1)
-
-
-def test_what_is_given_up_is_told_as_it_stands() -> None:
-    segment = a_segment(None, INTENT, "run_2", "run_3")
-    segment.settle(3, RowResult(SUCCEEDED, "run_3", 1))
-    assert list(segment.give_up("why")) == [
-        RowResult(NOT_SUBMITTED, error="why"),
-        RowResult(UNKNOWN, error="why"),
-        RowResult(UNKNOWN, "run_2", error="why"),
-    ]
-    assert segment.is_settled
-    assert list(segment.give_up("again")) == []
-    assert len(segment.output_rows()) == 4
+    assert segment.is_collectable
 
 
 def test_rows_in_memory_are_in_the_order_of_the_input() -> None:
@@ -95,9 +75,9 @@ def test_what_a_batch_comes_to() -> None:
 
 def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
     fates = [settled for settled, _ in UNTOLD if not settled.is_collectable]
-    segment, one_by_one, at_once = a_segment(*[None] * len(fates)), Tally(), Tally()
+    segment, one_by_one, at_once = a_segment(len(fates)), Tally(), Tally()
     for position, settled in enumerate(fates):
-        segment.settle(position, settled)
+        segment.rows[position].result = settled
         one_by_one.add(settled)
     at_once.add_summary(7, segment.summary("a/part"))
     assert at_once.parts == {7: "a/part"}

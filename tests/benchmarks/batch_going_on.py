@@ -61,7 +61,7 @@ def _leave(store: FolderStore, head: Head) -> int:
     for number in range(count):
         journal.open(number, SegmentRecord([None] * _SEGMENT))
         for row in range(_SEGMENT):
-            journal.accepted(number, row, f"run_{number:08d}{row:016d}")
+            journal.note(number, row, f"run_{number:08d}{row:016d}")
         if number % _OPEN_EVERY:
             journal.finish(number, Summary(f"part-{number:05d}.jsonl", {SUCCEEDED: _SEGMENT}, 1.0, 0))
     changes = journal.changes()

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from airflow_provider_bitscale.batch.plan import poll_schedule, run_times
-from tests.scenarios.shadow import asserting
 from tests.support.fixtures import client, each_contract, emulator, emulators, open_client
 
 __all__ = ["client", "each_contract", "emulator", "emulators", "open_client"]
@@ -16,10 +13,3 @@ def _looks_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs take a tenth of a second here, not the seconds of real ones."""
     for module in (run_times, poll_schedule):
         monkeypatch.setattr(module, "FIRST_POLL", 0.1)
-
-
-@pytest.fixture(autouse=True)
-def _the_table_is_right(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What happens to rows is fed to the table of their life, too."""
-    with asserting(monkeypatch):
-        yield

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.plan.steps import Done, Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, Rest, Submit
+from tests.support.numbered import Plan
 
 ROUND_TRIP = 0.05
 
@@ -51,7 +51,7 @@ def simulate(
 ) -> Report:
     """Run a batch whose runs take what ``length`` draws, at a limit of ``per_second`` requests."""
     rng = random.Random(seed)
-    plan = Scheduler(rows, budget or Budget(None), Brake(max_in_flight, proven=True))
+    plan = Plan(rows, budget or Budget(None), Brake(max_in_flight, proven=True))
     report = Report()
     answers: list[tuple[float, int, bool]] = []
     ends: dict[int, float] = {}
@@ -70,8 +70,7 @@ def simulate(
             plan.add(list(range(added, min(rows, added + 50))))
             added += min(50, rows - added)
         if plan.out_of_budget():
-            plan.skip(plan.rows_left)
-            plan.stop()
+            plan.halt()
         step = plan.next(now)
         if isinstance(step, Done):
             break
@@ -91,11 +90,11 @@ def simulate(
         if isinstance(step, Submit):
             report.submits += 1
             report.last_submit = now
-            began[step.row] = now
-            ends[step.row] = now + length(rng)
+            began[step.row.number] = now
+            ends[step.row.number] = now + length(rng)
         else:
             report.polls += 1
-            report.looks_of[step.row] += 1
-        heapq.heappush(answers, (now + ROUND_TRIP, step.row, isinstance(step, Submit)))
+            report.looks_of[step.row.number] += 1
+        heapq.heappush(answers, (now + ROUND_TRIP, step.row.number, isinstance(step, Submit)))
     report.wall = now
     return report

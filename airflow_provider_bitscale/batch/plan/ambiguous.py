@@ -1,50 +1,44 @@
-"""Pure: the rows of a batch of which only a delivery can tell whether a run was started."""
+"""Pure: for how long the delivery of a row is waited for, where only that tells whether a run was started."""
 
 from __future__ import annotations
 
-# A row is waited for for so many times the length of the longest run, and so many seconds at least: a
+from collections import deque
+
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
+
+# A row is waited for this many times the length of the longest run, and at least this many seconds: a
 # delivery that fails is repeated.
 PATIENCE = 3.0
 LEAST_PATIENCE = 120.0
 
 
 class AmbiguousRows:
-    """Rows in doubt, and for how long they are waited for. Time is passed in, in seconds.
+    """The order in which rows have come to wait. Time is passed in, in seconds.
 
     :param timeout: after which a row is given up in any case.
     """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._since: dict[int, float] = {}
+        self._rows: deque[BatchRow] = deque()
         self._longest_run: float | None = None
 
-    def __len__(self) -> int:
-        return len(self._since)
+    def add(self, row: BatchRow) -> None:
+        """A row waits from now on."""
+        self._rows.append(row)
 
-    def __contains__(self, row: int) -> bool:
-        return row in self._since
-
-    def add(self, row: int, now: float) -> None:
-        """This row is in doubt from now on."""
-        self._since[row] = now
-
-    def end(self, row: int) -> float:
-        """A delivery told of this row; since when it was in doubt."""
-        return self._since.pop(row)
-
-    def end_all(self) -> list[int]:
-        """The rows in doubt, which are so no more."""
-        rows = list(self._since)
-        self._since.clear()
+    def take_all(self) -> list[BatchRow]:
+        """Remove and return all rows that wait."""
+        rows = [row for row in self._rows if row.awaits_delivery]
+        self._rows.clear()
         return rows
 
     def ran(self, seconds: float) -> None:
-        """A run took so long."""
+        """A run took this long."""
         self._longest_run = max(seconds, self._longest_run or 0.0)
 
-    def give_up(self, now: float, *, only_they_are_left: bool) -> list[int]:
-        """The rows of which nobody will tell any more, which are in doubt no more.
+    def overdue(self, now: float, *, only_they_are_left: bool) -> list[BatchRow]:
+        """Remove and return the rows that have waited for long enough.
 
         :param only_they_are_left: while anything else can go on, waiting costs nothing. After that, it is for
             as long as a run may take, as far as that is known.
@@ -52,7 +46,9 @@ class AmbiguousRows:
         patience = self._timeout
         if only_they_are_left and self._longest_run is not None:
             patience = min(patience, max(LEAST_PATIENCE, PATIENCE * self._longest_run))
-        rows = [row for row, since in self._since.items() if now - since >= patience]
-        for row in rows:
-            del self._since[row]
+        rows: list[BatchRow] = []
+        while self._rows and (now - self._rows[0].since >= patience or not self._rows[0].awaits_delivery):
+            row = self._rows.popleft()
+            if row.awaits_delivery:
+                rows.append(row)
         return rows

@@ -171,7 +171,9 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = {
         ),
         Event.LOST: _to(State.AMBIGUOUS, Effect.CHARGE, Effect.AWAIT, restarts=True),
         Event.RESUBMITTED: _to(State.READY, Effect.CHARGE, Effect.QUEUE),
-        Event.UNREADABLE: _to(State.UNREADABLE, Effect.CHARGE, Effect.AWAIT, restarts=True),
+        Event.UNREADABLE: _to(
+            State.UNREADABLE, Effect.WRITE_ANSWER, Effect.CHARGE, Effect.AWAIT, restarts=True
+        ),
         Event.DELIVERED: _to(State.SENDING, Effect.WRITE_RUN),
         Event.ENDED: _to(
             State.DONE, Effect.WRITE_ANSWER, Effect.CHARGE, Effect.LEARN, Effect.COUNT, Effect.FINISH

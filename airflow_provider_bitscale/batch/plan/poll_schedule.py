@@ -1,190 +1,140 @@
-"""Pure: the runs of a batch that are under way, and which of them to look at next."""
+"""Pure: which run is polled next, and when."""
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.run_times import EAGER, FIRST_POLL, PATIENT, RunTimes
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
 
-# A run that is to be looked at soon is left to its delivery for so long.
+# A run whose first poll is to be soon is left to its delivery for this long.
 SOON_SECONDS = 5.0
-# After so many ends that were not delivered, no more are relied on, until one is.
+# After this many ends that were not delivered, no more are relied on, until one is.
 FORGIVEN = 20
 
-_Entry: TypeAlias = "tuple[float, int, int]"
-
-
-@dataclass
-class _ScheduledRun:
-    """A run in flight; times in seconds of the planner's clock."""
-
-    submitted_at: float
-    # Whether that is when it was submitted, or when this try took it over.
-    exact: bool
-    # Whether it is looked at soon, whatever is delivered.
-    soon: bool = False
-    not_ended_at: float = 0.0
-    poll_from: float = 0.0
-    looking: bool = False
-    # Whether its end has been delivered.
-    delivered: bool = False
-    # Grows whenever what is noted of the time of its next look does not hold any more.
-    version: int = 0
+# When a poll is due, of which row; void once the row has another version.
+_Entry: TypeAlias = "tuple[float, int, int, BatchRow]"
 
 
 class PollSchedule:
-    """Runs are known by the row they are of. Time is passed in, in seconds.
+    """The order of polls of the rows that are RUNNING. Time is passed in, in seconds.
 
-    :param timeout: the age at which a run is looked at in any case.
-    :param expects_deliveries: whether ends are delivered: then looks are rare until that has happened.
+    :param timeout: the age at which a run is polled in any case.
+    :param expects_deliveries: whether ends are delivered: then polls are rare until that has happened.
     """
 
     def __init__(self, timeout: float, *, expects_deliveries: bool) -> None:
-        self.durations = RunTimes()
+        self.run_times = RunTimes()
+        self.hurried = False
         self._timeout = timeout
         self._expects_deliveries = expects_deliveries
         # Ends that were seen before they were delivered, one after another.
         self._undelivered_ends = 0
-        self.hurried = False
-        self._runs: dict[int, _ScheduledRun] = {}
-        # Those that have ended for sure; those by the time from which an eager look is due; and those past
-        # it, by the time of a patient one. Each entry is of a version of the run.
-        self._delivered: deque[tuple[int, int]] = deque()
+        # Rows whose end was delivered; by the time from which an eager poll is due; and past that, by the
+        # time of a patient one.
+        self._hinted: deque[_Entry] = deque()
         self._early: list[_Entry] = []
         self._late: list[_Entry] = []
 
-    def __len__(self) -> int:
-        return len(self._runs)
+    def schedule(self, row: BatchRow) -> None:
+        """Plan the next poll of a row."""
+        row.version += 1
+        heapq.heappush(self._early, (self._due(row, EAGER), row.number, row.version, row))
 
-    def add(self, row: int, submitted_at: float, *, exact: bool, soon: bool = False) -> None:
-        """The run of this row goes on.
-
-        :param exact: whether that is when it was submitted, or when this try took it over.
-        :param soon: whether its first look is soon, though its delivery is expected.
-        """
-        run = self._runs[row] = _ScheduledRun(submitted_at, exact=exact, soon=soon)
-        self._note(row, run)
-
-    def submitted_at(self, row: int) -> float | None:
-        """When the run was submitted, or taken over; None if it is not watched."""
-        return self._runs[row].submitted_at if row in self._runs else None
-
-    def __contains__(self, row: int) -> bool:
-        return row in self._runs
-
-    def is_being_polled(self, row: int) -> bool:
-        """Whether a look at the run is under way."""
-        return self._runs[row].looking
-
-    def hint(self, row: int) -> None:
-        """The end of this run has been delivered: it is looked at next, unless it is just looked at."""
-        run = self._runs[row]
+    def hint(self, row: BatchRow) -> None:
+        """The end of its run has been delivered: it is polled next, unless it is just being polled."""
         self._undelivered_ends = 0
-        if not run.delivered:
-            run.delivered = True
-            if not run.looking:
-                run.version += 1
-                self._delivered.append((row, run.version))
+        if not row.hinted:
+            row.hinted = True
+            if row.state is State.RUNNING:
+                row.version += 1
+                self._hinted.append((0.0, row.number, row.version, row))
 
-    def begin_poll(self, row: int) -> None:
-        """A look at the run leaves; until it is answered, no other does."""
-        run = self._runs[row]
-        run.looking = True
-        run.version += 1
-
-    def not_ended(self, row: int, now: float, not_before: float) -> None:
-        """A look found the run under way, or found nothing out.
+    def not_ended(self, row: BatchRow, now: float, not_before: float) -> None:
+        """A poll found the run under way, or found nothing out.
 
         :param not_before: seconds to leave it alone for, if it found nothing out; else 0.
         """
-        run = self._runs[row]
-        run.looking = False
-        run.poll_from = now + not_before
+        row.poll_from = now + not_before
         if not not_before:
-            run.not_ended_at = now - run.submitted_at
-            if run.exact:
-                self.durations.not_ended(run.not_ended_at)
-        self._note(row, run)
+            row.not_ended_at = now - row.since
+            if row.exact:
+                self.run_times.not_ended(row.not_ended_at)
+        self.schedule(row)
 
-    def ended(self, row: int, now: float, took: float | None) -> None:
-        """The run has ended, if it was watched.
+    def ended(self, row: BatchRow, now: float, took: float | None) -> None:
+        """The run has ended.
 
         :param took: seconds from its submission to its end as BitScale tells them.
         """
-        run = self._runs.pop(row, None)
-        if run is None:
-            return
-        self._undelivered_ends += not run.delivered
-        if run.exact:
-            self.durations.ended(run.not_ended_at, now - run.submitted_at, took)
-
-    def drop(self, row: int) -> None:
-        """Watch the run no more."""
-        self._runs.pop(row, None)
+        self._undelivered_ends += not row.hinted
+        if row.exact:
+            self.run_times.ended(row.not_ended_at, now - row.since, took)
 
     def hurry(self, now: float) -> None:
-        """Time is up: each run is due for a last look."""
+        """Time is up: each run is due for a last poll."""
         self.hurried = True
-        self._delivered.clear()
-        self._early = [(now, row, self._runs[row].version) for row in self.resting()]
+        rows = self.rows()
+        self._hinted.clear()
+        self._early = [(now, row.number, row.version, row) for row in rows]
+        heapq.heapify(self._early)
         self._late = []
 
-    def resting(self) -> list[int]:
-        """The rows whose runs are not just being looked at."""
-        return [row for row, run in self._runs.items() if not run.looking]
+    def rows(self) -> list[BatchRow]:
+        """All rows that are RUNNING."""
+        entries = (*self._hinted, *self._early, *self._late)
+        return [entry[3] for entry in entries if _holds(entry)]
 
-    def next_poll(self, now: float, *, eager: bool) -> int | None:
-        """The run to look at now, if there is one; first those that have ended, then the one overdue most."""
-        while self._delivered:
-            if self._current(*self._delivered[0]):
-                return self._delivered[0][0]
-            self._delivered.popleft()
-        while self._early and self._early[0][0] <= now:
-            _, row, version = heapq.heappop(self._early)
-            if (run := self._current(row, version)) is None:
+    def next_row(self, now: float, *, eager: bool) -> BatchRow | None:
+        """The row to poll now, if there is one: first those that have ended, then the one overdue most."""
+        while self._hinted:
+            if _holds(self._hinted[0]):
+                return self._hinted[0][3]
+            self._hinted.popleft()
+        early, late = self._early, self._late
+        while early and early[0][0] <= now:
+            entry = heapq.heappop(early)
+            if not _holds(entry):
                 continue
-            if (due := self._due(run, EAGER)) > now:
-                heapq.heappush(self._early, (due, row, version))
+            if (due := self._due(entry[3], EAGER)) > now:
+                heapq.heappush(early, (due, *entry[1:]))
             else:
-                heapq.heappush(self._late, (self._due(run, PATIENT), row, version))
-        while self._late and (eager or self._late[0][0] <= now):
-            _, row, version = self._late[0]
-            if (run := self._current(row, version)) is None:
-                heapq.heappop(self._late)
-            elif eager or (due := self._due(run, PATIENT)) <= now:
-                return row
+                heapq.heappush(late, (self._due(entry[3], PATIENT), *entry[1:]))
+        while late and (eager or late[0][0] <= now):
+            entry = late[0]
+            if not _holds(entry):
+                heapq.heappop(late)
+            elif eager or (due := self._due(entry[3], PATIENT)) <= now:
+                return entry[3]
             else:
-                heapq.heapreplace(self._late, (due, row, version))
+                heapq.heapreplace(late, (due, *entry[1:]))
         return None
 
-    def next_poll_at(self, *, eager: bool) -> float | None:
-        """When there may be a run to look at, if there is none now; None for never."""
+    def next_at(self, *, eager: bool) -> float | None:
+        """When there may be a run to poll, if there is none now; None for never."""
         return min((heap[0][0] for heap in (self._early, [] if eager else self._late) if heap), default=None)
 
-    def _note(self, row: int, run: _ScheduledRun) -> None:
-        heapq.heappush(self._early, (self._due(run, EAGER), row, run.version))
-
-    def _current(self, row: int, version: int) -> _ScheduledRun | None:
-        run = self._runs.get(row)
-        return run if run is not None and run.version == version else None
-
-    def _is_to_be_delivered(self, run: _ScheduledRun) -> bool:
-        return self._expects_deliveries and not run.delivered and self._undelivered_ends < FORGIVEN
-
-    def _due(self, run: _ScheduledRun, impatience: float) -> float:
+    def _due(self, row: BatchRow, impatience: float) -> float:
         if self.hurried:
-            return run.poll_from
-        if not run.exact:
-            # An earlier try's run: it has probably ended, so the first look is at once.
-            poll = FIRST_POLL + 1.5 * run.not_ended_at if run.not_ended_at else 0.0
+            return row.poll_from
+        if row.exact:
+            age = self.run_times.next_poll(row.not_ended_at, impatience)
         else:
-            poll = self.durations.next_poll(run.not_ended_at, impatience)
-        if self._is_to_be_delivered(run) and (run.exact or run.not_ended_at):
-            # A run that takes as long as others may just be about to be told.
-            seldom = max(run.not_ended_at + SELDOM_SECONDS, 2 * self.durations.long_run)
-            poll = max(poll, SOON_SECONDS if run.soon and not run.not_ended_at else seldom)
-        return max(run.poll_from, run.submitted_at + min(poll, self._timeout))
+            # An earlier try's run: it has probably ended, so the first poll is at once.
+            age = FIRST_POLL + 1.5 * row.not_ended_at if row.not_ended_at else 0.0
+        if self._is_to_be_delivered(row) and (row.exact or row.not_ended_at):
+            # A run that takes as long as others may just be about to be delivered.
+            seldom = max(row.not_ended_at + SELDOM_SECONDS, 2 * self.run_times.long_run)
+            age = max(age, SOON_SECONDS if row.soon and not row.not_ended_at else seldom)
+        return max(row.poll_from, row.since + min(age, self._timeout))
+
+    def _is_to_be_delivered(self, row: BatchRow) -> bool:
+        return self._expects_deliveries and not row.hinted and self._undelivered_ends < FORGIVEN
+
+
+def _holds(entry: _Entry) -> bool:
+    _, _, version, row = entry
+    return row.version == version and row.state is State.RUNNING

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.head import KEY, Head
 from airflow_provider_bitscale.batch.store.records import (
-    INTENT,
     SUMMARIES,
     Entry,
     Records,
@@ -109,18 +108,12 @@ class Journal:
             self._changed_head = True
             self._changed.add(number)
 
-    def announce(self, number: int, rows: Iterable[int]) -> None:
-        """These rows may be submitted once this is durable."""
-        self._set(number, rows, INTENT)
-
-    def retract(self, number: int, rows: Iterable[int]) -> None:
-        """These rows have not been submitted after all."""
-        self._set(number, rows, None)
-
-    def accepted(self, number: int, row: int, run_id: str) -> None:
-        """BitScale accepted the row's run."""
-        self._set(number, [row], run_id)
-        self._accepted[number, row] = run_id
+    def note(self, number: int, row: int, entry: Entry) -> None:
+        """The entry of a row has changed."""
+        self._open[number].entries[row] = entry
+        self._changed.add(number)
+        if entry:
+            self._accepted[number, row] = entry
 
     def answered(self, number: int, results: Mapping[int, RowResult]) -> None:
         """These rows were answered at once, and cannot be asked for again."""
@@ -198,12 +191,6 @@ class Journal:
             list(self._dropped),
             dict(self._accepted),
         )
-
-    def _set(self, number: int, rows: Iterable[int], entry: Entry) -> None:
-        record = self._open[number]
-        for row in rows:
-            record.entries[row] = entry
-        self._changed.add(number)
 
     def _add_chunk(self, number: int, chunk: dict[str, Any]) -> None:
         record = self._open[number]

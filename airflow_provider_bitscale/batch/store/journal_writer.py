@@ -9,6 +9,7 @@ from collections import defaultdict
 
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.journal import Changes, Journal
+from airflow_provider_bitscale.batch.store.records import Entry
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,11 @@ class JournalWriter:
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
         self._wanted.set()
+
+    def note(self, number: int, row: int, entry: Entry) -> None:
+        """The entry of a row has changed; see :meth:`Journal.note`."""
+        self._journal.note(number, row, entry)
+        self.changed()
 
     def answered(self, number: int, row: int, settled: RowResult) -> None:
         """A row was answered at once; see :meth:`Journal.answered`."""

@@ -1,15 +1,16 @@
-"""The open segments of a batch: opened in the order of the input, put away when all rows are settled."""
+"""The open segments of a batch: opened in the order of the input, written once all rows have results."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
+from airflow_provider_bitscale.batch.plan.lifecycle import Event, move
 from airflow_provider_bitscale.batch.row_result import DUPLICATE, UNKNOWN, RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
@@ -18,26 +19,23 @@ from airflow_provider_bitscale.batch.table.mapping import Segment
 from airflow_provider_bitscale.batch.table.writers import Parts
 from airflow_provider_bitscale.batch.tally import Tally
 
-_IN_DOUBT = (
+_AMBIGUOUS = (
     "an earlier try was lost between its request and the answer: the run may have been paid for, or not"
 )
 
 
-@dataclass
-class Opened:
-    """The rows of a segment that has been opened.
+class Opened(NamedTuple):
+    """A row of a segment that has been opened.
 
-    :param running: rows whose run an earlier try submitted.
-    :param in_doubt: rows of which an earlier try may have submitted a run, if they are not parked.
-    :param skipped: how many are duplicates, and settled by being opened.
-    :param finished: the segment's number, if that was all of them.
+    :param event: what happens to it at once; None if it is to be submitted.
+    :param run_id: see :func:`move`.
+    :param result: see :func:`move`.
     """
 
-    to_submit: list[int] = field(default_factory=list)
-    running: list[int] = field(default_factory=list)
-    in_doubt: list[int] = field(default_factory=list)
-    skipped: int = 0
-    finished: int | None = None
+    row: BatchRow
+    event: Event | None
+    run_id: str | None = None
+    result: RowResult | None = None
 
 
 class Segments:
@@ -48,7 +46,8 @@ class Segments:
         block.
     :param parts: where finished segments are written, by the same thread.
     :param records: what earlier tries left, by number of the segment.
-    :param parks_doubtful: whether rows that an earlier try may have submitted are ``unknown``.
+    :param parks_ambiguous: whether rows that an earlier try may have submitted are ``unknown``.
+    :ivar unfinished: how many rows are in no finished segment.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Segments:
         journal: Journal,
         records: Records,
         *,
-        parks_doubtful: bool,
+        parks_ambiguous: bool,
     ) -> None:
         self.rows = rows
         self.tally = Tally()
@@ -69,107 +68,65 @@ class Segments:
         self._parts = parts
         self._journal = journal
         self._records = records
-        self._parks_doubtful = parks_doubtful
+        self._parks_ambiguous = parks_ambiguous
         self._open: dict[int, OpenSegment] = {}
-        # Rows to be submitted again, or that have been, and after how many submissions in doubt.
-        self._may_be_paid: Counter[int] = Counter()
         self._files = ThreadPoolExecutor(1, "bitscale-files")
         self._read: deque[Segment] = deque()
         for number, record in records.items():
             if isinstance(record, Summary):
                 self.tally.add_summary(number, record)
-            else:
+        self.unfinished = rows - self.tally.settled
+        for record in records.values():
+            if isinstance(record, SegmentRecord):
                 # What was spent counts from the start, not only once the segment is opened.
                 for position in range(len(record.entries)):
-                    if (settled := self._left_as(record, position)) is not None:
-                        self.tally.add(settled)
+                    if (result := self._known_result(record, position)) is not None:
+                        self.tally.add(result)
 
     @property
     def has_left_overs(self) -> bool:
         """Whether an earlier try left something of a segment that is not open yet."""
         return any(isinstance(record, SegmentRecord) for record in self._records.values())
 
-    def place(self, row: int) -> tuple[int, int]:
-        """The segment of a row, and its position there."""
-        return divmod(row, self._segment_size)
+    def find(self, number: int) -> BatchRow | None:
+        """A row of an open segment; None for any other."""
+        segment, position = divmod(number, self._segment_size)
+        found = self._open.get(segment)
+        return None if found is None else found.rows[position]
 
-    def inputs(self, row: int) -> dict[str, Any]:
+    def inputs(self, row: BatchRow) -> dict[str, Any]:
         """What a run of this row takes."""
-        number, position = self.place(row)
-        return self._open[number].rows[position].inputs
+        return self._open[row.segment].source[row.position].inputs
 
-    def run_id(self, row: int) -> str:
-        """The id of this row's run."""
-        number, position = self.place(row)
-        return str(self._open[number].record.entries[position])
+    def is_finished(self, number: int) -> bool:
+        """Whether all rows of an open segment have their results."""
+        return not self._open[number].left
 
-    async def open_next(self) -> Opened | None:
+    async def open_next(self) -> list[Opened] | None:
         """Open the next segment that is not finished; None if there is none."""
         if not self._read:
             await self._in_thread(self._read_next)
         return self._opened(self._read.popleft()) if self._read else None
 
-    def announce(self, rows: Collection[int]) -> None:
-        """These rows are about to be submitted."""
-        for row in rows:
-            number, position = self.place(row)
-            self._journal.announce(number, [position])
+    def count(self, row: BatchRow) -> None:
+        """Count the result of a row."""
+        if row.result is not None:
+            self.tally.add(row.result)
 
-    def retract(self, rows: Collection[int]) -> None:
-        """These rows have not been submitted after all; but an earlier submission may be in doubt."""
-        for row in rows:
-            if row not in self._may_be_paid and self.is_to_be_submitted(row):
-                number, position = self.place(row)
-                self._journal.retract(number, [position])
+    def discount(self, row: BatchRow) -> None:
+        """Count the result of a row no more: it is to have another."""
+        if row.result is not None:
+            self.tally.take_back(row.result)
 
-    def doubt(self, row: int) -> None:
-        """Nobody knows what became of a submission of this row, which is to be submitted again."""
-        self._may_be_paid[row] += 1
+    def finish(self, row: BatchRow) -> bool:
+        """A row has got its result; whether it is the last one of its segment."""
+        segment = self._open[row.segment]
+        segment.left -= 1
+        self.tally.untold += row.unanswered
+        return not segment.left
 
-    def may_be_paid(self, row: int) -> bool:
-        """Whether this row is to be submitted again, or has been, after a submission in doubt."""
-        return row in self._may_be_paid
-
-    def doubt_ended(self, row: int) -> None:
-        """A delivery told that this submission had started a run: the row is not to be submitted again."""
-        del self._may_be_paid[row]
-
-    def is_to_be_submitted(self, row: int) -> bool:
-        """Whether no run of this row is known, nor what has become of it."""
-        number, position = self.place(row)
-        return number in self._open and not self._open[number].record.entries[position]
-
-    def may_change(self, row: int) -> bool:
-        """Whether the row's segment is not written yet."""
-        number, _ = self.place(row)
-        return number in self._open and not self._open[number].is_settled
-
-    def leave_as(self, row: int, settled: RowResult) -> None:
-        """What the row is if nothing more becomes of it."""
-        number, position = self.place(row)
-        self._open[number].left_as[position] = settled
-
-    def left_as(self, row: int) -> RowResult | None:
-        """What :meth:`leave_as` said."""
-        number, position = self.place(row)
-        return self._open[number].left_as.get(position)
-
-    def accepted(self, row: int, run_id: str) -> None:
-        """BitScale accepted the row's run."""
-        self._journal.accepted(*self.place(row), run_id)
-
-    def settle(self, row: int, settled: RowResult) -> int | None:
-        """What has become of a row; the number of its segment, if it is the last one there."""
-        number, position = self.place(row)
-        segment = self._open[number]
-        if (before := segment.settle(position, settled)) is not None:
-            self.tally.take_back(before)
-        self.tally.add(settled)
-        self.tally.untold += self._may_be_paid[row]
-        return number if segment.is_settled else None
-
-    async def put_away(self, number: int) -> None:
-        """Write a segment of which all rows are settled.
+    async def write(self, number: int) -> None:
+        """Write a segment of which all rows have their results.
 
         Its record stays as it is if a retry may still find something out.
         """
@@ -181,21 +138,27 @@ class Segments:
             self.tally.parts[number] = part
         del self._open[number]
 
-    def put_away_the_rest(self, why: str) -> int:
+    def write_the_rest(self, why: str) -> int:
         """Write what is left, as it stands: nothing more will become of it in this try.
 
-        :return: how many rows were not settled.
+        :return: how many rows had no result.
         """
         left, more = 0, True
         while more:
             # This waits as well for what the thread was asked for by somebody who does not wait any more.
             self._files.submit(self._read_next).result()
             if more := bool(self._read):
-                self._opened(self._read.popleft())
+                for row, event, run_id, result in self._opened(self._read.popleft()):
+                    if event is not None:
+                        move(row, event, 0.0, run_id=run_id, result=result)
+                    if event is Event.DUPLICATE:
+                        self.count(row)
             for number, segment in self._open.items():
-                for settled in segment.give_up(why):
-                    self.tally.add(settled)
-                    left += 1
+                for row in segment.rows:
+                    if row.state is not State.DONE:
+                        move(row, Event.CLOSED, 0.0, result=row.as_it_stands(why))
+                        self.count(row)
+                        left += 1
                 part = self._parts.write_part(number, segment.output_rows())
                 if part is not None:
                     self.tally.parts[number] = part
@@ -210,38 +173,33 @@ class Segments:
         """Read the next segment; it is kept even if nobody waits for it any more."""
         self._read.extend(islice(self._segments, 1))
 
-    def _left_as(self, record: SegmentRecord, position: int) -> RowResult | None:
+    def _known_result(self, record: SegmentRecord, position: int) -> RowResult | None:
         """What has become of a row by the end of the earlier try; None if more is to become of it."""
-        settled = record.results.get(position)
-        if settled is not None and settled.status == UNKNOWN and record.entries[position]:
+        result = record.results.get(position)
+        if result is not None and result.status == UNKNOWN and record.entries[position]:
             # Its run became known later.
             return None
-        if settled is None and record.entries[position] == INTENT and self._parks_doubtful:
-            return RowResult(UNKNOWN, error=_IN_DOUBT)
-        return settled
+        if result is None and record.entries[position] == INTENT and self._parks_ambiguous:
+            return RowResult(UNKNOWN, error=_AMBIGUOUS)
+        return result
 
-    def _opened(self, segment: Segment) -> Opened:
+    def _opened(self, segment: Segment) -> list[Opened]:
         record = self._records.pop(segment.number, None)
         if not isinstance(record, SegmentRecord):
             record = SegmentRecord([None] * len(segment.rows))
         self._journal.open(segment.number, record)
-        opened, kept = Opened(), OpenSegment(segment, record)
-        self._open[segment.number] = kept
-        for position, row in enumerate(segment.rows):
-            settled = self._left_as(record, position)
-            if row.duplicate:
-                settled = RowResult(DUPLICATE)
-                opened.skipped += 1
-                self.tally.add(settled)
-            if settled is not None:
-                kept.settle(position, settled)
-            elif record.entries[position]:
-                opened.running.append(row.index)
-            elif record.entries[position] == INTENT:
-                opened.in_doubt.append(row.index)
+        self._open[segment.number] = OpenSegment(segment)
+        opened = []
+        for source, row in zip(segment.rows, self._open[segment.number].rows, strict=True):
+            entry, result = record.entries[row.position], self._known_result(record, row.position)
+            if source.duplicate:
+                opened.append(Opened(row, Event.DUPLICATE, result=RowResult(DUPLICATE)))
+            elif result is not None:
+                opened.append(Opened(row, Event.SETTLED, result=result))
+            elif entry:
+                opened.append(Opened(row, Event.RESUMED, run_id=entry))
             else:
-                opened.to_submit.append(row.index)
-        opened.finished = segment.number if kept.is_settled else None
+                opened.append(Opened(row, None if entry is None else Event.INHERITED))
         return opened
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.poll_schedule import FORGIVEN, PollSchedule
 from airflow_provider_bitscale.batch.plan.run_times import FIRST_POLL
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
@@ -12,20 +13,48 @@ NOW = 1000.0
 FOREVER = float("inf")
 
 
-def a_watch(
-    rows: int = 1, *, timeout: float = FOREVER, told: bool = True, exact: bool = True
-) -> PollSchedule:
-    """A watch over runs that were submitted at NOW."""
-    watch = PollSchedule(timeout, expects_deliveries=told)
+class Watch:
+    """Runs by the number of their row."""
+
+    def __init__(self, timeout: float, *, told: bool) -> None:
+        self.schedule = PollSchedule(timeout, expects_deliveries=told)
+        self.rows: dict[int, BatchRow] = {}
+
+    def add(self, number: int, since: float, *, exact: bool = True) -> None:
+        row = self.rows[number] = BatchRow(number, 0, number, State.RUNNING, since=since, exact=exact)
+        self.schedule.schedule(row)
+
+    def poll(self, number: int) -> None:
+        self.rows[number].state = State.POLLING
+
+    def not_ended(self, number: int, now: float) -> None:
+        self.rows[number].state = State.RUNNING
+        self.schedule.not_ended(self.rows[number], now, 0.0)
+
+    def hint(self, number: int) -> None:
+        self.schedule.hint(self.rows[number])
+
+    def ended(self, number: int, now: float) -> None:
+        self.rows[number].state = State.DONE
+        self.schedule.ended(self.rows[number], now, None)
+
+    def next(self, now: float, *, eager: bool) -> int | None:
+        row = self.schedule.next_row(now, eager=eager)
+        return None if row is None else row.number
+
+
+def a_watch(rows: int = 1, *, timeout: float = FOREVER, told: bool = True, exact: bool = True) -> Watch:
+    """Runs that were submitted at NOW."""
+    watch = Watch(timeout, told=told)
     for row in range(rows):
         watch.add(row, NOW, exact=exact)
     return watch
 
 
-def first_look(watch: PollSchedule, row: int = 0) -> float:
-    """The age at which a run is looked at first, to a tenth of a second."""
+def first_poll(watch: Watch, row: int = 0) -> float:
+    """The age at which a run is polled first, to a tenth of a second."""
     for tenths in range(10_000):
-        if watch.next_poll(NOW + tenths / 10, eager=True) == row:
+        if watch.next(NOW + tenths / 10, eager=True) == row:
             return tenths / 10
     raise AssertionError("never")
 
@@ -40,78 +69,78 @@ def first_look(watch: PollSchedule, row: int = 0) -> float:
     ],
 )
 def test_looks_are_rare_where_a_delivery_is_expected(options: dict[str, float], age: float) -> None:
-    assert first_look(a_watch(**options)) == pytest.approx(age, abs=0.2)  # type: ignore[arg-type]
+    assert first_poll(a_watch(**options)) == pytest.approx(age, abs=0.2)  # type: ignore[arg-type]
 
 
 def test_runs_that_take_long_are_left_alone_for_longer() -> None:
     watch = a_watch(0)
     for _ in range(30):
-        watch.durations.ended(0.0, 90.0)
-    watch.add(1, NOW, exact=True)
-    assert first_look(watch, 1) == pytest.approx(180.0, abs=1.0)
+        watch.schedule.run_times.ended(0.0, 90.0)
+    watch.add(1, NOW)
+    assert first_poll(watch, 1) == pytest.approx(180.0, abs=1.0)
 
 
 def test_between_looks_there_is_a_minute() -> None:
     watch = a_watch()
-    watch.begin_poll(0)
-    watch.not_ended(0, NOW + 60, 0.0)
-    assert watch.next_poll(NOW + 119, eager=True) is None
-    assert watch.next_poll(NOW + 121, eager=True) == 0
+    watch.poll(0)
+    watch.not_ended(0, NOW + 60)
+    assert watch.next(NOW + 119, eager=True) is None
+    assert watch.next(NOW + 121, eager=True) == 0
 
 
 def test_a_run_that_is_told_is_looked_at_at_once_and_not_twice() -> None:
     watch = a_watch(3)
     watch.hint(1)
     watch.hint(1)
-    assert watch.next_poll(NOW, eager=False) == 1
-    watch.begin_poll(1)
-    assert watch.next_poll(NOW + 1, eager=True) is None
-    watch.ended(1, NOW + 1, None)
-    assert watch.next_poll(NOW + 1, eager=True) is None
-    assert len(watch) == 2
+    assert watch.next(NOW, eager=False) == 1
+    watch.poll(1)
+    assert watch.next(NOW + 1, eager=True) is None
+    watch.ended(1, NOW + 1)
+    assert watch.next(NOW + 1, eager=True) is None
+    assert [row.number for row in watch.schedule.rows()] == [0, 2]
 
 
 def test_a_run_that_is_told_while_it_is_looked_at_is_looked_at_again_soon() -> None:
     watch = a_watch()
-    watch.begin_poll(0)
+    watch.poll(0)
     watch.hint(0)
-    assert watch.next_poll(NOW + 1, eager=True) is None
-    watch.not_ended(0, NOW + 1, 0.0)
-    assert watch.next_poll(NOW + 3, eager=True) == 0
+    assert watch.next(NOW + 1, eager=True) is None
+    watch.not_ended(0, NOW + 1)
+    assert watch.next(NOW + 3, eager=True) == 0
 
 
 def test_a_run_that_ends_by_its_delivery_is_not_looked_at() -> None:
     watch = a_watch(2)
     watch.hint(0)
-    watch.ended(0, NOW, None)
-    assert watch.next_poll(NOW + SELDOM_SECONDS, eager=True) == 1
-    watch.begin_poll(1)
-    assert watch.next_poll(NOW + 10 * SELDOM_SECONDS, eager=True) is None
+    watch.ended(0, NOW)
+    assert watch.next(NOW + SELDOM_SECONDS, eager=True) == 1
+    watch.poll(1)
+    assert watch.next(NOW + 10 * SELDOM_SECONDS, eager=True) is None
 
 
 def test_deliveries_that_do_not_come_are_not_relied_on() -> None:
     watch = a_watch(FORGIVEN)
     for row in range(FORGIVEN):
-        watch.begin_poll(row)
-        watch.ended(row, NOW + 60, None)
-    watch.add(100, NOW, exact=True)
-    watch.add(101, NOW, exact=True)
-    assert watch.next_poll(NOW + 62, eager=False) is not None, "they are known to take a minute"
+        watch.poll(row)
+        watch.ended(row, NOW + 60)
+    watch.add(100, NOW)
+    watch.add(101, NOW)
+    assert watch.next(NOW + 62, eager=False) is not None, "they are known to take a minute"
     watch.hint(100)
-    watch.ended(100, NOW, None)
-    watch.add(102, NOW, exact=True)
-    watch.begin_poll(101)
-    assert watch.next_poll(NOW + 62, eager=True) is None, "one was delivered"
+    watch.ended(100, NOW)
+    watch.add(102, NOW)
+    watch.poll(101)
+    assert watch.next(NOW + 62, eager=True) is None, "one was delivered"
 
 
 def test_in_a_hurry_each_is_looked_at_once_more() -> None:
     watch = a_watch(3)
-    watch.begin_poll(0)
+    watch.poll(0)
     watch.hint(1)
-    watch.hurry(NOW)
+    watch.schedule.hurry(NOW)
     seen = []
-    while (row := watch.next_poll(NOW, eager=False)) is not None:
+    while (row := watch.next(NOW, eager=False)) is not None:
         seen.append(row)
-        watch.begin_poll(row)
+        watch.poll(row)
     assert sorted(seen) == [1, 2]
-    assert watch.resting() == []
+    assert watch.schedule.rows() == []

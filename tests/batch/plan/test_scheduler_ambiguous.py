@@ -9,44 +9,41 @@ import pytest
 from airflow_provider_bitscale.batch.plan.ambiguous import LEAST_PATIENCE, PATIENCE
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.plan.steps import (
+from airflow_provider_bitscale.batch.plan.scheduler import (
     Done,
     Poll,
     Rest,
     Submit,
 )
-from tests.batch.plan.test_scheduler import NOW, take
+from tests.support.numbered import NOW, Plan, take
 
 TIMEOUT = 3600.0
 
 
 def a_planner(
     rows: int, *, cap: float | None = None, most: int | None = None, took: float | None = None
-) -> tuple[Scheduler, Budget]:
+) -> tuple[Plan, Budget]:
     """A planner of which row 0 is in doubt since NOW, all others are ready.
 
     :param took: the length of a run that has ended before.
     """
     budget = Budget(cap)
-    plan = Scheduler(
-        rows + (took is not None), budget, Brake(most, proven=True), TIMEOUT, expects_deliveries=True
-    )
+    plan = Plan(rows + (took is not None), budget, Brake(most, proven=True), TIMEOUT, expects_deliveries=True)
     if took is not None:
         plan.add([100])
-        take(plan, Submit(100))
+        take(plan, Submit, 100)
         plan.accepted(100, NOW)
         plan.hint(100)
         plan.ended(100, NOW, 10, took)
     plan.add(list(range(rows)))
-    take(plan, Submit(0))
-    plan.doubt(0, NOW)
+    take(plan, Submit, 0)
+    plan.lost(0, NOW)
     return plan, budget
 
 
-def given_up_after(plan: Scheduler) -> float:
+def given_up_after(plan: Plan) -> float:
     """Seconds after which the row is given up, if nothing else happens."""
-    seconds = (second for second in range(10_000) if plan.give_up_doubtful(NOW + second))
+    seconds = (second for second in range(10_000) if plan.give_up_overdue(NOW + second))
     return next(seconds, math.inf)
 
 
@@ -66,10 +63,10 @@ def test_while_anything_is_under_way_waiting_costs_nothing() -> None:
     plan, _ = a_planner(2, took=1.0)
     assert given_up_after(plan) == TIMEOUT, "a row is ready"
     plan, _ = a_planner(2, took=1.0)
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
     assert given_up_after(plan) == TIMEOUT, "a submission is on its way"
     plan, _ = a_planner(2, took=1.0)
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
     plan.accepted(1, NOW)
     assert given_up_after(plan) == TIMEOUT, "a run is under way"
 
@@ -77,38 +74,38 @@ def test_while_anything_is_under_way_waiting_costs_nothing() -> None:
 @pytest.mark.parametrize("took", [None, 1.0])
 def test_when_time_is_up_it_is_left_to_a_retry(took: float | None) -> None:
     plan, _ = a_planner(2, took=took)
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
     plan.accepted(1, NOW)
-    plan.stop()
+    plan.halt()
     plan.hurry(NOW)
-    take(plan, Poll(1))
+    take(plan, Poll, 1)
     plan.ended(1, NOW, 10)
-    assert plan.give_up_doubtful(NOW) == []
+    assert plan.give_up_overdue(NOW) == []
     assert plan.next(NOW) == Done()
 
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_pause_of_the_submissions_is_not_the_end(stopped: bool) -> None:
     plan, _ = a_planner(2, took=1.0)
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
     plan.put_back(1, NOW + TIMEOUT)
     if stopped:
-        plan.stop()
+        plan.halt()
     assert given_up_after(plan) == (LEAST_PATIENCE if stopped else TIMEOUT)
 
 
 def test_a_row_that_was_to_be_submitted_again_is_withdrawn() -> None:
     budget = Budget(None)
-    plan = Scheduler(2, budget, Brake(proven=True), expects_deliveries=True)
+    plan = Plan(2, budget, Brake(proven=True), expects_deliveries=True)
     plan.add([0, 1])
-    take(plan, Submit(0))
+    take(plan, Submit, 0)
     plan.submit_again(0)
-    plan.withdraw(0, NOW)
+    plan.delivered(0, NOW)
     assert (plan.ready, plan.rows_left, plan.in_flight, budget.in_flight) == (1, 1, 1, 1)
     plan.hint(0)
-    take(plan, Poll(0))
+    take(plan, Poll, 0)
     plan.ended(0, NOW, 10)
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
     plan.ended(1, NOW, 10)
     assert plan.next(NOW) == Done()
     assert budget.committed == 20
@@ -117,7 +114,7 @@ def test_a_row_that_was_to_be_submitted_again_is_withdrawn() -> None:
 def test_it_holds_up_no_other_row() -> None:
     plan, _ = a_planner(3, most=1, cap=1000)
     assert plan.in_flight == 0
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
 
 
 def test_it_is_not_done_while_a_row_is_in_doubt() -> None:
@@ -128,10 +125,10 @@ def test_it_is_not_done_while_a_row_is_in_doubt() -> None:
 def test_what_it_may_cost_is_reserved_and_settled_by_its_delivery() -> None:
     plan, budget = a_planner(1, took=1.0)
     assert (budget.spent, budget.committed, budget.in_flight) == (10, 20, 0)
-    plan.doubt_ended(0, NOW)
+    plan.delivered(0, NOW)
     assert (budget.committed, budget.in_flight) == (20, 1)
     plan.hint(0)
-    take(plan, Poll(0))
+    take(plan, Poll, 0)
     plan.ended(0, NOW, 30)
     assert (budget.spent, budget.committed, budget.in_flight) == (40, 40, 0)
     assert plan.next(NOW) == Done()
@@ -147,18 +144,18 @@ def test_a_budget_that_it_uses_up_stops_the_batch_once_it_is_given_up() -> None:
 @pytest.mark.parametrize("told", [True, False])
 def test_rows_that_an_earlier_try_left_in_doubt(told: bool) -> None:
     budget = Budget(None)
-    plan = Scheduler(2, budget, Brake(proven=True), expects_deliveries=True)
-    plan.resume_doubt(1, NOW)
+    plan = Plan(2, budget, Brake(proven=True), expects_deliveries=True)
+    plan.inherit(1, NOW)
     assert plan.rows_left == 1
-    assert plan.is_in_doubt(1)
+    assert plan.awaiting == 1
     if told:
-        plan.doubt_ended(1, NOW)
+        plan.delivered(1, NOW)
         plan.hint(1)
-        take(plan, Poll(1))
+        take(plan, Poll, 1)
         return
-    assert plan.take_doubtful() == [1]
+    assert plan.resubmit_ambiguous() == [1]
     assert plan.rows_left == 2
     plan.add([1])
-    take(plan, Submit(1))
+    take(plan, Submit, 1)
     plan.ended(1, NOW, 10)
     assert budget.committed == 20, "it may have been paid for before"

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.plan.steps import Done, Poll, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, Poll, Submit
+from tests.support.numbered import Plan
 from tests.support.simulation import lognormal_with_stragglers, simulate
 
 
@@ -24,7 +24,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
     rows, resumed, most, cap = 300, 40, rng.choice((None, 7, 60)), rng.choice((None, 150.0))
     budget = Budget(cap)
     timeout = rng.choice((math.inf, 20.0))
-    plan = Scheduler(rows, budget, Brake(most, proven=True), timeout, expects_deliveries=deliveries)
+    plan = Plan(rows, budget, Brake(most, proven=True), timeout, expects_deliveries=deliveries)
     events = {rng.randrange(50, 600): rng.choice(("stop", "hurry"))} if seed % 2 else {}
     submitted: set[int] = set()
     ended: Counter[int] = Counter()
@@ -42,26 +42,26 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
         steps += 1
         assert steps < 100_000
         if event := events.get(steps):
-            ready -= set(plan.stop())
+            ready -= set(plan.halt())
             if event == "hurry":
                 plan.hurry(now)
             continue
         if plan.out_of_budget():
             assert cap is not None
-            ready -= set(plan.stop())
+            ready -= set(plan.halt())
             continue
         if waiting and not plan.stopped and rng.random() < 0.2:
             group, waiting = waiting[:10], waiting[10:]
             plan.add(group)
             ready |= set(group)
-        for row in plan.give_up_doubtful(now):
+        for row in plan.give_up_overdue(now):
             doubtful.remove(row)
             ended[row] += 1
             given_up.add(row)
         if deliveries and (watched or doubtful) and rng.random() < 0.1:
             row = rng.choice(sorted(watched | doubtful))
             if row in doubtful:
-                plan.doubt_ended(row, now)
+                plan.delivered(row, now)
                 doubtful.remove(row)
                 watched.add(row)
             plan.hint(row)
@@ -71,20 +71,20 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
                 watched.remove(row)
                 ended[row] += 1
         elif isinstance(step, Submit) and rng.random() < 0.8:
-            assert step.row in ready
-            assert step.row not in posting | watched | looking
+            assert step.row.number in ready
+            assert step.row.number not in posting | watched | looking
             assert not plan.stopped
             assert budget.allows()
             assert most is None or plan.in_flight < max(most, resumed)
             plan.begin(step, now)
-            ready.discard(step.row)
-            posting.add(step.row)
-            submitted.add(step.row)
+            ready.discard(step.row.number)
+            posting.add(step.row.number)
+            submitted.add(step.row.number)
         elif isinstance(step, Poll) and rng.random() < 0.8:
-            assert step.row in watched
+            assert step.row.number in watched
             plan.begin(step, now)
-            watched.discard(step.row)
-            looking.add(step.row)
+            watched.discard(step.row.number)
+            looking.add(step.row.number)
         elif (posting or looking) and rng.random() < 0.9:
             row = rng.choice(sorted(posting | looking))
             posted = row in posting
@@ -99,7 +99,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
                 ended[row] += 1
                 given_up.add(row)
             elif kind == "doubt":
-                plan.doubt(row, now)
+                plan.lost(row, now)
                 doubtful.add(row)
             elif kind == "back" and not plan.stopped:
                 plan.put_back(row, now + rng.choice((0.0, 3.0)))
@@ -121,7 +121,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
         assert plan.ready == len(ready)
     assert set(ended.values()) <= {1}
     assert set(ended) == submitted | set(range(resumed))
-    assert plan.settled == len(set(ended) - given_up)
+    assert plan.known == len(set(ended) - given_up)
     assert budget.in_flight == 0
     if cap is not None:
         assert budget.spent <= cap

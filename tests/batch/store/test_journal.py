@@ -20,7 +20,7 @@ from airflow_provider_bitscale.batch.store.records import (
     SegmentRecord,
     Summary,
 )
-from tests.batch.journals import FOUND, HEAD, SUMMARY, keys, opened, read, save
+from tests.batch.journals import FOUND, HEAD, SUMMARY, announce, keys, opened, read, save
 from tests.support.json_store import JsonStore
 
 # Airflow warns at 64 KB.
@@ -41,12 +41,12 @@ class FailingStore(JsonStore):
 def test_the_life_of_a_segment() -> None:
     store = JsonStore()
     journal = opened(store, 4)
-    journal.announce(0, [0, 1, 3])
+    announce(journal, 0, [0, 1, 3])
     assert read(store) == {}, "nothing is durable before it is written"
     save(journal)
     assert read(store) == {0: SegmentRecord([INTENT, INTENT, None, INTENT])}
-    journal.accepted(0, 1, "run_1")
-    journal.retract(0, [3])
+    journal.note(0, 1, "run_1")
+    journal.note(0, 3, None)
     save(journal)
     assert not journal.changes(), "what is written is not written again"
     assert read(store) == {0: SegmentRecord([INTENT, "run_1", None, None])}
@@ -61,7 +61,7 @@ def test_batches_do_not_read_each_others() -> None:
     save(opened(store, 4))
     other = Journal(store, replace(HEAD, batch_id="b2"))
     other.open(0, SegmentRecord([None]))
-    other.announce(0, [0])
+    announce(other, 0, [0])
     save(other)
     assert read(store) == {0: SegmentRecord([INTENT])}
     assert len(keys(store)) == 2
@@ -109,7 +109,7 @@ def test_a_later_try_goes_on_with_what_was_read() -> None:
 def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> None:
     store = JsonStore()
     journal = opened(store, 4)
-    journal.announce(0, range(4))
+    announce(journal, 0, range(4))
     journal.answered(0, {2: FOUND})
     save(journal)
     record = read(store)[0]
@@ -150,7 +150,7 @@ def test_no_value_of_results_is_too_large(least: int, most: int) -> None:
     rows = MAX_SEGMENT_SIZE if most < 1000 else 60
     store = JsonStore()
     journal = opened(store, rows)
-    journal.announce(0, range(rows))
+    announce(journal, 0, range(rows))
     results = {
         row: RowResult(
             SUCCEEDED, str(uuid.UUID(int=row)), 9, outputs={"Note": "x" * rng.randint(least, most)}
@@ -170,7 +170,7 @@ def test_a_segment_of_the_largest_size_is_not_too_large() -> None:
     journal = Journal(store, HEAD)
     journal.open(99_999, SegmentRecord([None] * MAX_SEGMENT_SIZE))
     for row in range(MAX_SEGMENT_SIZE):
-        journal.accepted(99_999, row, str(uuid.UUID(int=row)))
+        journal.note(99_999, row, str(uuid.UUID(int=row)))
     save(journal)
     assert max(map(len, store.texts.values())) < MOST_BYTES
     assert not any("/" in key for key in store.texts)
@@ -193,10 +193,10 @@ def test_summaries_share_values_that_are_not_too_large() -> None:
 def test_what_could_not_be_written_is_read_with_what_is_in_the_store() -> None:
     store = JsonStore()
     journal = opened(store, 4, 1)
-    journal.announce(0, range(4))
+    announce(journal, 0, range(4))
     save(journal)
-    journal.accepted(0, 0, "run_0")
-    journal.retract(0, [1])
+    journal.note(0, 0, "run_0")
+    journal.note(0, 1, None)
     journal.answered(0, {3: FOUND})
     journal.finish(1, SUMMARY)
     unsaved = journal.unsaved()
@@ -209,9 +209,9 @@ def test_what_could_not_be_written_is_read_with_what_is_in_the_store() -> None:
 
 def test_what_is_just_being_written_may_be_unsaved() -> None:
     journal = opened(JsonStore(), 2)
-    journal.accepted(0, 0, "run_0")
+    journal.note(0, 0, "run_0")
     journal.changes()
-    journal.accepted(0, 1, "run_1")
+    journal.note(0, 1, "run_1")
     unsaved = journal.unsaved()
     assert unsaved.accepted == {(0, 0): "run_0", (0, 1): "run_1"}
     assert unsaved.segments == {0: {"entries": ["run_0", "run_1"], "chunks": 0}}
@@ -222,13 +222,13 @@ def test_what_is_just_being_written_may_be_unsaved() -> None:
 def test_after_a_write_that_failed_what_changed_since_goes_before() -> None:
     store = FailingStore()
     journal = opened(store, 3, 1)
-    journal.announce(0, [0, 1])
-    journal.announce(1, [0])
+    announce(journal, 0, [0, 1])
+    announce(journal, 1, [0])
     changes = journal.changes()
     store.fails = True
     with pytest.raises(OSError, match="no route"):
         journal.write(changes)
-    journal.accepted(0, 0, "run_0")
+    journal.note(0, 0, "run_0")
     journal.restore()
     store.fails = False
     save(journal)
@@ -240,7 +240,7 @@ def test_after_a_write_that_failed_what_changed_since_goes_before() -> None:
 def test_a_segment_finished_while_its_write_failed_is_finished() -> None:
     store = FailingStore()
     journal = opened(store, 1)
-    journal.announce(0, [0])
+    announce(journal, 0, [0])
     journal.answered(0, {0: FOUND})
     journal.changes()
     journal.finish(0, SUMMARY)
@@ -264,9 +264,9 @@ def test_keys_whose_drop_failed_are_dropped_later() -> None:
 
 def test_changes_stay_as_they_are_while_rows_go_on_changing() -> None:
     journal = opened(JsonStore(), 2)
-    journal.announce(0, [0])
+    announce(journal, 0, [0])
     changes = journal.changes()
     before = json.dumps(changes.values("b1"))
-    journal.accepted(0, 0, "run_0")
-    journal.announce(0, [1])
+    journal.note(0, 0, "run_0")
+    announce(journal, 0, [1])
     assert json.dumps(changes.values("b1")) == before

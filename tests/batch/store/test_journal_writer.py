@@ -12,8 +12,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.plan.steps import Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Rest, Submit
 from airflow_provider_bitscale.batch.store.journal_writer import (
     AWAY_SECONDS,
     REFUSED_SECONDS,
@@ -22,6 +21,7 @@ from airflow_provider_bitscale.batch.store.journal_writer import (
 )
 from tests.batch.journals import opened, read
 from tests.support.json_store import JsonStore
+from tests.support.numbered import Plan
 
 
 def told_by_airflow(status: int | None) -> AirflowRuntimeError:
@@ -69,7 +69,7 @@ def test_a_change_waits_from_when_it_was_made_until_it_is_durable_whatever_fails
 
     async def run() -> list[float]:
         waited = [journal_writer.unwritten_seconds()]
-        journal.accepted(0, 0, "run_0")
+        journal.note(0, 0, "run_0")
         journal_writer.changed()
         await asyncio.sleep(0.05)
         store.problem = OSError("away")
@@ -80,7 +80,7 @@ def test_a_change_waits_from_when_it_was_made_until_it_is_durable_whatever_fails
         store.go_on.set()
         await writing
         assert isinstance(journal_writer.problem, OSError)
-        journal.accepted(0, 1, "run_1")
+        journal.note(0, 1, "run_1")
         journal_writer.changed()
         waited.append(journal_writer.unwritten_seconds())
         store.problem = None
@@ -96,7 +96,7 @@ def test_a_change_waits_from_when_it_was_made_until_it_is_durable_whatever_fails
 
 
 def test_while_it_is_held_the_plan_submits_nothing() -> None:
-    plan = Scheduler(2, Budget(None), Brake(proven=True))
+    plan = Plan(2, Budget(None), Brake(proven=True))
     plan.add([0, 1])
     assert isinstance(plan.next(100.0), Submit)
     plan.hold(100.5)

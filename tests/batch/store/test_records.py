@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.api import AmbiguousSubmitError
 from airflow_provider_bitscale.batch.store.head import KEY
 from airflow_provider_bitscale.batch.store.records import INTENT, Entry, merged, read_records
-from tests.batch.journals import FOUND, HEAD, SUMMARY, opened, read, save
+from tests.batch.journals import FOUND, HEAD, SUMMARY, announce, opened, read, save
 from tests.support.json_store import JsonStore
 
 UNREADABLE_SEGMENTS: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ def test_a_record_that_is_lost_is_not_the_same_as_none(lost: str) -> None:
     store = JsonStore()
     journal = opened(store, 2, 2, 2)
     journal.answered(0, {0: FOUND})
-    journal.announce(1, [0])
+    announce(journal, 1, [0])
     journal.finish(2, SUMMARY)
     save(journal)
     read(store)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
+from airflow_provider_bitscale.batch.plan.lifecycle import Effect, Event, move
 from airflow_provider_bitscale.batch.row_result import (
     DUPLICATE,
     FAILED,
@@ -27,7 +29,7 @@ from airflow_provider_bitscale.batch.store.records import (
     finished,
     read_records,
 )
-from airflow_provider_bitscale.batch.store.segments import Opened, Segments
+from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.table.mapping import Row, Segment
 from tests.batch.journals import HEAD
 from tests.support.json_store import JsonStore
@@ -75,7 +77,7 @@ class Batch:
             )
 
     def segments(self, *, parks: bool = True, segments: Iterator[Segment] | None = None) -> Segments:
-        """The shelf of a new try."""
+        """The segments of a new try."""
         records = self.records
         self.journal = Journal(self.store, read_head(self.store) or HEAD, records)
         return Segments(
@@ -85,46 +87,85 @@ class Batch:
             self.parts,
             self.journal,
             records,
-            parks_doubtful=parks,
+            parks_ambiguous=parks,
         )
+
+    def apply(
+        self,
+        segments: Segments,
+        row: int | BatchRow,
+        event: Event,
+        *,
+        run_id: str | None = None,
+        result: RowResult | None = None,
+    ) -> bool:
+        """Something has happened to a row; whether its segment is finished by that."""
+        found = segments.find(row) if isinstance(row, int) else row
+        assert found is not None
+        effects = move(found, event, 0.0, run_id=run_id, result=result).effects
+        if Effect.WRITE_ENTRY in effects or Effect.WRITE_RUN in effects:
+            self.journal.note(found.segment, found.position, found.entry)
+        if Effect.COUNT in effects:
+            segments.count(found)
+        return Effect.FINISH in effects and segments.finish(found)
+
+    async def open_next(self, segments: Segments) -> dict[int, Event | None] | None:
+        """Open a segment; what has happened to its rows by that."""
+        if (opened := await segments.open_next()) is None:
+            return None
+        for row, event, run_id, result in opened:
+            if event is not None:
+                self.apply(segments, row, event, run_id=run_id, result=result)
+        return {row.number: event for row, event, _, _ in opened}
+
+    async def open_all(self, segments: Segments) -> list[dict[int, Event | None]]:
+        opened = []
+        while (one := await self.open_next(segments)) is not None:
+            opened.append(one)
+        return opened
+
+    def send(self, segments: Segments, *rows: int, event: Event | None = None) -> None:
+        """Their submissions leave; and what becomes of them at once."""
+        for row in rows:
+            for each in (Event.ANNOUNCED, Event.DURABLE, Event.SENT, *([event] if event else [])):
+                self.apply(segments, row, each)
 
     def save(self) -> None:
         self.journal.write(self.journal.changes())
 
 
-async def open_all(segments: Segments) -> list[Opened]:
-    opened = []
-    while (one := await segments.open_next()) is not None:
-        opened.append(one)
-    return opened
-
-
 def test_segments_are_opened_in_order() -> None:
-    segments = Batch(7, duplicates=[1]).segments()
-    opened = asyncio.run(open_all(segments))
+    batch = Batch(7, duplicates=[1])
+    segments = batch.segments()
+    opened = asyncio.run(batch.open_all(segments))
     segments.close()
     assert opened == [
-        Opened(to_submit=[0, 2], skipped=1),
-        Opened(to_submit=[3, 4, 5]),
-        Opened(to_submit=[6]),
+        {0: None, 1: Event.DUPLICATE, 2: None},
+        {3: None, 4: None, 5: None},
+        {6: None},
     ]
     assert segments.tally.counts == {DUPLICATE: 1}
-    assert segments.inputs(4) == {"c-n": 4}
-    assert segments.place(4) == (1, 1)
+    row = segments.find(4)
+    assert row is not None
+    assert (row.number, row.segment, row.position) == (4, 1, 1)
+    assert segments.inputs(row) == {"c-n": 4}
+    assert segments.find(99) is None
 
 
-def test_a_segment_is_put_away_when_its_last_row_is_settled() -> None:
+def test_a_segment_is_written_when_its_last_row_has_its_result() -> None:
     batch = Batch(6)
 
     async def run(segments: Segments) -> None:
-        await open_all(segments)
-        segments.announce([0, 1, 2, 3])
-        segments.accepted(1, "run_1")
-        assert segments.run_id(1) == "run_1"
-        assert segments.settle(1, FOUND) is None
-        assert segments.settle(0, RowResult(FAILED, error="x")) is None
-        assert segments.settle(2, RowResult(UNKNOWN)) == 0
-        await segments.put_away(0)
+        await batch.open_all(segments)
+        batch.send(segments, 0, 1, 2, 3)
+        batch.apply(segments, 1, Event.ACCEPTED, run_id="run_1")
+        assert not batch.apply(segments, 1, Event.ENDED, result=FOUND)
+        assert not batch.apply(segments, 0, Event.REFUSED, result=RowResult(FAILED, error="x"))
+        assert not segments.is_finished(0)
+        assert batch.apply(segments, 2, Event.GIVEN_UP, result=RowResult(UNKNOWN))
+        assert segments.is_finished(0)
+        await segments.write(0)
+        assert segments.find(0) is None
 
     segments = batch.segments()
     asyncio.run(run(segments))
@@ -139,17 +180,19 @@ def test_a_segment_is_put_away_when_its_last_row_is_settled() -> None:
 
 
 def test_a_segment_of_duplicates_is_finished_at_once() -> None:
-    segments = Batch(4, duplicates=[3]).segments()
-    assert asyncio.run(open_all(segments))[1] == Opened(skipped=1, finished=1)
+    batch = Batch(4, duplicates=[3])
+    segments = batch.segments()
+    asyncio.run(batch.open_all(segments))
     segments.close()
+    assert [segments.is_finished(number) for number in (0, 1)] == [False, True]
 
 
 def leave_behind(batch: Batch) -> None:
     """An earlier try: segment 0 is finished, in 1 are a run, an intent and an answer, 2 is untouched."""
     for number in (0, 1):
         batch.journal.open(number, SegmentRecord([None] * SIZE))
-    batch.journal.accepted(1, 0, "run_3")
-    batch.journal.announce(1, [1, 2])
+    for position, entry in enumerate(("run_3", INTENT, INTENT)):
+        batch.journal.note(1, position, entry)
     batch.journal.answered(1, {2: RowResult(SUCCEEDED, None, 5)})
     batch.journal.finish(0, Summary("part 0", {SUCCEEDED: 2, UNKNOWN: 1}, 10, 1))
     batch.save()
@@ -160,15 +203,18 @@ def test_a_retry_goes_on_where_an_earlier_try_was_lost(parks: bool) -> None:
     batch = Batch(9)
     leave_behind(batch)
     segments = batch.segments(parks=parks)
-    opened = asyncio.run(open_all(segments))
+    assert segments.unfinished == 6
+    opened = asyncio.run(batch.open_all(segments))
     segments.close()
     assert opened == [
-        Opened(running=[3], in_doubt=[] if parks else [4]),
-        Opened(to_submit=[6, 7, 8]),
+        {3: Event.RESUMED, 4: Event.SETTLED if parks else Event.INHERITED, 5: Event.SETTLED},
+        {6: None, 7: None, 8: None},
     ]
-    assert segments.run_id(3) == "run_3"
+    row = segments.find(3)
+    assert row is not None
+    assert row.run_id == "run_3"
     assert segments.tally.counts == {SUCCEEDED: 3, UNKNOWN: 2 if parks else 1}
-    assert segments.settle(3, FOUND) == (1 if parks else None)
+    assert batch.apply(segments, 3, Event.ENDED, result=FOUND) is parks
 
 
 @pytest.mark.parametrize("parks", [False, True])
@@ -179,80 +225,82 @@ def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(parks: b
     before = (segments.tally.credits, segments.tally.untold, segments.tally.settled)
     assert before == ((15, 2, 5) if parks else (15, 1, 4))
     assert segments.tally.parts == {0: "part 0"}
-    asyncio.run(open_all(segments))
+    asyncio.run(batch.open_all(segments))
     segments.close()
-    assert (segments.tally.credits, segments.tally.untold, segments.tally.settled) == before, (
-        "and counts once"
-    )
+    after = (segments.tally.credits, segments.tally.untold, segments.tally.settled)
+    assert after == before, "and counts once"
 
 
 def test_a_row_that_was_taken_back_is_submitted_by_a_retry() -> None:
     batch = Batch(3)
     segments = batch.segments()
-    asyncio.run(open_all(segments))
+    asyncio.run(batch.open_all(segments))
     segments.close()
-    segments.announce([0, 1, 2])
-    segments.retract([1])
+    for row in (0, 1, 2):
+        batch.apply(segments, row, Event.ANNOUNCED)
+    batch.apply(segments, 1, Event.RETRACTED)
     batch.save()
     later = batch.segments()
-    assert asyncio.run(open_all(later)) == [Opened(to_submit=[1])]
+    assert asyncio.run(batch.open_all(later)) == [{0: Event.SETTLED, 1: None, 2: Event.SETTLED}]
     later.close()
     assert later.tally.counts == {UNKNOWN: 2}
 
 
-def test_a_row_in_doubt_stays_so_when_it_is_taken_back() -> None:
+def test_a_row_that_is_ambiguous_stays_so_when_it_is_taken_back() -> None:
     batch = Batch(3)
     first = batch.segments(parks=False)
-    asyncio.run(open_all(first))
-    first.announce([0, 1, 2])
-    first.doubt(1)
-    first.retract([0, 1])
+    asyncio.run(batch.open_all(first))
+    batch.send(first, 1, event=Event.RESUBMITTED)
+    for row in (0, 2):
+        batch.apply(first, row, Event.ANNOUNCED)
+    for row in (0, 1):
+        batch.apply(first, row, Event.RETRACTED)
     first.close()
     batch.save()
     second = batch.segments(parks=False)
-    assert asyncio.run(open_all(second)) == [Opened(to_submit=[0], in_doubt=[1, 2])]
+    opened = asyncio.run(batch.open_all(second))
+    assert opened == [{0: None, 1: Event.INHERITED, 2: Event.INHERITED}]
     for row in (1, 2):
-        second.doubt(row)
-    second.retract([0, 1, 2])
-    second.put_away_the_rest("why")
+        batch.apply(second, row, Event.RESUBMITTED)
+    for row in (0, 1, 2):
+        batch.apply(second, row, Event.ANNOUNCED)
+        batch.apply(second, row, Event.RETRACTED)
+    second.write_the_rest("why")
     second.close()
     assert [status for status, _ in batch.parts.written[0]] == [NOT_SUBMITTED, UNKNOWN, UNKNOWN]
 
 
-def test_a_row_of_which_a_delivery_tells_is_submitted_no_more() -> None:
+def test_submissions_that_no_delivery_told_of_count_as_untold() -> None:
     batch = Batch(3)
     segments = batch.segments(parks=False)
-    asyncio.run(open_all(segments))
-    segments.announce([0, 1, 2])
-    for row in (0, 1):
-        segments.doubt(row)
-    segments.accepted(1, "run_1")
-    segments.doubt_ended(1)
-    assert [segments.is_to_be_submitted(row) for row in (0, 1, 2, 99)] == [True, False, True, False]
-    assert [segments.may_be_paid(row) for row in (0, 1, 2)] == [True, False, False]
-    segments.retract([0, 1, 2])
+    asyncio.run(batch.open_all(segments))
+    batch.send(segments, 0, 1, event=Event.RESUBMITTED)
+    batch.apply(segments, 1, Event.DELIVERED, run_id="run_1")
     segments.close()
     batch.save()
     assert batch.records[0] == SegmentRecord([INTENT, "run_1", None])
+    batch.apply(segments, 0, Event.SENT)
+    batch.send(segments, 2)
     for row in (0, 1, 2):
-        segments.settle(row, FOUND)
-    assert segments.tally.untold == 1, "that which nobody has told of"
+        batch.apply(segments, row, Event.ENDED, result=FOUND)
+    assert segments.tally.untold == 1, "that which no delivery has told of"
 
 
-def test_what_is_left_is_put_away_as_it_stands() -> None:
+def test_what_is_left_is_written_as_it_stands() -> None:
     batch = Batch(12, duplicates=[9])
     leave_behind(batch)
 
     async def run(segments: Segments) -> None:
-        await segments.open_next()
-        await segments.open_next()
-        segments.announce([6])
-        segments.settle(7, FOUND)
+        await batch.open_next(segments)
+        await batch.open_next(segments)
+        batch.apply(segments, 6, Event.ANNOUNCED)
+        batch.send(segments, 7)
+        batch.apply(segments, 7, Event.ENDED, result=FOUND)
 
     segments = batch.segments()
     asyncio.run(run(segments))
     # Of segment 1 the run; of 2 two rows; of 3, which was never opened, two.
-    assert segments.put_away_the_rest("why") == 5
+    assert segments.write_the_rest("why") == 5
     segments.close()
     assert batch.parts.written == {
         1: [(UNKNOWN, "run_3"), (UNKNOWN, None), (SUCCEEDED, None)],
@@ -263,6 +311,31 @@ def test_what_is_left_is_put_away_as_it_stands() -> None:
     assert segments.tally.counts.total() == batch.rows
     left = SegmentRecord(["run_3", INTENT, INTENT], {2: RowResult(SUCCEEDED, None, 5)}, chunks=1)
     assert batch.records[1] == left
+
+
+@pytest.mark.parametrize("parks", [False, True])
+def test_what_an_earlier_try_left_is_written_as_it_stands_if_it_is_never_opened(parks: bool) -> None:
+    batch = Batch(6)
+    leave_behind(batch)
+    segments = batch.segments(parks=parks)
+    assert segments.write_the_rest("why") == (1 if parks else 2)
+    segments.close()
+    assert batch.parts.written == {1: [(UNKNOWN, "run_3"), (UNKNOWN, None), (SUCCEEDED, None)]}
+
+
+def test_a_row_that_is_told_anew_counts_once() -> None:
+    batch = Batch(1)
+    segments = batch.segments()
+    asyncio.run(batch.open_all(segments))
+    batch.send(segments, 0)
+    batch.apply(segments, 0, Event.ENDED, result=FOUND)
+    row = segments.find(0)
+    assert row is not None
+    segments.discount(row)
+    batch.apply(segments, 0, Event.DISOWNED, result=RowResult(UNKNOWN))
+    segments.close()
+    assert row.state is State.DONE
+    assert +segments.tally.counts == {UNKNOWN: 1}
 
 
 def test_no_rows_are_lost_if_nobody_waits_for_their_reading() -> None:
@@ -286,7 +359,7 @@ def test_no_rows_are_lost_if_nobody_waits_for_their_reading() -> None:
     segments = batch.segments(segments=slowly())
     asyncio.run(give_up(segments))
     threading.Timer(0.05, go_on.set).start()
-    segments.put_away_the_rest("why")
+    segments.write_the_rest("why")
     segments.close()
     assert sorted(batch.parts.written) == [0, 1, 2]
     assert segments.tally.counts == {NOT_SUBMITTED: 9}
@@ -302,7 +375,7 @@ def test_segments_that_are_put_away_are_not_all_in_memory() -> None:
             yield segment
 
     segments = batch.segments(segments=counted())
-    segments.put_away_the_rest("why")
+    segments.write_the_rest("why")
     segments.close()
     assert len(batch.parts.written) == 100
     assert max(ahead) <= 1

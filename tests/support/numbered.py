@@ -1,0 +1,103 @@
+"""A scheduler whose rows are known by number, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
+from airflow_provider_bitscale.batch.plan.scheduler import Poll, Scheduler, Submit
+from airflow_provider_bitscale.batch.row_result import DUPLICATE, FAILED, SUCCEEDED, UNKNOWN, RowResult
+
+NOW = 1000.0
+
+
+class Plan(Scheduler):
+    """The rows of one segment, made as they are named."""
+
+    def row(self, number: int) -> BatchRow:
+        rows: dict[int, BatchRow] = self.__dict__.setdefault("rows", {})
+        return rows.setdefault(number, BatchRow(number, 0, number))
+
+    def age(self, number: int, now: float) -> float:
+        return now - self.row(number).since
+
+    def add(self, numbers: Iterable[int]) -> None:
+        """Their intent is durable."""
+        for number in numbers:
+            self.apply(self.row(number), Event.ANNOUNCED, NOW)
+            self.apply(self.row(number), Event.DURABLE, NOW)
+
+    def skip(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.apply(self.row(number), Event.DUPLICATE, NOW, result=RowResult(DUPLICATE))
+
+    def resume(self, number: int, now: float) -> None:
+        self.apply(self.row(number), Event.RESUMED, now, run_id=f"run_{number}")
+
+    def inherit(self, number: int, now: float) -> None:
+        self.apply(self.row(number), Event.INHERITED, now)
+
+    def halt(self) -> list[int]:
+        """Submit no more; the rows that were ready."""
+        rows = self.stop()
+        for row in rows:
+            self.apply(row, Event.RETRACTED, NOW)
+        return [row.number for row in rows]
+
+    def accepted(self, number: int, now: float) -> None:
+        self.apply(self.row(number), Event.ACCEPTED, now, run_id=f"run_{number}")
+
+    def put_back(self, number: int, submit_from: float = 0.0) -> None:
+        self.hold(submit_from)
+        self.apply(self.row(number), Event.NOT_PROCESSED, NOW)
+
+    def submit_again(self, number: int) -> None:
+        self.apply(self.row(number), Event.RESUBMITTED, NOW)
+
+    def refused(self, number: int) -> None:
+        self.apply(self.row(number), Event.REFUSED, NOW, result=RowResult(FAILED))
+
+    def lost(self, number: int, now: float) -> None:
+        self.apply(self.row(number), Event.LOST, now)
+
+    def delivered(self, number: int, now: float) -> None:
+        self.apply(self.row(number), Event.DELIVERED, now, run_id=f"run_{number}")
+
+    def hint(self, number: int) -> None:
+        self.apply(self.row(number), Event.HINTED, NOW)
+
+    def not_ended(self, number: int, now: float, not_before: float = 0.0) -> None:
+        self.apply(self.row(number), Event.NOT_ENDED, now, not_before=not_before)
+
+    def ended(self, number: int, now: float, credits: float | None, took: float | None = None) -> None:
+        result = RowResult(SUCCEEDED, self.row(number).run_id, credits)
+        self.apply(self.row(number), Event.ENDED, now, result=result, took=took)
+
+    def given_up(self, number: int) -> None:
+        self.apply(self.row(number), Event.GIVEN_UP, NOW, result=RowResult(UNKNOWN))
+
+    def give_up_overdue(self, now: float) -> list[int]:
+        rows = self.overdue(now)
+        for row in rows:
+            self.given_up(row.number)
+        return [row.number for row in rows]
+
+    def resubmit_ambiguous(self) -> list[int]:
+        rows = self.take_ambiguous()
+        for row in rows:
+            self.submit_again(row.number)
+        return [row.number for row in rows]
+
+    def leave(self, now: float) -> None:
+        """Their runs are left to a retry."""
+        for row in self.polls.rows():
+            self.apply(row, Event.LEFT, now)
+
+
+def take(plan: Plan, kind: type[Submit | Poll], number: int, now: float = NOW) -> None:
+    """What the scheduler has to decide now, and begins."""
+    step = plan.next(now)
+    assert isinstance(step, (Submit, Poll))
+    assert step == kind(plan.row(number))
+    plan.begin(step, now)
