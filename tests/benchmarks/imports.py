@@ -1,4 +1,4 @@
-"""What a DAG file pays for importing what it uses of ours: CPU time on top of Airflow's SDK, in fresh processes.
+"""What a DAG file pays for importing what it uses of ours: CPU on top of Airflow's SDK, in new processes.
 
 What every operator module needs is imported first, so it is charged to nobody.
 """
