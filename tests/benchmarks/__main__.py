@@ -16,6 +16,7 @@ from tests.benchmarks.batch import batch
 from tests.benchmarks.batch_kills import batch_kills
 from tests.benchmarks.cpu import beside_bare_loop, beside_peers
 from tests.benchmarks.figures import Figure, table
+from tests.benchmarks.hops import hops
 from tests.benchmarks.imports import imports
 from tests.benchmarks.latency import latency
 from tests.benchmarks.loop import stalls_and_memory
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "peers": beside_peers,
     "loop": stalls_and_memory,
     "imports": imports,
+    "hops": hops,
     "latency": latency,
     "pacing": pacing,
     "batch": batch,
