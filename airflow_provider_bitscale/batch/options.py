@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from airflow_provider_bitscale.api.contracts import Contract
-from airflow_provider_bitscale.batch.table.paths import FORMATS
+from airflow_provider_bitscale.batch.table.storage import FORMATS
 from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
 
 OnAmbiguousRow = Literal["park", "resubmit"]

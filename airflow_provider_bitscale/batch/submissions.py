@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.retry import backoff
 from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.error_policy import (
@@ -17,7 +18,7 @@ from airflow_provider_bitscale.batch.plan.error_policy import (
     stopped_by,
 )
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.trouble import Trouble, pause_after
+from airflow_provider_bitscale.batch.plan.trouble import Trouble
 from airflow_provider_bitscale.batch.row_result import FAILED, UNKNOWN, RowResult, accepted
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
@@ -157,4 +158,4 @@ class Submissions:
     def _paused_until(self, error: BitScaleError, now: float) -> float:
         """Count one more submission that came to nothing; when anything may be submitted again."""
         self._trouble.failed(error.left_at, now)
-        return now + max(pause_after(self._trouble.failures), error.retry_after or 0.0)
+        return now + max(backoff(self._trouble.failures), error.retry_after or 0.0)

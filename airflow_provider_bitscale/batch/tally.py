@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.row_result import FAILED, RowResult
-from airflow_provider_bitscale.batch.store.records import Summary
+from airflow_provider_bitscale.batch.store.segment_records import Summary
 
 # Of two reasons to stop, the one that fails the task is told, and first the one that no retry can mend.
 _WEIGHTS = {"unreadable_answers": 3, "max_failed_rows": 2, "deadline": 1}

@@ -10,8 +10,8 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.plan.verdict import Ending, Verdict
 from airflow_provider_bitscale.batch.progress import credits_spent
 from airflow_provider_bitscale.batch.row_result import STATUSES
-from airflow_provider_bitscale.batch.store.head import Head
-from airflow_provider_bitscale.batch.table.read_as import ReadAs
+from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
+from airflow_provider_bitscale.batch.table.manifest import ReadOptions
 from airflow_provider_bitscale.exceptions import (
     IncompleteBatchError,
     TooManyFailedRowsError,
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 def manifest_of(
-    head: Head,
+    batch: BatchRecord,
     grid_id: str,
     rows: int,
     tally: Tally,
-    read_as: ReadAs,
+    read_options: ReadOptions,
 ) -> dict[str, Any]:
     """The manifest, as the operator describes it, without its own path."""
     finished = time.time()
     return {
-        "batch_id": head.batch_id,
+        "batch_id": batch.batch_id,
         "grid_id": grid_id,
         "rows": rows,
         "counts": {status: tally.counts[status] for status in STATUSES},
@@ -41,13 +41,13 @@ def manifest_of(
         "stopped_by": tally.stopped_by,
         "parts": [tally.parts[number] for number in sorted(tally.parts)],
         "manifest_path": None,
-        "format": head.output_format,
-        **read_as.in_manifest,
-        "csv_escape_formulas": head.escapes_formulas,
-        "output_names": head.output_names,
-        "started_at": _iso(head.started_at),
+        "format": batch.output_format,
+        **read_options.in_manifest,
+        "csv_escape_formulas": batch.escapes_formulas,
+        "output_names": batch.output_names,
+        "started_at": _iso(batch.started_at),
         "finished_at": _iso(finished),
-        "seconds": round(finished - head.started_at, 3),
+        "seconds": round(finished - batch.started_at, 3),
     }
 
 

@@ -7,29 +7,29 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
+from airflow_provider_bitscale.batch.table.mapping import InputMapping, RowMapping
 from airflow_provider_bitscale.batch.table.readers import Source
-from airflow_provider_bitscale.batch.table.row_form import Form, RowForm
 from airflow_provider_bitscale.batch.table.writers import OWN_FIELDS
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.table.mapping import Survey
+    from airflow_provider_bitscale.batch.table.survey import Survey
     from airflow_provider_bitscale.runs.grid_schema import GridSchema
 
 log = logging.getLogger(__name__)
 
 
-def tell_fields(row_form: Form, fields: Sequence[str]) -> None:
+def tell_fields(mapping: RowMapping, fields: Sequence[str]) -> None:
     """Tell which field goes to which input, and which inputs get nothing.
 
     :param fields: of all rows.
     """
-    if fields and isinstance(row_form, RowForm):
-        matching = row_form.matching(fields)
+    if fields and isinstance(mapping, InputMapping):
+        matching = mapping.matching(fields)
         log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)
 
 
 def tell_input(
-    source: Source, row_form: Form, survey: Survey, form: GridSchema, output_names: Collection[str]
+    source: Source, mapping: RowMapping, survey: Survey, form: GridSchema, output_names: Collection[str]
 ) -> None:
     """Tell which rows are left out, and what of the others may not be meant.
 
@@ -39,11 +39,11 @@ def tell_input(
     if isinstance(source, UnfinishedRows):
         for why, count in source.left_out.items():
             log.warning("%s unknown rows are left out: %s", f"{count:,}", why)
-    if not survey.rows or not isinstance(row_form, RowForm):
+    if not survey.rows or not isinstance(mapping, InputMapping):
         return
-    for word in survey.null_words:
+    for word in survey.possible_nulls:
         log.warning("%s", word.told(form.input_names.get(word.key, word.key)))
-    for word in survey.key_words:
+    for word in survey.possible_key_nulls:
         log.warning("%s", word.told_of_key)
     if survey.total:
         log.warning(

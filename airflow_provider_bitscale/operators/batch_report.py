@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
 
-from airflow_provider_bitscale.batch.store.head import KEY
+from airflow_provider_bitscale.batch.store.batch_record import KEY
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.progress import Progress
     from airflow_provider_bitscale.batch.tally import Tally
-    from airflow_provider_bitscale.runs.run_record import Store
+    from airflow_provider_bitscale.runs.state_store import Store
 
 log = logging.getLogger(__name__)
 

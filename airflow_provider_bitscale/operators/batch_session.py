@@ -27,16 +27,15 @@ from airflow_provider_bitscale.batch.row_result import SUCCEEDED
 from airflow_provider_bitscale.batch.runner import Runner
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
-from airflow_provider_bitscale.batch.store.records import finished
+from airflow_provider_bitscale.batch.store.segment_records import finished
 from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.store.sent_log import SentLogs
-from airflow_provider_bitscale.batch.store.taking_over import Begun, begin
-from airflow_provider_bitscale.batch.store.unsaved import Unsaved
-from airflow_provider_bitscale.batch.table.collected import NotSubmitted, UnknownRows, collected_records
-from airflow_provider_bitscale.batch.table.earlier_rows import EarlierRows
-from airflow_provider_bitscale.batch.table.mapping import read_segments, survey
-from airflow_provider_bitscale.batch.table.read_as import ReadAs
-from airflow_provider_bitscale.batch.table.row_form import Form, RowForm
+from airflow_provider_bitscale.batch.store.takeover import Begun, begin, collected_records
+from airflow_provider_bitscale.batch.store.unsaved_changes import UnsavedChanges
+from airflow_provider_bitscale.batch.table.earlier_rows import EarlierRows, UnknownRows
+from airflow_provider_bitscale.batch.table.manifest import ReadOptions
+from airflow_provider_bitscale.batch.table.mapping import InputMapping, NoInputs, RowMapping
+from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, RowsInMemory
 from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
@@ -96,25 +95,27 @@ class BatchSession:
         self._form_told_at = time.monotonic()
         # What came from an earlier batch is read as it was read there.
         earlier = source.manifest if isinstance(source, EarlierRows) else {}
-        self._read_as = read_as = ReadAs.of(operator.input_fields, operator.null_values, earlier)
-        row_form: Form = (
-            NotSubmitted()
+        self._read_options = read_options = ReadOptions.of(
+            operator.input_fields, operator.null_values, earlier
+        )
+        mapping: RowMapping = (
+            NoInputs()
             if self._collects
-            else RowForm(self._form, read_as.inputs, operator.row_key, read_as.null_values)
+            else InputMapping(self._form, read_options.inputs, operator.row_key, read_options.null_values)
         )
         log.info("Checking all rows before anything is paid for")
         self._survey = survey(
-            source, row_form, operator.segment_size, tell_fields=partial(tell_fields, row_form)
+            source, mapping, operator.segment_size, tell_fields=partial(tell_fields, mapping)
         )
         log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
         names = output_names(self._form)
-        tell_input(source, row_form, self._survey, self._form, names)
+        tell_input(source, mapping, self._survey, self._form, names)
         if operator.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
             raise errors.InvalidRequestError(
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
             )
-        self._read_segments = partial(read_segments, source, row_form, operator.segment_size, self._survey)
-        self._head, self._goes_on = take_up(
+        self._read_segments = partial(read_segments, source, mapping, operator.segment_size, self._survey)
+        self._batch, self._goes_on = take_up(
             self._store,
             operator,
             self._fingerprint(),
@@ -137,7 +138,7 @@ class BatchSession:
         """What is about to be done."""
         begins = "Collecting" if self._collects else "Running"
         return (
-            f"{'Going on with' if self._goes_on else begins} batch {self._head.batch_id}: "
+            f"{'Going on with' if self._goes_on else begins} batch {self._batch.batch_id}: "
             f"{self._survey.rows:,} rows, {self._survey.duplicates:,} of them duplicates, on grid "
             f"{self._form.grid.name or self._operator.grid_id}"
         )
@@ -150,13 +151,13 @@ class BatchSession:
         operator = self._operator
         output = self._output
         memory = RowsInMemory()
-        unsaved = Unsaved(self._head.batch_id, output, operator.segment_size)
+        unsaved = UnsavedChanges(self._batch.batch_id, output, operator.segment_size)
         begun = begin(
             self._store,
-            self._head,
+            self._batch,
             operator.segment_size,
             collected_records(self._read_segments()) if self._collects else {},
-            SentLogs(self._head.batch_id),
+            SentLogs(self._batch.batch_id),
             unsaved,
         )
         segments = Segments(
@@ -178,7 +179,7 @@ class BatchSession:
         finally:
             segments.close()
             begun.sent_log.close()
-        manifest = manifest_of(self._head, operator.grid_id, self._survey.rows, tally, self._read_as)
+        manifest = manifest_of(self._batch, operator.grid_id, self._survey.rows, tally, self._read_options)
         if output is None:
             manifest["results"] = memory.rows
         else:
@@ -202,7 +203,7 @@ class BatchSession:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(driver.kill)
 
-    def _drive(self, segments: Segments, begun: Begun, unsaved: Unsaved) -> None:
+    def _drive(self, segments: Segments, begun: Begun, unsaved: UnsavedChanges) -> None:
         operator, tally = self._operator, segments.tally
         connections = MAX_CONNECTIONS
         max_in_flight = operator.max_in_flight
@@ -272,19 +273,19 @@ class BatchSession:
 
     @property
     def _queue_key(self) -> str:
-        return queue_key(self._head.batch_id)
+        return queue_key(self._batch.batch_id)
 
     def _checked_output(self) -> Output | None:
-        head = self._head
-        if head.output_path is None:
+        batch = self._batch
+        if batch.output_path is None:
             return None
         output = Output(
-            stored(head.output_path),
-            head.output_format,
-            head.batch_id,
+            stored(batch.output_path),
+            batch.output_format,
+            batch.batch_id,
             fields=self._survey.fields,
-            output_names=head.output_names,
-            escape_formulas=head.escapes_formulas,
+            output_names=batch.output_names,
+            escape_formulas=batch.escapes_formulas,
         )
         output.check()
         return output
@@ -294,9 +295,9 @@ class BatchSession:
         bought = operator.request.fingerprint(config.base_url, config.workspace_id)
         read = [
             self._collects,
-            self._read_as.inputs,
+            self._read_options.inputs,
             operator.row_key,
-            sorted(self._read_as.null_values),
+            sorted(self._read_options.null_values),
             operator.segment_size,
             self._survey.fingerprint,
         ]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.batch.store.head import Head, continues, read_head, write_head
+from airflow_provider_bitscale.batch.store.batch_record import BatchRecord, continues, read_batch, write_batch
 from airflow_provider_bitscale.batch.store.sent_log import SentLogs
-from airflow_provider_bitscale.batch.store.taking_over import forget
-from airflow_provider_bitscale.batch.store.unsaved import Unsaved
+from airflow_provider_bitscale.batch.store.takeover import forget
+from airflow_provider_bitscale.batch.store.unsaved_changes import UnsavedChanges
 from airflow_provider_bitscale.batch.table.writers import Output
 from airflow_provider_bitscale.operators.store_path import stored
 from airflow_provider_bitscale.operators.task_state import store_of, try_of
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
-    from airflow_provider_bitscale.runs.clearing import Try
-    from airflow_provider_bitscale.runs.run_record import Store
+    from airflow_provider_bitscale.runs.resume import Try
+    from airflow_provider_bitscale.runs.state_store import Store
 
 
 def take_up(
@@ -31,7 +31,7 @@ def take_up(
     started: float,
     delivery_conn_id: str | None,
     output_names: list[str],
-) -> tuple[Head, bool]:
+) -> tuple[BatchRecord, bool]:
     """The batch to run, and whether it is that of an earlier try.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
@@ -40,11 +40,11 @@ def take_up(
     :param output_names: those that the grid has now.
     :raises BitScaleError: what earlier tries left cannot be gone on with.
     """
-    head = read_head(store)
-    if head is not None and continues(head, fingerprint, this_try):
-        return replace(head, last_try=this_try, delivery_conn_id=delivery_conn_id), True
+    batch = read_batch(store)
+    if batch is not None and continues(batch, fingerprint, this_try):
+        return replace(batch, last_try=this_try, delivery_conn_id=delivery_conn_id), True
     stamp = datetime.fromtimestamp(started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    head = Head(
+    batch = BatchRecord(
         batch_id=f"{stamp}-{secrets.token_hex(3)}",
         fingerprint=fingerprint,
         last_try=this_try,
@@ -57,17 +57,17 @@ def take_up(
         output_names=output_names,
         escapes_formulas=operator.csv_escape_formulas,
     )
-    return head, False
+    return batch, False
 
 
 def remember_batch(context: Context) -> None:
     """Called by Airflow when the task has succeeded: clearing it from now on runs it anew."""
     store = store_of(context)
-    head = read_head(store)
-    if head is None:
+    batch = read_batch(store)
+    if batch is None:
         return
-    write_head(store, replace(head, collected=True, last_try=try_of(context)))
+    write_batch(store, replace(batch, collected=True, last_try=try_of(context)))
     output = None
-    if head.output_path is not None:
-        output = Output(stored(head.output_path), head.output_format, head.batch_id)
-    forget(head, SentLogs(head.batch_id), Unsaved(head.batch_id, output, 0))
+    if batch.output_path is not None:
+        output = Output(stored(batch.output_path), batch.output_format, batch.batch_id)
+    forget(batch, SentLogs(batch.batch_id), UnsavedChanges(batch.batch_id, output, 0))

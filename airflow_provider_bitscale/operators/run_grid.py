@@ -23,7 +23,6 @@ from airflow_provider_bitscale.operators.task_state import (
     try_of,
 )
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
-from airflow_provider_bitscale.runs.clearing import is_cleared
 from airflow_provider_bitscale.runs.options import (
     Mode,
     OnAmbiguousSubmit,
@@ -33,6 +32,7 @@ from airflow_provider_bitscale.runs.options import (
 )
 from airflow_provider_bitscale.runs.polling import FAILED, Outcome, poll_once
 from airflow_provider_bitscale.runs.request import RunRequest
+from airflow_provider_bitscale.runs.resume import is_cleared
 from airflow_provider_bitscale.runs.run_record import (
     ADOPT_KEY,
     WAY_OUT,

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.batch.options import OnAmbiguousRow, batch_option_problems
-from airflow_provider_bitscale.batch.table.collected import UnknownRows
-from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
-from airflow_provider_bitscale.batch.table.paths import OutputFormat, path_problems
+from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows, UnknownRows
 from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
+from airflow_provider_bitscale.batch.table.storage import OutputFormat, path_problems
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of

@@ -11,7 +11,6 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.operators.task_state import address_of, run_records_of
-from airflow_provider_bitscale.runs.durable_write import DurableWrite
 from airflow_provider_bitscale.runs.failures import account_error, failure_of
 from airflow_provider_bitscale.runs.polling import (
     LISTEN_SECONDS,
@@ -30,6 +29,7 @@ from airflow_provider_bitscale.runs.run_record import (
     Record,
     adopt_advice,
 )
+from airflow_provider_bitscale.runs.state_store import DurableWrite
 from airflow_provider_bitscale.webhooks.submissions import note_submission
 
 if TYPE_CHECKING:

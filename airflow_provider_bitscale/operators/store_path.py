@@ -5,8 +5,7 @@ from __future__ import annotations
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.table.paths import file_text, readable_path
-from airflow_provider_bitscale.batch.table.store_files import StoreError
+from airflow_provider_bitscale.batch.table.storage import StoreError, file_text, readable_path
 
 
 def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:

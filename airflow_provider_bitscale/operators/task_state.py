@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from airflow_provider_bitscale.runs.clearing import Try
-from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
-from airflow_provider_bitscale.runs.run_record import RunRecords, Store
+from airflow_provider_bitscale.runs.resume import Try
+from airflow_provider_bitscale.runs.run_record import RunRecords
+from airflow_provider_bitscale.runs.state_store import OwnerChangedError, Store
 from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
 
 if TYPE_CHECKING:

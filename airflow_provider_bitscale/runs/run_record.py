@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_bitscale.api.errors import (
     AmbiguousSubmitError,
@@ -19,9 +19,8 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnreadableAcceptanceError,
 )
-from airflow_provider_bitscale.runs.certain_read import read_certainly
-from airflow_provider_bitscale.runs.clearing import Try, is_cleared
-from airflow_provider_bitscale.runs.durable_write import DurableWrite
+from airflow_provider_bitscale.runs.resume import Try, is_cleared
+from airflow_provider_bitscale.runs.state_store import DurableWrite, Store, read_verified
 
 KEY = "bitscale_run"
 # Written by a person, who knows which run the task has paid for.
@@ -48,19 +47,6 @@ def adopt_advice(run_id: str | None) -> str:
         f"To collect it, write {json.dumps(run_id)} to the key {ADOPT_KEY!r} of the task's state store and "
         "clear the task."
     )
-
-
-class Store(Protocol):
-    """A durable place for JSON."""
-
-    def get(self, key: str) -> Any:
-        """The value, or None."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value; raises if that failed."""
-
-    def delete(self, key: str) -> None:
-        """Drop a value."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +103,9 @@ class RunRecords:
         """The record, or None if there is none.
 
         :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
-        :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
+        :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
         """
-        stored = read_certainly(self._store, KEY)
+        stored = read_verified(self._store, KEY)
         if stored is None:
             return None
         try:
@@ -139,10 +125,10 @@ class RunRecords:
 
         :param this_try: which is a later one, if there is an id: only an earlier try can have lost one.
         :raises InvalidRequestError: what was written is no id.
-        :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
+        :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
         """
         is_first = this_try.number == 1
-        stored = self._store.get(ADOPT_KEY) if is_first else read_certainly(self._store, ADOPT_KEY)
+        stored = self._store.get(ADOPT_KEY) if is_first else read_verified(self._store, ADOPT_KEY)
         if stored is None:
             return None
         if not isinstance(stored, str) or not stored.strip():

@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 10.0
 log = logging.getLogger(__name__)
 
 
-def pause_after(took: float) -> float:
+def pause_between_reads(took: float) -> float:
     """Seconds until Airflow is asked again, after an answer that took so many."""
     return min(max(LISTEN_SECONDS, took * _PAUSE_FOR_EACH_SECOND), _LONGEST_PAUSE)
 
@@ -74,7 +74,7 @@ class AwaitedDelivery:
             if self.payload is not None:
                 self.arrived.set()
             else:
-                await asyncio.sleep(pause_after(time.monotonic() - began))
+                await asyncio.sleep(pause_between_reads(time.monotonic() - began))
 
     async def _look(self) -> dict[str, Any] | None:
         # The base class: a custom backend has not written this.

@@ -7,8 +7,9 @@ used, and under which key it waits.
 from __future__ import annotations
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
-from airflow_provider_bitscale.batch.store.head import read_head
-from airflow_provider_bitscale.runs.run_record import RunRecords, Store
+from airflow_provider_bitscale.batch.store.batch_record import read_batch
+from airflow_provider_bitscale.runs.run_record import RunRecords
+from airflow_provider_bitscale.runs.state_store import Store
 from airflow_provider_bitscale.webhooks.callback_token import Claims, queue_key
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
 
@@ -29,10 +30,10 @@ def awaits(store: Store, claims: Claims, run_id: str) -> str:
 
 
 def _batch(store: Store, claims: Claims) -> str:
-    head, address = read_head(store), claims.address
-    if head is None or head.collected:
+    batch, address = read_batch(store), claims.address
+    if batch is None or batch.collected:
         return NO_SUBSCRIBERS
-    wanted = queue_key(head.batch_id), head.delivery_conn_id
+    wanted = queue_key(batch.batch_id), batch.delivery_conn_id
     # The batch itself checks which run a row waits for.
     return ACCEPTED if wanted == (address.key, address.bitscale_conn_id) else NO_SUBSCRIBERS
 

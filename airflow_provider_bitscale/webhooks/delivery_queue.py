@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_bitscale.runs.run_record import Store
+from airflow_provider_bitscale.runs.state_store import Store
 
 # A page of this many characters is full.
 PAGE_SIZE = 16_000

@@ -122,7 +122,7 @@ def test_a_delivery_of_another_run_is_not_trusted(
 
 @pytest.mark.parametrize(("took", "pause"), [(0.0, 1.0), (0.02, 1.0), (0.5, 2.0), (2.0, 8.0), (31.0, 10.0)])
 def test_a_triggerer_that_is_slow_to_answer_is_asked_less_often(took: float, pause: float) -> None:
-    assert awaited_delivery.pause_after(took) == pause
+    assert awaited_delivery.pause_between_reads(took) == pause
 
 
 def test_how_long_the_triggerer_took_to_answer_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_how_long_the_triggerer_took_to_answer_decides(monkeypatch: pytest.Monke
                 await asyncio.sleep(0.01)
 
     monkeypatch.setattr(BaseXCom, "aget_one", slow)
-    monkeypatch.setattr(awaited_delivery, "pause_after", noted)
+    monkeypatch.setattr(awaited_delivery, "pause_between_reads", noted)
     asyncio.run(asyncio.wait_for(listen(), 20))
     assert min(took) >= 0.19
 

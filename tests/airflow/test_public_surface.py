@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.batch.options import OnAmbiguousRow
-from airflow_provider_bitscale.batch.table.paths import OutputFormat
+from airflow_provider_bitscale.batch.table.storage import OutputFormat
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.connection_config import EXTRA_FIELDS
 from airflow_provider_bitscale.operators.run_waiter import ADDRESS_XCOM

@@ -23,7 +23,7 @@ from airflow_provider_bitscale.operators import run_waiter
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.operators.task_state import is_of_the_past
 from airflow_provider_bitscale.runs import run_record
-from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
+from airflow_provider_bitscale.runs.state_store import OwnerChangedError
 from tests.support.clients import posted_bodies
 from tests.support.task_runs import FakeTaskInstance, MemoryStore, TaskRun, fire
 

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
-from airflow_provider_bitscale.batch.store.head import KEY, Head, read_head
+from airflow_provider_bitscale.batch.store.batch_record import KEY, BatchRecord, read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.records import (
+from airflow_provider_bitscale.batch.store.segment_records import (
     INTENT,
     Records,
     SegmentRecord,
     Summary,
     read_records,
 )
-from airflow_provider_bitscale.runs.clearing import Try
+from airflow_provider_bitscale.runs.resume import Try
 from tests.support.json_store import JsonStore
 
-HEAD = Head("b1", "print", Try(2, 1, 2, 0), 1000.5, "s3://bucket/out", "jsonl", 0, [])
+BATCH = BatchRecord("b1", "print", Try(2, 1, 2, 0), 1000.5, "s3://bucket/out", "jsonl", 0, [])
 SUMMARY = Summary("s3://bucket/out/b1-part-00000.jsonl", {SUCCEEDED: 9, FAILED: 1}, 27.5, 1)
 FOUND = RowResult(SUCCEEDED, "run_1", 9, outputs={"Email": "jané@acme.com", "Tags": ["a", 1], "Phone": None})
 
@@ -31,12 +31,12 @@ def save(journal: Journal) -> None:
 
 def read(store: JsonStore, unsaved: dict[str, Any] | None = None) -> Records:
     """What a later try finds."""
-    return read_records(store, read_head(store) or HEAD, unsaved or {})
+    return read_records(store, read_batch(store) or BATCH, unsaved or {})
 
 
 def opened(store: JsonStore, *rows: int) -> Journal:
     """A journal with open segments of so many rows."""
-    journal = Journal(store, HEAD)
+    journal = Journal(store, BATCH)
     for number, count in enumerate(rows):
         journal.open(number, SegmentRecord([None] * count))
     return journal

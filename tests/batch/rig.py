@@ -21,14 +21,14 @@ from airflow_provider_bitscale.batch.polls import Polls
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
-from airflow_provider_bitscale.batch.store.records import Records
+from airflow_provider_bitscale.batch.store.segment_records import Records
 from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.store.sent_log import SentLog
 from airflow_provider_bitscale.batch.submissions import Submissions
-from airflow_provider_bitscale.batch.table.mapping import Row, Segment
+from airflow_provider_bitscale.batch.table.survey import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory
 from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue, QueuedDelivery
-from tests.batch.journals import HEAD, read
+from tests.batch.journals import BATCH, read
 from tests.support.json_store import JsonStore
 
 FOREVER = float("inf")
@@ -132,7 +132,7 @@ class Rig:
             }
         )
         self.store, self.parts, self.queue = JsonStore(), RowsInMemory(), Queue()
-        self.journal = Journal(self.store, HEAD, records)
+        self.journal = Journal(self.store, BATCH, records)
         segment = Segment(0, tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(rows)))
         parks = not request.expects_deliveries and not request.resubmit_ambiguous
         self.segments = Segments(

@@ -11,7 +11,7 @@ from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN
-from airflow_provider_bitscale.batch.store.records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
 from tests.batch.rig import Rig, a_run
 
 LOST = AmbiguousSubmitError("the connection was cut")

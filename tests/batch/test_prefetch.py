@@ -16,11 +16,11 @@ from airflow_provider_bitscale.batch.prefetch import FEWEST_AHEAD, MOST_AHEAD, P
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
-from airflow_provider_bitscale.batch.store.records import INTENT
+from airflow_provider_bitscale.batch.store.segment_records import INTENT
 from airflow_provider_bitscale.batch.store.segments import Segments
-from airflow_provider_bitscale.batch.table.mapping import Row, Segment
+from airflow_provider_bitscale.batch.table.survey import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory
-from tests.batch.journals import HEAD
+from tests.batch.journals import BATCH
 from tests.support.json_store import JsonStore
 
 
@@ -60,7 +60,7 @@ def test_it_settles_at_two_to_four_times_what_is_submitted_in_a_turn(submitted: 
 
 def test_rows_wait_to_be_announced_until_others_are_submitted() -> None:
     store, plan = JsonStore(), Scheduler(50, Budget(None), Brake(proven=True))
-    journal = Journal(store, HEAD)
+    journal = Journal(store, BATCH)
     segments = _segments(50, journal)
 
     async def run() -> None:
@@ -109,7 +109,7 @@ def test_rows_that_are_just_being_announced_are_taken_back(
     end: Callable[[Prefetch, asyncio.Task[None]], None],
 ) -> None:
     store, plan = JsonStore(), Scheduler(9, Budget(None), Brake(proven=True))
-    journal = Journal(store, HEAD)
+    journal = Journal(store, BATCH)
     segments = _segments(9, journal)
 
     async def run() -> None:

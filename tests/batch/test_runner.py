@@ -19,7 +19,7 @@ from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.batch.runner import Runner
 from airflow_provider_bitscale.batch.store.journal import Changes
-from airflow_provider_bitscale.batch.store.records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
 from tests.batch.rig import Rig, a_run
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event, IllegalEventError
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN, RowResult, was_accepted
-from airflow_provider_bitscale.batch.store.records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
 from tests.batch.rig import Rig, a_run
 
 FOUND = RowResult(SUCCEEDED, "run_0", 3)

@@ -16,8 +16,8 @@ from airflow_provider_bitscale.batch.row_result import (
     RowResult,
 )
 from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
-from airflow_provider_bitscale.batch.store.records import Summary
-from airflow_provider_bitscale.batch.table.mapping import Row, Segment
+from airflow_provider_bitscale.batch.store.segment_records import Summary
+from airflow_provider_bitscale.batch.table.survey import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory, output_row
 from airflow_provider_bitscale.batch.tally import Tally
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED
-from airflow_provider_bitscale.batch.store.head import Head, read_head
+from airflow_provider_bitscale.batch.store.batch_record import BatchRecord, read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.records import SegmentRecord, Summary
+from airflow_provider_bitscale.batch.store.segment_records import SegmentRecord, Summary
 from tests.benchmarks.batch_runs import Emulator, emulator
 from tests.benchmarks.figures import Figure, at_most
 from tests.benchmarks.processes import ROOT
@@ -37,9 +37,9 @@ def batch_going_on(home: Path) -> list[Figure]:
     store = FolderStore(rows.parent / "store")
     with emulator(rows.parent, "--run-seconds", "600", "600") as server, served(store) as origin:
         _try(server, rows, origin, lambda: server.runs_paid() > 0)
-        head = read_head(store)
-        assert head is not None
-        keys = _leave(store, head)
+        batch = read_batch(store)
+        assert batch is not None
+        keys = _leave(store, batch)
         earlier = len(_requests(server))
         started_at, cpu = _try(server, rows, origin, lambda: len(_requests(server)) > earlier)
         at = _requests(server)[earlier]
@@ -54,9 +54,9 @@ def batch_going_on(home: Path) -> list[Figure]:
     ]
 
 
-def _leave(store: FolderStore, head: Head) -> int:
+def _leave(store: FolderStore, batch: BatchRecord) -> int:
     """Write what a try leaves that has begun every segment; how many values that are."""
-    journal = Journal(store, replace(head, opened=0))
+    journal = Journal(store, replace(batch, opened=0))
     count = _ROWS // _SEGMENT
     for number in range(count):
         journal.open(number, SegmentRecord([None] * _SEGMENT))
@@ -65,7 +65,7 @@ def _leave(store: FolderStore, head: Head) -> int:
         if number % _OPEN_EVERY:
             journal.finish(number, Summary(f"part-{number:05d}.jsonl", {SUCCEEDED: _SEGMENT}, 1.0, 0))
     changes = journal.changes()
-    values = changes.values(head.batch_id)
+    values = changes.values(batch.batch_id)
     journal.write(replace(changes, dropped=[]))
     return len(values)
 

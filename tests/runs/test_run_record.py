@@ -10,8 +10,7 @@ import pytest
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
 from airflow_provider_bitscale.api.errors import UnreadableAcceptanceError
 from airflow_provider_bitscale.runs import run_record as ledger_module
-from airflow_provider_bitscale.runs.clearing import Try
-from airflow_provider_bitscale.runs.durable_write import OwnerChangedError
+from airflow_provider_bitscale.runs.resume import Try
 from airflow_provider_bitscale.runs.run_record import (
     ADOPT_KEY,
     COLLECTED,
@@ -27,6 +26,7 @@ from airflow_provider_bitscale.runs.run_record import (
     Submit,
     next_step,
 )
+from airflow_provider_bitscale.runs.state_store import OwnerChangedError
 from tests.support.json_store import JsonStore
 
 FIRST, RETRIED = Try(2, 1, 2, 0), Try(2, 2, 2, 0)

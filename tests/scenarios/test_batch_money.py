@@ -12,8 +12,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_bitscale import api
+from airflow_provider_bitscale.api.retry import backoff
 from airflow_provider_bitscale.batch.plan import trouble
-from airflow_provider_bitscale.batch.plan.trouble import pause_after
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
@@ -228,7 +228,7 @@ def test_a_lost_answer_holds_submissions_for_a_while_where_it_may_be_paid_twice(
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
     Batch(rows=people(2), on_ambiguous_submit="resubmit").attempt()
     first, second, _ = posts(emulator)
-    assert second["at"] - first["at"] >= pause_after(1)
+    assert second["at"] - first["at"] >= backoff(1)
 
 
 @ONE_CONTRACT

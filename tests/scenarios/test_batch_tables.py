@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch.table.store_files import StoreError
+from airflow_provider_bitscale.batch.table.storage import StoreError
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import COMPANY, FULL_NAME, LINKEDIN_URL
 from tests.support.batches import EMAIL, ONE_CONTRACT, Batch, names_paid, people, statuses

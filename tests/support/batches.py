@@ -59,7 +59,7 @@ class Batch(TaskRun):
         """Later tries are on another machine, and what an earlier one may still leave comes at once."""
         folder.mkdir()
         monkeypatch.setattr("airflow_provider_bitscale.batch.store.sent_log.gettempdir", lambda: str(folder))
-        monkeypatch.setattr("airflow_provider_bitscale.batch.store.taking_over.LAST_ANSWERS_SECONDS", 0.0)
+        monkeypatch.setattr("airflow_provider_bitscale.batch.store.takeover.LAST_ANSWERS_SECONDS", 0.0)
 
     @property
     def entries(self) -> list[str | None]:

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_bitscale.runs.certain_read import PROBE_KEY
+from airflow_provider_bitscale.runs.state_store import PROBE_KEY
 
 
 class Crash(BaseException):

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from airflow_provider_bitscale.batch.store.head import KEY as BATCH
-from airflow_provider_bitscale.batch.store.head import Head
+from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
 from airflow_provider_bitscale.emulator import Emulator
-from airflow_provider_bitscale.runs.clearing import Try
+from airflow_provider_bitscale.runs.resume import Try
 from airflow_provider_bitscale.runs.run_record import COLLECTED, SUBMITTED
 from airflow_provider_bitscale.webhooks.callback_token import (
     RECEIVER_PATH,
@@ -122,8 +122,8 @@ def batching(airflow: LocalAirflow, **changes: Any) -> DeliveryAddress:
     """A task instance that keeps what one does which runs a batch."""
     run_id = airflow.trigger("awaits", {"name": "Ada"})
     address = address_of(run_id, queue_key(BATCH_ID))
-    head = Head(BATCH_ID, "", Try(0), 1.0, None, "jsonl", 0, [], delivery_conn_id="bitscale_default")
-    keep(airflow, address, BATCH, asdict(replace(head, **changes)))
+    batch = BatchRecord(BATCH_ID, "", Try(0), 1.0, None, "jsonl", 0, [], delivery_conn_id="bitscale_default")
+    keep(airflow, address, BATCH, asdict(replace(batch, **changes)))
     return address
 
 

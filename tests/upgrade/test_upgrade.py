@@ -68,7 +68,7 @@ def left(
     monkeypatch.setattr("airflow_provider_bitscale.triggers.run_completed.SELDOM_SECONDS", 0.1)
     # The machine is another one.
     monkeypatch.setattr("airflow_provider_bitscale.batch.store.sent_log.gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr("airflow_provider_bitscale.batch.store.taking_over.LAST_ANSWERS_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_bitscale.batch.store.takeover.LAST_ANSWERS_SECONDS", 0.0)
 
     def submit(inputs: Any) -> str:
         run_id = BitScaleHook().run_grid(GRID_ID, inputs).run_id

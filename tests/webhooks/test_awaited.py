@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.store.head import KEY as BATCH
-from airflow_provider_bitscale.batch.store.head import Head
-from airflow_provider_bitscale.runs.clearing import Try
+from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
+from airflow_provider_bitscale.runs.resume import Try
 from airflow_provider_bitscale.runs.run_record import COLLECTED, INTENT, SUBMITTED, Record
 from airflow_provider_bitscale.runs.run_record import KEY as RUN
 from airflow_provider_bitscale.webhooks.awaited import awaits
@@ -52,7 +52,10 @@ RUNS: dict[str, tuple[Kept, str]] = {
         kept(replace(SENT, phase=COLLECTED, delivery_key=None)), NO_SUBSCRIBERS
     ),
     "a sensor waits": (kept(replace(SENT, phase=COLLECTED, handed_on=True)), ACCEPTED),
-    "a batch": (Kept({BATCH: asdict(Head(QUEUE, "p", Try(2), 1.0, None, "jsonl", 0, []))}), NO_SUBSCRIBERS),
+    "a batch": (
+        Kept({BATCH: asdict(BatchRecord(QUEUE, "p", Try(2), 1.0, None, "jsonl", 0, []))}),
+        NO_SUBSCRIBERS,
+    ),
     "a record that cannot be read": (Kept({RUN: {"phase": "lost"}}), NO_SUBSCRIBERS),
     "a record that is none": (Kept({RUN: {"run_id": 7}}), NO_SUBSCRIBERS),
 }  # fmt: skip
@@ -63,24 +66,24 @@ def test_what_a_task_with_one_run_waits_for(store: Kept, outcome: str) -> None:
     assert awaits(store, Claims(HOME), "run_1") == outcome
 
 
-HEAD = Head(
+BATCH_RECORD = BatchRecord(
     QUEUE.removeprefix("bitscale_mailbox_"),
     *("print", Try(2), 1.0, None, "jsonl", 0, []),
     delivery_conn_id="c",
 )
 BATCHES: dict[str, tuple[Kept, str]] = {
     "nothing is kept": (Kept(), NO_SUBSCRIBERS),
-    "it runs": (Kept({BATCH: asdict(HEAD)}), ACCEPTED),
-    "it has succeeded": (Kept({BATCH: asdict(replace(HEAD, collected=True))}), NO_SUBSCRIBERS),
+    "it runs": (Kept({BATCH: asdict(BATCH_RECORD)}), ACCEPTED),
+    "it has succeeded": (Kept({BATCH: asdict(replace(BATCH_RECORD, collected=True))}), NO_SUBSCRIBERS),
     "another one runs": (
-        Kept({BATCH: asdict(replace(HEAD, batch_id="20260101T000000Z-0123ac"))}), NO_SUBSCRIBERS
+        Kept({BATCH: asdict(replace(BATCH_RECORD, batch_id="20260101T000000Z-0123ac"))}), NO_SUBSCRIBERS
     ),
     "with another connection": (
-        Kept({BATCH: asdict(replace(HEAD, delivery_conn_id="d"))}), NO_SUBSCRIBERS
+        Kept({BATCH: asdict(replace(BATCH_RECORD, delivery_conn_id="d"))}), NO_SUBSCRIBERS
     ),
-    "none is awaited": (Kept({BATCH: asdict(replace(HEAD, delivery_conn_id=None))}), NO_SUBSCRIBERS),
+    "none is awaited": (Kept({BATCH: asdict(replace(BATCH_RECORD, delivery_conn_id=None))}), NO_SUBSCRIBERS),
     "a single run": (kept(SENT), NO_SUBSCRIBERS),
-    "a head that cannot be read": (Kept({BATCH: {"batch": 7}}), NO_SUBSCRIBERS),
+    "a batch that cannot be read": (Kept({BATCH: {"batch": 7}}), NO_SUBSCRIBERS),
 }  # fmt: skip
 
 

@@ -16,13 +16,13 @@ from sqlalchemy.exc import OperationalError
 
 from airflow_provider_bitscale.api.deliveries import Delivery
 from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.batch.store.head import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
 from airflow_provider_bitscale.webhooks import notify_tasks
 from airflow_provider_bitscale.webhooks.callback_token import Claims, DeliveryAddress
 from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 from airflow_provider_bitscale.webhooks.notify_tasks import notify_waiting
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS
-from tests.webhooks.test_awaited import BATCHES, HEAD, RECORD, RUNS, SENT, Kept, kept
+from tests.webhooks.test_awaited import BATCH_RECORD, BATCHES, RECORD, RUNS, SENT, Kept, kept
 from tests.webhooks.test_callback_token import HOME, KEY, QUEUE
 
 
@@ -98,7 +98,7 @@ def test_of_two_deliveries_that_come_together_one_is_stored(tasks: dict[Delivery
 
 def test_the_rows_of_a_batch_are_told_in_order(tasks: dict[DeliveryAddress, Any]) -> None:
     batch = replace(HOME, key=QUEUE)
-    task = tasks[batch] = Task(Kept({BATCH: asdict(HEAD)}))
+    task = tasks[batch] = Task(Kept({BATCH: asdict(BATCH_RECORD)}))
     told = [(delivery(f"run_{row}"), Claims(batch, row)) for row in range(3)]
     assert notify_waiting(told) == [ACCEPTED] * 3
     assert [(each.row, each.run_id) for each in DeliveryQueue(task, QUEUE).collect()] == [

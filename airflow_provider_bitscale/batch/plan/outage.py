@@ -12,7 +12,8 @@ from airflow_provider_bitscale.api.errors import (
     ServerError,
     TransportError,
 )
-from airflow_provider_bitscale.batch.plan.trouble import Trouble, pause_after
+from airflow_provider_bitscale.api.retry import backoff
+from airflow_provider_bitscale.batch.plan.trouble import Trouble
 from airflow_provider_bitscale.runs.sights import Sights
 
 # Of what happened to one request alone, nothing is told, and nothing else rests.
@@ -64,4 +65,4 @@ class Outage:
     def _failed(self, error: BitScaleError, now: float) -> None:
         if self._trouble.failed(error.left_at, now):
             self.reason = str(error)[:_LONGEST_REASON]
-            self._rest_until = now + pause_after(self._trouble.failures - _FEWEST_FAILURES + 1)
+            self._rest_until = now + backoff(self._trouble.failures - _FEWEST_FAILURES + 1)

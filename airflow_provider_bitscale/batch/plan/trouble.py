@@ -1,10 +1,6 @@
-"""Pure: requests that come to nothing, one after another, and how long to pause for that."""
+"""Pure: requests that come to nothing, one after another."""
 
 from __future__ import annotations
-
-from airflow_provider_bitscale.api.retry import FIRST_BACKOFF, backoff
-
-_FIRST_PAUSE = FIRST_BACKOFF
 
 
 class Trouble:
@@ -41,8 +37,3 @@ class Trouble:
     def lasts(self, seconds: float, now: float) -> bool:
         """Whether it has gone on for longer than that."""
         return self.failures > 0 and now - self.since > seconds
-
-
-def pause_after(failures: int) -> float:
-    """Seconds to pause after so many failures: it doubles up to half a minute."""
-    return backoff(failures, first=_FIRST_PAUSE)

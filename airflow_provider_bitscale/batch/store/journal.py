@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.head import KEY, Head
-from airflow_provider_bitscale.batch.store.records import (
+from airflow_provider_bitscale.batch.store.batch_record import KEY, BatchRecord
+from airflow_provider_bitscale.batch.store.segment_records import (
     SUMMARIES,
     Entry,
     Records,
@@ -21,7 +21,7 @@ from airflow_provider_bitscale.batch.store.records import (
     group_to_json,
     segment_key,
 )
-from airflow_provider_bitscale.runs.run_record import Store
+from airflow_provider_bitscale.runs.state_store import Store
 
 # Airflow warns at 64 KB.
 _RESULT_BYTES = 48_000
@@ -41,12 +41,12 @@ class Changes:
     chunks: dict[str, Any] = field(default_factory=dict)
     segments: dict[int, Any] = field(default_factory=dict)
     groups: dict[int, Any] = field(default_factory=dict)
-    head: dict[str, Any] | None = None
+    batch: dict[str, Any] | None = None
     dropped: list[str] = field(default_factory=list)
     accepted: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.chunks or self.segments or self.groups or self.head or self.dropped)
+        return bool(self.chunks or self.segments or self.groups or self.batch or self.dropped)
 
     def values(self, batch_id: str) -> dict[str, Any]:
         """All values by key, in the order in which they are written: what one counts comes before it."""
@@ -54,7 +54,7 @@ class Changes:
             **self.chunks,
             **{segment_key(batch_id, number): value for number, value in self.segments.items()},
             **{group_key(batch_id, group): value for group, value in self.groups.items()},
-            **({} if self.head is None else {KEY: self.head}),
+            **({} if self.batch is None else {KEY: self.batch}),
         }
 
 
@@ -65,8 +65,8 @@ class Journal:
     :param records: what earlier tries left of its segments.
     """
 
-    def __init__(self, store: Store, head: Head, records: Records | None = None) -> None:
-        self.head = head
+    def __init__(self, store: Store, batch: BatchRecord, records: Records | None = None) -> None:
+        self.batch = batch
         self._store = store
         self._open: dict[int, SegmentRecord] = {}
         self._finished: dict[int, dict[int, Summary]] = defaultdict(dict)
@@ -85,7 +85,7 @@ class Journal:
 
     def begin(self, token: str) -> None:
         """A new try may submit rows once this is durable."""
-        self.head = replace(self.head, tries=[*self.head.tries, token])
+        self.batch = replace(self.batch, tries=[*self.batch.tries, token])
         self._changed_head = True
 
     def changed(self, records: Records, results: Mapping[str, Any]) -> None:
@@ -103,8 +103,8 @@ class Journal:
     def open(self, number: int, record: SegmentRecord) -> None:
         """Keep this segment's record from now on."""
         self._open[number] = record
-        if number >= self.head.opened:
-            self.head = replace(self.head, opened=number + 1)
+        if number >= self.batch.opened:
+            self.batch = replace(self.batch, opened=number + 1)
             self._changed_head = True
             self._changed.add(number)
 
@@ -138,7 +138,7 @@ class Journal:
         self._changed_groups.add(number // SUMMARIES)
         self._changed.discard(number)
         chunks = [self._chunk_key(number, chunk) for chunk in range(self._open.pop(number).chunks)]
-        self._dropped += [segment_key(self.head.batch_id, number), *chunks]
+        self._dropped += [segment_key(self.batch.batch_id, number), *chunks]
 
     def changes(self) -> Changes:
         """What is to be written since this was last asked for; :meth:`written` or :meth:`restore` follows."""
@@ -158,14 +158,14 @@ class Journal:
             return
         self._changed |= changes.segments.keys() & self._open.keys()
         self._changed_groups |= changes.groups.keys()
-        self._changed_head |= changes.head is not None
+        self._changed_head |= changes.batch is not None
         self._chunks = {**changes.chunks, **self._chunks}
         self._dropped = changes.dropped + self._dropped
         self._accepted = {**changes.accepted, **self._accepted}
 
     def write(self, changes: Changes) -> None:
         """Make changes durable; raises what the store raises."""
-        for key, value in changes.values(self.head.batch_id).items():
+        for key, value in changes.values(self.batch.batch_id).items():
             self._store.set(key, value)
         for key in changes.dropped:
             self._store.delete(key)
@@ -177,7 +177,7 @@ class Journal:
             {**before.chunks, **later.chunks},
             {**before.segments, **later.segments},
             {**before.groups, **later.groups},
-            later.head or before.head,
+            later.batch or before.batch,
             before.dropped + later.dropped,
             {**before.accepted, **later.accepted},
         )
@@ -187,7 +187,7 @@ class Journal:
             dict(self._chunks),
             {number: self._open[number].to_json() for number in sorted(self._changed)},
             {group: group_to_json(self._finished[group]) for group in sorted(self._changed_groups)},
-            asdict(self.head) if self._changed_head else None,
+            asdict(self.batch) if self._changed_head else None,
             list(self._dropped),
             dict(self._accepted),
         )
@@ -199,4 +199,4 @@ class Journal:
         self._changed.add(number)
 
     def _chunk_key(self, number: int, chunk: int) -> str:
-        return chunk_key(self.head.batch_id, number, chunk)
+        return chunk_key(self.batch.batch_id, number, chunk)

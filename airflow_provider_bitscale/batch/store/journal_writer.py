@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.journal import Changes, Journal
-from airflow_provider_bitscale.batch.store.records import Entry
+from airflow_provider_bitscale.batch.store.segment_records import Entry
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.records import Summary
-from airflow_provider_bitscale.batch.table.mapping import Segment
+from airflow_provider_bitscale.batch.store.segment_records import Summary
+from airflow_provider_bitscale.batch.table.survey import Segment
 from airflow_provider_bitscale.batch.table.writers import output_row
 from airflow_provider_bitscale.batch.tally import Tally
 

@@ -14,8 +14,8 @@ from airflow_provider_bitscale.batch.plan.lifecycle import Event, move
 from airflow_provider_bitscale.batch.row_result import DUPLICATE, UNKNOWN, RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
-from airflow_provider_bitscale.batch.store.records import INTENT, Records, SegmentRecord, Summary
-from airflow_provider_bitscale.batch.table.mapping import Segment
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, Records, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.table.survey import Segment
 from airflow_provider_bitscale.batch.table.writers import Parts
 from airflow_provider_bitscale.batch.tally import Tally
 

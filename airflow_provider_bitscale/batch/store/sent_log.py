@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.batch.store.evidence import ACCEPTED, ANSWERED, NOT_PROCESSED, SENT, Evidence
+from airflow_provider_bitscale.batch.store.sent_rows import ACCEPTED, ANSWERED, NOT_PROCESSED, SENT, SentRows
 
 # What was left behind, because no try came to collect the batch, is removed after this.
 KEEP_SECONDS = 7 * 24 * 3600.0
@@ -145,12 +145,12 @@ class SentLogs:
             return SentLog()
         return SentLog(file, lambda: self.remove([token]))
 
-    def take_over(self, tokens: Sequence[str], patience: float = LAST_ANSWERS_SECONDS) -> Evidence:
+    def take_over(self, tokens: Sequence[str], patience: float = LAST_ANSWERS_SECONDS) -> SentRows:
         """Read the logs of earlier tries, which can send nothing more from then on.
 
         :param patience: seconds to wait for answers to what a try has sent that still runs.
         """
-        evidence = Evidence()
+        evidence = SentRows()
         until = time.monotonic() + patience
         for token in tokens:
             try:
@@ -189,7 +189,7 @@ class SentLogs:
             yield folder
 
 
-def _taken_over(file: int, until: float) -> Evidence:
+def _taken_over(file: int, until: float) -> SentRows:
     """What a log tells, after its try was stopped from sending more."""
     found = os.fstat(file)
     if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
@@ -208,10 +208,10 @@ def _taken_over(file: int, until: float) -> Evidence:
     return told
 
 
-def _told(file: int) -> Evidence:
+def _told(file: int) -> SentRows:
     machine, *lines = os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace").splitlines()
     # What was written before the machine was started again may be lost.
-    told = Evidence(complete=_BOOT_ID.exists() and machine == _machine())
+    told = SentRows(complete=_BOOT_ID.exists() and machine == _machine())
     told.add(line for line in lines if line != _SEAL)
     return told
 

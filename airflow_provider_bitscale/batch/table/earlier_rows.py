@@ -14,12 +14,13 @@ from airflow_provider_bitscale.batch.row_result import (
     UNKNOWN,
     was_accepted,
 )
-from airflow_provider_bitscale.batch.table.csv_text import unescaped
+from airflow_provider_bitscale.batch.table.csv_rows import unescaped
+from airflow_provider_bitscale.batch.table.file_format import TableFormat
+from airflow_provider_bitscale.batch.table.manifest import read_manifest
+from airflow_provider_bitscale.batch.table.raw_rows import Record
 from airflow_provider_bitscale.batch.table.readers import FileSource
-from airflow_provider_bitscale.batch.table.store_files import StorePath
-from airflow_provider_bitscale.batch.table.table_format import TableFormat
-from airflow_provider_bitscale.batch.table.table_text import Record
-from airflow_provider_bitscale.batch.table.writers import ERROR, OWN_FIELDS, RUN_ID, STATUS, read_manifest
+from airflow_provider_bitscale.batch.table.storage import StorePath
+from airflow_provider_bitscale.batch.table.writers import ERROR, OWN_FIELDS, RUN_ID, STATUS
 
 
 class EarlierRows(ABC):
@@ -95,3 +96,24 @@ class UnfinishedRows(EarlierRows):
         else:
             return True
         return False
+
+
+class UnknownRows(EarlierRows):
+    """The unknown rows of an earlier batch, each with the id of its run, if there is one, and its error.
+
+    :param manifest_path: of that batch; its parts are beside it.
+    :param grid_id: of the grid whose runs are to be asked for.
+    :raises InvalidRequestError: that is no manifest, or it is one of another grid.
+    """
+
+    def __init__(self, manifest_path: StorePath, grid_id: str) -> None:
+        super().__init__(manifest_path)
+        if (other := self.manifest.get("grid_id")) != grid_id:
+            raise InvalidRequestError(f"{manifest_path} is of grid {other!r}, not of {grid_id!r}")
+
+    def _is_wanted(self, fields: dict[str, Any]) -> bool:
+        return fields.get(STATUS) == UNKNOWN
+
+    def _as_it_came(self, fields: dict[str, Any]) -> dict[str, Any]:
+        own = {name: fields.get(name) or None for name in (RUN_ID, ERROR)}
+        return {**super()._as_it_came(fields), **own}

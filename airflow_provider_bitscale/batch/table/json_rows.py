@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_bitscale.api.carriable import integer
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.table.table_text import (
+from airflow_provider_bitscale.batch.table.raw_rows import (
     Record,
     Unreadable,
     fields_of,

@@ -1,207 +1,295 @@
-"""Pure: all rows of an input: what speaks against any of them before one is paid for, and their segments."""
+"""Pure: which fields of a row are inputs of its run, and the key that tells duplicates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
-from itertools import islice
-from typing import Any
+from typing import Any, Protocol
+from unicodedata import normalize
 
+from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank, trimmed
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.table.canonical import canonical
-from airflow_provider_bitscale.batch.table.null_words import NullWord, NullWords
-from airflow_provider_bitscale.batch.table.odd_rows import is_total
-from airflow_provider_bitscale.batch.table.preamble import Preamble
-from airflow_provider_bitscale.batch.table.readers import Source
-from airflow_provider_bitscale.batch.table.row_errors import RowErrors
-from airflow_provider_bitscale.batch.table.row_form import Form, hint
-from airflow_provider_bitscale.batch.table.table_text import Record
-from airflow_provider_bitscale.runs.field_names import listed
+from airflow_provider_bitscale.batch.table.coercion import converter_of
+from airflow_provider_bitscale.batch.table.data_quality import hint, oddity
+from airflow_provider_bitscale.runs.field_names import folded, listed, nearest
+from airflow_provider_bitscale.runs.grid_schema import GridSchema
+from airflow_provider_bitscale.runs.inputs import InputNames
+
+# Sets of fields that are remembered. A table's rows have the same; JSON lines may leave out what is null.
+_MAX_READINGS = 256
+_ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+
+class RowMapping(Protocol):
+    """What is read of a row; see :class:`InputMapping`."""
+
+    @property
+    def named_fields(self) -> frozenset[str]: ...
+    def is_name(self, text: str, /) -> bool: ...
+    def check_fields(self, fields: Sequence[str], /) -> None: ...
+    def check_required(self, fields: Sequence[str], /) -> None: ...
+    def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
+    def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
+    def key_values(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row to run, unless it is a duplicate.
+class Matching:
+    """Which fields the inputs of a batch come from.
 
-    :param index: its position in the input, from 0.
-    :param fields: as it came.
-    :param inputs: values by the key that a run takes.
-    :param duplicate: whether an earlier row has the same key.
+    :param filled: the fields by name of the input; more than one where rows differ.
+    :param unfilled: for each input that gets nothing, a field that is not used and has a similar name; None
+        where there is none, or where the batch has a mapping.
     """
 
-    index: int
-    fields: dict[str, Any]
-    inputs: dict[str, Any]
-    duplicate: bool
+    filled: Mapping[str, Sequence[str]]
+    unfilled: Mapping[str, str | None]
+
+    def __str__(self) -> str:
+        filled = [f"{' or '.join(map(repr, fields))} → {name!r}" for name, fields in self.filled.items()]
+        unfilled = [
+            repr(name)
+            + (f" (is it the field {field!r}? input_fields={{{name!r}: {field!r}}})" if field else "")
+            for name, field in self.unfilled.items()
+        ]
+        nothing = f"; inputs that get nothing: {', '.join(unfilled)}" if unfilled else ""
+        return f"Fields → inputs: {', '.join(filled) or 'none'}{nothing}"
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """Consecutive rows; ``number`` counts from 0."""
+class _Reading:
+    """How rows with the same fields are read: (name of an input, field, conversion) for each input.
 
-    number: int
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a source holds, as :func:`survey` found it.
-
-    :param rows: how many, duplicates included.
-    :param digests: one for each segment, of its rows' fields.
-    :param fingerprint: a digest of them all.
-    :param fields: of all rows, in the order in which they come first.
-    :param null_words: words among the inputs that may stand for nothing.
-    :param key_words: such words that more than one row has in a field of its key.
-    :param total: the place of the last row, where that looks like a total.
+    :param pairs: the same without conversions.
     """
 
-    rows: int
-    duplicates: int
-    digests: tuple[str, ...]
-    fingerprint: str
-    fields: tuple[str, ...] = ()
-    null_words: tuple[NullWord, ...] = ()
-    key_words: tuple[NullWord, ...] = ()
-    total: str | None = None
+    names: InputNames
+    cells: tuple[tuple[str, str, Callable[[Any], Any]], ...]
+    pairs: tuple[tuple[str, str], ...]
 
 
-def survey(
-    source: Source,
-    row_form: Form,
-    segment_size: int,
-    max_problems: int = 20,
-    tell_fields: Callable[[Sequence[str]], None] = lambda fields: None,
-) -> Survey:
-    """Go through all rows once, before anything is paid for.
+def canonical(value: Any) -> bytes:
+    """A value as the same JSON each time, whatever the order of its fields.
 
-    :param segment_size: rows in a segment.
-    :param max_problems: different problems of rows that the error tells; it counts all rows.
-    :param tell_fields: called with the fields of all rows, before anything is said against them.
-    :raises InvalidRequestError: naming every row that cannot be run, or fields that are named and in no row.
+    :raises InvalidRequestError: it is not JSON.
     """
-    rows = duplicates = 0
-    problems = RowErrors(max_problems)
-    digests: list[str] = []
-    seen: set[bytes] = set()
-    known: dict[str, None] = {}
-    first: dict[str, Any] = {}
-    null_words, key_words = NullWords(), NullWords()
-    preamble: Preamble | None = None
-    last: tuple[str, dict[str, Any]] | None = None
-    for segment in _cut(source, segment_size):
-        digest = _digest_of(segment)
-        preamble = preamble or Preamble(source.header, row_form.is_name)
-        for place, found in segment:
-            preamble.look_at(place, found)
-            try:
-                fields = _whole(found)
-                first = first or fields
-                known.update(dict.fromkeys(fields))
-                if digest is None:
-                    canonical(fields)
-                row = _row(rows, fields, row_form, seen)
-            except InvalidRequestError as problem:
-                problems.add(place, problem.message)
-            else:
-                duplicates += row.duplicate
-                null_words.look_at(place, row.inputs)
-                key_words.look_at(place, row_form.key_values(fields))
-                last = place, fields
-            rows += 1
-        digests.append(digest or "")
-    if preamble and preamble.problem:
-        raise InvalidRequestError(preamble.problem)
-    known = known or dict.fromkeys(source.header)
-    tell_fields(tuple(known))
-    if known and (unknown := sorted(row_form.named_fields.difference(known))):
-        # One mistake, which may be what is wrong with every row.
-        named, there_are = ", ".join(map(repr, unknown)), listed(known, unknown)
-        raise InvalidRequestError(f"no row has the field {named}; there are {there_are}{hint(first)}")
-    if known and not rows:
-        # A table of other fields would be one tomorrow, too, and with rows.
-        row_form.check_fields(tuple(known))
-    if problems.rows:
-        row_form.check_required(tuple(known))
-        raise InvalidRequestError(f"{problems.rows:,} of {rows:,} rows cannot be run: {problems}")
-    return Survey(
-        rows,
-        duplicates,
-        tuple(digests),
-        _digest(canonical(digests)),
-        tuple(known),
-        null_words.found,
-        key_words.repeated,
-        last[0] if last and is_total(last[1]) else None,
-    )
-
-
-def read_segments(
-    source: Source, row_form: Form, segment_size: int, survey: Survey, finished: Container[int] = ()
-) -> Iterator[Segment]:
-    """The rows again, to be run.
-
-    :param segment_size: as for the survey.
-    :param finished: numbers of segments that are left out.
-    :raises InvalidRequestError: they are not those that were surveyed. A changed segment is not given out.
-    """
-    digests = iter(survey.digests)
-    seen: set[bytes] = set()
-    rows = 0
-    for number, segment in enumerate(_cut(source, segment_size)):
-        found = _readable(segment)
-        digest = next(digests, None)
-        if number in finished:
-            seen.update(key for fields in found if (key := row_form.key_of(fields)) is not None)
-        elif digest is None or _digest_of(segment) != digest:
-            raise _changed()
-        else:
-            yield Segment(
-                number, tuple(_row(index, fields, row_form, seen) for index, fields in enumerate(found, rows))
-            )
-        rows += len(found)
-    if next(digests, None) is not None:
-        raise _changed()
-
-
-def _cut(source: Source, segment_size: int) -> Iterator[list[Record]]:
-    records = source.read()
-    while segment := list(islice(records, segment_size)):
-        yield segment
-
-
-def _row(index: int, fields: dict[str, Any], row_form: Form, seen: set[bytes]) -> Row:
-    """:param seen: keys of earlier rows; that of this one is added."""
-    inputs = row_form.inputs_of(fields)
-    key = row_form.key_of(fields)
-    duplicate = key in seen
-    if key is not None:
-        seen.add(key)
-    return Row(index, fields, inputs, duplicate)
-
-
-def _whole(found: dict[str, Any] | InvalidRequestError) -> dict[str, Any]:
-    if isinstance(found, InvalidRequestError):
-        raise found
-    return found
-
-
-def _changed() -> InvalidRequestError:
-    return InvalidRequestError("the input has changed while it was read")
-
-
-def _readable(segment: Iterable[Record]) -> list[dict[str, Any]]:
-    return [fields for _, fields in segment if not isinstance(fields, InvalidRequestError)]
-
-
-def _digest_of(segment: Iterable[Record]) -> str | None:
-    """A digest of the fields of all rows that can be read; None if there are some that are not JSON."""
     try:
-        return _digest(canonical(_readable(segment)))
-    except InvalidRequestError:
+        return _ENCODER.encode(value).encode()
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise InvalidRequestError(f"it is not JSON: {problem}") from None
+
+
+class InputMapping:
+    """What the rows of a batch have in common: which fields are inputs, and which tell rows apart.
+
+    Numbers, booleans and dates are read from text where it is certain what they mean; what is not certain is
+    left for the grid's form to refuse.
+
+    :param mapping: by name, id or label of an input, the field of the row with its value; a row without the
+        field has no value for it. None: every field that is named like an input is one.
+    :param row_key: the field or fields by which rows are the same; None if no two are.
+    :param null_values: texts that stand for no value.
+    :raises InvalidRequestError: the mapping names what is no input.
+    """
+
+    def __init__(
+        self,
+        form: GridSchema,
+        mapping: Mapping[str, str] | None = None,
+        row_key: str | Sequence[str] | None = None,
+        null_values: Collection[str] = NULL_VALUES,
+    ) -> None:
+        self._form = form
+        self._mapping = mapping
+        self._key_fields = (row_key,) if isinstance(row_key, str) else tuple(row_key or ())
+        self._null_values = frozenset(null_values)
+        self._reading = lru_cache(_MAX_READINGS)(self._reading_of)
+        # A header has the names of fields in place of those of the inputs that they are mapped to.
+        self._folded_names = frozenset(
+            map(folded, (*form.input_names.values(), *(() if mapping is None else mapping.values())))
+        )
+        if mapping is not None and (problems := form.names(mapping).problems):
+            raise InvalidRequestError(f"input_fields: {'; '.join(problems)}")
+
+    @property
+    def named_fields(self) -> frozenset[str]:
+        """Fields that the mapping or the key names."""
+        return frozenset(self._key_fields).union(() if self._mapping is None else self._mapping.values())
+
+    def is_name(self, text: str) -> bool:
+        """Whether a text is the name of a field that is read, however it is spelled."""
+        if self._mapping is None:
+            return self._form.may_be_input(text) or text in self._key_fields
+        return folded(text) in map(folded, self.named_fields)
+
+    def check_fields(self, fields: Sequence[str]) -> None:
+        """What stands against a table with these fields, whatever its rows.
+
+        :raises InvalidRequestError: no field is an input, or none is one that the grid requires.
+        """
+        reading = self._reading_of(tuple(fields))
+        if not reading.cells:
+            raise InvalidRequestError(self._no_input_among(dict.fromkeys(fields)))
+        self.check_required(fields)
+
+    def check_required(self, fields: Sequence[str]) -> None:
+        """What stands against a table with these fields, if some are inputs: else its rows tell more.
+
+        :raises InvalidRequestError: no field is an input that the grid requires.
+        """
+        reading = self._reading_of(tuple(fields))
+        given = reading.names.keys.values()
+        missing = [each.name for each in reading.names.required if each.id not in given]
+        if not missing or not reading.cells:
+            return
+        meant = ", ".join(
+            [f"{name!r}: '…'" for name in missing] + [f"{name!r}: {field!r}" for name, field in reading.pairs]
+        )
+        no_field = "no field is" if self._mapping is None else "input_fields names no field for"
+        raise InvalidRequestError(
+            f"{no_field} the required input {', '.join(map(repr, missing))}; there are "
+            f"{listed(fields, missing)}. Write input_fields={{{meant}}} with the field that is meant"
+        )
+
+    def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A row's values by the key that a run takes.
+
+        :raises InvalidRequestError: naming everything that speaks against the row.
+        """
+        reading = self._reading(tuple(fields) if self._mapping is None else ())
+        if not reading.cells:
+            raise InvalidRequestError(self._no_input_among(fields))
+        if problem := oddity(fields, reading.pairs, self._folded_names):
+            raise InvalidRequestError(problem)
+        if reading.names.problems and self._mapping is None:
+            # An input is given twice, or may be one of two, only by fields with a value.
+            reading = self._reading(tuple(field for field in fields if not self._is_blank(fields[field])))
+        values = {
+            name: None if self._is_blank(value := fields.get(field)) else read(value)
+            for name, field, read in reading.cells
+        }
+        inputs, problems = reading.names.fill_in(values)
+        if not problems and not inputs:
+            problems = ["no input has a value: a blank row would be paid for"]
+        if problems:
+            raise InvalidRequestError(", ".join(problems + self._ways_out(reading, fields)))
+        return inputs
+
+    def _is_blank(self, value: Any) -> bool:
+        return is_blank(value, self._null_values)
+
+    def _ways_out(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
+        """What is told beside the problems of a row."""
+        told = []
+        if reading.names.problems and self._mapping is None:
+            told.append("input_fields={…} says which field is meant")
+        if nulls := self._null_values.intersection(
+            str(fields.get(field)).strip() for _, field, _ in reading.cells
+        ):
+            told.append(f"{', '.join(map(repr, sorted(nulls)))} stands for nothing by null_values")
+        return told
+
+    def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
+        """A digest (16 bytes) that is the same for rows that are the same.
+
+        Spaces and invisible characters around texts do not count, and what is blank is the same however it
+        is written. None where there is no ``row_key``, and for a row whose key is all blank: nothing says
+        that two of those are the same.
+
+        :raises InvalidRequestError: a field of the key is missing.
+        """
+        if not self._key_fields:
+            return None
+        if missing := [field for field in self._key_fields if field not in fields]:
+            raise InvalidRequestError(f"it has no field {', '.join(map(repr, missing))}, which row_key names")
+        values = list(self.key_values(fields).values())
+        if values.count(None) == len(values):
+            return None
+        return sha256(canonical(values)).digest()[:16]
+
+    def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What is compared of a row that has all fields of the key; None for what is blank."""
+        return {field: self._key_part(fields[field]) for field in self._key_fields}
+
+    def _key_part(self, value: Any) -> Any:
+        if is_blank(value, self._null_values):
+            return None
+        # Programs write an accent as a character of its own, or as part of the letter (Unicode, UAX 15).
+        return normalize("NFC", trimmed(value)) if isinstance(value, str) else value
+
+    def matching(self, fields: Sequence[str]) -> Matching:
+        """Which inputs get their values from which of these fields, of all rows together."""
+        reading = self._reading_of(tuple(fields))
+        filled: dict[str, list[str]] = {}
+        for name, field, _ in reading.cells:
+            if (key := reading.names.keys.get(name)) is not None:
+                filled.setdefault(self._form.input_names.get(key, key), []).append(field)
+        used = {field for of_input in filled.values() for field in of_input}
+        # Whoever gives the mapping has looked at the fields.
+        free = [field for field in fields if field not in used] if self._mapping is None else []
+        return Matching(
+            filled,
+            {
+                name: next(iter(nearest(name, free, 1, _LIKENESS)), None)
+                for name in self._form.input_names.values()
+                if name not in filled
+            },
+        )
+
+    def _reading_of(self, fields: tuple[str, ...]) -> _Reading:
+        mapping = self._mapping
+        if mapping is None:
+            mapping = {field: field for field in fields if self._form.may_be_input(field)}
+        names = self._form.names(mapping)
+        return _Reading(
+            names,
+            tuple((name, field, converter_of(names.columns.get(name))) for name, field in mapping.items()),
+            tuple(mapping.items()),
+        )
+
+    def _no_input_among(self, fields: Mapping[str, Any]) -> str:
+        inputs = dict.fromkeys(self._form.input_names.values())
+        takes = f"; the grid takes {listed(inputs)}" if inputs else ""
+        meant = f"; input_fields={{{next(iter(inputs))!r}: '…'}} says which field is meant" if inputs else ""
+        header = [text for text in fields.values() if isinstance(text, str) and self._form.may_be_input(text)]
+        if header:
+            return (
+                f"it has the names of inputs as values, {', '.join(map(repr, header))}: if it is the header, "
+                "remove the lines above it"
+            )
+        return f"none of its fields is an input: {listed(fields)}{takes}{hint(fields) or meant}"
+
+
+class NoInputs:
+    """The form of rows that are not submitted: they take no inputs, and none are duplicates."""
+
+    named_fields: frozenset[str] = frozenset()
+
+    def check_required(self, fields: Sequence[str]) -> None:
+        """Nothing."""
+
+    def is_name(self, text: str) -> bool:
+        """None is wanted."""
+        return False
+
+    def check_fields(self, fields: Sequence[str]) -> None:
+        """None is needed."""
+
+    def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """No inputs."""
+        return {}
+
+    def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
+        """No key."""
         return None
 
+    def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """No key."""
+        return {}
 
-def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()[:16]
+
+# Of fields that are no inputs: below it, most are something else.
+_LIKENESS = 0.75

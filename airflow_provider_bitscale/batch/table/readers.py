@@ -12,16 +12,15 @@ from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.table.csv_rows import csv_table
-from airflow_provider_bitscale.batch.table.json_rows import json_records
-from airflow_provider_bitscale.batch.table.paths import hint_if_relative
-from airflow_provider_bitscale.batch.table.store_files import StoreError, StorePath, is_final
-from airflow_provider_bitscale.batch.table.table_format import (
+from airflow_provider_bitscale.batch.table.file_format import (
     SAMPLE_SIZE,
     TableFormat,
     compression_of,
     format_of,
 )
-from airflow_provider_bitscale.batch.table.table_text import Record, Unreadable, fields_of
+from airflow_provider_bitscale.batch.table.json_rows import json_records
+from airflow_provider_bitscale.batch.table.raw_rows import Record, Unreadable, fields_of
+from airflow_provider_bitscale.batch.table.storage import StoreError, StorePath, hint_if_relative, is_final
 
 log = logging.getLogger(__name__)
 

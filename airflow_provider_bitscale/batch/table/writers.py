@@ -9,9 +9,13 @@ from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.table.csv_text import csv_text
-from airflow_provider_bitscale.batch.table.paths import FORMATS, hint_if_relative
-from airflow_provider_bitscale.batch.table.store_files import StoreError, StorePath, is_final, write_whole
+from airflow_provider_bitscale.batch.table.csv_rows import csv_text
+from airflow_provider_bitscale.batch.table.storage import (
+    StoreError,
+    StorePath,
+    is_final,
+    write_whole,
+)
 
 log = logging.getLogger(__name__)
 
@@ -173,44 +177,6 @@ class Output:
         # An answer may be cut in the middle of a character. That half is written as JSON escapes it.
         write_whole(path, text.encode("utf-8", "backslashreplace"))
         return str(path)
-
-
-def read_manifest(path: StorePath) -> dict[str, Any]:
-    """The manifest of a batch.
-
-    :raises InvalidRequestError: there is none, or it is something else.
-    :raises StoreError: the store cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            manifest = json.loads(file.read())
-    except (FileNotFoundError, IsADirectoryError):
-        raise InvalidRequestError(f"there is no file {path}{hint_if_relative(str(path))}") from None
-    except ValueError:
-        manifest = None
-    except Exception as problem:
-        raise StoreError.of(path, problem) from problem
-    if not isinstance(manifest, dict) or not _is_manifest(manifest):
-        raise InvalidRequestError(f"{path} is not the manifest of a batch")
-    return manifest
-
-
-def _is_manifest(data: Mapping[str, Any]) -> bool:
-    return (
-        _are_texts(data.get("parts"))
-        and _is_mapping(data.get("inputs"))
-        and _are_texts(data.get("null_values", []))
-        and _are_texts(data.get("output_names"))
-        and data.get("format") in FORMATS
-    )
-
-
-def _is_mapping(inputs: Any) -> bool:
-    return inputs is None or (isinstance(inputs, dict) and _are_texts(list(inputs.values())))
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _jsonl(rows: Sequence[Mapping[str, Any]]) -> str:

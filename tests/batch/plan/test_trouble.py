@@ -1,8 +1,8 @@
-"""Requests that come to nothing, one after another, and how long to pause for that."""
+"""Requests that come to nothing, one after another."""
 
 from __future__ import annotations
 
-from airflow_provider_bitscale.batch.plan.trouble import Trouble, pause_after
+from airflow_provider_bitscale.batch.plan.trouble import Trouble
 
 
 def after(*times: float) -> Trouble:
@@ -11,11 +11,6 @@ def after(*times: float) -> Trouble:
     for now in times:
         assert trouble.failed(now, now)
     return trouble
-
-
-def test_pauses_grow_to_half_a_minute() -> None:
-    pauses = [pause_after(failures) for failures in [*range(10), 10_000]]
-    assert pauses == [0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_trouble_lasts_from_its_first_failure() -> None:

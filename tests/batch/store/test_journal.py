@@ -12,15 +12,10 @@ import pytest
 
 from airflow_provider_bitscale.batch.options import MAX_SEGMENT_SIZE
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
-from airflow_provider_bitscale.batch.store.head import KEY, read_head
+from airflow_provider_bitscale.batch.store.batch_record import KEY, read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.records import (
-    INTENT,
-    SUMMARIES,
-    SegmentRecord,
-    Summary,
-)
-from tests.batch.journals import FOUND, HEAD, SUMMARY, announce, keys, opened, read, save
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, SUMMARIES, SegmentRecord, Summary
+from tests.batch.journals import BATCH, FOUND, SUMMARY, announce, keys, opened, read, save
 from tests.support.json_store import JsonStore
 
 # Airflow warns at 64 KB.
@@ -59,7 +54,7 @@ def test_the_life_of_a_segment() -> None:
 def test_batches_do_not_read_each_others() -> None:
     store = JsonStore()
     save(opened(store, 4))
-    other = Journal(store, replace(HEAD, batch_id="b2"))
+    other = Journal(store, replace(BATCH, batch_id="b2"))
     other.open(0, SegmentRecord([None]))
     announce(other, 0, [0])
     save(other)
@@ -95,10 +90,10 @@ def test_a_later_try_goes_on_with_what_was_read() -> None:
     first.finish(1, SUMMARY)
     first.begin("t1")
     save(first)
-    head = read_head(store)
-    assert head is not None
-    assert (head.opened, head.tries) == (3, ["t1"])
-    second = Journal(store, head, read(store))
+    batch = read_batch(store)
+    assert batch is not None
+    assert (batch.opened, batch.tries) == (3, ["t1"])
+    second = Journal(store, batch, read(store))
     second.open(0, SegmentRecord(["run_1", None]))
     assert not second.changes(), "what was opened before is counted already"
     second.finish(0, SUMMARY)
@@ -115,7 +110,7 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
     record = read(store)[0]
     assert record == SegmentRecord([INTENT] * 4, {2: FOUND}, chunks=1)
     assert isinstance(record, SegmentRecord)
-    later = Journal(store, read_head(store) or HEAD)
+    later = Journal(store, read_batch(store) or BATCH)
     later.open(0, record)
     failed = RowResult(FAILED, None, 0, "no luck")
     later.answered(0, {0: failed})
@@ -123,7 +118,7 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
     save(later)
     record = read(store)[0]
     assert record == SegmentRecord([INTENT] * 4, {0: failed, 1: FOUND, 2: FOUND}, chunks=3)
-    last = Journal(store, read_head(store) or HEAD, {0: record})
+    last = Journal(store, read_batch(store) or BATCH, {0: record})
     last.finish(0, SUMMARY)
     save(last)
     assert keys(store) == {"finished_0000"}
@@ -167,7 +162,7 @@ def test_no_value_of_results_is_too_large(least: int, most: int) -> None:
 
 def test_a_segment_of_the_largest_size_is_not_too_large() -> None:
     store = JsonStore()
-    journal = Journal(store, HEAD)
+    journal = Journal(store, BATCH)
     journal.open(99_999, SegmentRecord([None] * MAX_SEGMENT_SIZE))
     for row in range(MAX_SEGMENT_SIZE):
         journal.note(99_999, row, str(uuid.UUID(int=row)))

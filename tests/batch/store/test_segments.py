@@ -19,9 +19,9 @@ from airflow_provider_bitscale.batch.row_result import (
     UNKNOWN,
     RowResult,
 )
-from airflow_provider_bitscale.batch.store.head import read_head
+from airflow_provider_bitscale.batch.store.batch_record import read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.records import (
+from airflow_provider_bitscale.batch.store.segment_records import (
     INTENT,
     Records,
     SegmentRecord,
@@ -30,8 +30,8 @@ from airflow_provider_bitscale.batch.store.records import (
     read_records,
 )
 from airflow_provider_bitscale.batch.store.segments import Segments
-from airflow_provider_bitscale.batch.table.mapping import Row, Segment
-from tests.batch.journals import HEAD
+from airflow_provider_bitscale.batch.table.survey import Row, Segment
+from tests.batch.journals import BATCH
 from tests.support.json_store import JsonStore
 
 SIZE = 3
@@ -59,12 +59,12 @@ class Batch:
         self.duplicates = duplicates
         self.store = JsonStore()
         self.parts = Parts()
-        self.journal = Journal(self.store, HEAD)
+        self.journal = Journal(self.store, BATCH)
 
     @property
     def records(self) -> Records:
         """What is in the store."""
-        return read_records(self.store, read_head(self.store) or HEAD, {})
+        return read_records(self.store, read_batch(self.store) or BATCH, {})
 
     def read_segments(self) -> Iterator[Segment]:
         for number, first in enumerate(range(0, self.rows, SIZE)):
@@ -79,7 +79,7 @@ class Batch:
     def segments(self, *, parks: bool = True, segments: Iterator[Segment] | None = None) -> Segments:
         """The segments of a new try."""
         records = self.records
-        self.journal = Journal(self.store, read_head(self.store) or HEAD, records)
+        self.journal = Journal(self.store, read_batch(self.store) or BATCH, records)
         return Segments(
             self.rows,
             SIZE,

@@ -18,9 +18,9 @@ import pytest
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.store import sent_log
-from airflow_provider_bitscale.batch.store.evidence import Evidence
-from airflow_provider_bitscale.batch.store.records import INTENT
+from airflow_provider_bitscale.batch.store.segment_records import INTENT
 from airflow_provider_bitscale.batch.store.sent_log import KEEP_SECONDS, SentLogs, TakenOverError
+from airflow_provider_bitscale.batch.store.sent_rows import SentRows
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def logs(folder: Path) -> SentLogs:
     return SentLogs("b1", folder)
 
 
-def entries(evidence: Evidence, rows: int) -> list[str | None]:
+def entries(evidence: SentRows, rows: int) -> list[str | None]:
     return [evidence.entry(row, INTENT) for row in range(rows)]
 
 

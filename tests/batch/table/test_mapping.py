@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError, RunRecipe
 from airflow_provider_bitscale.api.parsing import parse_grid
-from airflow_provider_bitscale.batch.table.mapping import read_segments, survey
-from airflow_provider_bitscale.batch.table.odd_rows import BY_COLUMNS
+from airflow_provider_bitscale.batch.table.data_quality import BY_COLUMNS
+from airflow_provider_bitscale.batch.table.mapping import InputMapping
 from airflow_provider_bitscale.batch.table.readers import ListSource
-from airflow_provider_bitscale.batch.table.row_form import RowForm
+from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.runs.grid_schema import GridSchema
 
 COLUMNS: list[tuple[str, str, str]] = [
@@ -143,9 +143,9 @@ INPUTS: dict[str, tuple[GridSchema, dict[str, str] | None, dict[str, Any], dict[
 def test_inputs_of_a_row(
     form: GridSchema, mapping: dict[str, str] | None, fields: dict[str, Any], inputs: dict[str, Any]
 ) -> None:
-    row_form = RowForm(form, mapping)
-    assert row_form.inputs_of(fields) == inputs
-    assert row_form.inputs_of(fields) == inputs
+    found = InputMapping(form, mapping)
+    assert found.inputs_of(fields) == inputs
+    assert found.inputs_of(fields) == inputs
 
 
 AGAIN = "it repeats the header, as of a file that is joined: remove it"
@@ -201,19 +201,19 @@ def test_a_row_that_is_no_data_is_refused(
     form: GridSchema, mapping: dict[str, str] | None, fields: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        RowForm(form, mapping).inputs_of(fields)
+        InputMapping(form, mapping).inputs_of(fields)
     assert caught.value.message == problem
 
 
 def test_null_texts_are_a_setting() -> None:
-    row_form = RowForm(FORM, null_values=["NULL"])
-    assert row_form.inputs_of({**JANE, "Company": " NULL ", "Employees": "7"}) == {
+    mapping = InputMapping(FORM, null_values=["NULL"])
+    assert mapping.inputs_of({**JANE, "Company": " NULL ", "Employees": "7"}) == {
         "c-name": "Jane",
         "c-size": 7,
     }
-    assert row_form.inputs_of({**JANE, "Company": "#N/A"}) == {"c-name": "Jane", "c-company": "#N/A"}
+    assert mapping.inputs_of({**JANE, "Company": "#N/A"}) == {"c-name": "Jane", "c-company": "#N/A"}
     with pytest.raises(InvalidRequestError, match="required input 'Full Name' is missing"):
-        row_form.inputs_of({"Full Name": "NULL"})
+        mapping.inputs_of({"Full Name": "NULL"})
 
 
 VALUES: list[tuple[str, Any, Any]] = [
@@ -261,7 +261,7 @@ VALUES: list[tuple[str, Any, Any]] = [
 def test_a_value_is_read_as_the_type_of_its_column(column: str, cell: Any, value: Any, mapped: bool) -> None:
     mapping = {"Full Name": "name", column: "cell"} if mapped else None
     fields = {"name": "Jane", "cell": cell} if mapped else {**JANE, column: cell}
-    found = RowForm(FORM, mapping).inputs_of(fields)
+    found = InputMapping(FORM, mapping).inputs_of(fields)
     del found["c-name"]
     expected = [] if value is None else [value]
     assert list(found.values()) == expected
@@ -408,7 +408,7 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
 @pytest.mark.parametrize(("form", "fields", "problem"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_row_that_is_refused(form: GridSchema, fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        RowForm(form).inputs_of(fields)
+        InputMapping(form).inputs_of(fields)
     assert caught.value.message == problem
 
 
@@ -417,7 +417,7 @@ def test_a_mapping_of_what_is_no_input_is_refused_at_once(form: GridSchema) -> N
     with pytest.raises(
         InvalidRequestError, match=r"^input_fields: .*no (column|input) 'Compny'; did you mean.*'Emplyees'"
     ):
-        RowForm(form, {"Full Name": "name", "Compny": "x", "Emplyees": "y"})
+        InputMapping(form, {"Full Name": "name", "Compny": "x", "Emplyees": "y"})
 
 
 KEYS: list[tuple[str | list[str] | None, dict[str, Any], dict[str, Any], bool]] = [
@@ -457,7 +457,7 @@ def test_rows_that_are_the_same(
     row_key: str | list[str] | None, one: dict[str, Any], other: dict[str, Any], same: bool
 ) -> None:
     source = ListSource([{**JANE, **one}, {**JANE, **other}])
-    form = RowForm(FORM, None, row_key)
+    form = InputMapping(FORM, None, row_key)
     found = survey(source, form, 10)
     assert (found.rows, found.duplicates) == (2, int(same))
     [segment] = read_segments(source, form, 10, found)
@@ -465,7 +465,7 @@ def test_rows_that_are_the_same(
 
 
 def test_which_field_goes_to_which_input_is_told() -> None:
-    matching = RowForm(FORM).matching(["full_name", "Company", "company", "Web Sites", "note"])
+    matching = InputMapping(FORM).matching(["full_name", "Company", "company", "Web Sites", "note"])
     assert matching.filled == {"Full Name": ["full_name"], "Company": ["Company", "company"]}
     assert matching.unfilled == {
         "Employees": None,
@@ -474,11 +474,13 @@ def test_which_field_goes_to_which_input_is_told() -> None:
         "Last Contact": None,
         "Tag": None,
     }
-    assert str(RowForm(LABELS).matching(["company\xa0", "Employee"])) == (
+    assert str(InputMapping(LABELS).matching(["company\xa0", "Employee"])) == (
         r"Fields → inputs: 'company\xa0' → 'company'; inputs that get nothing: 'full_name', 'employees' "
         "(is it the field 'Employee'? input_fields={'employees': 'Employee'})"
     )
-    mapped = RowForm(LABELS, {"full_name": "name", "Company": "firm"}).matching(["name", "firm", "Employee"])
+    mapped = InputMapping(LABELS, {"full_name": "name", "Company": "firm"}).matching(
+        ["name", "firm", "Employee"]
+    )
     assert str(mapped) == (
         "Fields → inputs: 'name' → 'full_name', 'firm' → 'company'; inputs that get nothing: 'employees'"
     )

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
-from airflow_provider_bitscale.batch.table.store_files import StoreError
+from airflow_provider_bitscale.batch.table.storage import StoreError
 from tests.support.object_stores import STORES, attached, folder_in, write
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, SUCCEEDED, RowResult
-from airflow_provider_bitscale.batch.table.csv_text import csv_text
-from airflow_provider_bitscale.batch.table.writers import Output, output_row, read_manifest
+from airflow_provider_bitscale.batch.table.csv_rows import csv_text
+from airflow_provider_bitscale.batch.table.manifest import read_manifest
+from airflow_provider_bitscale.batch.table.writers import Output, output_row
 from tests.support.object_stores import STORES, folder_in, write
 
 OWN = {"_status": SUCCEEDED, "_run_id": "run_1", "_credits": 9, "_error": None}

@@ -13,8 +13,9 @@ from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_bitscale.api import InvalidRequestError
-from airflow_provider_bitscale.batch.table.store_files import StoreError
-from airflow_provider_bitscale.batch.table.writers import Output, read_manifest
+from airflow_provider_bitscale.batch.table.manifest import read_manifest
+from airflow_provider_bitscale.batch.table.storage import StoreError
+from airflow_provider_bitscale.batch.table.writers import Output
 from tests.support.object_stores import Objects, attached, folder_in
 
 

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
-from airflow_provider_bitscale.runs.certain_read import read_certainly
-from airflow_provider_bitscale.runs.clearing import Try, is_cleared
-from airflow_provider_bitscale.runs.run_record import Store
+from airflow_provider_bitscale.runs.resume import Try, is_cleared
+from airflow_provider_bitscale.runs.state_store import Store, read_verified
 
 KEY = "bitscale_batch"
 WAY_OUT = (
@@ -17,7 +16,7 @@ WAY_OUT = (
 
 
 @dataclass(frozen=True)
-class Head:
+class BatchRecord:
     """The batch as a whole.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
@@ -46,34 +45,34 @@ class Head:
     escapes_formulas: bool = False
 
 
-def read_head(store: Store) -> Head | None:
+def read_batch(store: Store) -> BatchRecord | None:
     """The batch of an earlier try, or None.
 
     :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
-    :raises ConnectionError: the store cannot be relied on; see :func:`read_certainly`.
+    :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
     """
-    if (stored := read_certainly(store, KEY)) is None:
+    if (stored := read_verified(store, KEY)) is None:
         return None
     try:
-        return Head(**{**stored, "last_try": Try(**stored["last_try"])})
+        return BatchRecord(**{**stored, "last_try": Try(**stored["last_try"])})
     except (TypeError, KeyError):
         raise unreadable(stored) from None
 
 
-def write_head(store: Store, head: Head) -> None:
+def write_batch(store: Store, batch: BatchRecord) -> None:
     """Make it durable."""
-    store.set(KEY, asdict(head))
+    store.set(KEY, asdict(batch))
 
 
-def continues(head: Head | None, fingerprint: str, this_try: Try) -> bool:
+def continues(batch: BatchRecord | None, fingerprint: str, this_try: Try) -> bool:
     """Whether a try goes on with the batch of an earlier one, rather than begin anew.
 
     :raises InvalidRequestError: it would pay anew for rows that an unfinished batch has paid for.
     """
-    if head is None:
+    if batch is None:
         return False
-    changed = head.fingerprint != fingerprint
-    if head.collected and (changed or is_cleared(head.last_try, this_try, succeeded=True)):
+    changed = batch.fingerprint != fingerprint
+    if batch.collected and (changed or is_cleared(batch.last_try, this_try, succeeded=True)):
         return False
     if not changed:
         return True

@@ -8,22 +8,28 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
-from airflow_provider_bitscale.batch.store.head import KEY, Head, continues, read_head, write_head
-from airflow_provider_bitscale.runs.clearing import Try
-from tests.batch.journals import HEAD
+from airflow_provider_bitscale.batch.store.batch_record import (
+    KEY,
+    BatchRecord,
+    continues,
+    read_batch,
+    write_batch,
+)
+from airflow_provider_bitscale.runs.resume import Try
+from tests.batch.journals import BATCH
 from tests.support.json_store import HalfBlindStore, JsonStore
 
 RETRIED, CLEARED = Try(2, 2, 2, 0), Try(3, 2, 2, 1)
 
 
 @pytest.mark.parametrize(
-    "head", [HEAD, replace(HEAD, collected=True, output_path=None, opened=7, tries=["t1", "t2"])]
+    "batch", [BATCH, replace(BATCH, collected=True, output_path=None, opened=7, tries=["t1", "t2"])]
 )
-def test_a_head_survives_as_json(head: Head) -> None:
+def test_a_batch_survives_as_json(batch: BatchRecord) -> None:
     store = JsonStore()
-    assert read_head(store) is None
-    write_head(store, head)
-    assert read_head(store) == head
+    assert read_batch(store) is None
+    write_batch(store, batch)
+    assert read_batch(store) == batch
 
 
 UNREADABLE_HEADS: list[Any] = [
@@ -34,40 +40,40 @@ UNREADABLE_HEADS: list[Any] = [
     {},
     {"batch_id": "b1"},
     {"a field of the future": 1},
-    {key: value for key, value in asdict(HEAD).items() if key != "opened"},
+    {key: value for key, value in asdict(BATCH).items() if key != "opened"},
 ]
 
 
 @pytest.mark.parametrize("stored", UNREADABLE_HEADS, ids=str)
 def test_a_head_that_cannot_be_read_is_not_the_same_as_none(stored: Any) -> None:
     with pytest.raises(AmbiguousSubmitError, match=f"cannot be read.*delete the key '{KEY}'"):
-        read_head(JsonStore(**{KEY: stored}))
+        read_batch(JsonStore(**{KEY: stored}))
 
 
 def test_a_head_that_is_not_found_is_not_missing_for_that() -> None:
     store = HalfBlindStore([True, True])
-    write_head(store, HEAD)
-    assert read_head(store) == HEAD
+    write_batch(store, BATCH)
+    assert read_batch(store) == BATCH
     store = HalfBlindStore([True] * 9)
-    write_head(store, HEAD)
+    write_batch(store, BATCH)
     with pytest.raises(ConnectionError, match="nothing was submitted"):
-        read_head(store)
+        read_batch(store)
 
 
 # An earlier try's head; then whether a try goes on: for the same wish and for another one (None: refused),
 # without a clear and after one.
-CONTINUES: dict[str, tuple[Head | None, bool | None, bool | None, bool | None, bool | None]] = {
+CONTINUES: dict[str, tuple[BatchRecord | None, bool | None, bool | None, bool | None, bool | None]] = {
     "none": (None, False, False, False, False),
-    "unfinished": (HEAD, True, True, None, None),
-    "collected": (replace(HEAD, collected=True), True, False, False, False),
+    "unfinished": (BATCH, True, True, None, None),
+    "collected": (replace(BATCH, collected=True), True, False, False, False),
 }
 
 
 @pytest.mark.parametrize(
-    ("head", "retry", "cleared", "changed", "changed_and_cleared"), CONTINUES.values(), ids=CONTINUES.keys()
+    ("batch", "retry", "cleared", "changed", "changed_and_cleared"), CONTINUES.values(), ids=CONTINUES.keys()
 )
 def test_whether_a_try_goes_on(
-    head: Head | None,
+    batch: BatchRecord | None,
     retry: bool | None,
     cleared: bool | None,
     changed: bool | None,
@@ -81,6 +87,6 @@ def test_whether_a_try_goes_on(
     ):
         if expected is None:
             with pytest.raises(InvalidRequestError, match=f"Change it back.*delete the key '{KEY}'"):
-                continues(head, fingerprint, this_try)
+                continues(batch, fingerprint, this_try)
         else:
-            assert continues(head, fingerprint, this_try) is expected
+            assert continues(batch, fingerprint, this_try) is expected

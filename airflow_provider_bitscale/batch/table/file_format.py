@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from airflow_provider_bitscale.batch.table.odd_rows import is_divider
-from airflow_provider_bitscale.batch.table.table_text import Unreadable
+from airflow_provider_bitscale.batch.table.data_quality import is_divider
+from airflow_provider_bitscale.batch.table.raw_rows import Unreadable
 
 # Bytes from the beginning of a file that tell what it is.
 SAMPLE_SIZE = 16 * 1024

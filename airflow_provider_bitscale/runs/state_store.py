@@ -1,12 +1,18 @@
-"""A write that must not be lost to a store that is away for a while: repeated with growing pauses."""
+"""The task's state store: a read that can be believed, and a write that is repeated until it is taken."""
 
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.retry import backoff
+
+PROBE_KEY = "bitscale_probe"
+# Seconds after the first failed write; it doubles from there.
+_FIRST_PAUSE = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -15,12 +21,17 @@ class OwnerChangedError(Exception):
     """The store takes nothing more from this try: the task was cleared, or another try runs."""
 
 
-def pause_after(failures: int) -> float:
-    """Seconds between a failed attempt and the next one.
+class Store(Protocol):
+    """A durable place for JSON."""
 
-    :param failures: in a row, from 1.
-    """
-    return backoff(failures, first=1.0)
+    def get(self, key: str) -> Any:
+        """The value, or None."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value; raises if that failed."""
+
+    def delete(self, key: str) -> None:
+        """Drop a value."""
 
 
 class DurableWrite:
@@ -72,5 +83,29 @@ class DurableWrite:
             self._write()
         except Exception:
             self._failures += 1
-            self.next_at = time.time() + pause_after(self._failures)
+            self.next_at = time.time() + backoff(self._failures, first=_FIRST_PAUSE)
             raise
+
+
+def read_verified(store: Store, key: str) -> Any:
+    """What is kept under a key; None if the store proves that it can be read, and has nothing there.
+
+    Airflow's SDK turns each JSON 404 into None, also that of a proxy, or of a server that is not ready. So a
+    key that is not found is asked for again, in between reads of a value that was just written.
+
+    :raises ConnectionError: the store does not tell that value either; a retry may find what is there.
+    """
+    if (stored := store.get(key)) is not None:
+        return stored
+    token = secrets.token_hex(4)
+    store.set(PROBE_KEY, token)
+    for _ in range(2):
+        if (stored := store.get(key)) is not None:
+            break
+        if store.get(PROBE_KEY) != token:
+            raise ConnectionError(
+                "the task's state store does not tell what was just written to it, so what an earlier try "
+                "has paid for is not known; nothing was submitted"
+            )
+    store.delete(PROBE_KEY)
+    return stored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bitscale.runs.clearing import Try, is_cleared
+from airflow_provider_bitscale.runs.resume import Try, is_cleared
 
 # The try that handed its result over, the one that runs, and whether the task was cleared between them.
 # Airflow sets `max_tries` to the retries at first, and by a Clear to the tries so far plus the retries.

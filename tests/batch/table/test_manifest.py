@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api.blank import NULL_VALUES
-from airflow_provider_bitscale.batch.table.read_as import ReadAs
+from airflow_provider_bitscale.batch.table.manifest import ReadOptions
 
 EARLIER: dict[str, Any] = {"inputs": {"Name": "who"}, "null_values": ["NULL"]}
 DEFAULT = list(NULL_VALUES)
@@ -26,6 +26,6 @@ ASKED: list[tuple[Any, Any, dict[str, Any], dict[str, Any]]] = [
 def test_how_rows_are_read(
     inputs: Any, null_values: Any, earlier: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    found = ReadAs.of(inputs, null_values, earlier).in_manifest
+    found = ReadOptions.of(inputs, null_values, earlier).in_manifest
     assert found == expected
-    assert ReadAs.of(None, None, found).in_manifest == found
+    assert ReadOptions.of(None, None, found).in_manifest == found

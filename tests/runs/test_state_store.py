@@ -6,14 +6,7 @@ import time
 
 import pytest
 
-from airflow_provider_bitscale.runs.durable_write import DurableWrite, OwnerChangedError, pause_after
-
-
-@pytest.mark.parametrize(
-    ("failures", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (10_000, 30)]
-)
-def test_pauses_grow_to_half_a_minute(failures: int, seconds: float) -> None:
-    assert pause_after(failures) == seconds
+from airflow_provider_bitscale.runs.state_store import DurableWrite, OwnerChangedError
 
 
 class Store:
@@ -39,6 +32,13 @@ def test_one_attempt_tells_whether_it_was_taken_and_when_another_is_of_use() -> 
         assert began + pause <= write.next_at <= time.time() + pause
     assert write.attempt()
     assert store.writes == 3
+
+
+def test_pauses_grow_to_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    write = DurableWrite(Store(*[OSError("away")] * 8).write)
+    pauses = [write.next_at for _ in range(8) if not write.attempt()]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_it_is_repeated_until_it_is_taken() -> None:

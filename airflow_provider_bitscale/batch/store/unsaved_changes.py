@@ -10,7 +10,7 @@ import json
 import logging
 from typing import Any, Protocol
 
-from airflow_provider_bitscale.batch.store.head import KEY
+from airflow_provider_bitscale.batch.store.batch_record import KEY
 from airflow_provider_bitscale.batch.store.journal import Changes
 
 # So many run ids stand in a line of the log, and so many are told in all; the file has them all.
@@ -28,7 +28,7 @@ class Folder(Protocol):
     def remove_file(self, name: str) -> None: ...
 
 
-class Unsaved:
+class UnsavedChanges:
     """What the tries of one batch leave of what they could not write; each in a file of its own.
 
     :param folder: None where the batch has none: then the log alone has it.

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from airflow_provider_bitscale.batch.store.records import INTENT, Entry
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, Entry
 
 SENT, NOT_PROCESSED, ACCEPTED, ANSWERED = "sent", "not-processed", "accepted", "answered"
 
 
 @dataclass
-class Evidence:
+class SentRows:
     """Rows are known by their position in the input.
 
     :param complete: whether no row was sent of which nothing is told here.
@@ -45,7 +45,7 @@ class Evidence:
                     # A line of which only a part was written.
                     self.complete = False
 
-    def include(self, other: Evidence) -> None:
+    def include(self, other: SentRows) -> None:
         """Take in what the log of another try tells."""
         self.complete &= other.complete
         self.run_ids |= other.run_ids

@@ -11,7 +11,7 @@ from airflow_provider_bitscale.api.blank import trimmed
 from airflow_provider_bitscale.api.models import Column, ColumnType
 
 
-def reader_of(column: Column | None) -> Callable[[Any], Any]:
+def converter_of(column: Column | None) -> Callable[[Any], Any]:
     """How a value of a row is read for this column; None where its type is not known.
 
     What is not certain is left as it is, for the grid's form to refuse.

@@ -8,9 +8,9 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_bitscale.api import InvalidRequestError
-from airflow_provider_bitscale.batch.table.paths import path_problems, readable_path
+from airflow_provider_bitscale.batch.table.manifest import read_manifest
 from airflow_provider_bitscale.batch.table.readers import FileSource
-from airflow_provider_bitscale.batch.table.writers import read_manifest
+from airflow_provider_bitscale.batch.table.storage import path_problems, readable_path
 from airflow_provider_bitscale.operators.store_path import stored
 
 # What is written; then the file that is meant.

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
 from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.head import KEY, WAY_OUT, Head, unreadable
-from airflow_provider_bitscale.runs.run_record import Store
+from airflow_provider_bitscale.batch.store.batch_record import KEY, WAY_OUT, BatchRecord, unreadable
+from airflow_provider_bitscale.runs.state_store import Store
 
 INTENT = ""
 # Segments whose summaries share a value. Each has a path of up to 1,000 characters; Airflow warns at 64 KB.
@@ -99,17 +99,17 @@ def merged(one: Entry, other: Entry) -> Entry:
     return one or other or (INTENT if one == other == INTENT else None)
 
 
-def read_records(store: Store, head: Head, unsaved: Mapping[str, Any]) -> Records:
+def read_records(store: Store, batch: BatchRecord, unsaved: Mapping[str, Any]) -> Records:
     """What earlier tries left of all segments that they opened.
 
     :param unsaved: values by key that the last of them could not write; see :func:`merged`.
     :raises AmbiguousSubmitError: a record is missing, or cannot be read.
     """
-    reader = _Reader(store, head.batch_id, unsaved)
+    reader = _Reader(store, batch.batch_id, unsaved)
     records: Records = {}
-    for group in range(-(-head.opened // SUMMARIES)):
+    for group in range(-(-batch.opened // SUMMARIES)):
         records |= reader.summaries(group)
-    for number in range(head.opened):
+    for number in range(batch.opened):
         if number not in records:
             records[number] = reader.segment(number)
     return records

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bitscale.batch.store.evidence import Evidence
-from airflow_provider_bitscale.batch.store.records import INTENT, Entry
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, Entry
+from airflow_provider_bitscale.batch.store.sent_rows import SentRows
 
 # Lines about row 7, and what its entry becomes if the store has it as announced: if the logs of all tries are
 # here, and if one is missing.
@@ -30,7 +30,7 @@ LINES: dict[str, tuple[list[str], Entry, Entry]] = {
 @pytest.mark.parametrize(("lines", "entry", "with_a_gap"), LINES.values(), ids=LINES.keys())
 def test_what_becomes_of_a_row_that_was_announced(lines: list[str], entry: Entry, with_a_gap: Entry) -> None:
     for complete, expected in ((True, entry), (False, with_a_gap)):
-        evidence = Evidence(complete=complete)
+        evidence = SentRows(complete=complete)
         evidence.add(lines)
         assert evidence.entry(7, INTENT) == expected
 
@@ -46,20 +46,20 @@ def test_what_becomes_of_a_row_that_was_announced(lines: list[str], entry: Entry
     ],
 )
 def test_what_becomes_of_other_entries(lines: list[str], entry: Entry, then: Entry) -> None:
-    evidence = Evidence()
+    evidence = SentRows()
     evidence.add(lines)
     assert evidence.entry(7, entry) == then
 
 
 def test_logs_of_several_tries_are_read_together() -> None:
-    first, second = Evidence(), Evidence()
+    first, second = SentRows(), SentRows()
     first.add(["sent 1", "sent 2", "not-processed 2", "sent 3", "accepted 3 run_3"])
     second.add(["sent 2"])
-    both = Evidence()
+    both = SentRows()
     both.include(first)
     both.include(second)
     assert [both.entry(row, INTENT) for row in range(5)] == [None, INTENT, INTENT, "run_3", None]
-    both.include(Evidence(complete=False))
+    both.include(SentRows(complete=False))
     assert [both.entry(row, INTENT) for row in range(5)] == [INTENT, INTENT, INTENT, "run_3", INTENT]
 
 
@@ -73,6 +73,6 @@ def test_logs_of_several_tries_are_read_together() -> None:
     ],
 )
 def test_whether_an_answer_may_still_come(lines: list[str], awaits: bool) -> None:
-    evidence = Evidence()
+    evidence = SentRows()
     evidence.add(lines)
     assert evidence.awaits_answers is awaits

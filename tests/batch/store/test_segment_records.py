@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import AmbiguousSubmitError
-from airflow_provider_bitscale.batch.store.head import KEY
-from airflow_provider_bitscale.batch.store.records import INTENT, Entry, merged, read_records
-from tests.batch.journals import FOUND, HEAD, SUMMARY, announce, opened, read, save
+from airflow_provider_bitscale.batch.store.batch_record import KEY
+from airflow_provider_bitscale.batch.store.segment_records import INTENT, Entry, merged, read_records
+from tests.batch.journals import BATCH, FOUND, SUMMARY, announce, opened, read, save
 from tests.support.json_store import JsonStore
 
 UNREADABLE_SEGMENTS: dict[str, dict[str, Any]] = {
@@ -43,7 +43,7 @@ UNREADABLE_SEGMENTS: dict[str, dict[str, Any]] = {
 def test_a_segment_that_cannot_be_read_is_not_the_same_as_none(stored: dict[str, Any]) -> None:
     store = JsonStore(**{f"{KEY}_b1_{suffix}": value for suffix, value in stored.items()})
     with pytest.raises(AmbiguousSubmitError, match="cannot be read"):
-        read_records(store, replace(HEAD, opened=1), {})
+        read_records(store, replace(BATCH, opened=1), {})
 
 
 @pytest.mark.parametrize("lost", ["00001", "00000_0000", "finished_0000"])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from airflow_provider_bitscale.batch.store.evidence import Evidence
-from airflow_provider_bitscale.batch.store.head import KEY, Head, unreadable
+from airflow_provider_bitscale.batch.row_result import UNKNOWN, RowResult
+from airflow_provider_bitscale.batch.store.batch_record import KEY, BatchRecord, unreadable
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.records import (
+from airflow_provider_bitscale.batch.store.segment_records import (
+    INTENT,
     Records,
     SegmentRecord,
     Summary,
@@ -21,8 +22,11 @@ from airflow_provider_bitscale.batch.store.records import (
     read_records,
 )
 from airflow_provider_bitscale.batch.store.sent_log import LAST_ANSWERS_SECONDS, SentLog, SentLogs
-from airflow_provider_bitscale.batch.store.unsaved import Unsaved
-from airflow_provider_bitscale.runs.run_record import Store
+from airflow_provider_bitscale.batch.store.sent_rows import SentRows
+from airflow_provider_bitscale.batch.store.unsaved_changes import UnsavedChanges
+from airflow_provider_bitscale.batch.table.survey import Segment
+from airflow_provider_bitscale.batch.table.writers import ERROR, RUN_ID
+from airflow_provider_bitscale.runs.state_store import Store
 
 _WAIT_SECONDS = 1.0
 
@@ -43,23 +47,40 @@ class Begun:
     sent_log: SentLog
 
 
-def forget(head: Head, sent_logs: SentLogs, unsaved: Unsaved) -> None:
+def forget(batch: BatchRecord, sent_logs: SentLogs, unsaved: UnsavedChanges) -> None:
     """The batch is collected: what its tries left beside the store is needed no more. Never raises."""
     try:
-        sent_logs.remove(head.tries)
-        for token in head.tries:
+        sent_logs.remove(batch.tries)
+        for token in batch.tries:
             unsaved.remove(token)
     except Exception as problem:
-        log.warning("What the tries of batch %s left could not be removed: %s", head.batch_id, problem)
+        log.warning("What the tries of batch %s left could not be removed: %s", batch.batch_id, problem)
+
+
+def collected_records(segments: Iterable[Segment]) -> dict[int, SegmentRecord]:
+    """What an earlier try would have left of these rows: each has a run, or is unknown for good.
+
+    :param segments: of :class:`~airflow_provider_bitscale.batch.table.earlier_rows.UnknownRows`.
+    """
+    return {segment.number: _record(segment) for segment in segments}
+
+
+def _record(segment: Segment) -> SegmentRecord:
+    run_ids = [row.fields[RUN_ID] for row in segment.rows]
+    without = [position for position, run_id in enumerate(run_ids) if run_id is None]
+    return SegmentRecord(
+        [INTENT if run_id is None else str(run_id) for run_id in run_ids],
+        {position: RowResult(UNKNOWN, error=segment.rows[position].fields[ERROR]) for position in without},
+    )
 
 
 def begin(
     store: Store,
-    head: Head,
+    batch: BatchRecord,
     segment_size: int,
     known: Mapping[int, SegmentRecord],
     sent_logs: SentLogs,
-    unsaved: Unsaved,
+    unsaved: UnsavedChanges,
 ) -> Begun:
     """Take over from earlier tries, and make that durable.
 
@@ -67,16 +88,16 @@ def begin(
     :raises AmbiguousSubmitError: a record of an earlier try is missing, or cannot be read.
     """
     # First of all: a try that still runs, though it was replaced, sends nothing more from here on.
-    evidence = sent_logs.take_over(head.tries)
-    left = unsaved.find(head.tries[-1]) if head.tries else {}
-    reading = partial(_read, store, head, segment_size, known, evidence)
+    evidence = sent_logs.take_over(batch.tries)
+    left = unsaved.find(batch.tries[-1]) if batch.tries else {}
+    reading = partial(_read, store, batch, segment_size, known, evidence)
     records, changed = reading(left)
     if not left and not evidence.complete and _in_doubt(records):
-        left = _wait_for(unsaved, head.tries[-1])
+        left = _wait_for(unsaved, batch.tries[-1])
         if left:
             records, changed = reading(left)
-    journal = Journal(store, _with_opened(head, left), records)
-    journal.changed(changed, _results(head, records, left))
+    journal = Journal(store, _with_opened(batch, left), records)
+    journal.changed(changed, _results(batch, records, left))
     token = secrets.token_hex(4)
     journal.begin(token)
     sent_log = sent_logs.begin(token)
@@ -87,23 +108,23 @@ def begin(
         raise
     journal.written()
     if left:
-        unsaved.remove(head.tries[-1])
+        unsaved.remove(batch.tries[-1])
     return Begun(token, journal, records, sent_log)
 
 
 def _read(
     store: Store,
-    head: Head,
+    batch: BatchRecord,
     segment_size: int,
     known: Mapping[int, SegmentRecord],
-    evidence: Evidence,
+    evidence: SentRows,
     left: Mapping[str, Any],
 ) -> tuple[Records, Records]:
     """What earlier tries left, and what of it differs from what is in the store."""
-    head = _with_opened(head, left)
-    if head.opened:
-        log.info("Reading what earlier tries left of %d segments from the task's state store", head.opened)
-    records: Records = {**known, **read_records(store, head, left)}
+    batch = _with_opened(batch, left)
+    if batch.opened:
+        log.info("Reading what earlier tries left of %d segments from the task's state store", batch.opened)
+    records: Records = {**known, **read_records(store, batch, left)}
     changed = dict(records) if left else {}
     for number, record in records.items():
         if isinstance(record, Summary):
@@ -124,7 +145,7 @@ def _in_doubt(records: Records) -> bool:
     return any(isinstance(record, SegmentRecord) and record.has_doubts for record in records.values())
 
 
-def _wait_for(unsaved: Unsaved, token: str) -> dict[str, Any]:
+def _wait_for(unsaved: UnsavedChanges, token: str) -> dict[str, Any]:
     """What the last try leaves, which may be about to end on another machine."""
     until = time.monotonic() + LAST_ANSWERS_SECONDS
     left: dict[str, Any] = {}
@@ -136,19 +157,19 @@ def _wait_for(unsaved: Unsaved, token: str) -> dict[str, Any]:
     return left
 
 
-def _with_opened(head: Head, left: Mapping[str, Any]) -> Head:
+def _with_opened(batch: BatchRecord, left: Mapping[str, Any]) -> BatchRecord:
     if (kept := left.get(KEY)) is None:
-        return head
+        return batch
     try:
-        return replace(head, opened=max(head.opened, int(kept["opened"])))
+        return replace(batch, opened=max(batch.opened, int(kept["opened"])))
     except (TypeError, ValueError, KeyError):
         raise unreadable(kept) from None
 
 
-def _results(head: Head, records: Records, left: Mapping[str, Any]) -> dict[str, Any]:
+def _results(batch: BatchRecord, records: Records, left: Mapping[str, Any]) -> dict[str, Any]:
     """Those among what is left that belong to segments which are still open."""
     keys = (
-        chunk_key(head.batch_id, number, chunk)
+        chunk_key(batch.batch_id, number, chunk)
         for number, record in records.items()
         if isinstance(record, SegmentRecord)
         for chunk in range(record.chunks)

@@ -1,0 +1,81 @@
+"""The manifest of a batch: how its rows were read, for those who run or collect them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_bitscale.api.blank import NULL_VALUES
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.table.storage import FORMATS, StoreError, StorePath, hint_if_relative
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How rows are read.
+
+    :param inputs: by name or id of an input, the field with its value; None for fields named like inputs.
+    :param null_values: texts that stand for no value.
+    """
+
+    inputs: Mapping[str, str] | None
+    null_values: Sequence[str]
+
+    @classmethod
+    def of(cls, inputs: Any, null_values: Any, earlier: Mapping[str, Any]) -> ReadOptions:
+        """As is asked for, and where nothing is, as an earlier batch read its rows.
+
+        :param inputs: the argument of the operator, or None.
+        :param null_values: the argument of the operator, or None.
+        :param earlier: the manifest of the batch that the rows are from; empty if they are from none.
+        """
+        return cls(
+            earlier.get("inputs") if inputs is None else inputs,
+            list(earlier.get("null_values", NULL_VALUES) if null_values is None else null_values),
+        )
+
+    @property
+    def in_manifest(self) -> dict[str, Any]:
+        """The fields of a manifest that tell it."""
+        inputs = None if self.inputs is None else dict(self.inputs)
+        return {"inputs": inputs, "null_values": list(self.null_values)}
+
+
+def read_manifest(path: StorePath) -> dict[str, Any]:
+    """The manifest of a batch.
+
+    :raises InvalidRequestError: there is none, or it is something else.
+    :raises StoreError: the store cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            manifest = json.loads(file.read())
+    except (FileNotFoundError, IsADirectoryError):
+        raise InvalidRequestError(f"there is no file {path}{hint_if_relative(str(path))}") from None
+    except ValueError:
+        manifest = None
+    except Exception as problem:
+        raise StoreError.of(path, problem) from problem
+    if not isinstance(manifest, dict) or not _is_manifest(manifest):
+        raise InvalidRequestError(f"{path} is not the manifest of a batch")
+    return manifest
+
+
+def _is_manifest(data: Mapping[str, Any]) -> bool:
+    return (
+        _are_texts(data.get("parts"))
+        and _is_mapping(data.get("inputs"))
+        and _are_texts(data.get("null_values", []))
+        and _are_texts(data.get("output_names"))
+        and data.get("format") in FORMATS
+    )
+
+
+def _is_mapping(inputs: Any) -> bool:
+    return inputs is None or (isinstance(inputs, dict) and _are_texts(list(inputs.values())))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
