@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 def canonical_base_url(text: str) -> str:
-    """A base URL in the one spelling that requests, fingerprints and the rate limit use.
+    """Return a base URL in the one spelling that requests, fingerprints and the rate limit use.
 
     Scheme and host are in lower case, the host in ASCII and without a final dot. The scheme's own port and
     superfluous slashes are left out. The path is percent-encoded where it must be.
@@ -45,7 +45,7 @@ def canonical_base_url(text: str) -> str:
 
 
 def split_url(text: str) -> SplitResult | None:
-    """The parts of an http or https URL; None if it is invalid or has no host."""
+    """Return the parts of an http or https URL; None if it is invalid or has no host."""
     try:
         url = urlsplit(text)
         fine = url.scheme in DEFAULT_PORTS and url.hostname and url.port != 0
@@ -55,7 +55,7 @@ def split_url(text: str) -> SplitResult | None:
 
 
 def canonical_host(host: str) -> str:
-    """A host in lower case and ASCII without a final dot, or an address in its shortest form.
+    """Return a host in lower case and ASCII without a final dot, or an address in its shortest form.
 
     :param host: without brackets.
     :raises ValueError: saying why not all libraries could reach it.

@@ -59,7 +59,7 @@ class AnswerBody:
         return bytes(self._body[:_MAX_TOLD_BYTES])
 
     def end(self) -> bytes:
-        """The whole body.
+        """Return the whole body.
 
         :raises BodyError: it ended before its encoding did.
         """

@@ -44,7 +44,7 @@ def plain_length(data: bytes) -> int | None:
 
 
 def tidy_version(version: str) -> str:
-    """The version of a status line, as one that both libraries know."""
+    """Return the version of a status line, as one that both libraries know."""
     return version if version == "HTTP/1.0" or not version.startswith("HTTP/") else "HTTP/1.1"
 
 

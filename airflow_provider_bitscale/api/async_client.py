@@ -108,11 +108,11 @@ class AsyncClient:
         return await self.send(self.contract.get_grid(grid_id))
 
     async def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
-        """What a run of a grid takes (workspace-key only)."""
+        """Return what a run of a grid takes (workspace-key only)."""
         return await self.send(self.contract.get_run_recipe(grid_id, output_columns))
 
     async def needed_recipe(self, grid_id: str) -> RunRecipe | None:
-        """The recipe that names a grid's inputs, or None under a contract that names them by column id."""
+        """Return the recipe with a grid's input names; None if the contract names inputs by column id."""
         return await self.get_run_recipe(grid_id) if self.contract.needs_recipe else None
 
     async def run_grid(
@@ -144,15 +144,15 @@ class AsyncClient:
         return await self.send(self.contract.get_run(grid_id, run_id))
 
     async def rotate_api_key(self) -> str:
-        """A new API key (workspace-key only), as in the sync client."""
+        """Return a new API key (workspace-key only), as in the sync client."""
         return await self.send(self.contract.rotate_api_key())
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Awaitable[Run]]:
-        """A function that polls a run, with one attempt each time and no long wait for the rate limit."""
+        """Return a function that polls a run: one attempt a call, no long wait for the rate limit."""
         return self._poller(self.contract.get_run(grid_id, run_id))
 
     def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Awaitable[Workspace]]:
-        """A function that asks for a workspace, one attempt each time."""
+        """Return a function that asks for a workspace, one attempt each time."""
         return self._poller(self.contract.get_workspace(workspace_id))
 
     def take_slot(self) -> float:
@@ -202,7 +202,7 @@ class AsyncClient:
         return poll
 
     def _current(self, request: Request[T]) -> Request[T]:
-        """The request with the key that is in use now."""
+        """Return the request with the key that is in use now."""
         return request if request.access is self._credentials.access else self._request(request.call)
 
     def _request(self, call: Call[T]) -> Request[T]:

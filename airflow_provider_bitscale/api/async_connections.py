@@ -32,7 +32,7 @@ from airflow_provider_bitscale.api.network import Network
 def open_session(
     config: ClientConfig, tls: ssl.SSLContext | bool, connections: int, *, keep: bool = True
 ) -> aiohttp.ClientSession:
-    """A session that reaches a base URL as resolved, and by nothing else.
+    """Return a session that reaches a base URL as resolved, and by nothing else.
 
     :param connections: how many there may be at once.
     :param keep: whether connections are kept to be used again.
@@ -60,12 +60,12 @@ def open_session(
 
 
 def proxy_headers(network: Network) -> dict[str, str] | None:
-    """What the proxy is sent before TLS, if there is one."""
+    """Return what the proxy is sent before TLS, if there is one."""
     return None if network.proxy is None else network.proxy.headers
 
 
 async def read_body(response: aiohttp.ClientResponse, body: AnswerBody) -> bytes:
-    """The body of an answer.
+    """Return the body of an answer.
 
     :param body: gathers it.
     :raises BodyError: it cannot be read.
@@ -96,7 +96,7 @@ class Sending:
 
     @classmethod
     def has_connected(cls) -> None:
-        """The request that this task sends has a connection."""
+        """Note that the request of this task has a connection."""
         cls._now.get().connected = True
 
 

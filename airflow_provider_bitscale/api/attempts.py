@@ -26,7 +26,7 @@ class Attempts:
         self._started = self.left_at = time.monotonic()
 
     def begin(self) -> None:
-        """The request leaves now."""
+        """Note that the request leaves now."""
         self.left_at = time.monotonic()
 
     def may_renew_key(self, error: BitScaleError) -> bool:
@@ -38,7 +38,7 @@ class Attempts:
         )
 
     def key_renewed(self) -> None:
-        """The next attempt is with another key."""
+        """Note that the next attempt has another key."""
         self._key_was_renewed = True
 
     def pause_after(self, error: BitScaleError) -> float:

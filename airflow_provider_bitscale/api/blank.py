@@ -30,7 +30,7 @@ def is_blank(value: Any, null_values: Collection[str] = ()) -> bool:
 
 
 def trimmed(text: str) -> str:
-    """A text without the spaces and invisible characters around it."""
+    """Return a text without the spaces and invisible characters around it."""
     text = text.strip()
     # Almost all texts begin and end so, and this is asked twice for each.
     if text[:1].isalnum() and text[-1:].isalnum():

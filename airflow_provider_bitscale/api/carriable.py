@@ -42,7 +42,7 @@ _UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u2
 
 
 def carriable(value: Any) -> Any:
-    """The value, with everything replaced that a channel of Airflow does not carry.
+    """Return the value, with everything replaced that a channel of Airflow does not carry.
 
     :param value: anything that JSON can hold.
     :return: the same object where nothing had to be replaced.
@@ -51,7 +51,7 @@ def carriable(value: Any) -> Any:
 
 
 def carriable_text(text: str) -> str:
-    """A text without NUL characters, and with U+FFFD for halves of surrogate pairs."""
+    """Return a text without NUL characters, and with U+FFFD for halves of surrogate pairs."""
     # Nearly all texts are fine, and nearly all of those are ASCII, which takes no search.
     if (text.isascii() and "\x00" not in text) or _ODD.search(text) is None:
         return text
@@ -61,12 +61,12 @@ def carriable_text(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """A :func:`carriable_text` that shows what it says: no terminal obeys it, and nothing in it is hidden."""
+    """Return a :func:`carriable_text` without hidden characters, or ones that a terminal obeys."""
     return _UNSEEN.sub("", carriable_text(text))
 
 
 def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
-    """A text of a server on one line for a person, cut where it is long."""
+    """Return a text of a server on one line for a person, cut where it is long."""
     # Of a text as long as an answer, only the beginning is worth the work.
     text = " ".join(plain_text(text[: 10 * length]).split())
     return text if len(text) <= length else text[:length] + "…"
@@ -130,7 +130,7 @@ def loads(body: bytes) -> Any:
 
 
 def integer(digits: str) -> int | str:
-    """An integer of JSON; of more digits than Python takes, as text."""
+    """Return an integer of JSON; of more digits than Python takes, as text."""
     return int(digits) if len(digits) <= _MAX_TEXT else digits
 
 

@@ -29,10 +29,10 @@ class SubmitObserver(Protocol):
     """Is told what happens to a request that may be sent only once."""
 
     def about_to_send(self) -> None:
-        """The request leaves next, unless this raises."""
+        """Prepare for the request, which leaves next unless this raises."""
 
     def not_processed(self) -> None:
-        """The request provably was not processed; it may be sent again."""
+        """Note that the request provably was not processed and may be sent again."""
 
 
 class Client:
@@ -103,14 +103,14 @@ class Client:
         return self.send(self.contract.get_grid(grid_id))
 
     def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
-        """What a run of a grid takes (workspace-key only).
+        """Return what a run of a grid takes (workspace-key only).
 
         :param output_columns: ids of the columns wanted, which decide what inputs are needed; None for all.
         """
         return self.send(self.contract.get_run_recipe(grid_id, output_columns))
 
     def needed_recipe(self, grid_id: str) -> RunRecipe | None:
-        """The recipe that names a grid's inputs, or None under a contract that names them by column id."""
+        """Return the recipe with a grid's input names; None if the contract names inputs by column id."""
         # For all columns: what the wanted ones do not need is an input of the grid all the same.
         return self.get_run_recipe(grid_id) if self.contract.needs_recipe else None
 
@@ -156,14 +156,14 @@ class Client:
         return self.send(self.contract.get_run(grid_id, run_id))
 
     def rotate_api_key(self) -> str:
-        """A new API key (workspace-key only). The one in use is dead from then on, in this client too.
+        """Return a new API key (workspace-key only). The one in use is dead from then on, in this client too.
 
         :raises AmbiguousSubmitError: the key may have been rotated, or not.
         """
         return self.send(self.contract.rotate_api_key())
 
     def identify(self) -> tuple[User | None, Workspace | None]:
-        """The user of the key and its workspace; None for what the contract or the settings do not name."""
+        """Return the user and the workspace of the key; None for what is not known."""
         user, workspace = self.contract.identity()
         return (
             None if user is None else self.send(user),
@@ -171,11 +171,11 @@ class Client:
         )
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
-        """A function that polls a run, with one attempt each time and no long wait for the rate limit."""
+        """Return a function that polls a run: one attempt a call, no long wait for the rate limit."""
         return partial(self.send, self.contract.get_run(grid_id, run_id), patient=False)
 
     def workspace_poller(self, workspace_id: str | None = None) -> Callable[[], Workspace]:
-        """A function that asks for a workspace, one attempt each time."""
+        """Return a function that asks for a workspace, one attempt each time."""
         return partial(self.send, self.contract.get_workspace(workspace_id), patient=False)
 
     def send(self, call: Call[T], *, patient: bool = True, observer: SubmitObserver | None = None) -> T:

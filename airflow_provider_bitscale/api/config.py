@@ -95,13 +95,13 @@ class ClientConfig:
         return url.scheme == "http" and not is_loopback(url.hostname or "")
 
     def scrub(self, body: bytes) -> bytes:
-        """The body without the API key, which a server may echo."""
+        """Return the body without the API key, which a server may echo."""
         for spelling in self._spellings:
             body = body.replace(spelling, b"***")
         return body
 
     def scrub_text(self, text: str) -> str:
-        """A message without the API key, as :meth:`scrub`, any other key of a workspace, and credentials."""
+        """Return a message without any workspace's key, and without credentials; see :meth:`scrub`."""
         scrubbed = self.scrub(text.encode("utf-8", errors="replace")).decode()
         return _CREDENTIALS.sub("***@", _WORKSPACE_KEY.sub("***", scrubbed))
 

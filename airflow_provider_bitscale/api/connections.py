@@ -35,7 +35,7 @@ _UNSENDABLE = (
 
 
 def open_session(network: Network) -> requests.Session:
-    """A session that reaches a base URL as resolved, and by nothing else."""
+    """Return a session that reaches a base URL as resolved, and by nothing else."""
     session = _Session()
     # Neither .netrc nor the environment may add to a request; the network has read what it wants.
     session.trust_env = False

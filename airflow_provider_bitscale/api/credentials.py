@@ -33,12 +33,12 @@ class Access:
 
     @classmethod
     def by(cls, config: ClientConfig) -> Access:
-        """The access that a configuration gives."""
+        """Return the access that a configuration gives."""
         contract = contract_for(config)
         return cls(config, contract, pacer_for(config, contract.assumed_per_second))
 
     def keyed(self, call: Call[T]) -> Call[T]:
-        """The call with this key, whatever key it was prepared with."""
+        """Return the call with this key, whatever key it was prepared with."""
         name, key = self.contract.key_header, self.config.api_key
         return call if call.headers[name] == key else replace(call, headers={**call.headers, name: key})
 

@@ -167,7 +167,7 @@ def parse_delivery(
 
 
 def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str], bytes]:
-    """The headers and body of a delivery, signed as :func:`parse_delivery` expects it.
+    """Return the headers and body of a delivery, signed as :func:`parse_delivery` expects it.
 
     :param run: one that has ended, with its id and its grid's.
     """

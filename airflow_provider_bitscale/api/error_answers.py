@@ -117,7 +117,7 @@ def is_refusal(payload: Mapping[str, Any]) -> bool:
 
 
 def excerpt(body: bytes, headers: Mapping[str, str] | None = None) -> str:
-    """What an answer holds, for a person who has to find a run in it: its keys and its first characters.
+    """Return the keys and the beginning of an answer, for a person who looks for a run in it.
 
     :param body: without secrets.
     :param headers: those that may help are told, too.
@@ -128,7 +128,7 @@ def excerpt(body: bytes, headers: Mapping[str, str] | None = None) -> str:
 
 
 def excerpt_of(payload: Mapping[str, Any]) -> str:
-    """The same of an answer that has been read."""
+    """Return the same of an answer that has been read."""
     return _excerpt(payload, json.dumps(dict(payload), ensure_ascii=False, default=str))
 
 
@@ -167,7 +167,7 @@ def _error_of(payload: Mapping[str, Any], *, only_known: bool) -> Any:
 
 
 def _code_of(payload: Mapping[str, Any], *, only_known: bool) -> str | None:
-    """The code, where it should be, or a documented one where it may have got to."""
+    """Return the code, where it should be, or a documented one where it may have got to."""
     error = _error_of(payload, only_known=only_known)
     inner = error if isinstance(error, dict) else {}
     code = _code((inner or payload).get("code"), known=only_known)
@@ -191,7 +191,7 @@ def _read(body: bytes) -> Any:
 
 
 def _code(value: Any, *, known: bool = False) -> str | None:
-    """A code as it is documented, whatever its letter case; one that is not documented as it came.
+    """Return a code as it is documented, whatever its letter case; one that is not documented as it came.
 
     :param known: whether only documented codes count.
     """

@@ -72,7 +72,7 @@ class BitScaleError(Exception):
         return ": ".join(part for part in (connection, self.request, answer, self.message) if part)
 
     def fields(self) -> dict[str, Any]:
-        """The keyword arguments that rebuild this error; JSON only."""
+        """Return the keyword arguments that rebuild this error; JSON only."""
         return {
             "message": self.message,
             "status": self.status,

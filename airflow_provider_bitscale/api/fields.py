@@ -21,7 +21,7 @@ _EXACT = 2**53
 
 
 def json_object(payload: Any) -> Json:
-    """The payload, which must be an object.
+    """Return the payload, which must be an object.
 
     :raises ValueError: it is not, as for everything that is required here.
     """
@@ -31,20 +31,20 @@ def json_object(payload: Any) -> Json:
 
 
 def part(data: Json, key: str) -> Json | None:
-    """A field that is an object; None otherwise."""
+    """Return a field that is an object; None otherwise."""
     value = data.get(key)
     return value if isinstance(value, Mapping) else None
 
 
 def unwrapped(payload: Any, *keys: str) -> Json:
-    """The payload, or the object in it that has one of these fields instead."""
+    """Return the payload, or the object in it that has one of these fields instead."""
     data = json_object(payload)
     inner = (value for name in _WRAPPERS if isinstance(value := data.get(name), Mapping))
     return next((each for each in (data, *inner) if any(map(each.get, keys))), data)
 
 
 def json_list(payload: Any, key: str) -> list[Any]:
-    """A field that must be a list, or that ``data`` holds, or is."""
+    """Return a field that must be a list, or that ``data`` holds, or is."""
     data = unwrapped(payload, key)
     items = data.get(key, data.get("data"))
     if not isinstance(items, list):
@@ -53,7 +53,7 @@ def json_list(payload: Any, key: str) -> list[Any]:
 
 
 def required_text(data: Json, key: str) -> str:
-    """A field that must be text, and not empty."""
+    """Return a field that must be text, and not empty."""
     value = text(data, key)
     if not value:
         raise ValueError(f"{key!r} is missing")
@@ -61,7 +61,7 @@ def required_text(data: Json, key: str) -> str:
 
 
 def required_id(data: Json, key: str) -> str:
-    """A field that must be an id: text, or a whole number."""
+    """Return a field that must be an id: text, or a whole number."""
     value = text(data, key) or id_text(data.get(key))
     if not value:
         raise ValueError(f"{key!r} is missing")
@@ -69,7 +69,7 @@ def required_id(data: Json, key: str) -> str:
 
 
 def text(data: Json, key: str) -> str | None:
-    """A field that is text; None otherwise."""
+    """Return a field that is text; None otherwise."""
     value = data.get(key)
     return value if isinstance(value, str) else None
 
@@ -87,7 +87,7 @@ def in_path(value: str) -> bool:
 
 
 def id_text(value: Any) -> str | None:
-    """An id as text, also if it was written as a whole number; None if it cannot be an id."""
+    """Return an id as text, also if it was written as a whole number; None if it cannot be an id."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -97,7 +97,7 @@ def id_text(value: Any) -> str | None:
 
 
 def named(data: Json, plain_names: Sequence[str]) -> list[str]:
-    """The fields with one of these names, in any spelling; in the order of the names."""
+    """Return the fields with one of these names, in any spelling; in the order of the names."""
     if not isinstance(data, Mapping):
         return []
     found = [(plain_names.index(spelled), name) for name in data if (spelled := plain(name)) in plain_names]
@@ -105,7 +105,7 @@ def named(data: Json, plain_names: Sequence[str]) -> list[str]:
 
 
 def plain(name: str) -> str:
-    """A name in lower case, letters and digits only: ``requestId`` and ``request_id`` alike."""
+    """Return a name in lower case, letters and digits only: ``requestId`` and ``request_id`` alike."""
     # The same few names come in every answer. Long ones do not, and would fill the cache.
     return _plain(name) if len(name) <= MAX_ID_CHARACTERS else _plain.__wrapped__(name)
 
@@ -116,7 +116,7 @@ def _plain(name: str) -> str:
 
 
 def number(data: Json, key: str) -> Number | None:
-    """A field that is a finite number; None otherwise."""
+    """Return a field that is a finite number; None otherwise."""
     value = data.get(key)
     # JSON as Python reads it knows NaN and Infinity.
     if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
@@ -125,7 +125,7 @@ def number(data: Json, key: str) -> Number | None:
 
 
 def amount(data: Json, key: str) -> Number | None:
-    """A field that is an amount: a number, also as text, of at most a trillion; None otherwise."""
+    """Return a field that is an amount: a number, also as text, of at most a trillion; None otherwise."""
     value = number(data, key)
     if (written := text(data, key)) is not None and _NUMBER.fullmatch(written.strip()):
         value = float(written)
@@ -134,7 +134,7 @@ def amount(data: Json, key: str) -> Number | None:
 
 
 def cost(data: Json, key: str) -> Number | None:
-    """A field that is an amount spent; None otherwise, which is logged unless the field is absent."""
+    """Return a field that is an amount spent; None otherwise, which is logged unless the field is absent."""
     value = amount(data, key)
     if value is not None and value >= 0:
         return value
@@ -144,19 +144,19 @@ def cost(data: Json, key: str) -> Number | None:
 
 
 def integer(data: Json, key: str) -> int | None:
-    """A field that is a number, truncated; None otherwise."""
+    """Return a field that is a number, truncated; None otherwise."""
     value = number(data, key)
     return int(value) if value is not None else None
 
 
 def boolean(data: Json, key: str) -> bool | None:
-    """A field that is true or false; None otherwise."""
+    """Return a field that is true or false; None otherwise."""
     value = data.get(key)
     return value if isinstance(value, bool) else None
 
 
 def time(data: Json, key: str) -> datetime | None:
-    """A field that is a date or time; None otherwise."""
+    """Return a field that is a date or time; None otherwise."""
     value = text(data, key)
     return parse_time(value) if value else None
 

@@ -38,7 +38,7 @@ class Listing:
         return list(self._by_id.values())
 
     def next_call(self) -> Call[GridPage] | None:
-        """The call for the next page, or None when the list is complete.
+        """Return the call for the next page, or None when the list is complete.
 
         :raises TransportError: the list has no end.
         """

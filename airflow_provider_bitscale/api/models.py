@@ -223,7 +223,7 @@ class Run:
     id_is_documented: bool = field(default=True, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The run in the form of v1.1.0, without unknown fields; ``parsing.parse_run`` reads it back."""
+        """Return the run as v1.1.0 has it, without unknown fields; ``parsing.parse_run`` reads it."""
         return {
             "run_id": self.run_id,
             "grid_id": self.grid_id,

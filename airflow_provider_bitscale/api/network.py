@@ -94,7 +94,7 @@ def find_network(base_url: str, proxies: Mapping[str, str] | None, verify: bool 
 
 
 def settings_problems(verify: bool | str, proxies: Mapping[str, str] | None) -> list[str]:
-    """What is wrong with a path in ``verify`` and with each of the proxies, needed or not."""
+    """Return what is wrong with a path in ``verify`` and with each of the proxies, needed or not."""
     problems = []
     try:
         if not isinstance(verify, bool):
@@ -175,7 +175,7 @@ def _names(entry: str, host: str, port: int) -> bool:
 
 
 def read_proxy(text: str) -> Proxy:
-    """The proxy that a URL names, with or without its scheme, as in ``http_proxy``.
+    """Return the proxy that a URL names, with or without its scheme, as in ``http_proxy``.
 
     :raises ValueError: says why no proxy can be meant, without a word of the URL.
     """
@@ -205,7 +205,7 @@ def read_proxy(text: str) -> Proxy:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error of an HTTP library and those that it wraps, the innermost last."""
+    """Yield an error of an HTTP library and those that it wraps, the innermost last."""
     seen: set[int] = set()
     inner: object = error
     while isinstance(inner, BaseException) and id(inner) not in seen:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def readable(items: Sequence[Any], parse: Callable[[Any], T]) -> list[T]:
-    """The items of a list that can be read; what is wrong with others is logged once a process.
+    """Return the items of a list that can be read; what is wrong with others is logged once a process.
 
     :raises ValueError: none of them can be read.
     """

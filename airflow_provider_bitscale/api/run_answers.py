@@ -121,11 +121,11 @@ class _Found:
         return cls(fields, layers, spelling, status, id_unexpected, unexpected)
 
     def accepted_id(self) -> str | None:
-        """The id of a run that was accepted, under whatever name."""
+        """Return the id of a run that was accepted, under whatever name."""
         return run_ids.accepted_id(self.layers, self.spelling.run_id, self.id_unexpected)
 
     def polled_id(self, asked: str) -> str | None:
-        """The id of the run that a poll is about, if it says so."""
+        """Return the id of the run that a poll is about, if it says so."""
         return run_ids.polled_id(self.layers, self.spelling.run_id, asked)
 
     def is_about_run(self, asked: str = "") -> bool:
@@ -135,7 +135,7 @@ class _Found:
         )
 
     def grid_id(self) -> str | None:
-        """The id of the run's grid, under whatever name."""
+        """Return the id of the run's grid, under whatever name."""
         for name in named(self.fields, _GRID_IDS):
             if (grid_id := id_text(self.fields[name])) is not None:
                 if name != "grid_id":
@@ -144,7 +144,7 @@ class _Found:
         return None
 
     def run(self, run_id: str | None, *, about_run: Callable[[], bool] = lambda: True) -> Run:
-        """The fields as a run with this id.
+        """Return the fields as a run with this id.
 
         :param about_run: tells whether other words than ``failed`` are surely about the run, not the request.
         """
@@ -170,7 +170,7 @@ class _Found:
         return run if run.status is status else replace(run, status=status)
 
     def told(self, run: Run) -> Run:
-        """The run, with what was unexpected in its answer, which is logged once a process."""
+        """Return the run, with what was unexpected in its answer, which is logged once a process."""
         unexpected = (*self.id_unexpected, *self.unexpected)
         if not unexpected:
             return run

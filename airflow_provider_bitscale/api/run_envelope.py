@@ -16,7 +16,7 @@ _MAX_WRAPPERS = 3
 
 
 def opened(payload: Any, unexpected: list[str]) -> tuple[Json, list[Json]]:
-    """The fields of a run, and the objects that they came from, the one that says most of the run first.
+    """Return the fields of a run, and the objects they came from, the fullest first.
 
     :param unexpected: gets what was not as documented.
     :raises ValueError: there is no object.
@@ -46,7 +46,7 @@ def opened(payload: Any, unexpected: list[str]) -> tuple[Json, list[Json]]:
 
 
 def _wrapper(payload: Json) -> str | None:
-    """The field that holds the run, or what is missing of it."""
+    """Return the field that holds the run, or what is missing of it."""
     for name in payload:
         # Beside a status, a result is that of the run, and may hold columns of any name.
         if plain(name) not in _WRAPPERS or (plain(name) == "result" and has_status(payload)):

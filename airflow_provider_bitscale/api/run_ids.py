@@ -22,7 +22,7 @@ _NOT_IDS = (*_BEFORE_IDS, "poll", "result", "results")
 
 
 def ids(data: Json, names: Sequence[str]) -> Iterator[str]:
-    """The values under these names that can be ids."""
+    """Yield the values under these names that can be ids."""
     for name in names:
         if (value := id_text(data.get(name))) is not None:
             yield value
@@ -34,7 +34,7 @@ def names_run(data: Json) -> bool:
 
 
 def accepted_id(layers: Sequence[Json], documented: Sequence[str], unexpected: list[str]) -> str | None:
-    """The id of a run that was accepted.
+    """Return the id of a run that was accepted.
 
     A documented name counts more than any other, and an inner object more than one around it, whose id may be
     that of the request. Where several may be meant, the one that the URL to poll names.
@@ -67,7 +67,7 @@ def accepted_id(layers: Sequence[Json], documented: Sequence[str], unexpected: l
 
 
 def polled_id(layers: Sequence[Json], documented: Sequence[str], asked: str) -> str | None:
-    """The id of the run that the answer to a poll is about; None where it does not say.
+    """Return the id of the run that the answer to a poll is about; None where it does not say.
 
     Only a documented name can tell of another run: others may be those of a request, or of a row. So may
     ``request_id`` be around the object that holds the run.
@@ -80,14 +80,14 @@ def polled_id(layers: Sequence[Json], documented: Sequence[str], asked: str) -> 
 
 
 def in_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of an answer that may tell the id of a run."""
+    """Return the headers of an answer that may tell the id of a run."""
     return {
         name: value for name, value in headers.items() if plain(name) in (*_RUN_ID_HEADERS, *_URL_HEADERS)
     }
 
 
 def helpful_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The same, and those that may help BitScale's people to find it."""
+    """Return the same, and those that may help BitScale's people to find it."""
     traces = [name for name in headers if plain(name).endswith(("requestid", "traceid"))]
     return {**in_headers(headers), **{name: headers[name] for name in traces}}
 
@@ -100,7 +100,7 @@ def _polled_ids(layers: Sequence[Json]) -> Iterator[tuple[str, str]]:
 
 
 def id_in_url(url: Any) -> str | None:
-    """The id in a URL that polls a run: in its query, or in its path next to ``runs`` or ``status``.
+    """Return the id in a URL that polls a run: in its query, or in its path next to ``runs`` or ``status``.
 
     The URL itself is never followed.
     """

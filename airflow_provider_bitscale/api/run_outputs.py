@@ -25,7 +25,7 @@ def holds_outputs(data: Json) -> bool:
 
 
 def read_outputs(data: Json, *, cells: bool, unexpected: list[str]) -> tuple[Json | None, dict[str, str]]:
-    """The values by column id, and the names of columns that came with them.
+    """Return the values by column id, and the names of columns that came with them.
 
     :param data: the fields of a run.
     :param cells: whether ``{"value": …, "name": …}`` is how a value is documented.
@@ -50,7 +50,7 @@ def read_outputs(data: Json, *, cells: bool, unexpected: list[str]) -> tuple[Jso
 
 
 def _unwrapped(value: Any) -> Any:
-    """The outputs, out of an object that has nothing else but what describes a run."""
+    """Return the outputs, out of an object that has nothing else but what describes a run."""
     if isinstance(value, Mapping) and holds_outputs(value):
         (inner, *more) = named(value, ("outputs", "output"))
         if not more and all(plain(name) in _BESIDE_OUTPUTS for name in value if name != inner):
@@ -71,7 +71,7 @@ def _of_map(value: Json, cells: bool, unexpected: list[str]) -> tuple[Json, dict
 
 
 def _of_list(cells: Sequence[Any]) -> tuple[Json, dict[str, str]] | None:
-    """The cells of a list, if one has a value, and all of them name a column of their own."""
+    """Return the cells of a list, if one has a value, and all of them name a column of their own."""
     values: dict[str, Any] = {}
     names: dict[str, str] = {}
     filled = False

@@ -36,7 +36,7 @@ def has_documented_status(data: Json) -> bool:
 
 
 def reported(layers: Sequence[Json], unexpected: list[str]) -> str | None:
-    """The status as it was reported; None if there is none.
+    """Return the status as it was reported; None if there is none.
 
     :param layers: the objects of the answer, the run first: the status of an envelope is that of the request,
         and counts only where the run has none.
@@ -61,7 +61,7 @@ def _reported(data: Json, unexpected: list[str]) -> str | None:
 
 
 def status_of(word: str) -> RunStatus:
-    """The status that a word stands for, in any letters."""
+    """Return the status that a word stands for, in any letters."""
     status = RunStatus(word)
     return _SYNONYMS.get(plain(word), status) if status is RunStatus.UNKNOWN else status
 

@@ -19,7 +19,7 @@ _leases: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Leases] = weakref
 async def shared_client(
     config: ClientConfig, read_key: ReadKeyAsync | None = None, source: str = ""
 ) -> AsyncIterator[AsyncClient]:
-    """The client that all in this event loop share, open for as long as one of them holds it.
+    """Provide the client that all in this event loop share, open for as long as one of them holds it.
 
     :param source: names where ``read_key`` reads the key; only those that read it there share a client.
     """

@@ -29,7 +29,7 @@ class Trust:
     folder: str | None = None
 
     def context(self) -> ssl.SSLContext:
-        """The settings of TLS.
+        """Return the settings of TLS.
 
         :raises OSError: file or folder cannot be read, or hold no certificates.
         """
@@ -46,7 +46,7 @@ class Trust:
 
 
 def find_trust(verify: bool | str) -> Trust:
-    """The authorities that a setting, or with True the environment, names, and certifi's without either.
+    """Return the authorities of a setting, or with True of the environment; else certifi's.
 
     :raises ValueError: naming the variable whose path holds none.
     """
@@ -69,12 +69,12 @@ def find_trust(verify: bool | str) -> Trust:
 
 
 def trust_in(source: str, path: str) -> Trust:
-    """The authorities in a file, or a folder."""
+    """Return the authorities in a file, or a folder."""
     return Trust(source, folder=path) if os.path.isdir(path) else Trust(source, file=path)
 
 
 def checked(trust: Trust) -> Trust:
-    """The same, if there are such.
+    """Return the same, if there are such.
 
     :raises ValueError: there are none.
     """

@@ -62,7 +62,7 @@ class BitScaleHook(Polling):
             return await client.get_current_user()
 
     def list_workspaces(self) -> list[Workspace]:
-        """The workspaces that the user is a member of (endpoint 2; v1.1.0 only)."""
+        """Return the workspaces that the user is a member of (endpoint 2; v1.1.0 only)."""
         with airflow_errors(self.bitscale_conn_id):
             return self.client.list_workspaces()
 
@@ -72,7 +72,7 @@ class BitScaleHook(Polling):
             return await client.list_workspaces()
 
     def get_workspace(self, workspace_id: str | None = None) -> Workspace:
-        """A workspace with its plan and credits (endpoint 3).
+        """Return a workspace with its plan and credits (endpoint 3).
 
         :param workspace_id: None for the connection's, or the key's, as everywhere.
         """
@@ -85,7 +85,7 @@ class BitScaleHook(Polling):
             return await client.get_workspace(workspace_id)
 
     def get_credits(self, workspace_id: str | None = None) -> Credits:
-        """The credits of a workspace; figures that BitScale does not give are None."""
+        """Return the credits of a workspace; figures that BitScale does not give are None."""
         return credits_of(self.get_workspace(workspace_id))
 
     async def aget_credits(self, workspace_id: str | None = None) -> Credits:
@@ -93,7 +93,7 @@ class BitScaleHook(Polling):
         return credits_of(await self.aget_workspace(workspace_id))
 
     def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
-        """The grids of a workspace (endpoint 4).
+        """Return the grids of a workspace (endpoint 4).
 
         :param search: part of a grid's name, in any case.
         """
@@ -106,7 +106,7 @@ class BitScaleHook(Polling):
             return await client.list_grids(search, workspace_id)
 
     def get_grid(self, grid_id: str) -> Grid:
-        """A grid with its columns (endpoint 5)."""
+        """Return a grid with its columns (endpoint 5)."""
         with airflow_errors(self.bitscale_conn_id):
             return self.client.get_grid(grid_id)
 
@@ -116,7 +116,7 @@ class BitScaleHook(Polling):
             return await client.get_grid(grid_id)
 
     def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
-        """What a run of a grid takes (workspace-key only).
+        """Return what a run of a grid takes (workspace-key only).
 
         :param output_columns: ids of the columns wanted, which decide what inputs are needed; None for all.
         """
@@ -202,7 +202,7 @@ class BitScaleHook(Polling):
             return ended_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
     def get_run(self, grid_id: str, run_id: str) -> Run:
-        """The state of a run (endpoint 6, polling)."""
+        """Return the state of a run (endpoint 6, polling)."""
         with airflow_errors(self.bitscale_conn_id):
             return self.client.get_run(grid_id, run_id)
 
@@ -234,7 +234,7 @@ class BitScaleHook(Polling):
             return completed_run(await self.awatch_run(grid_id, decision), grid_id, run_id)
 
     def rotate_api_key(self) -> str:
-        """A new API key, masked in logs from now on (workspace-key only). The old one is refused at once.
+        """Return a new API key, masked in logs (workspace-key only). The old one is refused at once.
 
         This does not change the Airflow connection: store the answer in it, and wherever else the key is
         used. A task whose key is refused reads the connection again and goes on if it has a new key by then.

@@ -69,12 +69,12 @@ class ClientProvider:
         return Client(self.config, self._read_key)
 
     def get_conn(self) -> Client:
-        """The sync client behind this hook."""
+        """Return the sync client behind this hook."""
         return self.client
 
     @asynccontextmanager
     async def aclient(self) -> AsyncIterator[AsyncClient]:
-        """The async client that all hooks with this connection share in an event loop, open in the block."""
+        """Provide the async client that all hooks of a connection share in an event loop."""
         with airflow_errors(self.bitscale_conn_id):
             config = await self.aconfig()
 
@@ -85,7 +85,7 @@ class ClientProvider:
 
     @asynccontextmanager
     async def batch_client(self, connections: int) -> AsyncIterator[AsyncClient]:
-        """An async client of its own for a batch, open in the block.
+        """Provide an async client of its own for a batch, open in the block.
 
         :param connections: requests that may be under way at once.
         """

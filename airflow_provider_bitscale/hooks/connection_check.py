@@ -26,7 +26,7 @@ def check_connection(hook: ClientProvider) -> tuple[bool, str]:
 
 
 def refused(error: BitScaleError) -> tuple[bool, str]:
-    """The answer where something is wrong."""
+    """Return the answer where something is wrong."""
     # Airflow's Test button makes up an id for the connection.
     error.connection = None
     return False, str(error)

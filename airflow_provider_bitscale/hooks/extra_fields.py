@@ -18,7 +18,7 @@ _SHOWN = 60
 
 
 def extra_fields(extra: Any, known: Sequence[str], problems: list[str]) -> Mapping[str, Any]:
-    """The extra fields of a connection by name.
+    """Return the extra fields of a connection by name.
 
     :param extra: JSON text, as Airflow keeps it, or what it stands for.
     :param known: names of the fields that there are.
@@ -53,7 +53,7 @@ class FieldReader:
         self._problems = problems
 
     def text(self, name: str) -> str | None:
-        """A text, or None; also what Airflow took for a number, if that kept all of its digits."""
+        """Return a text, or None; also what Airflow took for a number, if that kept all of its digits."""
         value = self._fields.get(name)
         if value is None:
             return None
@@ -77,7 +77,7 @@ class FieldReader:
         return value.strip()
 
     def number(self, name: str, default: float | None) -> float | None:
-        """A number, be it written as text."""
+        """Return a number, be it written as text."""
         value = self._fields.get(name, default)
         if value is None:
             return None
@@ -90,7 +90,7 @@ class FieldReader:
             return default
 
     def boolean(self, name: str, default: bool) -> bool:
-        """True or False, be it written as text."""
+        """Return True or False, which may be written as text."""
         value = self.boolean_or_text(name, default)
         if isinstance(value, bool):
             return value
@@ -98,7 +98,7 @@ class FieldReader:
         return default
 
     def boolean_or_text(self, name: str, default: bool) -> bool | str:
-        """True, False or another text."""
+        """Return True, False or another text."""
         value = self._fields.get(name, default)
         if isinstance(value, str):
             return {"true": True, "false": False}.get(value.strip().lower(), value)
@@ -125,7 +125,7 @@ class FieldReader:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message shows it, unless it may hold a secret or be long."""
+    """Return a value as a message shows it, unless it may hold a secret or be long."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, (list, tuple)):
@@ -136,7 +136,7 @@ def _shown(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """A text as a log takes it: short, on one line, and whole characters."""
+    """Return a text as a log takes it: short, on one line, and whole characters."""
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return text if text.isprintable() else ascii(text)
 

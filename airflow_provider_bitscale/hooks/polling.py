@@ -27,12 +27,12 @@ class Polling(ClientProvider, BaseHook):
     """The polls of a hook."""
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
-        """A function that polls a run, with one attempt each time and no long wait for the rate limit."""
+        """Return a function that polls a run: one attempt a call, no long wait for the rate limit."""
         with airflow_errors(self.bitscale_conn_id):
             return self.client.run_poller(grid_id, run_id)
 
     def credits_poller(self, workspace_id: str | None = None) -> Callable[[], Credits]:
-        """A function that asks for the credits of a workspace, one attempt each time."""
+        """Return a function that asks for the credits of a workspace, one attempt each time."""
         with airflow_errors(self.bitscale_conn_id):
             poll = self.client.workspace_poller(workspace_id)
         return lambda: credits_of(poll())
@@ -66,5 +66,5 @@ class Polling(ClientProvider, BaseHook):
 
 
 def credits_of(workspace: Workspace) -> Credits:
-    """The credits of a workspace; figures that BitScale does not give are None."""
+    """Return the credits of a workspace; figures that BitScale does not give are None."""
     return workspace.credits or Credits(None, None, None)

@@ -61,7 +61,7 @@ def take_up(
 
 
 def remember_batch(context: Context) -> None:
-    """Called by Airflow when the task has succeeded: clearing it from now on runs it anew."""
+    """Record a success, as Airflow's callback: clearing the task from now on runs it again."""
     store = store_of(context)
     batch = read_batch(store)
     if batch is None:

@@ -51,7 +51,7 @@ def address_of(context: Context, key: str, conn_id: str) -> DeliveryAddress:
 
 
 def remember_success(context: Context) -> None:
-    """Called by Airflow when a task of ours has succeeded: clearing it from now on runs it anew."""
+    """Record a success, as Airflow's callback: clearing the task from now on runs it again."""
     run_records_of(context).collected(try_of(context))
 
 

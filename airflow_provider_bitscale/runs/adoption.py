@@ -41,7 +41,7 @@ def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScale
 
 
 def result_without_record(outcome: Outcome, grid_id: str, miss_values: Collection[str]) -> dict[str, Any]:
-    """The result of a run whose record went while it was waited for.
+    """Return the result of a run whose record went while it was waited for.
 
     :param miss_values: see :func:`run_result`.
     :return: as :func:`run_result`, outputs keyed by column id.

@@ -16,7 +16,7 @@ from airflow_provider_bitscale.api.models import ColumnType
 
 
 def misfit(kind: ColumnType, value: Any) -> str | None:
-    """What a column of this type takes, and how it is written, if the value is something else.
+    """Return what a column of this type takes, and how it is written, if the value is something else.
 
     None if it fits. Of types that no rule is known for, everything fits.
     """

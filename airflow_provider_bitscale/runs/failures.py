@@ -20,7 +20,7 @@ _NO_CREDITS = re.compile(
 
 
 def account_error(reason: str | None) -> type[BitScaleError] | None:
-    """The error of the whole account that a failed run tells of; None if it is the run's alone.
+    """Return the error of the whole account that a failed run tells of; None if it is the run's alone.
 
     The codes are those of "Error Handling" in the document of v1.1.0, and others of their kind.
 
@@ -36,7 +36,7 @@ def account_error(reason: str | None) -> type[BitScaleError] | None:
 
 
 def failure_of(error: RunFailedError, reason: str | None) -> BitScaleError:
-    """The error that a failed run ends its task with.
+    """Return the error that a failed run ends its task with.
 
     :param error: the failure.
     :param reason: the run's ``error``.

@@ -14,7 +14,7 @@ MAX_NAMES_TOLD = 20
 
 @lru_cache(4096)
 def folded(name: str) -> str:
-    """A name without its case, spaces and punctuation: ``Full Name``, ``full_name``, ``fullName`` alike."""
+    """Return a name without case, spaces and punctuation, as of ``Full Name`` and ``full_name``."""
     text = normalize("NFKC", name).casefold()
     # A name of nothing but signs is only like itself.
     return re.sub(r"[\W_]+", "", text) or text.strip()
@@ -30,7 +30,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3, likeness: float = 0.
 
 
 def suggestion(name: str, known: Iterable[str], introduction: str) -> str:
-    """What may be meant by a name that is not known: the end of a sentence.
+    """Return what may be meant by a name that is not known: the end of a sentence.
 
     :param introduction: of the list of some that are known, where none is near.
     """
@@ -41,7 +41,7 @@ def suggestion(name: str, known: Iterable[str], introduction: str) -> str:
 
 
 def listed(names: Iterable[str], near: Iterable[str] = ()) -> str:
-    """A list of names for a message, those that are like ``near`` first."""
+    """Return a list of names for a message, those that are like ``near`` first."""
     wanted = [folded(each) for each in near]
     ordered = sorted(names, key=lambda name: -max((_likeness(name, each) for each in wanted), default=0.0))
     more = len(ordered) - MAX_NAMES_TOLD

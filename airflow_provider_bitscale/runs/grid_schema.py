@@ -47,7 +47,7 @@ class GridSchema:
         return cls(grid, client.needed_recipe(grid_id), wanted, validate)
 
     def inputs_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a row, by the keys that a run takes.
+        """Return the values of a row, by the keys that a run takes.
 
         :param row: values by column name or id.
         :raises InvalidRequestError: naming every problem at once.
@@ -61,7 +61,7 @@ class GridSchema:
         return {column.id for column in columns} | {column.name for column in columns}
 
     def names(self, names: Iterable[str]) -> InputNames:
-        """What the names of many rows' values stand for: the same as :meth:`inputs_of`, in two steps.
+        """Return what the names of many rows' values stand for: the same as :meth:`inputs_of`, in two steps.
 
         :param names: of columns, their ids, or labels.
         """
@@ -79,6 +79,6 @@ class GridSchema:
         return {column.id: column.name for column in self.grid.columns if column.is_input}
 
     def unfilled(self, inputs: Mapping[str, Any]) -> list[str]:
-        """Inputs of the recipe that have no value. Whether they are required, nobody tells."""
+        """Return the inputs of the recipe that have no value; whether they are required is not known."""
         labels = () if self.recipe is None else self.recipe.inputs
         return [label for label in labels if is_blank(inputs.get(label))]

@@ -67,7 +67,7 @@ class InputNames:
         return cls(keys, {}, (), False, problems)
 
     def fill_in(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """A row's values by the key that a run takes, and everything that speaks against names and values.
+        """Return a row's values by the key that a run takes, and every error in names and values.
 
         :param values: by name, one for each of the names.
         """
@@ -147,12 +147,12 @@ def unique_names(grid: Grid) -> dict[str, str]:
 
 
 def _given_before(keys: Mapping[str, str], key: str, name: str) -> list[str]:
-    """What is wrong if another name stands for this key already."""
+    """Return what is wrong if another name stands for this key already."""
     return [f"an input is given twice: as {each!r} and as {name!r}" for each in keys if keys[each] == key]
 
 
 def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> str | None:
-    """The one label that a key can only mean, be it the label itself, or the name or id of a column."""
+    """Return the one label that a key means: the label itself, or a column's name or id."""
     if key in labels:
         return key
     name = _column_name(grid, key)
@@ -173,7 +173,7 @@ def _matching_labels(grid: Grid, labels: Sequence[str], key: str) -> list[str]:
 
 
 def _column_name(grid: Grid, key: str) -> str:
-    """The name of the column with this id, or the key where there is none."""
+    """Return the name of the column with this id, or the key where there is none."""
     return next((column.name for column in grid.columns if column.id == key), key)
 
 

@@ -25,7 +25,7 @@ _DURATIONS = ("poll_interval", "timeout", "run_timeout", "undelivered_for")
 
 
 def option_problems(**options: Any) -> list[str]:
-    """What is wrong, one sentence each; empty if nothing is.
+    """Return what is wrong, one sentence each; empty if nothing is.
 
     :param options: arguments of an operator or sensor by name; None is for those that may be left out.
     """
@@ -47,7 +47,7 @@ def option_problems(**options: Any) -> list[str]:
 
 
 def unsupported_wait(contract: Contract, *, mode: str, deferrable: bool | None) -> str | None:
-    """What is asked of a wait that there is none for with this contract of the API; None if nothing is."""
+    """Return why this contract of the API cannot wait as these options ask; None if it can."""
     # A global default of deferrable is not the author's word, and is passed over.
     if mode == "sync" and deferrable and not contract.cuts_sync_off:
         return (
@@ -58,7 +58,7 @@ def unsupported_wait(contract: Contract, *, mode: str, deferrable: bool | None) 
 
 
 def seconds(duration: Any) -> Any:
-    """A duration in seconds; what is no timedelta is left to :func:`option_problems`."""
+    """Return a duration in seconds; what is no timedelta is left to :func:`option_problems`."""
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 

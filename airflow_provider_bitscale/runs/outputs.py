@@ -12,7 +12,7 @@ from airflow_provider_bitscale.runs.result import found_values
 
 
 def outputs_reader(form: GridSchema, miss_values: Collection[str]) -> Callable[[Run], dict[str, Any]]:
-    """What makes a completed run's outputs of it, by name, without the columns that echo inputs."""
+    """Return what makes a completed run's outputs of it, by name, without the columns that echo inputs."""
     names = unique_names(form.grid)
     inputs = frozenset(input_columns(form.grid))
 
@@ -24,7 +24,7 @@ def outputs_reader(form: GridSchema, miss_values: Collection[str]) -> Callable[[
 
 
 def output_names(form: GridSchema) -> list[str]:
-    """The names of all outputs that a run may have."""
+    """Return the names of all outputs that a run may have."""
     grid, recipe = form.grid, form.recipe
     columns = {column.id: column.name for column in (recipe.output_columns if recipe else grid.columns)}
     inputs = input_columns(grid)

@@ -97,7 +97,7 @@ class _Progress(Generic[T]):
 
 
 def odd_status(run: Run, lasting: float) -> str | None:
-    """What to tell of a run that may have ended by a status that is not known; None of any other.
+    """Return what to tell of a run that may have ended by a status that is not known; None of any other.
 
     :param lasting: seconds for which polls have shown it.
     """

@@ -125,7 +125,7 @@ class _Patience:
     def wait_or_time_out(
         self, seen: Run | Credits | BitScaleError, now: float, jitter: float, lasting: float
     ) -> Wait | Outcome:
-        """What follows a poll that did not end the waiting."""
+        """Return what follows a poll that did not end the waiting."""
         error = seen if isinstance(seen, BitScaleError) else None
         if error is not None and lasting >= self._believed_after(error):
             return Outcome(REFUSED, error=error)
@@ -203,7 +203,7 @@ class CreditsDecision(_Patience):
     min_credits: float
 
     def describe(self, seen: Credits | BitScaleError) -> str:
-        """What was seen beside what is wanted, for a log."""
+        """Return what was seen beside what is wanted, for a log."""
         wanted = f"{self.min_credits:,} are wanted"
         if isinstance(seen, BitScaleError):
             return f"The credits could not be asked for ({seen}), {wanted}"
@@ -229,7 +229,7 @@ def _unreadable(run: Run, run_id: str) -> UnreadableOutputsError:
 
 
 def poll_once(poll: Callable[[], T]) -> T | BitScaleError:
-    """What a look saw, or why it saw nothing."""
+    """Return what a look saw, or why it saw nothing."""
     try:
         return poll()
     except BitScaleError as error:

@@ -36,7 +36,7 @@ class RunRequest:
     webhook_url: Any
 
     def problems(self, *, rendered: bool = True) -> list[str]:
-        """What is wrong, one sentence each; empty if nothing is.
+        """Return what is wrong, one sentence each; empty if nothing is.
 
         :param rendered: False while templates and references to other tasks may stand in the fields; those
             are then passed over.
@@ -57,7 +57,7 @@ class RunRequest:
         return problems
 
     def fingerprint(self, base_url: str, workspace_id: str | None) -> str:
-        """A digest that changes when the run to pay for changes.
+        """Return a digest that changes when the run to pay for changes.
 
         :raises InvalidRequestError: the inputs are not JSON.
         """
@@ -71,7 +71,7 @@ class RunRequest:
 
 
 def webhook_url_problems(url: Any) -> list[str]:
-    """What BitScale would say against a webhook URL (API document, "Webhook Delivery")."""
+    """Return what BitScale would say against a webhook URL (API document, "Webhook Delivery")."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
         host, _ = (parts.hostname or "", parts.port) if parts else ("", None)

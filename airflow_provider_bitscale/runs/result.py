@@ -18,7 +18,7 @@ from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT,
 
 
 def ended_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
-    """The run of an outcome, if it has ended, completed or failed.
+    """Return the run of an outcome, if it has ended, completed or failed.
 
     :raises RunTimedOutError: it had not ended at the deadline.
     :raises BitScaleError: BitScale refused to tell.
@@ -34,7 +34,7 @@ def ended_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
 
 
 def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
-    """The run of an outcome, if it completed.
+    """Return the run of an outcome, if it completed.
 
     :raises RunFailedError: BitScale reports it as failed.
     :raises BitScaleError: as :func:`ended_run`.
@@ -48,7 +48,7 @@ def completed_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:
 
 
 def unended_run_id(run: Run, grid_id: str) -> str | None:
-    """The id to poll a run by that a synchronous request was answered with; None if it has ended.
+    """Return the id to poll a run by that a synchronous request was answered with; None if it has ended.
 
     :raises UnreadableAcceptanceError: it has not ended, and has no id to ask for it.
     """
@@ -63,7 +63,7 @@ def unended_run_id(run: Run, grid_id: str) -> str | None:
 
 
 def completed_sync_run(run: Run, grid_id: str) -> Run:
-    """The run that a synchronous request was answered with, if it completed.
+    """Return the run that a synchronous request was answered with, if it completed.
 
     :raises RunFailedError: BitScale reports it as failed.
     :raises UnreadableAcceptanceError: it has not ended.
@@ -80,7 +80,7 @@ def found_values(
     column_names: Mapping[str, str],
     input_columns: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The outputs of a run by column id; None for what stands for "nothing found".
+    """Return the outputs of a run by column id; None for what stands for "nothing found".
 
     :param column_names: names by column id. An output under an id of no column is that of the column whose
         name came with it, if that has no output of its own.
@@ -106,7 +106,7 @@ def run_result(
     input_columns: Collection[str] = (),
     miss_values: Collection[str] = (),
 ) -> dict[str, Any]:
-    """A completed run as JSON, for XCom.
+    """Return a completed run as JSON, for XCom.
 
     :param run_id: None for a synchronous run that was answered when it had ended.
     :param column_names: names by column id; outputs of other columns keep their id as key.

@@ -85,7 +85,7 @@ class Record:
         return self.phase in (INTENT, UNREADABLE)
 
     def submitted(self, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
-        """The record once BitScale has accepted the run.
+        """Return the record once BitScale has accepted the run.
 
         :param run_id: None for a synchronous run.
         :param result: of a synchronous run.
@@ -100,7 +100,7 @@ class RunRecords:
         self._store = store
 
     def read(self) -> Record | None:
-        """The record, or None if there is none.
+        """Return the record, or None if there is none.
 
         :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
         :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
@@ -121,7 +121,7 @@ class RunRecords:
         self._store.set(KEY, asdict(record))
 
     def run_to_adopt(self, this_try: Try) -> str | None:
-        """The id that a person wrote of the run that the task shall go on with; None if there is none.
+        """Return the id that a person wrote of the run that the task shall go on with; None if there is none.
 
         :param this_try: which is a later one, if there is an id: only an earlier try can have lost one.
         :raises InvalidRequestError: what was written is no id.
@@ -139,12 +139,12 @@ class RunRecords:
         return stored.strip()
 
     def adopted(self, record: Record) -> None:
-        """The task goes on with the run that a person named."""
+        """Record that the task goes on with the run that a person named."""
         self.write(record)
         self._store.delete(ADOPT_KEY)
 
     def delivered(self, record: Record) -> Record | None:
-        """The record with the id of its run, if that was delivered meanwhile."""
+        """Return the record with the id of its run, if that was delivered meanwhile."""
         hint = self._store.get(record.delivery_key) if record.delivery_key else None
         if hint is None:
             return None
@@ -153,7 +153,7 @@ class RunRecords:
         return told
 
     def collected(self, last_try: Try) -> None:
-        """The task has succeeded with what it recorded, and waits for no delivery any more."""
+        """Record that the task has succeeded, and waits for no delivery any more."""
         record = self.read()
         if record is not None and record.lacks_id:
             # What it succeeded with could not be written: the next Clear is another wish, all the same.
@@ -208,7 +208,7 @@ class Submit:
     instead_of: Record | None = None
 
     def warning(self, fingerprint: str) -> str | None:
-        """That an earlier run is left alone, and why; None if none is.
+        """Return the warning that an earlier run is left alone; None if none is.
 
         :param fingerprint: of the request of this try.
         """
@@ -251,7 +251,7 @@ class Ambiguous:
 def next_step(
     record: Record | None, *, fingerprint: str, this_try: Try, resubmit_ambiguous: bool
 ) -> Submit | Attach | Ambiguous:
-    """What a try does, given what earlier ones left behind.
+    """Return what a try does, given what earlier ones left behind.
 
     :param record: the record found, if any.
     :param fingerprint: of the request this try would make.

@@ -25,7 +25,7 @@ class Store(Protocol):
     """A durable place for JSON."""
 
     def get(self, key: str) -> Any:
-        """The value, or None."""
+        """Return the value, or None."""
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value; raises if that failed."""
@@ -88,7 +88,7 @@ class DurableWrite:
 
 
 def read_verified(store: Store, key: str) -> Any:
-    """What is kept under a key; None if the store proves that it can be read, and has nothing there.
+    """Return what is kept under a key; None if the store proves that it can be read, and has nothing there.
 
     Airflow's SDK turns each JSON 404 into None, also that of a proxy, or of a server that is not ready. So a
     key that is not found is asked for again, in between reads of a value that was just written.

@@ -54,7 +54,7 @@ class GivenArguments:
 
 
 def templated(inputs: Any) -> frozenset[str]:
-    """The names of those inputs that are templates."""
+    """Return the names of those inputs that are templates."""
     if not isinstance(inputs, Mapping):
         return frozenset()
     return frozenset(

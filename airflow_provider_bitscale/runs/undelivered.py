@@ -30,13 +30,13 @@ class Backlog:
     open: Mapping[str, float] = field(default_factory=dict)
 
     def since(self, now: float) -> float:
-        """The Unix seconds from which on events are to be read."""
+        """Return the Unix seconds from which on events are to be read."""
         return max(self.read_until - OVERLAP_SECONDS, now - GIVEN_UP_AFTER)
 
     def after_reading(
         self, submitted: Mapping[str, float], delivered: Collection[str], until: float
     ) -> Backlog:
-        """The backlog after the events since :meth:`since` were read.
+        """Return the backlog after the events since :meth:`since` were read.
 
         :param submitted: by run id, when it was submitted, in Unix seconds.
         :param delivered: ids of runs that were delivered since.
@@ -47,13 +47,13 @@ class Backlog:
         return Backlog(max(until, self.read_until), undelivered)
 
     def without(self, run_ids: Collection[str]) -> Backlog:
-        """The backlog when these have been delivered or given up."""
+        """Return the backlog when these have been delivered or given up."""
         return Backlog(
             self.read_until, {run_id: at for run_id, at in self.open.items() if run_id not in run_ids}
         )
 
     def given_up(self, now: float) -> list[str]:
-        """The ids of runs that were submitted too long ago."""
+        """Return the ids of runs that were submitted too long ago."""
         return [run_id for run_id, at in self.open.items() if at < now - GIVEN_UP_AFTER]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Backlog:
 
     @classmethod
     def from_json(cls, stored: Any) -> Backlog:
-        """What was stored; an empty backlog if nothing was, or nothing that can be read."""
+        """Return what was stored; an empty backlog if nothing was, or nothing that can be read."""
         try:
             opened = {str(run_id): float(at) for run_id, at in stored["open"].items()}
             return cls(float(stored["read_until"]), opened)

@@ -37,7 +37,7 @@ def note_submission(context: Context, run_id: str, grid_id: str, bitscale_conn_i
 
 
 def submitted(context: Context, asset: Asset, grid_id: str, since: float, until: float) -> dict[str, float]:
-    """The runs of a grid that were submitted: by id, when, in Unix seconds.
+    """Return the runs of a grid that were submitted: by id, when, in Unix seconds.
 
     :param asset: an inlet of the task.
     :param since: Unix seconds, as ``until``.
@@ -51,7 +51,7 @@ def submitted(context: Context, asset: Asset, grid_id: str, since: float, until:
 
 
 def delivered(context: Context, asset: Asset, since: float) -> set[str]:
-    """The ids of the runs of which an event was made.
+    """Return the ids of the runs of which an event was made.
 
     :param asset: an inlet of the task.
     :param since: Unix seconds.
@@ -67,7 +67,7 @@ def delivered(context: Context, asset: Asset, since: float) -> set[str]:
 
 
 def _events(context: Context, asset: Asset, after: datetime, before: datetime | None = None) -> Iterator[Any]:
-    """The events of an asset in order, some perhaps twice; pages, since each may hold a delivery."""
+    """Yield the events of an asset in order, some perhaps twice; pages, since each may hold a delivery."""
     while True:
         page = context["inlet_events"][asset].after(after.isoformat()).limit(_PAGE)
         events = list(page if before is None else page.before(before.isoformat()))

@@ -15,5 +15,5 @@ _BY_NAME: dict[str, type[Contract]] = {
 
 
 def contract_for(config: ClientConfig) -> Contract:
-    """The contract that a configuration chooses."""
+    """Return the contract that a configuration chooses."""
     return _BY_NAME[config.api_contract](config)

@@ -66,30 +66,30 @@ class Contract(ABC):
 
     @abstractmethod
     def get_current_user(self) -> Call[User]:
-        """The user that the key belongs to."""
+        """Return the user that the key belongs to."""
 
     @abstractmethod
     def list_workspaces(self) -> Call[list[Workspace]]:
-        """The workspaces of the user."""
+        """Return the workspaces of the user."""
 
     @abstractmethod
     def get_workspace(self, workspace_id: str | None = None) -> Call[Workspace]:
-        """A workspace with its plan and credits.
+        """Return a workspace with its plan and credits.
 
         :param workspace_id: None for the one that the configuration or the key names, as everywhere.
         """
 
     @abstractmethod
     def list_grids(self, search: str | None = None, workspace_id: str | None = None) -> Listing:
-        """The grids of a workspace, page by page."""
+        """Return the grids of a workspace, page by page."""
 
     @abstractmethod
     def get_grid(self, grid_id: str) -> Call[Grid]:
-        """A grid with its columns."""
+        """Return a grid with its columns."""
 
     @abstractmethod
     def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> Call[RunRecipe]:
-        """What a run of a grid takes, for all or some of its output columns."""
+        """Return what a run of a grid takes, for all or some of its output columns."""
 
     @abstractmethod
     def run_grid(
@@ -114,15 +114,15 @@ class Contract(ABC):
 
     @abstractmethod
     def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
-        """The state of a run."""
+        """Return the state of a run."""
 
     @abstractmethod
     def rotate_api_key(self) -> Call[str]:
-        """A new key in place of the one in use, which is dead from then on."""
+        """Return a new key in place of the one in use, which is dead from then on."""
 
     @abstractmethod
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
-        """The calls that tell whom the key belongs to, and the workspace it works in, as far as there are."""
+        """Return the calls, if any, that tell the user and the workspace of the key."""
 
     @property
     def _has_workspace_key(self) -> bool:
@@ -130,7 +130,7 @@ class Contract(ABC):
         return self._config.api_key.startswith("sk-live-")
 
     def hint_on(self, error: BitScaleError) -> str | None:
-        """The likely cure of an error: the other contract, another id or base URL; None if unknown.
+        """Return the likely cure of an error: the other contract, another id or base URL; None if unknown.
 
         A server that speaks another contract misses the key in its own header, or does not know the path.
         """
@@ -167,7 +167,7 @@ class Contract(ABC):
         is_about_key: bool = False,
         **ids: str,
     ) -> Call[T]:
-        """A call of an endpoint such as ``GET /grids/{grid_id}``."""
+        """Return a call of an endpoint such as ``GET /grids/{grid_id}``."""
         method, _, template = endpoint.partition(" ")
         path = template.format(**{name: _quoted(name, value) for name, value in ids.items()})
         parameters = f"?{urlencode(query)}" if query else ""
@@ -187,7 +187,7 @@ class Contract(ABC):
 def run_body(
     inputs: Mapping[str, Any], *, mode: str, output_columns: Sequence[str] | None, webhook_url: str | None
 ) -> bytes:
-    """The body of a run request, the same in every contract but for the keys of the inputs.
+    """Return the body of a run request, the same in every contract but for the keys of the inputs.
 
     :raises InvalidRequestError: the inputs are not a JSON object.
     """
@@ -205,7 +205,7 @@ def run_body(
 
 
 def search_query(search: str | None) -> dict[str, str | int]:
-    """The query that searches a list by name.
+    """Return the query that searches a list by name.
 
     :raises InvalidRequestError: the search is not text.
     """

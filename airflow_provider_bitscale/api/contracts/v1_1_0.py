@@ -109,7 +109,7 @@ class DocumentedContract(Contract):
         raise self._unsupported("key rotation", "make a new key in your BitScale account settings")
 
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
-        """The user, and the workspace if the configuration names one."""
+        """Return the user, and the workspace if the configuration names one."""
         workspace = None if self._config.workspace_id is None else self.get_workspace()
         return self.get_current_user(), workspace
 

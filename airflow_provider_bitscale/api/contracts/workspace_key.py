@@ -128,7 +128,7 @@ class WorkspaceKeyContract(Contract):
         return self._call(endpoint, answers.parse_api_key, ambiguity=ROTATION_AMBIGUITY, is_about_key=True)
 
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
-        """The workspace of the key."""
+        """Return the workspace of the key."""
         return None, self.get_workspace()
 
     @property

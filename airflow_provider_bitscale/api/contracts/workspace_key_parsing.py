@@ -71,14 +71,14 @@ def parse_api_key(payload: Any) -> str:
 
 
 def _with_id(column: Any) -> Any:
-    """The reports differ in whether a column's id is called ``id`` or ``key``."""
+    """Return the reports differ in whether a column's id is called ``id`` or ``key``."""
     if isinstance(column, Mapping) and not column.get("id"):
         return {**column, "id": column.get("key")}
     return column
 
 
 def _total(payload: Any) -> int | None:
-    """The length of the whole list, if the answer or an object in it has one."""
+    """Return the length of the whole list, if the answer or an object in it has one."""
     if not isinstance(payload, Mapping):
         return None
     for part in (payload, *(value for value in payload.values() if isinstance(value, Mapping))):

@@ -49,7 +49,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 # A Date header changes once a second, and may be read a thousand times in it.
 @lru_cache(maxsize=16)
 def http_date(value: str | None) -> float | None:
-    """An HTTP date in Unix seconds; None if it is none, or one that no clock shows."""
+    """Return an HTTP date in Unix seconds; None if it is none, or one that no clock shows."""
     try:
         return parsedate_to_datetime(value).timestamp() if value else None
     except (ValueError, TypeError, OverflowError):

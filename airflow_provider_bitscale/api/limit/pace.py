@@ -27,7 +27,7 @@ NO_PACE = Pace(0.0, 0.0)
 
 
 def evenly(requests: float, seconds: float) -> Pace:
-    """The pace at which no window of this length sees more requests than that, whenever it begins."""
+    """Return the pace at which no window of this length sees more requests than that, whenever it begins."""
     spare = min(SPARE_REQUESTS, SPARE_SHARE * requests)
     gap = seconds / (requests - spare)
     return Pace(gap, spare / 2 * gap)
@@ -40,7 +40,7 @@ def pace_of(
     *,
     window_is_known: bool,
 ) -> Pace:
-    """The pace that is configured or, with nothing better known, assumed.
+    """Return the pace that is configured or, with nothing better known, assumed.
 
     :param share: of that pace, which others use the key at, too; where the server tells of a window, it is
         that which is shared.
@@ -66,7 +66,7 @@ class Slots:
         self.next_at = 0.0
 
     def sent(self, now: float, pace: Pace) -> None:
-        """A request leaves now."""
+        """Note that a request leaves now."""
         self.next_at = max(self.next_at, now - pace.behind) + pace.gap
 
     def delay(self, now: float) -> float:

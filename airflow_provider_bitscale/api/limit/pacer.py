@@ -68,12 +68,12 @@ class Pacer:
             self.limit.assumed_per_second = assumed_per_second
 
     def counted(self) -> None:
-        """A request that was sent has surely been counted, though its answer may be minutes off."""
+        """Note that a sent request has surely been counted, though its answer may take minutes."""
         with self._state_lock:
             self.limit.counted()
 
     def answered(self, status: int, headers: Mapping[str, str], *, counted: bool = False) -> None:
-        """A request that was sent got an answer.
+        """Note the answer to a request.
 
         :param counted: whether it was called :meth:`counted`.
         """
@@ -81,7 +81,7 @@ class Pacer:
             self.limit.answered(time.time(), status, headers, random.random(), counted=counted)  # noqa: S311
 
     def failed(self, *, counted: bool = False) -> None:
-        """A request that was sent got none; see :meth:`answered`."""
+        """Note that a request got no answer; see :meth:`answered`."""
         with self._state_lock:
             self.limit.failed(counted=counted)
 
@@ -95,7 +95,7 @@ class AnsweredLate:
         self._timer = asyncio.get_running_loop().call_later(pacer.limit.counted_after, self._count)
 
     def over(self) -> bool:
-        """The request is over; whether it had been counted."""
+        """Return the request is over; whether it had been counted."""
         self._timer.cancel()
         return self._counted
 
@@ -109,7 +109,7 @@ _registry_lock = threading.Lock()
 
 
 def pacer_for(config: ClientConfig, assumed_per_second: float | None) -> Pacer:
-    """The pacer that every client with this base URL and API key shares.
+    """Return the pacer that every client with this base URL and API key shares.
 
     :param assumed_per_second: the rate that the contract assumes; None for none.
     """

@@ -39,7 +39,7 @@ class RateLimit:
         return max(0.0, self._refusals.delay(now), by_pace, by_traffic, by_window)
 
     def sent(self, now: float) -> None:
-        """A request leaves now."""
+        """Note that a request leaves now."""
         self.traffic.sent(now)
         self._slots.sent(now, self._pace)
         self._window.sent(now, self._refusals.share)
@@ -50,11 +50,11 @@ class RateLimit:
         return self._window.counted_after
 
     def counted(self) -> None:
-        """The server has surely counted a request that is still under way."""
+        """Note that the server has surely counted a request that is still under way."""
         self.traffic.counted()
 
     def failed(self, *, counted: bool = False) -> None:
-        """A request that left got no answer.
+        """Note that a request got no answer.
 
         :param counted: whether it was called :meth:`counted`.
         """
@@ -63,7 +63,7 @@ class RateLimit:
     def answered(
         self, now: float, status: int, headers: Mapping[str, str], jitter: float, *, counted: bool = False
     ) -> None:
-        """A request that left was answered.
+        """Note the answer to a request.
 
         :param counted: whether it was called :meth:`counted`.
         :param jitter: a random number in [0, 1), to spread those who wait for the same reset.

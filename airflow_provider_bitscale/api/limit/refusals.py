@@ -33,7 +33,7 @@ class Refusals:
         self._blocked_until = max(self._blocked_until, until)
 
     def refused(self, now: float, asked: float | None, jitter: float) -> None:
-        """A request was answered 429.
+        """Note that a request was answered 429.
 
         :param asked: seconds that the server asks to wait; None if it does not.
         :param jitter: a random number in [0, 1), to spread those who wait for the same moment.
@@ -47,10 +47,10 @@ class Refusals:
         self.hold(now + pause + RESET_MARGIN + jitter * min(1.0, 0.1 * pause))
 
     def passed(self) -> None:
-        """A request was answered otherwise."""
+        """Note that a request was not refused."""
         self.share = min(1.0, self.share + SHARE_REGAINED)
         self._in_a_row = 0
 
     def our_clock_was_set_back(self, now: float) -> None:
-        """What was asked for is about a time that has not come yet."""
+        """Forget waits for a time that is in the future again."""
         self._blocked_until = now

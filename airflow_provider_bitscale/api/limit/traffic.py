@@ -23,17 +23,17 @@ class Traffic:
         self._answered = False
 
     def sent(self, now: float) -> None:
-        """A request leaves now."""
+        """Note that a request leaves now."""
         self.in_flight += 1
         self.last_sent = now
 
     def counted(self) -> None:
-        """The server has surely counted a request that is still under way."""
+        """Note that the server has surely counted a request that is still under way."""
         self.in_flight -= 1
         self.late += 1
 
     def over(self, *, counted: bool, answered: bool) -> None:
-        """A request is over.
+        """Note that a request is over.
 
         :param counted: whether it was called :meth:`counted`.
         """

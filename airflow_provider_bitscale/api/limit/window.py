@@ -61,7 +61,7 @@ class Window:
         return min(COUNTED_AFTER_SECONDS, COUNTED_AFTER_SHARE * (self.length or MAX_WINDOW))
 
     def sent(self, now: float, share: float) -> None:
-        """A request leaves now.
+        """Note that a request leaves now.
 
         :param share: of an even pace, which others use the key at, too.
         """
@@ -133,7 +133,7 @@ class Window:
         return self.reset_at - now if asked is None and self.reset_at is not None else asked
 
     def our_clock_was_set_back(self, now: float) -> None:
-        """What was told is about a time that has not come yet."""
+        """Forget what was told of a time that is in the future again."""
         self._clock.our_clock_was_set_back()
         self._even.next_at = now
         self.reset_at = self._last_reset_at = None
@@ -173,14 +173,14 @@ class Window:
         return self._clock.ahead
 
     def _learn_length(self, reset_at: float) -> None:
-        """The shortest time seen from one reset to another is how long a window is."""
+        """Take the shortest time seen between two resets for the length of a window."""
         gap = 0.0 if self._last_reset_at is None else reset_at - self._last_reset_at
         if gap >= _SAME_RESET:
             self.length = gap if self.length is None else min(self.length, gap)
         self._last_reset_at = max(reset_at, self._last_reset_at or 0.0)
 
     def _left(self, now: float, limit: float, remaining: float) -> float:
-        """What is left of the window by an answer, for requests that have not left yet."""
+        """Return what is left of the window by an answer, for requests that have not left yet."""
         if limit - remaining > self._used:
             self._shared_until = now + SHARED_SECONDS
             # Somebody else uses this key. The server may not have counted our requests still under way.
