@@ -8,7 +8,7 @@ __version__ = "0.2.0"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """What Airflow reads about this provider, through the ``apache_airflow_provider`` entry point."""
+    """Return what Airflow reads about this provider, through the ``apache_airflow_provider`` entry point."""
     from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 
     return PROVIDER_INFO

@@ -38,7 +38,7 @@ class Bounds:
 
     @classmethod
     def of(cls, task: BaseOperator, context: Context, deadline: float) -> Bounds:
-        """The bounds of a wait in this try of a task."""
+        """Return the bounds of a wait in this try of a task."""
         if task.execution_timeout is None:
             return cls(deadline)
         # Airflow keeps the start of a try over its deferrals; a retry starts anew.
@@ -57,7 +57,7 @@ class Bounds:
         return timedelta(seconds=max(0.0, self.end - time.time())) + _BACKSTOP
 
     def name_end(self, outcome: Outcome) -> Outcome:
-        """The outcome, told apart where it was not the deadline that ended the wait but the try's end."""
+        """Return the outcome, with its own word if the try ended before the deadline."""
         if outcome.kind == TIMED_OUT and self.give_up_at is not None and self.give_up_at <= self.deadline:
             return replace(outcome, kind=EXECUTION_TIMED_OUT)
         return outcome

@@ -136,7 +136,7 @@ _OF_CONNECTION = (errors.ConfigurationError, errors.InsufficientCreditsError, er
 
 
 def as_airflow(error: errors.BitScaleError, conn_id: str | None = None) -> errors.BitScaleError:
-    """The Airflow twin of an error; an error that is one already stays what it is.
+    """Return the Airflow twin of an error; an error that is one already stays what it is.
 
     :param conn_id: of the connection in use, to be named by errors that are about it.
     """

@@ -23,7 +23,7 @@ class BitScaleGridLink(BaseOperatorLink):
     name: ClassVar[str] = "BitScale grid"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """The address of the grid in the BitScale app."""
+        """Return the address of the grid in the BitScale app."""
         return f"https://app.bitscale.ai/grid/{quote(str(operator.grid_id), safe='')}"
 
 
@@ -33,7 +33,7 @@ class BitScaleResultLink(BaseOperatorLink):
     name: ClassVar[str] = "BitScale result"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """The address of the result. Airflow's UI shows no link that is not http(s)."""
+        """Return the address of the result. Airflow's UI shows no link that is not http(s)."""
         manifest_path = getattr(operator, "manifest_path", None)
         console = manifest_path and console_url(manifest_path)
         return console or _xcoms_url(ti_key)

@@ -63,7 +63,7 @@ class Inbox:
                 self.answered(row)
 
     def answered(self, row: BatchRow) -> None:
-        """A request about this row has been answered, or will not be: its delivery may have been faster."""
+        """Take in the delivery that came before the answer to a request about this row, if one did."""
         delivery, row.delivery = row.delivery, None
         if delivery is not None:
             self._take_in(row, delivery)
@@ -98,7 +98,7 @@ class Inbox:
         self._batch.happened.set()
 
     def _is_noted(self, row: BatchRow, delivery: QueuedDelivery) -> bool:
-        """The run is ours, whatever becomes of the answer; unless it is of another row, too."""
+        """Return the run is ours, whatever becomes of the answer; unless it is of another row, too."""
         if not self._batch.claim(row, delivery.run_id):
             return False
         self._batch.apply(row, Event.DELIVERED, run_id=delivery.run_id)

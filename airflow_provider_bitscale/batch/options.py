@@ -38,7 +38,7 @@ def batch_option_problems(
     fail_when_incomplete: Any,
     rendered: bool,
 ) -> list[str]:
-    """What is wrong with the options of a batch, one sentence each; empty if nothing is.
+    """Return what is wrong with the options of a batch, one sentence each; empty if nothing is.
 
     :param sources: where the rows come from, by argument; exactly one is to be given.
     :param rendered: False while a template may stand for ``max_credits``.
@@ -87,7 +87,7 @@ def batch_option_problems(
 
 
 def unsupported_option(contract: Contract, *, max_credits: Any, webhook_url: Any) -> str | None:
-    """What is given that cannot be kept with this contract of the API; None if nothing is."""
+    """Return what is given that cannot be kept with this contract of the API; None if nothing is."""
     if max_credits is not None and not contract.tells_run_credits:
         return (
             f"the API contract {contract.name} does not tell what runs cost: max_credits cannot be kept, "

@@ -128,6 +128,6 @@ class Polls:
 
 
 def _described(run: Run) -> str:
-    """The status of a run; with what else was answered where that may tell a person more than it tells us."""
+    """Return the status of a run, for a person; an unknown one with the rest of the answer."""
     known = run.status is not RunStatus.UNKNOWN
     return run.reported_status if known else f"{run.reported_status!r}. {excerpt_of(run.raw)}"

@@ -77,7 +77,7 @@ class Progress:
 
 
 def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
-    """What holds a batch up, for people; None if nothing does.
+    """Return what holds a batch up, for people; None if nothing does.
 
     :param now: seconds of the planner's clock.
     """
@@ -91,7 +91,7 @@ def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
 
 
 def credits_spent(credits: float, without_cost: int) -> str:
-    """What was spent, as far as it is known: where no run told what it cost, no amount is named.
+    """Return what was spent, as far as it is known: where no run told what it cost, no amount is named.
 
     :param without_cost: how many runs did not tell what they cost.
     """

@@ -19,7 +19,7 @@ _ACCEPTED = "accepted and paid for, but the run cannot be asked for: "
 
 
 def accepted(why: str) -> RowResult:
-    """What a row is whose run was accepted and cannot be asked for. It is never submitted again."""
+    """Return what a row is whose run was accepted and cannot be asked for. It is never submitted again."""
     return RowResult(UNKNOWN, error=_ACCEPTED + why)
 
 

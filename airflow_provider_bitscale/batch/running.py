@@ -151,7 +151,7 @@ class RunningBatch:
         return False
 
     def end(self, row: BatchRow, run: Run, run_id: str | None) -> None:
-        """The row's run has ended."""
+        """Give a row the end of its run."""
         credits = run.credits.consumed if run.credits else None
         if run.status is RunStatus.COMPLETED:
             result = RowResult(SUCCEEDED, run_id, credits, outputs=self.request.outputs_of(run))

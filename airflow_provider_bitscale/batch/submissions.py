@@ -129,7 +129,7 @@ class Submissions:
             batch.stop("refused" if action is SubmitAction.FAIL else "ambiguous_answers", error)
 
     def _keep(self, row: BatchRow, error: BitScaleError) -> None:
-        """The row was accepted, and its answer cannot be read: it is paid for, and never submitted again."""
+        """Keep a row that was accepted with an unreadable answer: paid for, never submitted again."""
         batch, request = self._batch, self._batch.request
         log.warning("Row %d: %s", row.number + 1, error)
         batch.segments.tally.submitted += 1

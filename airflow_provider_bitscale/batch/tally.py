@@ -49,7 +49,7 @@ class Tally:
         return self.counts.total()
 
     def add(self, settled: RowResult) -> None:
-        """A row is settled."""
+        """Count a row that is settled."""
         self.counts[settled.status] += 1
         if settled.status == FAILED:
             self.first_failure = self.first_failure or settled.error
@@ -58,7 +58,7 @@ class Tally:
         self.collectable += settled.is_collectable
 
     def take_back(self, settled: RowResult) -> None:
-        """A row is not settled so after all."""
+        """Take back the count of a row."""
         self.counts[settled.status] -= 1
         self.credits -= settled.credits or 0
         self.untold -= settled.is_untold
@@ -70,7 +70,7 @@ class Tally:
             self.stopped_by, self.cause = reason, cause
 
     def add_summary(self, number: int, summary: Summary) -> None:
-        """A segment was finished by an earlier try."""
+        """Count a segment that an earlier try finished."""
         self.counts.update(summary.counts)
         self.credits += summary.credits
         self.untold += summary.untold
@@ -78,5 +78,5 @@ class Tally:
             self.parts[number] = summary.part
 
     def summary(self, part: str | None) -> Summary:
-        """What the rows come to, if they are those of one segment."""
+        """Return what the rows come to, if they are those of one segment."""
         return Summary(part=part, counts=dict(self.counts), credits=self.credits, untold=self.untold)

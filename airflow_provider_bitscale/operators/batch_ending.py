@@ -29,7 +29,7 @@ def manifest_of(
     tally: Tally,
     read_options: ReadOptions,
 ) -> dict[str, Any]:
-    """The manifest, as the operator describes it, without its own path."""
+    """Return the manifest, as the operator describes it, without its own path."""
     finished = time.time()
     return {
         "batch_id": batch.batch_id,
@@ -52,7 +52,7 @@ def manifest_of(
 
 
 def summary_of(manifest: dict[str, Any]) -> str:
-    """What has come of the batch, as a line for the log."""
+    """Return what has come of the batch, as a line for the log."""
     counts = ", ".join(f"{count:,} {status}" for status, count in manifest["counts"].items() if count)
     credits = credits_spent(manifest["credits"], manifest["runs_without_credits"])
     stopped = f"; stopped by {manifest['stopped_by']}" if manifest["stopped_by"] else ""
@@ -63,7 +63,7 @@ def summary_of(manifest: dict[str, Any]) -> str:
 
 
 def ending_of(tally: Tally, max_failed: int) -> Ending:
-    """What the verdict is about."""
+    """Return what the verdict is about."""
     return Ending(
         counts=dict(tally.counts),
         collectable=tally.collectable,
@@ -76,7 +76,7 @@ def ending_of(tally: Tally, max_failed: int) -> Ending:
 def failure_of(
     verdict: Verdict, ending: Ending, tally: Tally, manifest: dict[str, Any]
 ) -> errors.BitScaleError | None:
-    """The error that the task fails with; None if it succeeds."""
+    """Return the error that the task fails with; None if it succeeds."""
     kept = f"What was found is kept: {manifest['manifest_path'] or 'see the XCom manifest'}."
     why = f" ({tally.cause})" if tally.cause is not None else ""
     if verdict is Verdict.UNREADABLE:

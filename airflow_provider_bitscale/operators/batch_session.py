@@ -135,7 +135,7 @@ class BatchSession:
         return self._survey.rows
 
     def describe(self) -> str:
-        """What is about to be done."""
+        """Return what is about to be done."""
         begins = "Collecting" if self._collects else "Running"
         return (
             f"{'Going on with' if self._goes_on else begins} batch {self._batch.batch_id}: "

@@ -32,7 +32,7 @@ def take_up(
     delivery_conn_id: str | None,
     output_names: list[str],
 ) -> tuple[BatchRecord, bool]:
-    """The batch to run, and whether it is that of an earlier try.
+    """Return the batch to run, and whether it is that of an earlier try.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
     :param started: when the try did, in Unix seconds.

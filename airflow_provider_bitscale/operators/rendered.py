@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def arguments(operator: BaseOperator) -> dict[str, Any]:
-    """The templated arguments by name, as they are now.
+    """Return the templated arguments by name, as they are now.
 
     Those that a subclass adds may not be there yet: it sets them after its parent's constructor.
     """

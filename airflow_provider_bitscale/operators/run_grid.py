@@ -207,7 +207,7 @@ class RunGridOperator(BaseOperator):
             return self._submit(context, fingerprint)
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """The trigger has an outcome: collect it."""
+        """Return the trigger has an outcome: collect it."""
         with airflow_errors(self.bitscale_conn_id):
             outcome = Outcome.from_event(event)
             record = run_records_of(context).read()

@@ -75,7 +75,7 @@ class RunWaiter:
         return poll_once(self._operator.hook.run_poller(self._record.grid_id, str(self._record.run_id)))
 
     def after(self, seen: Run | errors.BitScaleError) -> Wait | Outcome:
-        """What follows a look."""
+        """Return what follows a look."""
         return self._decision.after(seen, time.time(), 0.0)
 
     def wait(self, seen: Run | errors.BitScaleError) -> dict[str, Any]:

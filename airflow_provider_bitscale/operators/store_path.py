@@ -9,7 +9,7 @@ from airflow_provider_bitscale.batch.table.storage import StoreError, file_text,
 
 
 def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:
-    """The path, on a store that can be used. Its text gives the same path again.
+    """Return the path, on a store that can be used. Its text gives the same path again.
 
     :param path: a path, or a URI; a file URI as ``Path.as_uri()`` encodes it.
     :raises InvalidRequestError: it cannot be read, or its store is unknown, or the provider is not installed.

@@ -36,7 +36,7 @@ class Submission:
         self._fingerprint = fingerprint
 
     def checked_inputs(self) -> dict[str, Any]:
-        """The inputs as a run takes them.
+        """Return the inputs as a run takes them.
 
         :raises BitScaleError: they are wrong, or there are too few credits; nothing was submitted.
         """
@@ -69,7 +69,7 @@ class Submission:
         return inputs
 
     def record(self, delivery_key: str | None = None) -> Record:
-        """The record of a run that is about to be submitted.
+        """Return the record of a run that is about to be submitted.
 
         :param delivery_key: under which its delivery will be; None if none is expected.
         """

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def run_records_of(context: Context) -> RunRecords:
-    """The ledger of the task instance that runs."""
+    """Return the ledger of the task instance that runs."""
     return RunRecords(store_of(context))
 
 
 def store_of(context: Context) -> Store:
-    """The store of the task instance that runs; what is in it stays as long as the DAG run does."""
+    """Return the store of the task instance that runs; what is in it stays as long as the DAG run does."""
     return _LastingStore(context["task_state_store"])
 
 
 def try_of(context: Context) -> Try:
-    """The try that runs, as far as a Clear shows in it."""
+    """Return the try that runs, as far as a Clear shows in it."""
     ti = context["ti"]
     return Try(
         max_tries=ti.max_tries,
@@ -41,7 +41,7 @@ def try_of(context: Context) -> Try:
 
 
 def address_of(context: Context, key: str, conn_id: str) -> DeliveryAddress:
-    """The task instance that runs, as the one a webhook delivery is for.
+    """Return the task instance that runs, as the one a webhook delivery is for.
 
     :param conn_id: of the connection that the delivery has to be signed with.
     """

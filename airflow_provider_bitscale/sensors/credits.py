@@ -53,7 +53,7 @@ class CreditsSensor(OutcomeSensor):
         return decision.after(seen, time.time(), 0.0, self.lasting(seen))
 
     def trigger(self, bounds: Bounds) -> CreditsTrigger:
-        """The trigger that asks on."""
+        """Return the trigger that asks on."""
         from airflow_provider_bitscale.triggers.credits import CreditsTrigger
 
         return CreditsTrigger(
@@ -66,5 +66,5 @@ class CreditsSensor(OutcomeSensor):
         )
 
     def value(self, outcome: Outcome) -> dict[str, Any] | None:
-        """The credits seen."""
+        """Return the credits seen."""
         return outcome.data

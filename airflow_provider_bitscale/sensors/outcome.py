@@ -69,11 +69,11 @@ class OutcomeSensor(BaseSensorOperator):
 
     @abstractmethod
     def trigger(self, bounds: Bounds) -> BaseTrigger:
-        """The trigger that goes on looking."""
+        """Return the trigger that goes on looking."""
 
     @abstractmethod
     def value(self, outcome: Outcome) -> Any:
-        """The XCom of an outcome, or the error it stands for."""
+        """Return the XCom of an outcome, or the error it stands for."""
 
     def execute(self, context: Context) -> Any:
         """Wait, in the way chosen."""
@@ -95,7 +95,7 @@ class OutcomeSensor(BaseSensorOperator):
         return False if isinstance(step, Wait) else PokeReturnValue(True, self._finish(step))
 
     def execute_complete(self, context: Context, event: Any) -> Any:
-        """The trigger has an outcome."""
+        """Return the trigger has an outcome."""
         return self._finish(Outcome.from_event(event))
 
     def _finish(self, outcome: Outcome) -> Any:

@@ -86,7 +86,7 @@ class RunCompletedSensor(OutcomeSensor):
         return decision.after(seen, time.time(), 0.0, self.lasting(seen))
 
     def trigger(self, bounds: Bounds) -> RunCompletedTrigger:
-        """The trigger that polls on."""
+        """Return the trigger that polls on."""
         from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 
         return RunCompletedTrigger(
@@ -117,7 +117,7 @@ class RunCompletedSensor(OutcomeSensor):
         return self.delivery_address
 
     def value(self, outcome: Outcome) -> dict[str, Any]:
-        """The result of the run."""
+        """Return the result of the run."""
         try:
             run = completed_run(outcome, self.grid_id, self.run_id)
         except RunFailedError as error:

@@ -52,7 +52,7 @@ class AwaitedDelivery:
     async def payload_by(
         self, deadline: float, unless: asyncio.Future[Any] | None = None
     ) -> dict[str, Any] | None:
-        """The delivery, or None if it has not come by then.
+        """Return the delivery, or None if it has not come by then.
 
         :param deadline: in Unix seconds.
         :param unless: what else ends the waiting.

@@ -48,7 +48,7 @@ class CreditsTrigger(BaseTrigger):
         self.give_up_at = give_up_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class path and arguments to build this trigger anew; JSON only, and no secret among them."""
+        """Return the class path and arguments that rebuild this trigger: JSON, without secrets."""
         return (
             "airflow_provider_bitscale.triggers.credits.CreditsTrigger",
             {

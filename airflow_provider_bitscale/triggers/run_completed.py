@@ -71,7 +71,7 @@ class RunCompletedTrigger(BaseTrigger):
         self.trust_webhook = trust_webhook
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class path and arguments to build this trigger anew; JSON only, and no secret among them."""
+        """Return the class path and arguments that rebuild this trigger: JSON, without secrets."""
         return (
             "airflow_provider_bitscale.triggers.run_completed.RunCompletedTrigger",
             {

@@ -15,7 +15,7 @@ FRESH_SECONDS = 5.0
 
 
 def shared_hook(bitscale_conn_id: str) -> BitScaleHook:
-    """The hook of those that use this connection in this event loop and started in the last few seconds."""
+    """Return the hook shared by triggers of this connection and loop that started within seconds."""
     key = (asyncio.get_running_loop(), bitscale_conn_id)
     hook = _shared.get(key)
     if hook is None or time.monotonic() >= hook.stale_at:

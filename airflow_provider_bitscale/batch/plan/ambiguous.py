@@ -24,7 +24,7 @@ class AmbiguousRows:
         self._longest_run: float | None = None
 
     def add(self, row: BatchRow) -> None:
-        """A row waits from now on."""
+        """Let a row wait from now on."""
         self._rows.append(row)
 
     def take_all(self) -> list[BatchRow]:
@@ -34,7 +34,7 @@ class AmbiguousRows:
         return rows
 
     def ran(self, seconds: float) -> None:
-        """A run took this long."""
+        """Note how long a run took."""
         self._longest_run = max(seconds, self._longest_run or 0.0)
 
     def overdue(self, now: float, *, only_they_are_left: bool) -> list[BatchRow]:

@@ -79,11 +79,11 @@ class Brake:
         return in_flight + self._lost < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * settled
 
     def resumed(self) -> None:
-        """A run goes on whose id an earlier try has read."""
+        """Note that a run goes on whose id an earlier try has read."""
         self._read = True
 
     def read(self, row: int, unexpected: Sequence[str] = ()) -> None:
-        """A submission was accepted, and the answer names the run or has its result.
+        """Note that a submission was accepted, and the answer names the run or has its result.
 
         :param unexpected: what in the answer was not as documented, if its id was not.
         """
@@ -93,7 +93,7 @@ class Brake:
         self._unreadable = 0
 
     def understood(self, *, ended: bool) -> None:
-        """A poll, a delivery, or the answer itself tells what has become of a run.
+        """Note that a poll, a delivery or the answer itself says what became of a run.
 
         :param ended: whether it has ended.
         """
@@ -103,12 +103,12 @@ class Brake:
             self._seen_end, self._lost = True, 0
 
     def unreadable(self) -> bool:
-        """A submission was accepted, and the answer cannot be read; whether the batch stops."""
+        """Return a submission was accepted, and the answer cannot be read; whether the batch stops."""
         self._unreadable += 1
         return self._unreadable >= (MOST_UNREADABLE if self._read else MOST_FIRST_UNREADABLE)
 
     def lost(self, *, slow: bool) -> bool:
-        """A run is given up; whether the batch stops, as no end is understood, or none is any more.
+        """Return a run is given up; whether the batch stops, as no end is understood, or none is any more.
 
         :param slow: whether it may have gone on, which says nothing once some run was understood.
         """
@@ -116,7 +116,7 @@ class Brake:
         return self._lost >= (MOST_UNREADABLE if self._seen_end else MOST_FIRST_UNREADABLE)
 
     def not_accepted(self, error: BitScaleError) -> bool:
-        """A submission was refused, or its fate is unknown; whether the batch stops.
+        """Return a submission was refused, or its fate is unknown; whether the batch stops.
 
         It does if the very first ones were all answered alike, as long as that is not about the row's values.
         """
@@ -132,7 +132,7 @@ class Brake:
         return self._alike >= MOST_FIRST_ALIKE
 
     def failed_trial(self, row: int, seen: object, lasting: float) -> Trial | None:
-        """The run that a poll is about, if its id was not told as documented, and is taken for a wrong one.
+        """Return the run of a poll, if its id was not documented and is taken for a wrong one.
 
         :param seen: what the poll showed, or the BitScaleError in place of that.
         :param lasting: seconds for which polls have shown the same.

@@ -55,15 +55,15 @@ class Budget:
         return self.spent + self._reserve(self.in_flight + self._untold + 1) + unheard_of <= self.cap
 
     def reserve(self) -> None:
-        """A run is about to be submitted, or goes on from an earlier try."""
+        """Reserve credits for a run that is about to be submitted, or goes on from an earlier try."""
         self.in_flight += 1
 
     def release(self) -> None:
-        """The run was not started."""
+        """Release the credits of a run that was not started."""
         self.in_flight -= 1
 
     def settle(self, credits: float | None) -> None:
-        """The run has ended, or is given up.
+        """Charge a run that has ended, or is given up.
 
         :param credits: what it cost; None where that is not known, and the reserve stays.
         """
@@ -78,12 +78,12 @@ class Budget:
         self._highest = max(self._highest, credits)
 
     def inherit(self) -> None:
-        """A run of an earlier try was paid for, or may have been, and nobody knows how dear it was."""
+        """Charge a run of an earlier try that was, or may have been, paid for at an unknown price."""
         self._untold += 1
         self._inherited += 1
 
     def recover(self) -> None:
-        """A run that was given up is under way after all."""
+        """Take back a run that was given up and is under way after all."""
         self.in_flight += 1
         self._untold -= 1
 

@@ -71,7 +71,7 @@ def after_failed_submission(
 
 
 def stopped_by(error: BitScaleError) -> str:
-    """The reason in the manifest for an error that stops a batch."""
+    """Return the reason in the manifest for an error that stops a batch."""
     return next(reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind))
 
 

@@ -36,7 +36,7 @@ class Outage:
         self.reason = ""
 
     def note(self, seen: object, now: float) -> None:
-        """A request was answered, or was not.
+        """Note whether a request was answered.
 
         :param seen: what it was answered with, or the BitScaleError in place of that.
         """

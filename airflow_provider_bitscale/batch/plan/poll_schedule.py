@@ -45,7 +45,7 @@ class PollSchedule:
         heapq.heappush(self._early, (self._due(row, EAGER), row.number, row.version, row))
 
     def hint(self, row: BatchRow) -> None:
-        """The end of its run has been delivered: it is polled next, unless it is just being polled."""
+        """Poll a row next whose run has ended by a delivery, unless it is being polled."""
         self._undelivered_ends = 0
         if not row.hinted:
             row.hinted = True
@@ -54,7 +54,7 @@ class PollSchedule:
                 self._hinted.append((0.0, row.number, row.version, row))
 
     def not_ended(self, row: BatchRow, now: float, not_before: float) -> None:
-        """A poll found the run under way, or found nothing out.
+        """Note that a poll found the run under way, or found nothing out.
 
         :param not_before: seconds to leave it alone for, if it found nothing out; else 0.
         """
@@ -66,7 +66,7 @@ class PollSchedule:
         self.schedule(row)
 
     def ended(self, row: BatchRow, now: float, took: float | None) -> None:
-        """The run has ended.
+        """Note that the run of a row has ended.
 
         :param took: seconds from its submission to its end as BitScale tells them.
         """
@@ -89,7 +89,7 @@ class PollSchedule:
         return [entry[3] for entry in entries if _holds(entry)]
 
     def next_row(self, now: float, *, eager: bool) -> BatchRow | None:
-        """The row to poll now, if there is one: first those that have ended, then the one overdue most."""
+        """Return the row to poll now, if any: first those that have ended, then the most overdue."""
         while self._hinted:
             if _holds(self._hinted[0]):
                 return self._hinted[0][3]

@@ -50,11 +50,11 @@ class RunTimes:
         return self._lengths[min(len(self._lengths) - 1, int(_LONG * len(self._lengths)))]
 
     def not_ended(self, age: float) -> None:
-        """A run of this age was seen not to have ended."""
+        """Note the age of a run that has not ended."""
         self._oldest_not_ended = max(self._oldest_not_ended, age)
 
     def ended(self, not_ended_at: float, seen_at: float, told: float | None = None) -> None:
-        """A run was seen to have ended.
+        """Note the duration of a run that has ended.
 
         :param not_ended_at: its age at the last look that found it running; 0 if there was none.
         :param seen_at: its age now.
@@ -71,7 +71,7 @@ class RunTimes:
             del self._lengths[bisect_right(self._lengths, oldest) - 1]
 
     def next_poll(self, age: float, impatience: float) -> float:
-        """The age to look next at a run that had not ended at ``age``.
+        """Return the age to look next at a run that had not ended at ``age``.
 
         :param impatience: ``PATIENT`` while requests are better spent on submitting, else ``EAGER``.
         """
@@ -105,7 +105,7 @@ class RunTimes:
         return max(best * _MARGIN + _TRAVEL, age * _SMALLEST_STEP)
 
     def _likely(self, after: float, until: float) -> float:
-        """A length for a run that ended between two looks, the second of which may have been late.
+        """Return a length for a run that ended between two looks, the second of which may have been late.
 
         What is known already decides, if it has lengths between the two; else the later one.
         """

@@ -198,7 +198,7 @@ class Scheduler:
         self.polls.hurry(now)
 
     def requests_left(self, polls_per_run: int) -> int:
-        """Requests that are needed, if all goes well.
+        """Return the requests that are needed, if all goes well.
 
         :param polls_per_run: one, or none where most results come by themselves.
         """
@@ -207,7 +207,7 @@ class Scheduler:
         return to_submit + polls_per_run * (to_submit + sending) + self.in_flight - sending
 
     def next(self, now: float) -> Step:
-        """What to do now. Nothing is noted until :meth:`begin`."""
+        """Return what to do now. Nothing is noted until :meth:`begin`."""
         count, hurried = self._count, self.polls.hurried
         awaits_none = hurried or not self.awaiting
         if awaits_none and (self.stopped or not self.rows_left) and not self.in_flight:
@@ -221,7 +221,7 @@ class Scheduler:
         return Rest(self._until_next(now, eager=not submits)) if row is None else Poll(row)
 
     def begin(self, step: Submit | Poll, now: float) -> None:
-        """The request of this step leaves."""
+        """Note that the request of this step leaves."""
         self.requests.count(now)
         if isinstance(step, Submit):
             self._queue.popleft()

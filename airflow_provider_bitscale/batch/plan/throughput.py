@@ -17,7 +17,7 @@ class Rate:
         self._since: float | None = None
 
     def count(self, now: float) -> None:
-        """It happens now."""
+        """Count one event now."""
         self._times.append(now)
         self._since = now if self._since is None else self._since
 

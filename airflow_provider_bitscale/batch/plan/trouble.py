@@ -31,7 +31,7 @@ class Trouble:
         return True
 
     def ended(self) -> None:
-        """A request came to something."""
+        """Note that a request succeeded."""
         self.failures = 0
 
     def lasts(self, seconds: float, now: float) -> bool:

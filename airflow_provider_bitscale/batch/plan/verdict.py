@@ -52,7 +52,7 @@ class Ending:
         return self.wanted - self._count(SUCCEEDED)
 
     def verdict(self, *, fail_when_incomplete: bool) -> Verdict:
-        """What the task does.
+        """Return what the task does.
 
         :param fail_when_incomplete: False where rows may be missing, as long as some succeeded.
         """
@@ -76,7 +76,7 @@ class Ending:
         return Verdict.SUCCEED
 
     def __str__(self) -> str:
-        """The numbers, such as ``3 of 20 rows are missing: 1 failed, 2 not submitted (max_credits)``."""
+        """Return the counts, as ``3 of 20 rows are missing: 1 failed, 2 not submitted (max_credits)``."""
         reason = f" ({self.stopped_by})" if self.stopped_by else ""
         numbers = {
             "failed": self._count(FAILED),

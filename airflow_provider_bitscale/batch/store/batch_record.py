@@ -46,7 +46,7 @@ class BatchRecord:
 
 
 def read_batch(store: Store) -> BatchRecord | None:
-    """The batch of an earlier try, or None.
+    """Return the batch of an earlier try, or None.
 
     :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
     :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
@@ -83,5 +83,5 @@ def continues(batch: BatchRecord | None, fingerprint: str, this_try: Try) -> boo
 
 
 def unreadable(stored: Any) -> AmbiguousSubmitError:
-    """A record of an earlier try that is not what was written."""
+    """Return a record of an earlier try that is not what was written."""
     return AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")

@@ -84,12 +84,12 @@ class Journal:
                 self._open[number] = record
 
     def begin(self, token: str) -> None:
-        """A new try may submit rows once this is durable."""
+        """Begin a new try; it may submit rows once this is durable."""
         self.batch = replace(self.batch, tries=[*self.batch.tries, token])
         self._changed_head = True
 
     def changed(self, records: Records, results: Mapping[str, Any]) -> None:
-        """These differ from what is in the store.
+        """Note rows that differ from what is in the store.
 
         :param results: of rows, as they are kept, by key.
         """
@@ -109,14 +109,14 @@ class Journal:
             self._changed.add(number)
 
     def note(self, number: int, row: int, entry: Entry) -> None:
-        """The entry of a row has changed."""
+        """Note that the entry of a row has changed."""
         self._open[number].entries[row] = entry
         self._changed.add(number)
         if entry:
             self._accepted[number, row] = entry
 
     def answered(self, number: int, results: Mapping[int, RowResult]) -> None:
-        """These rows were answered at once, and cannot be asked for again."""
+        """Note rows that were answered at once, and cannot be asked for again."""
         if number not in self._open:
             # It was finished in the meantime: they are in its part.
             return
@@ -141,18 +141,18 @@ class Journal:
         self._dropped += [segment_key(self.batch.batch_id, number), *chunks]
 
     def changes(self) -> Changes:
-        """What is to be written since this was last asked for; :meth:`written` or :meth:`restore` follows."""
+        """Return the changes since the last call; :meth:`written` or :meth:`restore` follows."""
         changes = self._being_written = self._unwritten()
         self._changed, self._changed_groups, self._changed_head = set(), set(), False
         self._chunks, self._dropped, self._accepted = {}, [], {}
         return changes
 
     def written(self) -> None:
-        """The changes are durable."""
+        """Note that the changes are durable."""
         self._being_written = None
 
     def restore(self) -> None:
-        """The changes could not be written: they are among the next ones."""
+        """Put changes that could not be written among the next ones."""
         changes, self._being_written = self._being_written, None
         if changes is None:
             return

@@ -61,18 +61,18 @@ class JournalWriter:
         self._being_written_since: float | None = None
 
     def changed(self) -> None:
-        """The journal has changed."""
+        """Note that the journal has changed."""
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
         self._wanted.set()
 
     def note(self, number: int, row: int, entry: Entry) -> None:
-        """The entry of a row has changed; see :meth:`Journal.note`."""
+        """Note that the entry of a row has changed; see :meth:`Journal.note`."""
         self._journal.note(number, row, entry)
         self.changed()
 
     def answered(self, number: int, row: int, settled: RowResult) -> None:
-        """A row was answered at once; see :meth:`Journal.answered`."""
+        """Note that a row was answered at once; see :meth:`Journal.answered`."""
         self._results[number][row] = settled
         self.changed()
 

@@ -36,7 +36,7 @@ class OpenSegment:
         ]
 
     def summary(self, part: str | None) -> Summary:
-        """What they come to."""
+        """Return what they come to."""
         tally = Tally()
         for result in self._results():
             tally.add(result)

@@ -71,17 +71,17 @@ def finished(records: Records) -> set[int]:
 
 
 def segment_key(batch_id: str, number: int) -> str:
-    """The key of an open segment."""
+    """Return the key of an open segment."""
     return f"{KEY}_{batch_id}_{number:05d}"
 
 
 def chunk_key(batch_id: str, number: int, chunk: int) -> str:
-    """The key of some of a segment's results."""
+    """Return the key of some of a segment's results."""
     return f"{segment_key(batch_id, number)}_{chunk:04d}"
 
 
 def group_key(batch_id: str, group: int) -> str:
-    """The key of the summaries of finished segments, from number ``group * SUMMARIES`` on."""
+    """Return the key of the summaries of finished segments, from number ``group * SUMMARIES`` on."""
     return f"{KEY}_{batch_id}_finished_{group:04d}"
 
 
@@ -91,7 +91,7 @@ def group_to_json(summaries: Mapping[int, Summary]) -> dict[str, Any]:
 
 
 def merged(one: Entry, other: Entry) -> Entry:
-    """The entry of a row of which two copies exist, when no try submits rows any more.
+    """Return the entry of a row of which two copies exist, when no try submits rows any more.
 
     From then on an entry only goes from "may have left" to a run id, or to "has not left"; and what was never
     announced durably has not left. So it does not matter which copy is older.
@@ -100,7 +100,7 @@ def merged(one: Entry, other: Entry) -> Entry:
 
 
 def read_records(store: Store, batch: BatchRecord, unsaved: Mapping[str, Any]) -> Records:
-    """What earlier tries left of all segments that they opened.
+    """Return what earlier tries left of all segments that they opened.
 
     :param unsaved: values by key that the last of them could not write; see :func:`merged`.
     :raises AmbiguousSubmitError: a record is missing, or cannot be read.

@@ -89,13 +89,13 @@ class Segments:
         return any(isinstance(record, SegmentRecord) for record in self._records.values())
 
     def find(self, number: int) -> BatchRow | None:
-        """A row of an open segment; None for any other."""
+        """Return a row of an open segment; None for any other."""
         segment, position = divmod(number, self._segment_size)
         found = self._open.get(segment)
         return None if found is None else found.rows[position]
 
     def inputs(self, row: BatchRow) -> dict[str, Any]:
-        """What a run of this row takes."""
+        """Return what a run of this row takes."""
         return self._open[row.segment].source[row.position].inputs
 
     def is_finished(self, number: int) -> bool:
@@ -119,7 +119,7 @@ class Segments:
             self.tally.take_back(row.result)
 
     def finish(self, row: BatchRow) -> bool:
-        """A row has got its result; whether it is the last one of its segment."""
+        """Return a row has got its result; whether it is the last one of its segment."""
         segment = self._open[row.segment]
         segment.left -= 1
         self.tally.untold += row.unanswered
@@ -174,7 +174,7 @@ class Segments:
         self._read.extend(islice(self._segments, 1))
 
     def _known_result(self, record: SegmentRecord, position: int) -> RowResult | None:
-        """What has become of a row by the end of the earlier try; None if more is to become of it."""
+        """Return what has become of a row by the end of the earlier try; None if more is to become of it."""
         result = record.results.get(position)
         if result is not None and result.status == UNKNOWN and record.entries[position]:
             # Its run became known later.

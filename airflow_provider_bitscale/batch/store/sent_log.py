@@ -61,7 +61,7 @@ class SentLog:
         self._refusal: BitScaleError | None = None
 
     def sending(self, row: int) -> None:
-        """A request for this row leaves as soon as this returns.
+        """Log a row whose request leaves as soon as this returns.
 
         :raises TakenOverError: it must not leave.
         :raises BitScaleError: the log can be neither written nor removed: it would deny what is sent now.
@@ -75,7 +75,7 @@ class SentLog:
             raise self._refusal
 
     def not_processed(self, row: int) -> None:
-        """The request provably started no run."""
+        """Log that the request provably started no run."""
         self._write(f"{NOT_PROCESSED} {row}")
 
     def accepted(self, row: int, run_id: str) -> None:
@@ -85,7 +85,7 @@ class SentLog:
             self._write(f"{ACCEPTED} {row} {run_id}")
 
     def answered(self, row: int) -> None:
-        """The row's result was answered at once, without a run to ask for."""
+        """Log that the row's result was answered at once, without a run to ask for."""
         self._write(f"{ANSWERED} {row}")
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class SentLogs:
         self._path = folder or Path(gettempdir(), f"airflow-provider-bitscale-{os.getuid()}")
 
     def begin(self, token: str) -> SentLog:
-        """The log of a new try. What others left long ago is removed."""
+        """Return the log of a new try. What others left long ago is removed."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _SAFELY
         try:
             with self._folder() as folder:
@@ -167,7 +167,7 @@ class SentLogs:
         return evidence
 
     def remove(self, tokens: Sequence[str]) -> None:
-        """The logs of these tries are needed no more; raises OSError."""
+        """Remove the logs of these tries; raises OSError."""
         with self._folder() as folder:
             for token in tokens:
                 with suppress(FileNotFoundError):
@@ -190,7 +190,7 @@ class SentLogs:
 
 
 def _taken_over(file: int, until: float) -> SentRows:
-    """What a log tells, after its try was stopped from sending more."""
+    """Return what a log tells, after its try was stopped from sending more."""
     found = os.fstat(file)
     if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
         raise PermissionError("it is not a file of this user")
@@ -217,7 +217,7 @@ def _told(file: int) -> SentRows:
 
 
 def _machine() -> str:
-    """This machine since it was started: what a process writes to a file, each other sees from then on."""
+    """Return the machine and its boot: what a process writes to a file, the others there see."""
     boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else "unknown"
     return f"boot {boot_id} of {socket.gethostname()}"
 

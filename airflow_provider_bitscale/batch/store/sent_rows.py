@@ -53,7 +53,7 @@ class SentRows:
         self.answered |= other.answered
 
     def entry(self, row: int, entry: Entry) -> Entry:
-        """What is to be made of a row's entry in the store."""
+        """Return what is to be made of a row's entry in the store."""
         if entry:
             return entry
         if row in self.run_ids:

@@ -48,7 +48,7 @@ class Begun:
 
 
 def forget(batch: BatchRecord, sent_logs: SentLogs, unsaved: UnsavedChanges) -> None:
-    """The batch is collected: what its tries left beside the store is needed no more. Never raises."""
+    """Remove what the tries of a collected batch left beside the store. Never raises."""
     try:
         sent_logs.remove(batch.tries)
         for token in batch.tries:
@@ -58,7 +58,7 @@ def forget(batch: BatchRecord, sent_logs: SentLogs, unsaved: UnsavedChanges) -> 
 
 
 def collected_records(segments: Iterable[Segment]) -> dict[int, SegmentRecord]:
-    """What an earlier try would have left of these rows: each has a run, or is unknown for good.
+    """Return what an earlier try would have left of these rows: each has a run, or is unknown for good.
 
     :param segments: of :class:`~airflow_provider_bitscale.batch.table.earlier_rows.UnknownRows`.
     """
@@ -120,7 +120,7 @@ def _read(
     evidence: SentRows,
     left: Mapping[str, Any],
 ) -> tuple[Records, Records]:
-    """What earlier tries left, and what of it differs from what is in the store."""
+    """Return what earlier tries left, and what of it differs from what is in the store."""
     batch = _with_opened(batch, left)
     if batch.opened:
         log.info("Reading what earlier tries left of %d segments from the task's state store", batch.opened)
@@ -146,7 +146,7 @@ def _in_doubt(records: Records) -> bool:
 
 
 def _wait_for(unsaved: UnsavedChanges, token: str) -> dict[str, Any]:
-    """What the last try leaves, which may be about to end on another machine."""
+    """Return what the last try leaves, which may be about to end on another machine."""
     until = time.monotonic() + LAST_ANSWERS_SECONDS
     left: dict[str, Any] = {}
     if unsaved.is_kept:

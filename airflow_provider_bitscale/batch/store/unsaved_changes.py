@@ -64,7 +64,7 @@ class UnsavedChanges:
             log.warning("What the task's state store did not take could not be kept: %s", problem)
 
     def find(self, token: str) -> dict[str, Any]:
-        """What a try has left, as values by key; nothing if it left nothing.
+        """Return what a try has left, as values by key; nothing if it left nothing.
 
         :raises OSError: the store of the parts cannot be read.
         """
@@ -79,7 +79,7 @@ class UnsavedChanges:
             return {}
 
     def remove(self, token: str) -> None:
-        """What a try has left is needed no more; nothing happens if it left nothing."""
+        """Remove what a try has left, if it left anything."""
         if self._folder is not None:
             self._folder.remove_file(_name(token))
 

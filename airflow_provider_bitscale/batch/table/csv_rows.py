@@ -31,7 +31,7 @@ csv.field_size_limit(2**31 - 1)
 def csv_table(
     lines: Iterator[str], format: TableFormat, tell: Callable[[str], None]
 ) -> tuple[list[str], Iterator[Record]]:
-    """The names of the fields, and all rows after the header.
+    """Return the names of the fields, and all rows after the header.
 
     :param tell: called with each remark on the header that is no error.
     :raises Unreadable: the header cannot be used.
@@ -119,7 +119,7 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
 
 
 def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> list[str]:
-    """The names of the fields of all rows."""
+    """Return the names of the fields of all rows."""
     names = list(header)
     nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
     if header and len(nameless) == len(header):
@@ -150,7 +150,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]], header: Sequence[str], *, escape
 
 
 def unescaped(cell: str) -> str:
-    """A cell as it was before its formula was escaped."""
+    """Return a cell as it was before its formula was escaped."""
     return cell[1:] if cell.startswith("'") and _is_escaped_as_formula(cell[1:]) else cell
 
 

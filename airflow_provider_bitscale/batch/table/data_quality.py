@@ -33,7 +33,7 @@ _DIVIDER = re.compile(r"[-=+:|\s]+")
 def oddity(
     fields: Mapping[str, Any], read: Sequence[tuple[str, str]], input_names: Collection[str]
 ) -> str | None:
-    """What is wrong with a row that is no data, and what to do; None for all others.
+    """Return what is wrong with a row that is no data, and what to do; None for all others.
 
     :param fields: of the row, as they came.
     :param read: (name of an input, field) for each field that is an input.
@@ -186,7 +186,7 @@ class PossibleNull:
     rows: int = 0
 
     def told(self, input_name: str) -> str:
-        """A line for the log, of an input."""
+        """Return a line for the log, of an input."""
         return f"{self._have(input_name)}, and it is sent as it is; {self._way_out}"
 
     @property
@@ -244,7 +244,7 @@ _WORDS = frozenset(
 
 
 def hint(fields: Mapping[str, Any]) -> str:
-    """What else may be wrong with rows whose fields are not those that are looked for."""
+    """Return what else may be wrong with rows whose fields are not those that are looked for."""
     if place := _rows_within(fields):
         return f" (if {place!r} holds the rows, give that list alone)"
     if is_by_columns(fields):

@@ -47,12 +47,12 @@ class TableFormat:
 
 
 def compression_of(data: bytes) -> str | None:
-    """The compression of a file that begins so, as fsspec names it; None if there is none that is read."""
+    """Return the compression of a file that begins so, as fsspec names it; None if none is known."""
     return next((name for magic, name in _COMPRESSIONS.items() if data.startswith(magic)), None)
 
 
 def format_of(named: TableFormat, data: bytes, *, whole: bool) -> TableFormat:
-    """The format of a file that has this name and begins so.
+    """Return the format of a file that has this name and begins so.
 
     :param named: what the name says.
     :param whole: whether that is all of it.
@@ -74,7 +74,7 @@ def format_of(named: TableFormat, data: bytes, *, whole: bool) -> TableFormat:
 
 
 def _separator(lines: list[str], usual: str) -> str:
-    """The usual one, unless only one other makes a table of these lines; if none does, that of most lines."""
+    """Return the usual one, unless one other alone makes a table; if none does, that of most lines."""
     shares = {each: _share(lines, each) for each in _SEPARATORS}
     most = max(shares.values())
     best = [each for each, share in shares.items() if share == most]
@@ -82,7 +82,7 @@ def _separator(lines: list[str], usual: str) -> str:
 
 
 def _share(lines: Iterable[str], separator: str) -> float:
-    """The part of the rows that have the same number of cells, more than one; from 0 to 1."""
+    """Return the part of the rows that have the same number of cells, more than one; from 0 to 1."""
     try:
         rows = [row for row in csv.reader(lines, delimiter=separator) if row and not is_divider(row)]
     except csv.Error:
@@ -111,7 +111,10 @@ def _refuse_what_is_no_text(data: bytes) -> None:
 
 
 def _refuse_bytes_of_no_text(data: bytes) -> None:
-    """:raises Unreadable: it is UTF-16 without a byte order mark, or is no text."""
+    """Refuse UTF-16 without a byte order mark, and bytes that are not text.
+
+    :raises Unreadable: it is one of them.
+    """
     text = data.rstrip(b"\x00")
     zeros = text.count(0)
     # Of UTF-16 in most of the world's alphabets, every other byte is zero.

@@ -43,7 +43,7 @@ def json_records(lines: Iterator[str], *, may_be_array: bool) -> Iterator[Record
 
 
 def _all_values(text: str) -> list[Any]:
-    """The items of an array; or one value after the other."""
+    """Return the items of an array; or one value after the other."""
     if is_not_utf_8(text):
         raise Unreadable(not_utf_8(text))
     values: list[Any] = []
@@ -68,7 +68,7 @@ def _past_spaces(text: str, position: int) -> int:
 
 
 def _value(line: str) -> Any:
-    """The value, or what is wrong with it."""
+    """Return the value, or what is wrong with it."""
     if is_not_utf_8(line):
         return InvalidRequestError(not_utf_8(line))
     if line.strip() == "\x1a":
@@ -98,7 +98,7 @@ def _hint(problem: json.JSONDecodeError) -> str:
 
 
 def _notation(problem: json.JSONDecodeError) -> str:
-    """What it is written in, if that is like JSON, or is CSV."""
+    """Return what it is written in, if that is like JSON, or is CSV."""
     rest = problem.doc[problem.pos :].lstrip()
     if rest.startswith(("//", "/*", "#")):
         return "; JSON has no comments: remove them"

@@ -44,7 +44,7 @@ class ReadOptions:
 
 
 def read_manifest(path: StorePath) -> dict[str, Any]:
-    """The manifest of a batch.
+    """Return the manifest of a batch.
 
     :raises InvalidRequestError: there is none, or it is something else.
     :raises StoreError: the store cannot be read.

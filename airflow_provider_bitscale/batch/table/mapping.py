@@ -72,7 +72,7 @@ class _Reading:
 
 
 def canonical(value: Any) -> bytes:
-    """A value as the same JSON each time, whatever the order of its fields.
+    """Return a value as the same JSON each time, whatever the order of its fields.
 
     :raises InvalidRequestError: it is not JSON.
     """
@@ -126,7 +126,7 @@ class InputMapping:
         return folded(text) in map(folded, self.named_fields)
 
     def check_fields(self, fields: Sequence[str]) -> None:
-        """What stands against a table with these fields, whatever its rows.
+        """Refuse a table whose fields are wrong, whatever its rows.
 
         :raises InvalidRequestError: no field is an input, or none is one that the grid requires.
         """
@@ -136,7 +136,7 @@ class InputMapping:
         self.check_required(fields)
 
     def check_required(self, fields: Sequence[str]) -> None:
-        """What stands against a table with these fields, if some are inputs: else its rows tell more.
+        """Refuse a table that lacks required inputs, if some fields are inputs: else its rows tell more.
 
         :raises InvalidRequestError: no field is an input that the grid requires.
         """
@@ -155,7 +155,7 @@ class InputMapping:
         )
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """A row's values by the key that a run takes.
+        """Return a row's values by the key that a run takes.
 
         :raises InvalidRequestError: naming everything that speaks against the row.
         """
@@ -182,7 +182,7 @@ class InputMapping:
         return is_blank(value, self._null_values)
 
     def _ways_out(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
-        """What is told beside the problems of a row."""
+        """Return what is told beside the problems of a row."""
         told = []
         if reading.names.problems and self._mapping is None:
             told.append("input_fields={…} says which field is meant")
@@ -193,7 +193,7 @@ class InputMapping:
         return told
 
     def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
-        """A digest (16 bytes) that is the same for rows that are the same.
+        """Return a digest (16 bytes) that is the same for rows that are the same.
 
         Spaces and invisible characters around texts do not count, and what is blank is the same however it
         is written. None where there is no ``row_key``, and for a row whose key is all blank: nothing says
@@ -211,7 +211,7 @@ class InputMapping:
         return sha256(canonical(values)).digest()[:16]
 
     def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """What is compared of a row that has all fields of the key; None for what is blank."""
+        """Return what is compared of a row that has all fields of the key; None for what is blank."""
         return {field: self._key_part(fields[field]) for field in self._key_fields}
 
     def _key_part(self, value: Any) -> Any:

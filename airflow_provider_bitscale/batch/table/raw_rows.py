@@ -31,12 +31,12 @@ class Ragged(InvalidRequestError):
 
 
 def cells_told(number: int) -> str:
-    """A number of cells, for messages."""
+    """Return a number of cells, for messages."""
     return f"{number} cell{'s' if number > 1 else ''}"
 
 
 def fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
-    """The fields of a row that is no text; or what is wrong with it."""
+    """Return the fields of a row that is no text; or what is wrong with it."""
     if isinstance(row, InvalidRequestError):
         return row
     if not isinstance(row, dict):
@@ -60,7 +60,7 @@ def is_not_utf_8(text: str) -> bool:
 
 
 def not_utf_8(text: str) -> str:
-    """What is wrong with such a text, and what it looks like."""
+    """Return what is wrong with such a text, and what it looks like."""
     # A letter here and there is one with an accent; where most letters are, they are of another script.
     others = len(_ESCAPED_BYTE.findall(text))
     if others > len(re.findall("[A-Za-z]", text)):

@@ -131,7 +131,7 @@ class FileSource:
             raise StoreError.of(self._path, problem) from problem
 
     def _found(self) -> TableFormat:
-        """What the content says."""
+        """Return what the content says."""
         sample = self._sample()
         self._compression = compression_of(sample)
         if self._compression is not None:
@@ -154,7 +154,7 @@ class FileSource:
             log.warning("%s: %s", self._path, what)
 
     def _more_of_the_path(self) -> str:
-        """What else may be wrong with a path that is no file."""
+        """Return what else may be wrong with a path that is no file."""
         if _PATTERN.search(self._path.path):
             return "; a pattern is not expanded: give one file, or map the task, .expand(rows_path=…)"
         try:

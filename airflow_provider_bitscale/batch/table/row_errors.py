@@ -19,7 +19,7 @@ class RowErrors:
         self._told: dict[str, tuple[list[str], int]] = {}
 
     def add(self, place: str, problem: str) -> None:
-        """This is wrong with the row at this place."""
+        """Add an error of the row at this place."""
         self.rows += 1
         problem = _shortened(problem)
         if problem in self._told or len(self._told) < self._most:

@@ -38,7 +38,7 @@ class StoreError(OSError):
 
     @classmethod
     def of(cls, path: object, problem: Exception) -> StoreError:
-        """What a store's library raised, whatever its class, with the path."""
+        """Return what a store's library raised, whatever its class, with the path."""
         return cls(f"{path}: {type(problem).__name__}: {problem}")
 
 
@@ -161,7 +161,7 @@ _ESCAPE = re.compile(r"%[0-9a-f]{2}", re.IGNORECASE)
 
 
 def readable_path(text: str) -> str:
-    """A path as Airflow's ObjectStoragePath takes it, which reads a file URI as it stands.
+    """Return a path as Airflow's ObjectStoragePath takes it, which reads a file URI as it stands.
 
     A file URI is decoded, as ``Path.as_uri()`` encodes it (RFC 8089); all else stays as it is. What is
     returned stands for the same path when it is given again.
@@ -185,20 +185,20 @@ def readable_path(text: str) -> str:
 
 
 def file_text(path: str) -> str:
-    """The absolute path of a file as a text that :func:`readable_path` leaves as it is."""
+    """Return the absolute path of a file as a text that :func:`readable_path` leaves as it is."""
     # In a URI, what looks like an escape would be decoded.
     return path if _ESCAPE.search(path) else f"file://{path}"
 
 
 def hint_if_relative(text: str) -> str:
-    """What may be wrong with a path where there is no file: the end of a sentence; perhaps empty."""
+    """Return what may be wrong with a path where there is no file: the end of a sentence; perhaps empty."""
     if not _is_relative(text):
         return ""
     return f"; it is relative to {os.getcwd()}, where this worker runs: write an absolute path or a URI"
 
 
 def path_problems(name: str, text: str, *, written: bool) -> list[str]:
-    """What is wrong with a path, one sentence each; empty if nothing is.
+    """Return what is wrong with a path, one sentence each; empty if nothing is.
 
     :param name: of the argument that has it.
     :param written: whether files are written there.

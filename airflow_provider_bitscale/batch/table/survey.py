@@ -143,7 +143,7 @@ def survey(
 def read_segments(
     source: Source, mapping: RowMapping, segment_size: int, survey: Survey, finished: Container[int] = ()
 ) -> Iterator[Segment]:
-    """The rows again, to be run.
+    """Yield the rows again, to be run.
 
     :param segment_size: as for the survey.
     :param finished: numbers of segments that are left out.
@@ -199,7 +199,7 @@ def _readable(segment: Iterable[Record]) -> list[dict[str, Any]]:
 
 
 def _digest_of(segment: Iterable[Record]) -> str | None:
-    """A digest of the fields of all rows that can be read; None if there are some that are not JSON."""
+    """Return a digest of the fields of all rows that can be read; None if some are not JSON."""
     try:
         return _digest(canonical(_readable(segment)))
     except InvalidRequestError:

@@ -23,7 +23,7 @@ STATUS, RUN_ID, CREDITS, ERROR = OWN_FIELDS = ("_status", "_run_id", "_credits",
 
 
 def output_row(row_fields: Mapping[str, Any], settled: RowResult) -> dict[str, Any]:
-    """A row as it is written: its fields, the outputs, four of our own. The later replaces the earlier."""
+    """Return a row as written: its fields, then the outputs, then four of ours; later ones win."""
     return {
         **row_fields,
         **settled.outputs,
@@ -146,7 +146,7 @@ class Output:
         return self._write(name, text)
 
     def read_file(self, name: str) -> str | None:
-        """What is in a file of this batch's own; None if there is none.
+        """Return what is in a file of this batch's own; None if there is none.
 
         :raises StoreError: the store cannot be read.
         """
