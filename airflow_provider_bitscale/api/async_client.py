@@ -22,7 +22,7 @@ from airflow_provider_bitscale.api.attempts import Attempts
 from airflow_provider_bitscale.api.call import Call, Partial
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract
-from airflow_provider_bitscale.api.credentials import AsyncCredentials, ReadKeyAsync
+from airflow_provider_bitscale.api.credentials import Credentials, ReadKeyAsync
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import AnsweredLate, Pacer
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
@@ -51,7 +51,7 @@ class AsyncClient:
         *,
         connections: int = MAX_CONNECTIONS,
     ) -> None:
-        self._credentials = AsyncCredentials(config, read_key)
+        self._credentials = Credentials(config, read_key)
         self._connections = connections
         # Where the slots come from that were taken, and are not used yet.
         self._slots: deque[Pacer] = deque()
@@ -225,7 +225,7 @@ class AsyncClient:
             except BitScaleError as error:
                 pause = 0.0
                 may_renew = attempts.may_renew_key(error)
-                if may_renew and await self._credentials.renew(request.access, attempts.left_at):
+                if may_renew and await self._credentials.arenew(request.access, attempts.left_at):
                     attempts.key_renewed()
                 else:
                     pause = attempts.pause_after(error)

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import ClientConfig
@@ -18,6 +18,8 @@ from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.limit.pacer import Pacer, pacer_for
 
 T = TypeVar("T")
+# A key, or what a key is awaited from.
+KeyT = TypeVar("KeyT")
 
 ReadKey = Callable[[], str]
 ReadKeyAsync = Callable[[], Awaitable[str]]
@@ -43,37 +45,22 @@ class Access:
         return call if call.headers[name] == key else replace(call, headers={**call.headers, name: key})
 
 
-class _Credentials:
+class Credentials(Generic[KeyT]):
     """The key that a client uses now, and when it was read.
 
     Requests that are refused together, for the same key, have it read once between them.
-    """
-
-    def __init__(self, config: ClientConfig) -> None:
-        self.access = Access.by(config)
-        # When the latest reading began, in seconds of the monotonic clock.
-        self._read_at = float("-inf")
-
-    def _must_read(self, refused: Access, left_at: float) -> bool:
-        return self.access is refused and self._read_at <= left_at
-
-    def _take(self, key: str, began: float) -> None:
-        self._read_at = began
-        if key != self.access.config.api_key:
-            self.access = Access.by(replace(self.access.config, api_key=key))
-
-
-class Credentials(_Credentials):
-    """Those of the sync client.
 
     :param read_key: reads the key again; None where there is nothing to read.
     """
 
-    def __init__(self, config: ClientConfig, read_key: ReadKey | None) -> None:
-        super().__init__(config)
+    def __init__(self, config: ClientConfig, read_key: Callable[[], KeyT] | None) -> None:
+        self.access = Access.by(config)
         self._read_key = read_key
+        # When the latest reading began, in seconds of the monotonic clock.
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
 
-    def renew(self, refused: Access, left_at: float) -> bool:
+    def renew(self: Credentials[str], refused: Access, left_at: float) -> bool:
         """Read the key again, unless that was done since the request left.
 
         :param refused: what the request was sent with.
@@ -85,20 +72,19 @@ class Credentials(_Credentials):
             self._take(self._read_key(), began)
         return self.access is not refused
 
-
-class AsyncCredentials(_Credentials):
-    """Those of the async client; see :class:`Credentials`."""
-
-    def __init__(self, config: ClientConfig, read_key: ReadKeyAsync | None) -> None:
-        super().__init__(config)
-        self._read_key = read_key
-        self._reading = asyncio.Lock()
-
-    async def renew(self, refused: Access, left_at: float) -> bool:
-        """Async twin of :meth:`Credentials.renew`; whoever comes while the key is read waits for that."""
+    async def arenew(self: Credentials[Awaitable[str]], refused: Access, left_at: float) -> bool:
+        """Async twin of :meth:`renew`; whoever comes while the key is read waits for that."""
         if self._read_key is not None:
             async with self._reading:
                 if self._must_read(refused, left_at):
                     began = time.monotonic()
                     self._take(await self._read_key(), began)
         return self.access is not refused
+
+    def _must_read(self, refused: Access, left_at: float) -> bool:
+        return self.access is refused and self._read_at <= left_at
+
+    def _take(self, key: str, began: float) -> None:
+        self._read_at = began
+        if key != self.access.config.api_key:
+            self.access = Access.by(replace(self.access.config, api_key=key))

@@ -6,10 +6,12 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_bitscale import __version__
+from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, ClientConfig
 from airflow_provider_bitscale.api.errors import (
@@ -21,6 +23,7 @@ from airflow_provider_bitscale.api.errors import (
 from airflow_provider_bitscale.api.fields import in_path
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
+from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
 
 T = TypeVar("T")
 
@@ -53,6 +56,9 @@ class Contract(ABC):
     """Whether a run that has ended is delivered to a webhook."""
     cuts_sync_off: ClassVar[bool]
     """Whether a sync run may be answered before it has ended, and has to be waited for then."""
+    run_spelling: ClassVar[RunSpelling]
+    """How answers about runs are documented."""
+    poll_endpoint: ClassVar[str]
     identity_path: ClassVar[str]
     """Method and path of the call that tells whose key it is: no other contract has it."""
 
@@ -64,13 +70,13 @@ class Contract(ABC):
             "User-Agent": _USER_AGENT,
         }
 
-    @abstractmethod
     def get_current_user(self) -> Call[User]:
         """Return the user that the key belongs to."""
+        raise self._unsupported("users", "get_workspace tells whose key it is")
 
-    @abstractmethod
     def list_workspaces(self) -> Call[list[Workspace]]:
         """Return the workspaces of the user."""
+        raise self._unsupported("list of workspaces", "get_workspace tells the one that the key belongs to")
 
     @abstractmethod
     def get_workspace(self, workspace_id: str | None = None) -> Call[Workspace]:
@@ -87,11 +93,10 @@ class Contract(ABC):
     def get_grid(self, grid_id: str) -> Call[Grid]:
         """Return a grid with its columns."""
 
-    @abstractmethod
     def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> Call[RunRecipe]:
         """Return what a run of a grid takes, for all or some of its output columns."""
+        raise self._unsupported("run recipe", "get_grid tells a grid's inputs, which are named by column id")
 
-    @abstractmethod
     def run_grid(
         self,
         grid_id: str,
@@ -103,7 +108,7 @@ class Contract(ABC):
         recipe: RunRecipe | None = None,
         timeout: float | None = None,
     ) -> Call[Run]:
-        """Run a grid.
+        """``POST /grids/:gridId/run``, the same in every contract but for the keys of the inputs.
 
         :param inputs: values by the keys that this contract has: see its class.
         :param output_columns: column ids.
@@ -111,18 +116,44 @@ class Contract(ABC):
         :param timeout: seconds that the caller would wait for the answer, in sync mode for the run's end.
         :raises InvalidRequestError: the inputs are not a JSON object, or might be billed as a blank row.
         """
+        if webhook_url is not None and not self.delivers_runs:
+            raise self._unsupported("webhook_url", "wait for the run, or poll it")
+        body = _run_body(inputs, mode=mode, output_columns=output_columns, webhook_url=webhook_url)
+        if self.needs_recipe:
+            _refuse_blank_row(inputs, () if recipe is None else recipe.inputs)
+        return self._call(
+            "POST /grids/{grid_id}/run",
+            partial(read_accepted_run, spelling=self.run_spelling),
+            headers=self._grid_headers(),
+            body=body,
+            ambiguity=RUN_AMBIGUITY,
+            paid=True,
+            timeout=self._sync_timeout(timeout) if mode == "sync" else timeout,
+            grid_id=grid_id,
+        )
 
-    @abstractmethod
     def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
         """Return the state of a run."""
+        parse = partial(read_polled_run, spelling=self.run_spelling, run_id=run_id)
+        return self._call(
+            self.poll_endpoint, parse, headers=self._grid_headers(), grid_id=grid_id, run_id=run_id
+        )
 
-    @abstractmethod
     def rotate_api_key(self) -> Call[str]:
         """Return a new key in place of the one in use, which is dead from then on."""
+        raise self._unsupported("key rotation", "make a new key in your BitScale account settings")
 
     @abstractmethod
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
         """Return the calls, if any, that tell the user and the workspace of the key."""
+
+    @abstractmethod
+    def _sync_timeout(self, timeout: float | None) -> float:
+        """Return the seconds to wait for the answer to a synchronous run."""
+
+    def _grid_headers(self) -> dict[str, str]:
+        """Return the headers of a grid's endpoints, besides those of all endpoints."""
+        return {}
 
     @property
     def _has_workspace_key(self) -> bool:
@@ -184,10 +215,10 @@ class Contract(ABC):
         return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")
 
 
-def run_body(
+def _run_body(
     inputs: Mapping[str, Any], *, mode: str, output_columns: Sequence[str] | None, webhook_url: str | None
 ) -> bytes:
-    """Return the body of a run request, the same in every contract but for the keys of the inputs.
+    """Return the body of a run request.
 
     :raises InvalidRequestError: the inputs are not a JSON object.
     """
@@ -202,6 +233,17 @@ def run_body(
         return json.dumps(request, allow_nan=False).encode()
     except (TypeError, ValueError) as problem:
         raise InvalidRequestError(f"the inputs are not JSON: {problem}") from None
+
+
+def _refuse_blank_row(inputs: Mapping[str, Any], labels: Sequence[str]) -> None:
+    # It is not documented what the server does with an unknown label: it may bill a blank row.
+    if unknown := [key for key in inputs if key not in labels]:
+        raise InvalidRequestError(
+            f"{', '.join(map(repr, unknown))}: no input of the grid, and might be billed as a blank row; "
+            f"its run recipe lists {', '.join(map(repr, labels)) or 'none'}"
+        )
+    if all(map(is_blank, inputs.values())):
+        raise InvalidRequestError("no input has a value: a blank row would be paid for")
 
 
 def search_query(search: str | None) -> dict[str, str | int]:

@@ -5,21 +5,17 @@ There is no complete document of it. What is known, observed and assumed is one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import WORKSPACE_KEY
 from airflow_provider_bitscale.api.contracts import workspace_key_parsing as answers
-from airflow_provider_bitscale.api.contracts.base import RUN_AMBIGUITY, Contract, run_body, search_query
-from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.api.contracts.base import Contract, search_query
 from airflow_provider_bitscale.api.listing import Listing
-from airflow_provider_bitscale.api.models import Grid, GridPage, Run, RunRecipe, User, Workspace
-from airflow_provider_bitscale.api.run_answers import RunSpelling, read_accepted_run, read_polled_run
+from airflow_provider_bitscale.api.models import Grid, GridPage, RunRecipe, User, Workspace
+from airflow_provider_bitscale.api.run_answers import RunSpelling
 
-_SPELLING = RunSpelling(run_id=("request_id", "run_id"), cells=True)
 # The most that one page of a list may hold.
 PAGE_SIZE = 100
 # A synchronous run is answered after 120 s at the latest, as running; and the answer has to travel.
@@ -44,15 +40,9 @@ class WorkspaceKeyContract(Contract):
     tells_run_credits: ClassVar[bool] = False
     delivers_runs: ClassVar[bool] = False
     cuts_sync_off: ClassVar[bool] = True
+    run_spelling: ClassVar[RunSpelling] = RunSpelling(run_id=("request_id", "run_id"), cells=True)
+    poll_endpoint: ClassVar[str] = "GET /run/status/{run_id}"
     identity_path: ClassVar[str] = "GET /workspace"
-
-    def get_current_user(self) -> Call[User]:
-        """Not in this contract."""
-        raise self._unsupported("users", "get_workspace tells whose key it is")
-
-    def list_workspaces(self) -> Call[list[Workspace]]:
-        """Not in this contract."""
-        raise self._unsupported("list of workspaces", "get_workspace tells the one that the key belongs to")
 
     def get_workspace(self, workspace_id: str | None = None) -> Call[Workspace]:
         """``GET /workspace``."""
@@ -79,49 +69,6 @@ class WorkspaceKeyContract(Contract):
         query = None if output_columns is None else {"output_columns": ",".join(output_columns)}
         return self._call("GET /grids/{grid_id}/curl", answers.parse_recipe, query=query, grid_id=grid_id)
 
-    def run_grid(
-        self,
-        grid_id: str,
-        inputs: Mapping[str, Any],
-        *,
-        mode: str,
-        output_columns: Sequence[str] | None = None,
-        webhook_url: str | None = None,
-        recipe: RunRecipe | None = None,
-        timeout: float | None = None,
-    ) -> Call[Run]:
-        """``POST /grids/:gridId/run``.
-
-        What the server does with a label that it does not know is not documented. It may well run, and
-        bill, a blank row: such a request does not leave, nor does one without any value. A synchronous run is
-        waited for until BitScale answers: to hang up earlier is to lose the id of a run that is paid for.
-        """
-        if webhook_url is not None:
-            raise self._unsupported("webhook_url", "wait for the run, or poll it")
-        body = run_body(inputs, mode=mode, output_columns=output_columns, webhook_url=None)
-        labels = () if recipe is None else recipe.inputs
-        if unknown := [key for key in inputs if key not in labels]:
-            raise InvalidRequestError(
-                f"{', '.join(map(repr, unknown))}: no input of the grid, and might be billed as a blank row; "
-                f"its run recipe lists {', '.join(map(repr, labels)) or 'none'}"
-            )
-        if all(map(is_blank, inputs.values())):
-            raise InvalidRequestError("no input has a value: a blank row would be paid for")
-        return self._call(
-            "POST /grids/{grid_id}/run",
-            partial(read_accepted_run, spelling=_SPELLING),
-            body=body,
-            ambiguity=RUN_AMBIGUITY,
-            paid=True,
-            timeout=SYNC_ANSWER_TIMEOUT if mode == "sync" else timeout,
-            grid_id=grid_id,
-        )
-
-    def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
-        """``GET /run/status/:requestId``; the grid's id is not needed."""
-        parse = partial(read_polled_run, spelling=_SPELLING, run_id=run_id)
-        return self._call("GET /run/status/{run_id}", parse, run_id=run_id)
-
     def rotate_api_key(self) -> Call[str]:
         """``POST /api-key/rotate``."""
         endpoint = "POST /api-key/rotate"
@@ -142,6 +89,10 @@ class WorkspaceKeyContract(Contract):
             "It does not look like the key of a workspace, which begins with sk-live-. A person's key goes "
             "in another header: api_contract 'v1.1.0', with a workspace_id, is the likely cure."
         )
+
+    def _sync_timeout(self, timeout: float | None) -> float:
+        # To hang up before BitScale answers is to lose the id of a run that is paid for.
+        return SYNC_ANSWER_TIMEOUT
 
     def _refuse_workspace(self, workspace_id: str | None) -> None:
         if workspace_id is not None:
