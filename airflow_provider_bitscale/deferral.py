@@ -41,7 +41,7 @@ class Bounds:
         """Return the bounds of a wait in this try of a task."""
         if task.execution_timeout is None:
             return cls(deadline)
-        # Airflow keeps the start of a try over its deferrals; a retry starts anew.
+        # Airflow keeps the start of a try over its deferrals; a retry starts again.
         started = getattr(context["ti"], "start_date", None)
         begin = time.time() if started is None else started.timestamp()
         return cls(deadline, begin + task.execution_timeout.total_seconds())

@@ -59,11 +59,11 @@ class UnsupportedError(errors.UnsupportedError, AirflowFailException):
 
 
 class AmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowFailException):
-    """A run was submitted, or a key rotated; nobody can tell whether BitScale accepted it. Never repeated."""
+    """A run was submitted, or a key rotated; it is not known whether BitScale accepted it. Never repeated."""
 
 
 class RetryableAmbiguousSubmitError(errors.AmbiguousSubmitError, AirflowException):
-    """The same, where the DAG's author prefers to pay twice: a retry submits anew."""
+    """The same, where the DAG's author prefers to pay twice: a retry submits again."""
 
 
 class UnreadableAcceptanceError(errors.UnreadableAcceptanceError, AirflowFailException):

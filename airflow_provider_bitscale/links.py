@@ -51,7 +51,7 @@ def console_url(path: str) -> str | None:
 
 
 def _xcoms_url(ti_key: TaskInstanceKey) -> str:
-    # Without its origin: whoever looks may know Airflow by another name than the worker does.
+    # Without its origin: the user may reach Airflow under another name than the worker.
     prefix = urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
     mapped = "" if ti_key.map_index is None or ti_key.map_index < 0 else f"/mapped/{ti_key.map_index}"
     run_id = quote(ti_key.run_id, safe="")

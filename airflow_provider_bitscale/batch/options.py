@@ -99,7 +99,7 @@ def unsupported_option(contract: Contract, *, max_credits: Any, webhook_url: Any
 
 
 def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:
-    """How many of so many rows may fail, by a number or a share like ``"10%"``; None if it is neither."""
+    """How many of the rows may fail, by a number or a share like ``"10%"``; None if it is neither."""
     if _is_whole(max_failed_rows, 0):
         return int(max_failed_rows)
     if not isinstance(max_failed_rows, str) or not max_failed_rows.endswith("%"):
@@ -112,7 +112,7 @@ def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:
 
 
 def failures_to_go_on_with(max_failed_rows: Any, rows: int) -> int:
-    """How many of so many rows may fail while more are submitted: with a share, a few in any case."""
+    """How many of the rows may fail while more are submitted: with a share, a few in any case."""
     allowed = allowed_failures(max_failed_rows, rows) or 0
     return max(allowed, FEWEST_FAILURES_TO_STOP - 1) if isinstance(max_failed_rows, str) else allowed
 

@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long it will take, if requests go on as they do; None where nobody can tell."""
+        """About how long it will take, if requests go on as they do; None where that is not known."""
         if not self.requests_per_second or self.hindrance or self.error:
             return None
         return self.requests_left / self.requests_per_second

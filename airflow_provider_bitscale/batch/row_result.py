@@ -45,7 +45,7 @@ class RowResult:
 
     @property
     def is_untold(self) -> bool:
-        """Whether a run was, or may have been, paid for, and nobody knows how much."""
+        """Whether a run was, or may have been, paid for at an unknown price."""
         return self.credits is None and self.status in (SUCCEEDED, UNKNOWN)
 
     @property

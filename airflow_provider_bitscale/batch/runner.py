@@ -28,7 +28,7 @@ from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 5.0
-# How long last looks may take after the deadline.
+# How long the last polls may take after the deadline.
 LAST_POLLS_SECONDS = 60.0
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
 LAST_ANSWERS_SECONDS = 30.0
@@ -142,7 +142,7 @@ class Runner:
             batch.stop("deadline")
             batch.plan.hurry(now)
         if overdue >= LAST_POLLS_SECONDS:
-            # The rows stay as they are: a retry looks again.
+            # The rows stay as they are: a retry polls again.
             for row in batch.plan.polls.rows():
                 batch.apply(row, Event.LEFT)
 
@@ -165,7 +165,7 @@ class Runner:
     async def _wind_up(self, recording: asyncio.Task[None]) -> None:
         """Whatever ended the batch: take in the answers that are on their way, and write everything down.
 
-        Answers are recorded as they come: whoever sent SIGTERM may send SIGKILL before the last is there.
+        Answers are recorded as they come, since a SIGKILL may follow the SIGTERM before the last one.
         """
         batch = self._batch
         batch.prefetch.stop()

@@ -39,7 +39,7 @@ class BatchRequest:
     :param outputs_of: the outputs of a completed run, by output name.
     :param webhook_url_of: where the run of a row is to be delivered; None for nowhere.
     :param expects_deliveries: whether deliveries come to this batch.
-    :param trust_webhook: take a delivery for the result, rather than look once more.
+    :param trust_webhook: take a delivery for the result, rather than poll once more.
     """
 
     grid_id: str
@@ -57,7 +57,7 @@ class BatchRequest:
 
     @property
     def results_come(self) -> bool:
-        """Whether results come by themselves, without a look at each run."""
+        """Whether results come by themselves, without a poll of each run."""
         return self.mode == "sync" or (self.expects_deliveries and self.trust_webhook)
 
 
@@ -196,7 +196,7 @@ class RunningBatch:
             self.abort(error)
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Wait until something has happened, for so many seconds at most."""
+        """Wait until something has happened, up to a number of seconds."""
         timer = asyncio.get_running_loop().call_later(seconds, self.happened.set)
         try:
             await self.happened.wait()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # How often a row is submitted whose submissions are ambiguous, where the user prefers that.
 MAX_SUBMISSIONS = 3
-# For how long submissions may come to nothing, one after another.
+# For how long submissions may fail, one after another.
 _PATIENCE_SECONDS = 300.0
 
 log = logging.getLogger(__name__)

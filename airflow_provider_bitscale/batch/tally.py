@@ -1,4 +1,4 @@
-"""What a batch has come to so far."""
+"""Counts and credits of a batch so far."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Backend:
         self.faults.add(kind, fields, self._clock())
 
     def finish_run(self, run_id: str, status: str) -> None:
-        """End a run now and answer whoever waits for it.
+        """End a run now and answer the request that waits for it.
 
         :raises KeyError: there is no such run.
         :raises ValueError: the run has ended, or ``status`` is neither ``completed`` nor ``failed``.

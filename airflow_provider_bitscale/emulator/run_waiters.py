@@ -32,7 +32,7 @@ class RunWaiters:
         return run.ended(self._clock())
 
     def wake(self, run_id: str) -> None:
-        """Have whoever waits for a run check it now."""
+        """Let the task that waits for a run check it now."""
         if run_id in self._woken:
             self._woken[run_id].set()
 

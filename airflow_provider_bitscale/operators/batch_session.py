@@ -174,7 +174,7 @@ class BatchSession:
             self._drive(segments, begun, unsaved)
             rows_left = segments.write_the_rest(f"the batch was stopped by {tally.stopped_by}")
             if tally.stopped_by == "deadline" and not rows_left:
-                # The last looks found every run ended.
+                # The last polls found every run ended.
                 tally.stopped_by = None
         finally:
             segments.close()
@@ -191,7 +191,7 @@ class BatchSession:
 
     @property
     def ending(self) -> Ending:
-        """What the last try has come to."""
+        """The result of the last try."""
         return ending_of(self.tally, allowed_failures(self._operator.max_failed_rows, self._survey.rows) or 0)
 
     def cancel(self) -> None:

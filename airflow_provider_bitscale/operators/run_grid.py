@@ -56,8 +56,8 @@ class RunGridOperator(BaseOperator):
 
     A run is submitted at most once per decision. Its id is kept in the task's state store before anything
     waits, so that a retry goes on with the run that was paid for, whatever became of the worker. A retry
-    submits anew only where BitScale itself reported the run as failed, or where the inputs have changed;
-    clearing a task that had succeeded runs it anew too.
+    submits again only where BitScale itself reported the run as failed, or where the inputs have changed;
+    clearing a task that had succeeded runs it again, too.
 
     :param grid_id: id of the grid. (templated)
     :param inputs: values by column name or id. A template that comes to ``None`` is refused, as is a required
@@ -80,16 +80,16 @@ class RunGridOperator(BaseOperator):
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param timeout: seconds from submission until waiting ends; the run may go on, and a retry waits for it
         again. Airflow's ``execution_timeout`` ends a try, deferred or not, and a retry goes on with its run.
-    :param min_credits: do not submit unless the workspace has at least so many credits.
+    :param min_credits: do not submit unless the workspace has at least this many credits.
     :param validate_inputs: check the inputs against the grid's columns before anything is paid for. Without
-        it, names are still resolved, and what is no name is taken for an id. Under workspace-key, what the
-        run recipe does not list is refused in any case.
+        it, names are still resolved, and a key that is not a name is taken for an id. Under workspace-key, a
+        key that the run recipe does not list is always refused.
     :param miss_values: texts such as "No email found" that stand for nothing found; as outputs they become
         None, and count as missed.
     :param key_outputs_by: keys of the outputs in the result: ``name`` or ``id`` of the column. Columns that
         share a name are keyed by id.
     :param on_ambiguous_submit: what a retry does where an earlier try was lost between its request and the
-        answer, so that nobody can tell whether a run was paid for: ``fail``, or ``resubmit`` and perhaps pay
+        answer, so that it is not known whether a run was paid for: ``fail``, or ``resubmit`` and perhaps pay
         twice.
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: ``{run_id, grid_id, status, outputs, filled_columns, missed_columns, credits: {consumed,

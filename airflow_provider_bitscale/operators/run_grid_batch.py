@@ -64,10 +64,10 @@ class RunGridBatchOperator(BaseOperator):
     :param row_key: field or fields that tell rows apart; later rows with the same are ``duplicate``.
     :param mode: ``async``, or ``sync``: one request a row, but a row that is lost with the worker is unknown.
     :param webhook_url: public https URL where BitScale shall deliver each finished run; async only. If it is
-        that of Airflow's receiver for this connection, deliveries are awaited: runs are looked at when theirs
+        that of Airflow's receiver for this connection, deliveries are awaited: runs are polled when theirs
         has come, and only seldom before; and a row that was lost between request and answer is settled by its
         delivery. (templated)
-    :param trust_webhook: take a delivery for the result, rather than look once more: one request a row.
+    :param trust_webhook: take a delivery for the result, rather than poll once more: one request a row.
     :param max_credits: submit only as long as the credits spent, by this and earlier tries, and expected
         for what is in flight stay below. (templated)
     :param max_failed_rows: rows that may fail, as a number or like ``"10%"``; with more, the task fails.
@@ -85,14 +85,14 @@ class RunGridBatchOperator(BaseOperator):
         rows, then ``output_names`` in their order, then ``_status``, ``_run_id``, ``_credits``, ``_error``.
     :param csv_escape_formulas: put an apostrophe before cells of CSV that a spreadsheet would run: those that
         begin with ``=``, ``+``, ``-``, ``@`` (in full width, too), whatever blanks are before it, a tab or a
-        carriage return, and are no number such as -5.
+        carriage return, except numbers such as -5.
         ``retry_failed_from`` takes it away again.
     :param null_values: texts of rows that stand for no value; None to take those of the earlier batch, where
         the rows are from one, or what databases and spreadsheets write for NULL and for errors. Words that
         may mean nothing, such as NULL, NA or ``-``, are sent as they are, with a warning: people are called
-        Null. What is blank is no value in any case.
+        Null. Blank cells never count as a value.
     :param miss_values: texts such as "No email found" that stand for nothing found; they become None.
-    :param on_ambiguous_submit: ``park`` a row as ``unknown`` if nobody can tell whether its run was started,
+    :param on_ambiguous_submit: ``park`` a row as ``unknown`` if it is not known whether its run was started,
         or ``resubmit`` it and perhaps pay twice.
     :param bitscale_conn_id: id of a connection of type ``bitscale``. (templated)
     :return: the manifest: ``{batch_id, grid_id, rows, counts: {succeeded, failed, unknown, not_submitted,

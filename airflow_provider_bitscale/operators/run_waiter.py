@@ -75,7 +75,7 @@ class RunWaiter:
         return poll_once(self._operator.hook.run_poller(self._record.grid_id, str(self._record.run_id)))
 
     def after(self, seen: Run | errors.BitScaleError) -> Wait | Outcome:
-        """Return what follows a look."""
+        """Return what follows a poll."""
         return self._decision.after(seen, time.time(), 0.0)
 
     def wait(self, seen: Run | errors.BitScaleError) -> dict[str, Any]:
@@ -125,14 +125,14 @@ class RunWaiter:
         error.message += f". {WAY_OUT}"
         return self.await_delivery(error)
 
-    def await_delivery(self, doubt: errors.BitScaleError) -> dict[str, Any]:
+    def await_delivery(self, ambiguous: errors.BitScaleError) -> dict[str, Any]:
         """Wait for the delivery that tells which run was paid for, and go on with that.
 
-        :raises BitScaleError: the doubt, if no delivery is expected or none came in time.
+        :raises BitScaleError: ``ambiguous``, if no delivery is expected or none came in time.
         """
         if self._record.delivery_key is None:
-            raise doubt
-        self._operator.log.warning("%s. Waiting for its delivery, which would tell", doubt)
+            raise ambiguous
+        self._operator.log.warning("%s. Waiting for its delivery, which would tell", ambiguous)
         if defers(self._operator.deferrable) and time.time() < self._record.deadline:
             self._defer()
         return self.take_delivered(until=self._record.deadline)
@@ -241,7 +241,7 @@ class RunWaiter:
                 STORE_PATIENCE
             )
         except Exception:
-            # The result is here and paid for; that a retry could not have it is no reason to lose it.
+            # The result is here and paid for, also if a retry could not have it.
             self._operator.log.exception("The result could not be written to the task's state store")
         return result
 

@@ -89,7 +89,7 @@ def _ownership_told() -> Iterator[None]:
 
 
 def is_of_the_past(detail: dict[str, Any]) -> bool:
-    """Whether an error of the execution API says that the task instance of this try is no more.
+    """Whether an error of the execution API says that the task instance of this try is gone.
 
     :param detail: as Airflow's supervisor tells it: ``status_code``, and the answer's body as ``detail``.
     """

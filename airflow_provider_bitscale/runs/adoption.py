@@ -21,7 +21,7 @@ def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScale
     """Why the task does not go on with a run that a person names; None if it does.
 
     :param seen: the poll of the run.
-    :return: InvalidRequestError if it is no run of the grid; what kept the poll from telling, otherwise.
+    :return: InvalidRequestError if it is not a run of the grid; else what kept the poll from telling.
     """
     if isinstance(seen, Run):
         if seen.run_id not in (None, run_id):

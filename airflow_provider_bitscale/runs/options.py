@@ -58,7 +58,7 @@ def unsupported_wait(contract: Contract, *, mode: str, deferrable: bool | None) 
 
 
 def seconds(duration: Any) -> Any:
-    """Return a duration in seconds; what is no timedelta is left to :func:`option_problems`."""
+    """Return a duration in seconds; other values are left to :func:`option_problems`."""
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
@@ -70,7 +70,7 @@ def are_texts(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether it is a finite number."""
-    # What is larger than any float is no amount of anything.
+    # A number larger than any float is a mistake.
     return (
         isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     )

@@ -26,9 +26,9 @@ REFUSED = "refused"
 
 _KINDS_OF_OUTCOME = (COMPLETED, FAILED, TIMED_OUT, EXECUTION_TIMED_OUT, REFUSED)
 
-# Between looks at a run while its delivery is expected: one that never comes costs no more than that.
+# Between polls of a run while its delivery is expected: the most that a lost one costs.
 SELDOM_SECONDS = 60.0
-# Between looks for a delivery: into Airflow, no requests to BitScale.
+# Between reads of Airflow for a delivery; no request to BitScale.
 LISTEN_SECONDS = 1.0
 
 # For how long polls must show the same before it is believed. A run that BitScale accepted may be unknown to
@@ -48,7 +48,7 @@ Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 @dataclass(frozen=True)
 class Wait:
-    """Look again after so many seconds."""
+    """Poll again after this many seconds."""
 
     seconds: float
 
@@ -96,7 +96,7 @@ class Outcome:
 
 
 class Decision(Protocol[Seen_contra]):
-    """What follows a look."""
+    """Decides what follows a poll."""
 
     def after(
         self, seen: Seen_contra | BitScaleError, now: float, jitter: float, lasting: float = 0.0
@@ -112,10 +112,10 @@ class Decision(Protocol[Seen_contra]):
 
 @dataclass(frozen=True)
 class _Patience:
-    """How long and how often to look.
+    """How long and how often to poll.
 
-    :param deadline: Unix seconds after which one last look decides.
-    :param poll_interval: seconds between looks, shortened at random by up to a tenth; longer where the server
+    :param deadline: Unix seconds after which one last poll decides.
+    :param poll_interval: seconds between polls, shortened at random by up to a tenth; longer where the server
         asks for it.
     """
 
@@ -229,7 +229,7 @@ def _unreadable(run: Run, run_id: str) -> UnreadableOutputsError:
 
 
 def poll_once(poll: Callable[[], T]) -> T | BitScaleError:
-    """Return what a look saw, or why it saw nothing."""
+    """Return what a poll saw, or why it saw nothing."""
     try:
         return poll()
     except BitScaleError as error:
@@ -237,7 +237,7 @@ def poll_once(poll: Callable[[], T]) -> T | BitScaleError:
 
 
 async def happens(event: asyncio.Event, seconds: float, unless: asyncio.Future[Any] | None = None) -> bool:
-    """Wait for an event, for so many seconds at most; whether it has happened.
+    """Wait for an event, up to a number of seconds; return whether it has happened.
 
     :param unless: what else ends the waiting.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Try:
-    """What Airflow tells of one try of a task instance; None where whoever runs the task does not tell.
+    """What Airflow tells of one try of a task instance; None where the task runner does not tell.
 
     :param max_tries: set when the task instance is made, and by each Clear to the tries before it plus the
         task's retries; the same over retries.

@@ -124,7 +124,7 @@ class RunRecords:
         """Return the id that a person wrote of the run that the task shall go on with; None if there is none.
 
         :param this_try: which is a later one, if there is an id: only an earlier try can have lost one.
-        :raises InvalidRequestError: what was written is no id.
+        :raises InvalidRequestError: what was written is not an id.
         :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
         """
         is_first = this_try.number == 1
@@ -163,7 +163,7 @@ class RunRecords:
             self.write(replace(record, phase=COLLECTED, last_try=last_try, delivery_key=awaited))
 
     def forget(self) -> None:
-        """Nothing was started, or what was started has failed: the next try submits anew."""
+        """Record that no run was started, or that it has failed: the next try submits again."""
         self._store.delete(KEY)
 
 

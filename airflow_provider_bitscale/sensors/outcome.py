@@ -1,4 +1,4 @@
-"""What both sensors share: one look, one decision, in every mode."""
+"""What both sensors share: one poll, one decision, in every mode."""
 
 from __future__ import annotations
 

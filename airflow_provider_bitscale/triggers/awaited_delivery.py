@@ -15,7 +15,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, happens
 
 # A triggerer answers its triggers one by one, with work of its own in between, and takes their events in the
-# same queue: whoever waits long for an answer asks less often, so that the queue stays short for all.
+# same queue: one that waits long for an answer asks less often, so that the queue stays short for all.
 _PAUSE_FOR_EACH_SECOND = 4.0
 _LONGEST_PAUSE = 10.0
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def pause_between_reads(took: float) -> float:
-    """Seconds until Airflow is asked again, after an answer that took so many."""
+    """Seconds until Airflow is asked again, after an answer that took a number of seconds."""
     return min(max(LISTEN_SECONDS, took * _PAUSE_FOR_EACH_SECOND), _LONGEST_PAUSE)
 
 

@@ -26,7 +26,7 @@ class CreditsTrigger(BaseTrigger):
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides.
     :param give_up_at: Unix seconds at which the waiting task's ``execution_timeout`` ends its try, None if it
-        has none; where the deadline is no earlier, the event says so.
+        has none; unless the deadline is earlier, the event says so.
     """
 
     def __init__(

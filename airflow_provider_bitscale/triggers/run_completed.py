@@ -41,7 +41,7 @@ class RunCompletedTrigger(BaseTrigger):
     :param poll_interval: seconds between polls, shortened by up to a tenth; longer where BitScale asks.
     :param deadline: Unix seconds after which one last poll decides; a restart does not move it.
     :param give_up_at: Unix seconds at which the waiting task's ``execution_timeout`` ends its try, None if it
-        has none; where the deadline is no earlier, the event says so.
+        has none; unless the deadline is earlier, the event says so.
     :param delivery_address: where the run's webhook delivery will be, as
         :class:`~airflow_provider_bitscale.operators.run_grid.RunGridOperator` pushes it; None if none is
         expected. Until it comes, polls are rare.
@@ -145,7 +145,7 @@ class RunCompletedTrigger(BaseTrigger):
 
 
 def first_pause(poll_interval: float, deadline: float) -> float:
-    """Seconds before the first look.
+    """Seconds before the first poll.
 
     Spread, so that many triggers started together do not poll together; and not at once, since the scheduler
     may still be busy with the part of the task that deferred.

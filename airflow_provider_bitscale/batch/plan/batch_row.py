@@ -47,7 +47,7 @@ class BatchRow:
     :param fallback: its result if no more becomes of it; None to tell by its state.
     :param unanswered: submissions that may have started runs which no delivery told of.
     :param resubmissions: how many of these are of this try.
-    :param since: when it was submitted, came into doubt, or was taken over.
+    :param since: when it was submitted, became ambiguous, or was taken over.
     :param exact: whether that is when it was submitted.
     :param delivery: a delivery that waits for the answer to a request.
     :param sights: what polls have shown, once there was one.

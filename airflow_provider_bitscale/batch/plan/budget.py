@@ -8,7 +8,7 @@ from math import sqrt
 _DEVIATIONS = 4.0
 # Of runs beyond as many as have been seen, each may be so many times as dear as the dearest.
 _SURPRISE = 10.0
-# As long as no cost is known, so many runs may be lost track of.
+# The most runs of unknown cost while no cost is known.
 _MOST_UNTOLD = 10
 
 
@@ -21,7 +21,7 @@ class Budget:
 
     :param cap: credits that may be spent in all; None for no cap.
     :param spent: credits spent before, by earlier tries.
-    :param untold: runs that were paid for, or may have been, and nobody knows how dear they were.
+    :param untold: runs that were, or may have been, paid for at an unknown price.
     """
 
     def __init__(self, cap: float | None, spent: float = 0, untold: int = 0) -> None:
@@ -88,7 +88,7 @@ class Budget:
         self._untold -= 1
 
     def _reserve(self, runs: int) -> float:
-        """Credits that so many runs may cost."""
+        """Credits that this many runs may cost."""
         mean = self._sum / self._seen
         deviation = sqrt(max(0.0, self._sum_of_squares / self._seen - mean * mean))
         # The mean is uncertain too: what was seen are some runs of many.

@@ -1,4 +1,4 @@
-"""Pure: how long runs take, learned from those seen, and when to look at one that has not ended."""
+"""Pure: how long runs take, learned from those seen, and when to poll one that has not ended."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections import deque
 # So many runs, the latest, say how long the next ones take.
 REMEMBERED = 2000
 FIRST_POLL = 1.0
-# Where nothing is known, each look comes later by this factor.
+# Where nothing is known, each poll comes later by this factor.
 GROWTH = 1.25
 EAGER_GROWTH = 1.1
-# Below so many examples, their word is not taken for more than twice the age of a run.
+# Fewer examples than this predict no more than twice the age of a run.
 FEW = 5
-# What it may cost to notice an end late, in looks for each typical run's length of delay.
+# What it may cost to notice an end late, in polls for each typical run's length of delay.
 PATIENT = 0.05
 EAGER = 0.5
 _CANDIDATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.985, 1.0)
 _LONG = 0.98
 _SMALLEST_STEP = 1.05
-# So that small differences do not cost a second look.
+# So that small differences do not cost a second poll.
 _MARGIN = 1.01
 _TRAVEL = 0.1
 
@@ -27,8 +27,8 @@ _TRAVEL = 0.1
 class RunTimes:
     """The lengths of runs, in seconds from their submission.
 
-    A look costs a request, and a request is a row that is not submitted. So a run is looked at when it has
-    probably ended: at the age that costs least, counting looks in vain and, for little, the delay.
+    A poll costs a request, and a request is a row that is not submitted. So a run is polled when it has
+    probably ended: at the age that costs least, counting polls in vain and, for little, the delay.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class RunTimes:
             del self._lengths[bisect_right(self._lengths, oldest) - 1]
 
     def next_poll(self, age: float, impatience: float) -> float:
-        """Return the age to look next at a run that had not ended at ``age``.
+        """Return the age at which to poll next a run that had not ended at ``age``.
 
         :param impatience: ``PATIENT`` while requests are better spent on submitting, else ``EAGER``.
         """
@@ -90,7 +90,7 @@ class RunTimes:
         if not longer:
             if self._lengths and impatience > PATIENT:
                 return age * EAGER_GROWTH + _TRAVEL
-            # Nobody knows: the oldest run goes ahead, and the others wait for what it finds.
+            # Nothing is known: the oldest run goes ahead, and the others wait for what it finds.
             return max(FIRST_POLL, age, self._oldest_not_ended * GROWTH)
         typical = max(self._lengths[first + longer // 2] - age, 0.1 * age, 1e-3)
         best, least = age, float("inf")
@@ -105,7 +105,7 @@ class RunTimes:
         return max(best * _MARGIN + _TRAVEL, age * _SMALLEST_STEP)
 
     def _likely(self, after: float, until: float) -> float:
-        """Return a length for a run that ended between two looks, the second of which may have been late.
+        """Return a length for a run that ended between two polls, the second of which may have been late.
 
         What is known already decides, if it has lengths between the two; else the later one.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 _SECONDS = 5.0
-# What came together at the very beginning is no rate yet.
+# Events that came together at the very beginning do not show a rate yet.
 _LEAST_SECONDS = 1.0
 
 

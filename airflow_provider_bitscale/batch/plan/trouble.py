@@ -1,4 +1,4 @@
-"""Pure: requests that come to nothing, one after another."""
+"""Pure: requests that fail, one after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: whether a batch has come to enough for its task to succeed, and else whether a retry can help."""
+"""Pure: whether a batch has enough rows for its task to succeed, and else whether a retry can help."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Ending:
-    """What a try of a batch has come to.
+    """The result of one try of a batch.
 
     :param counts: rows by status.
     :param collectable: rows that are unknown, and whose run id is known.

@@ -65,9 +65,9 @@ def write_batch(store: Store, batch: BatchRecord) -> None:
 
 
 def continues(batch: BatchRecord | None, fingerprint: str, this_try: Try) -> bool:
-    """Whether a try goes on with the batch of an earlier one, rather than begin anew.
+    """Whether a try goes on with the batch of an earlier one, rather than begin again.
 
-    :raises InvalidRequestError: it would pay anew for rows that an unfinished batch has paid for.
+    :raises InvalidRequestError: it would pay again for rows that an unfinished batch has paid for.
     """
     if batch is None:
         return False

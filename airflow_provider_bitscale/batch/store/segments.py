@@ -170,7 +170,7 @@ class Segments:
         self._files.shutdown()
 
     def _read_next(self) -> None:
-        """Read the next segment; it is kept even if nobody waits for it any more."""
+        """Read the next segment; it is kept even if its caller was cancelled."""
         self._read.extend(islice(self._segments, 1))
 
     def _known_result(self, record: SegmentRecord, position: int) -> RowResult | None:

@@ -80,7 +80,7 @@ class SentLog:
 
     def accepted(self, row: int, run_id: str) -> None:
         """BitScale accepted the row's run."""
-        # What is no single word could look like another line.
+        # Anything but a single word could look like another line.
         if len(run_id.split()) == 1:
             self._write(f"{ACCEPTED} {row} {run_id}")
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.batch.store.batch_record import KEY
 from airflow_provider_bitscale.batch.store.journal import Changes
 
-# So many run ids stand in a line of the log, and so many are told in all; the file has them all.
+# Run ids in a line of the log, and in all its lines; the file has them all.
 _IDS_IN_A_LINE = 50
 _MOST_IDS = 2_000
 

@@ -33,7 +33,7 @@ def csv_table(
 ) -> tuple[list[str], Iterator[Record]]:
     """Return the names of the fields, and all rows after the header.
 
-    :param tell: called with each remark on the header that is no error.
+    :param tell: called with each remark on the header that is not an error.
     :raises Unreadable: the header cannot be used.
     """
     for _ in range(1, format.first_line):

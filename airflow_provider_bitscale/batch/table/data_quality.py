@@ -17,7 +17,7 @@ BY_COLUMNS = (
     "a table by columns: give an object for each row, as pandas writes with "
     "to_json(path, orient='records') and to_dict('records')"
 )
-# A longer text is no name.
+# A longer text is not a name.
 _MAX_NAME = 100
 _TOTAL = re.compile(
     r"((grand[ -]|sub[ -]?)?totals?|total g[eé]n[eé]ral|sum|(gesamt)?summe|(ins)?gesamt|suma|totale?)\s*:?"
@@ -33,7 +33,7 @@ _DIVIDER = re.compile(r"[-=+:|\s]+")
 def oddity(
     fields: Mapping[str, Any], read: Sequence[tuple[str, str]], input_names: Collection[str]
 ) -> str | None:
-    """Return what is wrong with a row that is no data, and what to do; None for all others.
+    """Return what is wrong with a row that is not data, and what to do; None for all others.
 
     :param fields: of the row, as they came.
     :param read: (name of an input, field) for each field that is an input.

@@ -27,7 +27,7 @@ class EarlierRows(ABC):
     """Rows of an earlier batch.
 
     :param manifest_path: of that batch; its parts are beside it.
-    :raises InvalidRequestError: that is no manifest.
+    :raises InvalidRequestError: that is not a manifest.
     """
 
     header: Sequence[str] = ()
@@ -103,7 +103,7 @@ class UnknownRows(EarlierRows):
 
     :param manifest_path: of that batch; its parts are beside it.
     :param grid_id: of the grid whose runs are to be asked for.
-    :raises InvalidRequestError: that is no manifest, or it is one of another grid.
+    :raises InvalidRequestError: that is not a manifest, or it is one of another grid.
     """
 
     def __init__(self, manifest_path: StorePath, grid_id: str) -> None:

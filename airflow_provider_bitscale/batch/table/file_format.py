@@ -56,7 +56,7 @@ def format_of(named: TableFormat, data: bytes, *, whole: bool) -> TableFormat:
 
     :param named: what the name says.
     :param whole: whether that is all of it.
-    :raises Unreadable: it is no table of text; with what to do.
+    :raises Unreadable: it is not a table of text; with what to do.
     """
     _refuse_what_is_no_text(data)
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8-sig")
@@ -91,7 +91,7 @@ def _share(lines: Iterable[str], separator: str) -> float:
     sizes = Counter(len(row) for row in rows if len(row) > 1)
     [(size, count)] = sizes.most_common(1) or [(0, 0)]
     if count < len(rows) and separator in _OF_PROSE:
-        # A line that is no table's may be the header of texts such as "Lovelace; Ada".
+        # A line of no table may be the header of texts such as "Lovelace; Ada".
         count = sum(len(row) == size and not any(cell.startswith(" ") for cell in row[1:]) for row in rows)
     return count / len(rows) if rows else 0
 

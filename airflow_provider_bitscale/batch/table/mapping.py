@@ -92,7 +92,7 @@ class InputMapping:
         field has no value for it. None: every field that is named like an input is one.
     :param row_key: the field or fields by which rows are the same; None if no two are.
     :param null_values: texts that stand for no value.
-    :raises InvalidRequestError: the mapping names what is no input.
+    :raises InvalidRequestError: the mapping names something that is not an input.
     """
 
     def __init__(
@@ -291,5 +291,5 @@ class NoInputs:
         return {}
 
 
-# Of fields that are no inputs: below it, most are something else.
+# Of fields that are not inputs: below it, most are something else.
 _LIKENESS = 0.75

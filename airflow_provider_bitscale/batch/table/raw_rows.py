@@ -36,7 +36,7 @@ def cells_told(number: int) -> str:
 
 
 def fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
-    """Return the fields of a row that is no text; or what is wrong with it."""
+    """Return the fields of a row that is not text; or what is wrong with it."""
     if isinstance(row, InvalidRequestError):
         return row
     if not isinstance(row, dict):

@@ -43,7 +43,7 @@ class Source(Protocol):
 class ListSource:
     """Rows that are in memory, such as those from an XCom.
 
-    :raises InvalidRequestError: it is no list.
+    :raises InvalidRequestError: it is not a list.
     """
 
     header: Sequence[str] = ()
@@ -154,7 +154,7 @@ class FileSource:
             log.warning("%s: %s", self._path, what)
 
     def _more_of_the_path(self) -> str:
-        """Return what else may be wrong with a path that is no file."""
+        """Return what else may be wrong with a path that is not a file."""
         if _PATTERN.search(self._path.path):
             return "; a pattern is not expanded: give one file, or map the task, .expand(rows_path=…)"
         try:
