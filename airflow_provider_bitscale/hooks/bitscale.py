@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_provider_bitscale.api.config import DEFAULT_SYNC_TIMEOUT
@@ -29,7 +30,7 @@ _ROTATED = (
 )
 
 
-class BitScaleHook(Polling):
+class BitScaleHook(Polling, BaseHook):
     """Calls BitScale with the credentials of an Airflow connection.
 
     The connection chooses which contract of the API is spoken. A call that it does not have raises

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from airflow.sdk import BaseHook
 
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
@@ -22,8 +21,10 @@ from airflow_provider_bitscale.runs.polling import (
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.models import Run, Workspace
 
+log = logging.getLogger(__name__)
 
-class Polling(ClientProvider, BaseHook):
+
+class Polling(ClientProvider):
     """The polls of a hook."""
 
     def run_poller(self, grid_id: str, run_id: str) -> Callable[[], Run]:
@@ -59,7 +60,7 @@ class Polling(ClientProvider, BaseHook):
 
             async def poll_credits() -> Credits:
                 credits = credits_of(await poll())
-                self.log.info("%s", decision.describe(credits))
+                log.info("%s", decision.describe(credits))
                 return credits
 
             return await watch_async(poll_credits, decision)
