@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.sdk.bases.xcom import BaseXCom
+from pytest_mock import MockerFixture
 
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.emulator import Emulator
@@ -148,12 +149,9 @@ def test_how_long_the_triggerer_took_to_answer_decides(monkeypatch: pytest.Monke
 
 
 def test_airflow_that_cannot_be_asked_ends_no_waiting(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
-    async def away(**_: Any) -> Any:
-        raise ConnectionError("no supervisor")
-
-    monkeypatch.setattr(BaseXCom, "aget_one", away)
+    mocker.patch.object(BaseXCom, "aget_one", side_effect=ConnectionError("no supervisor"))
     monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
     assert Task(emulator, deferrable=True, webhook_url=URL).attempt()["status"] == "completed"
 

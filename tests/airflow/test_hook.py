@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+from pytest_mock import MockerFixture
 
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.api import errors
@@ -165,18 +166,15 @@ def test_a_read_is_tried_again_until_it_gets_through(
 
 
 def test_reading_the_connection_does_not_block_the_event_loop(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, mocker: MockerFixture
 ) -> None:
     # Where the connection comes from takes its time, and answers only the sync way: as slow as it gets.
     def slow(conn_id: str) -> Connection:
         time.sleep(0.5)
         return Connection.from_json(emulator.connection_json(), conn_id=conn_id)
 
-    async def not_this_way(conn_id: str) -> Connection:
-        raise AirflowNotFoundException
-
-    monkeypatch.setattr(BaseHook, "aget_connection", staticmethod(not_this_way))
-    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(slow))
+    mocker.patch.object(BaseHook, "aget_connection", side_effect=AirflowNotFoundException)
+    mocker.patch.object(BaseHook, "get_connection", side_effect=slow)
 
     async def longest_stall() -> float:
         reading = asyncio.create_task(BitScaleHook().aget_current_user())

@@ -87,18 +87,18 @@ def test_a_delivery_may_come_before_the_answer(emulator: Emulator, receiver: Rec
 
 
 @pytest.mark.parametrize("trust", [True, False])
-@pytest.mark.parametrize("late", [0.0, 1.0])
+@pytest.mark.parametrize("late", [0.0, 0.5])
 @pytest.mark.parametrize(
     "fault", [{"kind": "lost_answer"}, {"kind": "server_error_after_work", "status": 502}]
 )
 def test_a_lost_answer_is_made_good_by_the_delivery(
     emulator: Emulator, receiver: Receiver, fault: dict[str, Any], late: float, trust: bool
 ) -> None:
-    emulator.control.add_fault(on="run_grid", times=5, **fault)
+    emulator.control.add_fault(on="run_grid", times=3, **fault)
     if late:
-        emulator.control.add_fault("latency", on="run_grid", times=5, seconds=late)
-    manifest = ToldBatch(receiver, rows=people(20), trust_webhook=trust).attempt()
-    assert statuses(manifest) == {"succeeded": 20}
+        emulator.control.add_fault("latency", on="run_grid", times=3, seconds=late)
+    manifest = ToldBatch(receiver, rows=people(12), trust_webhook=trust).attempt()
+    assert statuses(manifest) == {"succeeded": 12}
     assert set(names_paid(emulator).values()) == {1}
 
 
@@ -123,7 +123,7 @@ def test_deliveries_that_do_not_come_cost_latency_alone(
     receiver.away = True
     manifest = ToldBatch(receiver, rows=people(60), trust_webhook=True, max_in_flight=30).attempt()
     assert statuses(manifest) == {"succeeded": 60}
-    assert manifest["seconds"] < 10
+    assert manifest["seconds"] < 30, "a minute, if it waited for them"
 
 
 @pytest.mark.parametrize("policy", ["park", "resubmit"])

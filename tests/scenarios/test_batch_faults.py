@@ -105,7 +105,10 @@ def test_a_key_rotated_in_the_middle_is_read_anew(monkeypatch: pytest.MonkeyPatc
 
 
 @ONE_CONTRACT
-def test_a_key_that_is_refused_for_good_fails_the_task_and_the_right_one_goes_on(emulator: Emulator) -> None:
+def test_a_key_that_is_refused_for_good_fails_the_task_and_the_right_one_goes_on(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "UNAUTHORIZED_SECONDS", 1.0)
     emulator.control.add_fault("status", status=401, code="UNAUTHORIZED", after=15)
     batch = Batch(rows=people(30), max_in_flight=10)
     with pytest.raises(exceptions.AuthenticationError) as caught:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.observability import stats
+from pytest_mock import MockerFixture
 
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.batch import runner
@@ -363,11 +364,8 @@ def test_a_share_of_failures_ends_the_paying_from_ten_on(emulator: Emulator) -> 
 
 @ONE_CONTRACT
 def test_a_progress_that_cannot_be_told_costs_no_result(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    emulator: Emulator, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OverflowError("no such metric")
-
-    monkeypatch.setattr(stats, "gauge", fail)
+    mocker.patch.object(stats, "gauge", side_effect=OverflowError("no such metric"))
     assert statuses(Batch(rows=people(3)).attempt()) == {"succeeded": 3}
     assert "The progress of the batch could not be told" in caplog.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import threading
@@ -13,6 +12,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseHook
+from pytest_mock import MockerFixture
 
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import BitScaleError
@@ -121,16 +122,9 @@ def test_sensors_that_poke_read_it_anew_too(slow: Emulator, monkeypatch: pytest.
 
 
 def test_a_hundred_triggers_read_the_connection_once_between_them(
-    slow: Emulator, monkeypatch: pytest.MonkeyPatch
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
-    reads = itertools.count()
-    read = BitScaleHook.aget_connection
-
-    async def counted(conn_id: str) -> Any:
-        next(reads)
-        return await read(conn_id)
-
-    monkeypatch.setattr("airflow.sdk.BaseHook.aget_connection", counted)
+    read = mocker.spy(BaseHook, "aget_connection")
 
     async def scenario() -> list[str]:
         run = await BitScaleHook().arun_grid(GRID_ID, jane(slow))
@@ -138,10 +132,10 @@ def test_a_hundred_triggers_read_the_connection_once_between_them(
         decision = RunDecision(time.time() + 20, 0.5, str(run.run_id))
         waits = [asyncio.ensure_future(hook.awatch_run(GRID_ID, decision)) for _ in range(100)]
         await asyncio.sleep(0.5)
-        before = next(reads)
+        before = read.await_count
         await asyncio.to_thread(rotate, monkeypatch)
         outcomes = [outcome.kind for outcome in await asyncio.gather(*waits)]
-        assert next(reads) - before - 1 == 1
+        assert read.await_count - before == 1
         return outcomes
 
     assert asyncio.run(scenario()) == [COMPLETED] * 100
