@@ -44,7 +44,7 @@ with DAG("senses", schedule=None, catchup=False):
 BATCH: dict[str, Any] = {
     # No DAG is scheduled on it: an event for each row would keep Airflow busy.
     "grid_id": "grid_002",
-    "inputs": {"Domain": "name"},
+    "input_fields": {"Domain": "name"},
     "webhook_url": ROW["webhook_url"],
     "output_path": os.environ.get("BATCH_OUTPUT"),
     "retries": 1,
