@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
-from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, SendAgain, after_failure
+from airflow_provider_bitscale.api.retry import MAX_ATTEMPTS, after_failure
 
 
 class Attempts:
@@ -55,7 +55,7 @@ class Attempts:
             jitter=random.random(),  # noqa: S311
             max_attempts=MAX_ATTEMPTS if self._patient else 1,
         )
-        if isinstance(step, SendAgain):
-            return step.after
-        step.error.left_at = self.left_at
-        raise step.error from None
+        if isinstance(step, BitScaleError):
+            step.left_at = self.left_at
+            raise step from None
+        return step

@@ -6,8 +6,6 @@ connection was never made, or the answer was 429. A POST that may have been proc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from airflow_provider_bitscale.api.errors import (
     CODE_WEBHOOK_DELIVERY_FAILED,
     TRANSIENT,
@@ -23,23 +21,6 @@ FIRST_BACKOFF = 0.5
 MAX_BACKOFF = 30.0
 # How long one request may go on being answered 429 before the caller hears of it.
 MAX_RATE_LIMITED = 300.0
-
-
-@dataclass(frozen=True)
-class SendAgain:
-    """Send the same request again.
-
-    :param after: seconds to pause before.
-    """
-
-    after: float
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """Raise this error."""
-
-    error: BitScaleError
 
 
 def backoff(failures: int, *, first: float = FIRST_BACKOFF, longest: float = MAX_BACKOFF) -> float:
@@ -59,26 +40,26 @@ def after_failure(
     elapsed: float,
     jitter: float,
     max_attempts: int = MAX_ATTEMPTS,
-) -> SendAgain | GiveUp:
-    """Decide what follows the failure of an attempt.
+) -> float | BitScaleError:
+    """Return the seconds to pause before the request is sent again, or the error to give up with.
 
     :param ambiguity: what is unknown when the request may have been processed, for the message; None if it
         is safe to repeat.
     :param attempt: number of the attempt that failed, from 1.
     :param elapsed: seconds since the first attempt began.
     :param jitter: a random number in [0, 1).
-    :param max_attempts: attempts in all; 1 for a caller that has its own patience.
+    :param max_attempts: attempts in all; 1 for a caller that repeats the request itself.
     """
     if ambiguity is not None and not provably_not_processed(error):
-        return GiveUp(_ambiguous(error, ambiguity) if _may_have_been_processed(error) else error)
+        return _ambiguous(error, ambiguity) if _may_have_been_processed(error) else error
     if not isinstance(error, TRANSIENT) or _is_redirect(error):
-        return GiveUp(error)
+        return error
     # A Retry-After of 0, or in the past, is not obeyed.
     wait = max(backoff(attempt) * (0.75 + 0.5 * jitter), error.retry_after or 0.0)
     patient = isinstance(error, RateLimitedError) and max_attempts > 1
     if elapsed + wait > MAX_RATE_LIMITED or not (patient or attempt < max_attempts):
-        return GiveUp(error)
-    return SendAgain(wait)
+        return error
+    return wait
 
 
 def provably_not_processed(error: BitScaleError) -> bool:

@@ -71,7 +71,7 @@ def parse_api_key(payload: Any) -> str:
 
 
 def _with_id(column: Any) -> Any:
-    """Return the reports differ in whether a column's id is called ``id`` or ``key``."""
+    """Return a column with its ``id``, which some reports call ``key``."""
     if isinstance(column, Mapping) and not column.get("id"):
         return {**column, "id": column.get("key")}
     return column

@@ -7,16 +7,15 @@ Limiting") and asks for pauses with ``Retry-After``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 # No single header may silence a process for longer.
 MAX_PAUSE = 300.0
 
 
-@dataclass(frozen=True)
-class WindowHeaders:
+class WindowHeaders(NamedTuple):
     """The server's window; None for what is not told, or cannot be read.
 
     :param limit: requests in a window.

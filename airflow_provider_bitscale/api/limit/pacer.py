@@ -62,7 +62,7 @@ class Pacer:
             return delay
 
     def limit_to(self, requests_per_minute: float | None, assumed_per_second: float | None) -> None:
-        """Set the ceiling of one's own and the rate a contract assumes; the last connection read decides."""
+        """Set the configured ceiling and the rate that the contract assumes; the last call counts."""
         with self._state_lock:
             self.limit.requests_per_minute = requests_per_minute
             self.limit.assumed_per_second = assumed_per_second
@@ -95,7 +95,7 @@ class AnsweredLate:
         self._timer = asyncio.get_running_loop().call_later(pacer.limit.counted_after, self._count)
 
     def over(self) -> bool:
-        """Return the request is over; whether it had been counted."""
+        """Note the end of the request; return whether it had been counted."""
         self._timer.cancel()
         return self._counted
 
