@@ -20,7 +20,7 @@ from airflow_provider_bitscale.runs.undelivered import Backlog, can_be_delivered
 from airflow_provider_bitscale.webhooks.assets import bitscale_run_asset
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, leads_to_receiver
 from airflow_provider_bitscale.webhooks.redelivery import Redelivery
-from airflow_provider_bitscale.webhooks.submissions import delivered, submitted, submitted_runs_asset
+from airflow_provider_bitscale.webhooks.submission_events import delivered, submitted, submitted_runs_asset
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context

@@ -43,7 +43,7 @@ from airflow_provider_bitscale.runs.run_record import (
     next_step,
 )
 from airflow_provider_bitscale.runs.undefined import GivenArguments, templated
-from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
+from airflow_provider_bitscale.webhooks.submission_events import SUBMITTED_RUNS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

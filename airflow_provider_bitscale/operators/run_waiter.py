@@ -30,7 +30,7 @@ from airflow_provider_bitscale.runs.run_record import (
     adopt_advice,
 )
 from airflow_provider_bitscale.runs.state_store import DurableWrite
-from airflow_provider_bitscale.webhooks.submissions import note_submission
+from airflow_provider_bitscale.webhooks.submission_events import note_submission
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

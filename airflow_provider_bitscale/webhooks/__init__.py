@@ -6,6 +6,6 @@ of the ``served_connections``, and groups deliveries (``coalescing``). ``notify_
 task instance that waits (``awaited``), for a batch in its ``delivery_queue``; ``notify_dags`` makes an event
 of its asset (``assets``). Both give one of the ``outcomes``. ``airflow_internals`` has what they use of
 Airflow that is not public; ``quiet_log`` limits the log.
-Lost deliveries: ``submissions`` records what was submitted, ``redelivery`` delivers a run from a worker.
+Lost ones: ``submission_events`` records what was submitted, ``redelivery`` delivers a run from a worker.
 Only the receiver and what it alone uses load FastAPI or SQLAlchemy; DAG files import ``assets``.
 """

@@ -25,7 +25,7 @@ from airflow_provider_bitscale.webhooks.airflow_internals import (
 )
 from airflow_provider_bitscale.webhooks.assets import ASSETS, DELIVERY, asset_name, connection_of
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS, TOO_OLD
-from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS, submitted_runs_asset
+from airflow_provider_bitscale.webhooks.submission_events import SUBMITTED_RUNS, submitted_runs_asset
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

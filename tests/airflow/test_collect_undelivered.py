@@ -15,7 +15,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.runs.undelivered import GIVEN_UP_AFTER
-from airflow_provider_bitscale.webhooks import submissions
+from airflow_provider_bitscale.webhooks import submission_events
 from airflow_provider_bitscale.webhooks.assets import DELIVERY
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from tests.airflow.conftest import Connect
@@ -206,7 +206,7 @@ def test_a_run_is_given_up_after_30_days(emulator: Emulator, airflow: Airflow) -
 def test_many_events_are_read_in_pages(
     emulator: Emulator, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submissions, "_PAGE", 2)
+    monkeypatch.setattr(submission_events, "_PAGE", 2)
     run_ids = [ended_run(emulator) for _ in range(5)]
     for number, run_id in enumerate(run_ids):
         airflow.submitted(run_id, ago=2000 - number)

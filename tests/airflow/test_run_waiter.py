@@ -18,7 +18,7 @@ from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from airflow_provider_bitscale.webhooks.receiver import Receiver
-from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS
+from airflow_provider_bitscale.webhooks.submission_events import SUBMITTED_RUNS
 from tests.airflow.conftest import EXAMPLES, FIXTURE_DAGS, RunDag
 from tests.airflow.test_run_grid_money import Task
 from tests.airflow.undelivered import NOTHING, PATH, SUBMITTED

@@ -19,7 +19,7 @@ from airflow_provider_bitscale.api.deliveries import Delivery, WebhookSettings, 
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.operators.collect_undelivered import CollectUndeliveredOperator
 from airflow_provider_bitscale.webhooks.assets import DELIVERY, bitscale_run_asset
-from airflow_provider_bitscale.webhooks.submissions import submitted_runs_asset
+from airflow_provider_bitscale.webhooks.submission_events import submitted_runs_asset
 
 PATH = "/bitscale/webhooks/bitscale_default"
 NOTHING: dict[str, list[str]] = {"delivered": [], "open": [], "given_up": []}

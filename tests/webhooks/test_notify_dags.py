@@ -27,7 +27,7 @@ from airflow_provider_bitscale.webhooks import airflow_internals, notify_dags
 from airflow_provider_bitscale.webhooks.assets import DELIVERY, asset_name
 from airflow_provider_bitscale.webhooks.notify_dags import create_submission_assets, notify_scheduled
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS, TOO_OLD
-from airflow_provider_bitscale.webhooks.submissions import SUBMITTED_RUNS, submitted_runs_asset
+from airflow_provider_bitscale.webhooks.submission_events import SUBMITTED_RUNS, submitted_runs_asset
 
 NOW = datetime.now(timezone.utc)
 
