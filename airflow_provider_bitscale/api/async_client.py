@@ -223,12 +223,10 @@ class AsyncClient:
             try:
                 return await self._attempt(request)
             except BitScaleError as error:
-                pause = 0.0
-                may_renew = attempts.may_renew_key(error)
-                if may_renew and await self._credentials.arenew(request.access, attempts.left_at):
-                    attempts.key_renewed()
-                else:
-                    pause = attempts.pause_after(error)
+                renewed = attempts.wants_new_key(error) and await self._credentials.arenew(
+                    request.access, attempts.left_at
+                )
+                pause = 0.0 if renewed else attempts.pause_after(error)
             await asyncio.sleep(pause)
 
     async def _attempt(self, request: Request[T]) -> T:

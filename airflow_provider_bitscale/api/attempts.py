@@ -22,24 +22,20 @@ class Attempts:
         self._call = call
         self._patient = patient
         self._failures = 0
-        self._key_was_renewed = False
+        self._asked_for_key = False
         self._started = self.left_at = time.monotonic()
 
     def begin(self) -> None:
         """Note that the request leaves now."""
         self.left_at = time.monotonic()
 
-    def may_renew_key(self, error: BitScaleError) -> bool:
-        """Whether a failure calls for another key: once, and not for a call that is about the key itself."""
-        return (
-            isinstance(error, AuthenticationError)
-            and not self._key_was_renewed
-            and not self._call.is_about_key
+    def wants_new_key(self, error: BitScaleError) -> bool:
+        """Whether another key may help: asked for once, and not for a call that is about the key itself."""
+        wants = isinstance(error, AuthenticationError) and not (
+            self._asked_for_key or self._call.is_about_key
         )
-
-    def key_renewed(self) -> None:
-        """Note that the next attempt has another key."""
-        self._key_was_renewed = True
+        self._asked_for_key = self._asked_for_key or wants
+        return wants
 
     def pause_after(self, error: BitScaleError) -> float:
         """Seconds to pause before the request is sent again.

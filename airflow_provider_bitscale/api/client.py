@@ -191,11 +191,8 @@ class Client:
             try:
                 return self._attempt(access.keyed(call), access, observer)
             except BitScaleError as error:
-                pause = 0.0
-                if attempts.may_renew_key(error) and self._credentials.renew(access, attempts.left_at):
-                    attempts.key_renewed()
-                else:
-                    pause = attempts.pause_after(error)
+                renewed = attempts.wants_new_key(error) and self._credentials.renew(access, attempts.left_at)
+                pause = 0.0 if renewed else attempts.pause_after(error)
             if observer is not None:
                 observer.not_processed()
             time.sleep(pause)
