@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
 
-from airflow_provider_bitscale.batch.store.batch_record import KEY
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.progress import Progress
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROGRESS_KEY = f"{KEY}_progress"
+PROGRESS_KEY = f"{BATCH_KEY}_progress"
 METRICS = "bitscale.batch"
 
 

@@ -17,11 +17,7 @@ from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.operators.run_waiter import RunWaiter
 from airflow_provider_bitscale.operators.submission import Submission
-from airflow_provider_bitscale.operators.task_state import (
-    remember_success,
-    run_records_of,
-    try_of,
-)
+from airflow_provider_bitscale.operators.task_state import remember_success, run_records_of, try_of
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
 from airflow_provider_bitscale.runs.options import (
     Mode,
@@ -35,7 +31,7 @@ from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.runs.resume import is_cleared
 from airflow_provider_bitscale.runs.run_record import (
     ADOPT_KEY,
-    WAY_OUT,
+    RUN_RECOVERY,
     Ambiguous,
     Attach,
     Intent,
@@ -241,7 +237,7 @@ class RunGridOperator(BaseOperator):
             if self.on_ambiguous_submit == "resubmit":
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None
             if record.delivery_key is None:
-                error.message += f". {WAY_OUT}"
+                error.message += f". {RUN_RECOVERY}"
             return self._submitted(context, record).await_delivery(error)
         except errors.BitScaleError:
             intent.not_processed()

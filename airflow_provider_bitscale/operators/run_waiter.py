@@ -23,8 +23,8 @@ from airflow_provider_bitscale.runs.polling import (
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
 from airflow_provider_bitscale.runs.run_record import (
     NOT_TOLD,
+    RUN_RECOVERY,
     UNREADABLE,
-    WAY_OUT,
     Ambiguous,
     Record,
     adopt_advice,
@@ -122,7 +122,7 @@ class RunWaiter:
         except Exception:
             # What was answered matters more. A retry finds the intent, and fails as ambiguous.
             self._operator.log.exception("The task's state store did not take that a run was paid for")
-        error.message += f". {WAY_OUT}"
+        error.message += f". {RUN_RECOVERY}"
         return self.await_delivery(error)
 
     def await_delivery(self, ambiguous: errors.BitScaleError) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class RunWaiter:
         if delivered is None:
             if self._record.phase == UNREADABLE:
                 raise Ambiguous(self._record).error
-            raise errors.AmbiguousSubmitError(f"{NOT_TOLD}. {WAY_OUT}")
+            raise errors.AmbiguousSubmitError(f"{NOT_TOLD}. {RUN_RECOVERY}")
         self._record, self.in_flight = delivered, delivered.run_id
         return self.wait(self.poll())
 
@@ -164,7 +164,7 @@ class RunWaiter:
             if self._unkept is not None:
                 raise self._id_lost(error) from error
             if isinstance(error, errors.NotFoundError):
-                error.message += f". If BitScale has forgotten the run: {WAY_OUT}"
+                error.message += f". If BitScale has forgotten the run: {RUN_RECOVERY}"
             raise
         self.in_flight = None
         return self._result(run)

@@ -1,8 +1,10 @@
-"""Pure: whether a person has cleared a task since an earlier try of it."""
+"""Pure: whether a try goes on with what an earlier one recorded, or starts over: for runs and batches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,36 @@ def is_cleared(earlier: Try, now: Try, *, succeeded: bool) -> bool:
     if earlier.clear_number is not None and earlier.clear_number == now.clear_number:
         return False
     return earlier.number <= now.max_tries - now.retries < now.number
+
+
+class Resume(Enum):
+    """What a try does with the record of an earlier one."""
+
+    START_OVER = auto()
+    """The task has succeeded with it, and wants something else now or was cleared."""
+    ATTACH = auto()
+    """Collect what was paid for."""
+    CHANGED = auto()
+    """It is unfinished, and of a request that differs from this try's."""
+
+
+class EarlierRecord(Protocol):
+    """What the rule reads of a record."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def last_try(self) -> Try: ...
+    @property
+    def collected(self) -> bool: ...
+
+
+def resume_rule(earlier: EarlierRecord, fingerprint: str, this_try: Try) -> Resume:
+    """Return what a try does with the record of an earlier one.
+
+    :param fingerprint: of what this try would buy.
+    """
+    changed = earlier.fingerprint != fingerprint
+    if earlier.collected and (changed or is_cleared(earlier.last_try, this_try, succeeded=True)):
+        return Resume.START_OVER
+    return Resume.CHANGED if changed else Resume.ATTACH

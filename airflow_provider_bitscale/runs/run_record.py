@@ -19,17 +19,23 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnreadableAcceptanceError,
 )
-from airflow_provider_bitscale.runs.resume import Try, is_cleared
-from airflow_provider_bitscale.runs.state_store import DurableWrite, Store, read_verified
+from airflow_provider_bitscale.runs.resume import Resume, Try, resume_rule
+from airflow_provider_bitscale.runs.state_store import (
+    DurableWrite,
+    Store,
+    read_record,
+    read_verified,
+    unreadable,
+)
 
-KEY = "bitscale_run"
+RUN_KEY = "bitscale_run"
 # Written by a person, who knows which run the task has paid for.
 ADOPT_KEY = "bitscale_adopt_run_id"
 NOT_TOLD = "no delivery came that would tell whether a run was started: it may have been paid for, or not"
-WAY_OUT = (
+RUN_RECOVERY = (
     f"Look for the row in BitScale. If it ran, write its run id as JSON text to the key {ADOPT_KEY!r} of "
-    f"the task's state store and clear the task: it collects that run. If it did not, delete the key {KEY!r} "
-    "there and clear the task: it submits the row again."
+    f"the task's state store and clear the task: it collects that run. If it did not, delete the key "
+    f"{RUN_KEY!r} there and clear the task: it submits the row again."
 )
 _RESUBMIT = "on_ambiguous_submit is 'resubmit'"
 # For how long the intent is tried to be written, before which nothing is sent: a retry costs nothing either.
@@ -84,6 +90,11 @@ class Record:
         """Whether a run was, or may have been, paid for whose id is not known."""
         return self.phase in (INTENT, UNREADABLE)
 
+    @property
+    def collected(self) -> bool:
+        """Whether the task has succeeded with it."""
+        return self.phase == COLLECTED
+
     def submitted(self, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
         """Return the record once BitScale has accepted the run.
 
@@ -105,20 +116,14 @@ class RunRecords:
         :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
         :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
         """
-        stored = read_verified(self._store, KEY)
-        if stored is None:
-            return None
-        try:
-            record = Record(**{**stored, "last_try": Try(**stored["last_try"])})
-        except (TypeError, KeyError):
-            record = None
-        if record is None or not _makes_sense(record):
-            raise AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")
+        record = read_record(self._store, RUN_KEY, Record, RUN_RECOVERY)
+        if record is not None and not _makes_sense(record):
+            raise unreadable(asdict(record), RUN_RECOVERY)
         return record
 
     def write(self, record: Record) -> None:
         """Make a record durable."""
-        self._store.set(KEY, asdict(record))
+        self._store.set(RUN_KEY, asdict(record))
 
     def run_to_adopt(self, this_try: Try) -> str | None:
         """Return the id that a person wrote of the run that the task shall go on with; None if there is none.
@@ -164,7 +169,7 @@ class RunRecords:
 
     def forget(self) -> None:
         """Record that no run was started, or that it has failed: the next try submits again."""
-        self._store.delete(KEY)
+        self._store.delete(RUN_KEY)
 
 
 def _makes_sense(record: Record) -> bool:
@@ -240,11 +245,11 @@ class Ambiguous:
         if self.record.phase == UNREADABLE:
             return UnreadableAcceptanceError(
                 "an earlier try paid for a run, but the answer does not name it: "
-                f"{self.record.answer}. {WAY_OUT}"
+                f"{self.record.answer}. {RUN_RECOVERY}"
             )
         return AmbiguousSubmitError(
             "an earlier try was lost between its request and the answer: a run may have been started and "
-            f"paid for, or not. {WAY_OUT}"
+            f"paid for, or not. {RUN_RECOVERY}"
         )
 
 
@@ -259,12 +264,13 @@ def next_step(
     """
     if record is None:
         return Submit()
-    if record.fingerprint != fingerprint:
-        return Submit(instead_of=None if record.phase == COLLECTED else record)
+    resume = resume_rule(record, fingerprint, this_try)
+    if resume is Resume.START_OVER:
+        return Submit()
+    if resume is Resume.CHANGED:
+        return Submit(instead_of=record)
     if record.phase == UNREADABLE:
         return Ambiguous(record)
     if record.phase == INTENT:
         return Submit(instead_of=record) if resubmit_ambiguous else Ambiguous(record)
-    if record.phase == COLLECTED and is_cleared(record.last_try, this_try, succeeded=True):
-        return Submit()
     return Attach(record)

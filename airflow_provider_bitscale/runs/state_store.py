@@ -6,13 +6,16 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
 from airflow_provider_bitscale.api.retry import backoff
+from airflow_provider_bitscale.runs.resume import Try
 
 PROBE_KEY = "bitscale_probe"
 # Seconds after the first failed write; it doubles from there.
 _FIRST_PAUSE = 1.0
+_R = TypeVar("_R")
 
 log = logging.getLogger(__name__)
 
@@ -109,3 +112,24 @@ def read_verified(store: Store, key: str) -> Any:
             )
     store.delete(PROBE_KEY)
     return stored
+
+
+def read_record(store: Store, key: str, kind: Callable[..., _R], recovery: str) -> _R | None:
+    """Return the record that an earlier try left, or None.
+
+    :param kind: makes the record of its fields, of which ``last_try`` is a :class:`Try`.
+    :param recovery: what a person can do about a record that cannot be read.
+    :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
+    :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
+    """
+    if (stored := read_verified(store, key)) is None:
+        return None
+    try:
+        return kind(**{**stored, "last_try": Try(**stored["last_try"])})
+    except (TypeError, KeyError):
+        raise unreadable(stored, recovery) from None
+
+
+def unreadable(stored: Any, recovery: str) -> AmbiguousSubmitError:
+    """Return the error for a record that is not what an earlier try wrote."""
+    return AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {recovery}")

@@ -19,7 +19,14 @@ from airflow_provider_bitscale.hooks.connection_config import EXTRA_FIELDS
 from airflow_provider_bitscale.operators.run_waiter import ADDRESS_XCOM
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 from airflow_provider_bitscale.runs.options import Mode, OnAmbiguousSubmit, OutputKey
-from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, COLLECTED, INTENT, KEY, SUBMITTED, UNREADABLE
+from airflow_provider_bitscale.runs.run_record import (
+    ADOPT_KEY,
+    COLLECTED,
+    INTENT,
+    RUN_KEY,
+    SUBMITTED,
+    UNREADABLE,
+)
 from airflow_provider_bitscale.webhooks.callback_token import ADDRESS_FIELDS
 from tests.support.batches import EMAIL, Batch, people
 from tests.support.task_runs import recreated
@@ -264,7 +271,7 @@ def test_what_a_batch_returns_writes_and_keeps(emulator: Emulator, tmp_path: Pat
 
 
 def test_what_a_single_run_keeps() -> None:
-    assert {KEY, ADOPT_KEY} == {"bitscale_run", "bitscale_adopt_run_id"}
+    assert {RUN_KEY, ADOPT_KEY} == {"bitscale_run", "bitscale_adopt_run_id"}
     assert {INTENT, UNREADABLE, SUBMITTED, COLLECTED} == {"intent", "unreadable", "submitted", "collected"}
 
 

@@ -39,7 +39,7 @@ class FailingStore(MemoryStore):
         self.problem = problem or AirflowException("the API server is away")
 
     def set(self, key: str, value: Any, **retention: Any) -> None:
-        if key == run_record.KEY and value["phase"] == "submitted" and self.times > 0:
+        if key == run_record.RUN_KEY and value["phase"] == "submitted" and self.times > 0:
             self.times -= 1
             raise self.problem
         super().set(key, value, **retention)
@@ -188,7 +188,7 @@ def test_what_says_that_a_try_is_of_the_past(detail: dict[str, Any], past: bool)
     assert is_of_the_past(detail) is past
 
 
-@pytest.mark.parametrize("key", [run_record.KEY, run_record.ADOPT_KEY])
+@pytest.mark.parametrize("key", [run_record.RUN_KEY, run_record.ADOPT_KEY])
 def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
     key: str, emulator: Emulator
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
 def test_a_sync_result_is_kept_though_the_store_is_away_for_a_while(emulator: Emulator) -> None:
     store = FailingStore(times=2)
     result = operator(mode="sync").execute(context(store))
-    assert store.get(run_record.KEY)["result"] == result
+    assert store.get(run_record.RUN_KEY)["result"] == result
 
 
 def test_a_sync_result_that_cannot_be_kept_is_returned_all_the_same(

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
-from airflow_provider_bitscale.batch.store.batch_record import KEY, BatchRecord, read_batch
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY, BatchRecord, read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.segment_records import (
-    INTENT,
+    ANNOUNCED,
     Records,
     SegmentRecord,
     Summary,
@@ -45,9 +45,9 @@ def opened(store: JsonStore, *rows: int) -> Journal:
 def announce(journal: Journal, number: int, rows: Iterable[int]) -> None:
     """These rows are about to be submitted."""
     for row in rows:
-        journal.note(number, row, INTENT)
+        journal.note(number, row, ANNOUNCED)
 
 
 def keys(store: JsonStore) -> set[str]:
     """All but that of the head."""
-    return {key.removeprefix(f"{KEY}_b1_") for key in store.texts if key != KEY}
+    return {key.removeprefix(f"{BATCH_KEY}_b1_") for key in store.texts if key != BATCH_KEY}

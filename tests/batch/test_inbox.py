@@ -11,7 +11,7 @@ from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SegmentRecord
 from tests.batch.rig import Rig, a_run
 
 LOST = AmbiguousSubmitError("the connection was cut")
@@ -50,7 +50,7 @@ def test_a_row_that_was_to_be_submitted_again_is_not(ready: bool) -> None:
     async def run() -> None:
         rig = Rig(
             2,
-            records={0: SegmentRecord([INTENT, None])},
+            records={0: SegmentRecord([ANNOUNCED, None])},
             expects_deliveries=True,
             resubmit_ambiguous=True,
             trust_webhook=False,
@@ -126,7 +126,7 @@ def test_a_run_that_is_delivered_for_two_rows_is_the_result_of_neither() -> None
             row = rig.row(number)
             assert row.result is not None
             assert (row.result.status, row.result.run_id) == (UNKNOWN, None)
-        assert rig.entries() == [INTENT, INTENT, None]
+        assert rig.entries() == [ANNOUNCED, ANNOUNCED, None]
         assert rig.segments.tally.stopped_by == "unreadable_answers"
         assert rig.budget.in_flight == 0
 

@@ -16,7 +16,7 @@ from airflow_provider_bitscale.batch.prefetch import FEWEST_AHEAD, MOST_AHEAD, P
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
-from airflow_provider_bitscale.batch.store.segment_records import INTENT
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED
 from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.table.survey import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory
@@ -75,7 +75,7 @@ def test_rows_wait_to_be_announced_until_others_are_submitted() -> None:
 
     asyncio.run(run())
     segments.close()
-    announced = _entries(store).count(INTENT)
+    announced = _entries(store).count(ANNOUNCED)
     assert 0 < announced <= 2 * FEWEST_AHEAD
     assert plan.ready == announced
 
@@ -118,7 +118,7 @@ def test_rows_that_are_just_being_announced_are_taken_back(
         await prefetch.take_over()
         feeding = asyncio.create_task(prefetch.feed())
         recording = asyncio.create_task(journal_writer.run())
-        while INTENT not in _entries(store):
+        while ANNOUNCED not in _entries(store):
             await asyncio.sleep(0)
         end(prefetch, feeding)
         await asyncio.wait([feeding], timeout=5)

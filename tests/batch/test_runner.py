@@ -19,7 +19,7 @@ from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.batch.runner import Runner
 from airflow_provider_bitscale.batch.store.journal import Changes
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SegmentRecord
 from tests.batch.rig import Rig, a_run
 
 
@@ -125,7 +125,7 @@ def test_it_begins_with_one_run() -> None:
 
 def test_what_an_earlier_try_submitted_is_polled_and_not_submitted() -> None:
     bitscale = BitScale()
-    attempt = Try(4, bitscale, records={0: SegmentRecord(["run_0", INTENT, "run_2", None])})
+    attempt = Try(4, bitscale, records={0: SegmentRecord(["run_0", ANNOUNCED, "run_2", None])})
     attempt.run()
     assert set(bitscale.submissions) == {3}
     assert set(bitscale.polls) == {"run_0", "run_2", "run_3"}

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event, IllegalEventError
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN, RowResult, was_accepted
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SegmentRecord
 from tests.batch.rig import Rig, a_run
 
 FOUND = RowResult(SUCCEEDED, "run_0", 3)
@@ -62,7 +62,7 @@ def test_a_run_is_of_one_row() -> None:
             assert row.result is not None
             assert (row.result.status, row.result.run_id) == (UNKNOWN, None)
             assert was_accepted(row.result.error), "no retry submits it"
-        assert rig.entries() == [INTENT, INTENT, None]
+        assert rig.entries() == [ANNOUNCED, ANNOUNCED, None]
         assert (rig.budget.in_flight, rig.plan.stopped) == (0, True)
 
     asyncio.run(run())
@@ -100,7 +100,7 @@ def test_a_row_that_is_written_keeps_its_result(caplog: pytest.LogCaptureFixture
 
 def test_what_an_earlier_try_left_is_in_flight_or_waits() -> None:
     async def run() -> None:
-        rig = Rig(3, records={0: SegmentRecord(["run_0", INTENT, None])}, expects_deliveries=True)
+        rig = Rig(3, records={0: SegmentRecord(["run_0", ANNOUNCED, None])}, expects_deliveries=True)
         await rig.open()
         assert [rig.row(number).state for number in range(3)] == [State.RUNNING, State.AMBIGUOUS, State.NEW]
         assert (rig.plan.in_flight, rig.plan.awaiting, rig.plan.rows_left) == (1, 1, 1)

@@ -1,10 +1,12 @@
-"""A person's Clear is told from a retry, also where it leaves `max_tries` as it was."""
+"""A try goes on with what was paid for, unless a person has cleared the task since it succeeded."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-from airflow_provider_bitscale.runs.resume import Try, is_cleared
+from airflow_provider_bitscale.runs.resume import Resume, Try, is_cleared, resume_rule
 
 # The try that handed its result over, the one that runs, and whether the task was cleared between them.
 # Airflow sets `max_tries` to the retries at first, and by a Clear to the tries so far plus the retries.
@@ -39,3 +41,26 @@ def test_a_clear_is_told_from_a_retry(earlier: Try, now: Try, cleared: bool, suc
 def test_without_try_numbers_the_success_callback_is_believed(succeeded: bool) -> None:
     assert is_cleared(Try(3), Try(3), succeeded=succeeded) is succeeded
     assert is_cleared(Try(3), Try(4), succeeded=succeeded)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    fingerprint: str
+    collected: bool
+    last_try: Try
+
+
+FIRST, RETRY, CLEAR = Try(2, 1, 2, 0), Try(2, 2, 2, 0), Try(3, 2, 2, 1)
+# The record, the try, and what the try does for the same request and for another one.
+RULE: dict[str, tuple[bool, Try, Resume, Resume]] = {
+    "unfinished, retried": (False, RETRY, Resume.ATTACH, Resume.CHANGED),
+    "unfinished, cleared": (False, CLEAR, Resume.ATTACH, Resume.CHANGED),
+    "collected, retried": (True, RETRY, Resume.ATTACH, Resume.START_OVER),
+    "collected, cleared": (True, CLEAR, Resume.START_OVER, Resume.START_OVER),
+}
+
+
+@pytest.mark.parametrize(("collected", "this_try", "same", "other"), RULE.values(), ids=RULE.keys())
+def test_what_a_try_does_with_a_record(collected: bool, this_try: Try, same: Resume, other: Resume) -> None:
+    assert resume_rule(Earlier("print", collected, FIRST), "print", this_try) is same
+    assert resume_rule(Earlier("other", collected, FIRST), "print", this_try) is other

@@ -15,7 +15,7 @@ from airflow_provider_bitscale.runs.run_record import (
     ADOPT_KEY,
     COLLECTED,
     INTENT,
-    KEY,
+    RUN_KEY,
     SUBMITTED,
     UNREADABLE,
     Ambiguous,
@@ -138,7 +138,7 @@ NO_RECORDS: dict[str, Any] = {
 @pytest.mark.parametrize("stored", NO_RECORDS.values(), ids=NO_RECORDS.keys())
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(stored: Any) -> None:
     with pytest.raises(AmbiguousSubmitError, match="cannot be read"):
-        RunRecords(JsonStore(**{KEY: stored})).read()
+        RunRecords(JsonStore(**{RUN_KEY: stored})).read()
 
 
 def test_what_could_not_be_written_blocks_no_clear_after_a_success() -> None:
@@ -161,7 +161,7 @@ def test_whoever_may_not_submit_is_told_both_ways_on(
 ) -> None:
     error = Ambiguous(record).error
     assert type(error) is kind
-    for expected in (text, KEY, ADOPT_KEY):
+    for expected in (text, RUN_KEY, ADOPT_KEY):
         assert expected in str(error)
 
 

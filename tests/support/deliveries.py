@@ -11,12 +11,12 @@ from typing import Any
 import requests
 import sqlalchemy
 
-from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY as BATCH
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.webhooks import sign
 from airflow_provider_bitscale.runs.resume import Try
 from airflow_provider_bitscale.runs.run_record import INTENT, Record
-from airflow_provider_bitscale.runs.run_record import KEY as RUN
+from airflow_provider_bitscale.runs.run_record import RUN_KEY as RUN
 from airflow_provider_bitscale.webhooks.assets import DELIVERY
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, DeliveryAddress, new_key
 from tests.support.local_airflow import LocalAirflow

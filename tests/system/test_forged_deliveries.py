@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY as BATCH
 from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.runs.resume import Try
@@ -25,16 +25,7 @@ from airflow_provider_bitscale.webhooks.callback_token import (
     queue_key,
     with_token,
 )
-from tests.support.deliveries import (
-    PATH,
-    a_run,
-    address_of,
-    deliver,
-    delivered_run_ids,
-    keep,
-    kept,
-    waiting,
-)
+from tests.support.deliveries import PATH, a_run, address_of, deliver, delivered_run_ids, keep, kept, waiting
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY as BATCH
 from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
 from airflow_provider_bitscale.runs.resume import Try
 from airflow_provider_bitscale.runs.run_record import COLLECTED, INTENT, SUBMITTED, Record
-from airflow_provider_bitscale.runs.run_record import KEY as RUN
+from airflow_provider_bitscale.runs.run_record import RUN_KEY as RUN
 from airflow_provider_bitscale.webhooks.awaited import awaits
 from airflow_provider_bitscale.webhooks.callback_token import Claims
 from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_SUBSCRIBERS

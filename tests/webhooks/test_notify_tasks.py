@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from airflow_provider_bitscale.api.deliveries import Delivery
 from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.batch.store.batch_record import KEY as BATCH
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY as BATCH
 from airflow_provider_bitscale.webhooks import notify_tasks
 from airflow_provider_bitscale.webhooks.callback_token import Claims, DeliveryAddress
 from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue

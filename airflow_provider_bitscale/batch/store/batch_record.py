@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, InvalidRequestError
-from airflow_provider_bitscale.runs.resume import Try, is_cleared
-from airflow_provider_bitscale.runs.state_store import Store, read_verified
+from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.runs.resume import Resume, Try, resume_rule
+from airflow_provider_bitscale.runs.state_store import Store, read_record
 
-KEY = "bitscale_batch"
-WAY_OUT = (
-    f"To start anew, and pay anew, delete the key {KEY!r} from the task's state store and clear the task."
+BATCH_KEY = "bitscale_batch"
+BATCH_RECOVERY = (
+    f"To start over, and pay again, delete the key {BATCH_KEY!r} from the task's state store and "
+    "clear the task."
 )
 
 
@@ -46,22 +46,13 @@ class BatchRecord:
 
 
 def read_batch(store: Store) -> BatchRecord | None:
-    """Return the batch of an earlier try, or None.
-
-    :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
-    :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
-    """
-    if (stored := read_verified(store, KEY)) is None:
-        return None
-    try:
-        return BatchRecord(**{**stored, "last_try": Try(**stored["last_try"])})
-    except (TypeError, KeyError):
-        raise unreadable(stored) from None
+    """Return the batch of an earlier try, or None; raises as :func:`read_record`."""
+    return read_record(store, BATCH_KEY, BatchRecord, BATCH_RECOVERY)
 
 
 def write_batch(store: Store, batch: BatchRecord) -> None:
     """Make it durable."""
-    store.set(KEY, asdict(batch))
+    store.set(BATCH_KEY, asdict(batch))
 
 
 def continues(batch: BatchRecord | None, fingerprint: str, this_try: Try) -> bool:
@@ -69,19 +60,10 @@ def continues(batch: BatchRecord | None, fingerprint: str, this_try: Try) -> boo
 
     :raises InvalidRequestError: it would pay again for rows that an unfinished batch has paid for.
     """
-    if batch is None:
-        return False
-    changed = batch.fingerprint != fingerprint
-    if batch.collected and (changed or is_cleared(batch.last_try, this_try, succeeded=True)):
-        return False
-    if not changed:
-        return True
-    raise InvalidRequestError(
-        "the input, or an option that decides what is bought, has changed since an earlier try, which may "
-        f"have paid for rows. Change it back, and they will be collected. {WAY_OUT}"
-    )
-
-
-def unreadable(stored: Any) -> AmbiguousSubmitError:
-    """Return a record of an earlier try that is not what was written."""
-    return AmbiguousSubmitError(f"the record of an earlier try cannot be read: {stored!r}. {WAY_OUT}")
+    resume = Resume.START_OVER if batch is None else resume_rule(batch, fingerprint, this_try)
+    if resume is Resume.CHANGED:
+        raise InvalidRequestError(
+            "the input, or an option that decides what is bought, has changed since an earlier try, which "
+            f"may have paid for rows. Change it back, and they will be collected. {BATCH_RECOVERY}"
+        )
+    return resume is Resume.ATTACH

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.batch_record import KEY, BatchRecord
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY, BatchRecord
 from airflow_provider_bitscale.batch.store.segment_records import (
     SUMMARIES,
     Entry,
@@ -54,7 +54,7 @@ class Changes:
             **self.chunks,
             **{segment_key(batch_id, number): value for number, value in self.segments.items()},
             **{group_key(batch_id, group): value for group, value in self.groups.items()},
-            **({} if self.batch is None else {KEY: self.batch}),
+            **({} if self.batch is None else {BATCH_KEY: self.batch}),
         }
 
 

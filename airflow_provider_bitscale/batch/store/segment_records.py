@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError
 from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.batch_record import KEY, WAY_OUT, BatchRecord, unreadable
-from airflow_provider_bitscale.runs.state_store import Store
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY, BATCH_RECOVERY, BatchRecord
+from airflow_provider_bitscale.runs.state_store import Store, unreadable
 
-INTENT = ""
+ANNOUNCED = ""
 # Segments whose summaries share a value. Each has a path of up to 1,000 characters; Airflow warns at 64 KB.
 SUMMARIES = 50
 
@@ -55,7 +55,7 @@ class SegmentRecord:
     def has_doubts(self) -> bool:
         """Whether of some row it is not known what became of a submission, nor whether it left."""
         entries = enumerate(self.entries)
-        return any(entry == INTENT and position not in self.results for position, entry in entries)
+        return any(entry == ANNOUNCED and position not in self.results for position, entry in entries)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept; the results are kept by themselves."""
@@ -72,7 +72,7 @@ def finished(records: Records) -> set[int]:
 
 def segment_key(batch_id: str, number: int) -> str:
     """Return the key of an open segment."""
-    return f"{KEY}_{batch_id}_{number:05d}"
+    return f"{BATCH_KEY}_{batch_id}_{number:05d}"
 
 
 def chunk_key(batch_id: str, number: int, chunk: int) -> str:
@@ -82,7 +82,7 @@ def chunk_key(batch_id: str, number: int, chunk: int) -> str:
 
 def group_key(batch_id: str, group: int) -> str:
     """Return the key of the summaries of finished segments, from number ``group * SUMMARIES`` on."""
-    return f"{KEY}_{batch_id}_finished_{group:04d}"
+    return f"{BATCH_KEY}_{batch_id}_finished_{group:04d}"
 
 
 def group_to_json(summaries: Mapping[int, Summary]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def merged(one: Entry, other: Entry) -> Entry:
     From then on an entry only goes from "may have left" to a run id, or to "has not left"; and what was never
     announced durably has not left. So it does not matter which copy is older.
     """
-    return one or other or (INTENT if one == other == INTENT else None)
+    return one or other or (ANNOUNCED if one == other == ANNOUNCED else None)
 
 
 def read_records(store: Store, batch: BatchRecord, unsaved: Mapping[str, Any]) -> Records:
@@ -127,7 +127,7 @@ class _Reader:
             try:
                 found |= {int(number): Summary(**summary) for number, summary in stored.items()}
             except (TypeError, ValueError, AttributeError):
-                raise unreadable(stored) from None
+                raise unreadable(stored, BATCH_RECOVERY) from None
         return found
 
     def segment(self, number: int) -> SegmentRecord:
@@ -154,7 +154,7 @@ class _Reader:
         try:
             record.results |= {int(row): RowResult(**settled) for row, settled in results[0].items()}
         except (TypeError, ValueError, AttributeError):
-            raise unreadable(results[0]) from None
+            raise unreadable(results[0], BATCH_RECOVERY) from None
         return True
 
     def _copies(self, key: str) -> list[Any]:
@@ -165,12 +165,12 @@ def _record(stored: Any) -> SegmentRecord:
     try:
         record = SegmentRecord(stored["entries"], chunks=stored["chunks"])
     except (TypeError, KeyError):
-        raise unreadable(stored) from None
+        raise unreadable(stored, BATCH_RECOVERY) from None
     entries, chunks = record.entries, record.chunks
     if not isinstance(entries, list) or not all(entry is None or isinstance(entry, str) for entry in entries):
-        raise unreadable(stored)
+        raise unreadable(stored, BATCH_RECOVERY)
     if not isinstance(chunks, int):
-        raise unreadable(stored)
+        raise unreadable(stored, BATCH_RECOVERY)
     return record
 
 
@@ -178,5 +178,5 @@ def _lost(what: str) -> AmbiguousSubmitError:
     """Airflow's SDK turns each 404 that looks like one of its own into "there is no such key"."""
     return AmbiguousSubmitError(
         f"the record {what}, which an earlier try wrote to the task's state store, is not there: what was "
-        f"paid for is not known. Clear the task to look for it again. {WAY_OUT}"
+        f"paid for is not known. Clear the task to look for it again. {BATCH_RECOVERY}"
     )

@@ -14,7 +14,7 @@ from airflow_provider_bitscale.batch.plan.lifecycle import Event, move
 from airflow_provider_bitscale.batch.row_result import DUPLICATE, UNKNOWN, RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, Records, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, Records, SegmentRecord, Summary
 from airflow_provider_bitscale.batch.table.survey import Segment
 from airflow_provider_bitscale.batch.table.writers import Parts
 from airflow_provider_bitscale.batch.tally import Tally
@@ -179,7 +179,7 @@ class Segments:
         if result is not None and result.status == UNKNOWN and record.entries[position]:
             # Its run became known later.
             return None
-        if result is None and record.entries[position] == INTENT and self._parks_ambiguous:
+        if result is None and record.entries[position] == ANNOUNCED and self._parks_ambiguous:
             return RowResult(UNKNOWN, error=_AMBIGUOUS)
         return result
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, Entry
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, Entry
 
 SENT, NOT_PROCESSED, ACCEPTED, ANSWERED = "sent", "not-processed", "accepted", "answered"
 
@@ -59,5 +59,5 @@ class SentRows:
         if row in self.run_ids:
             return self.run_ids[row]
         if self.open[row] > 0 or row in self.answered:
-            return INTENT
+            return ANNOUNCED
         return None if self.complete else entry

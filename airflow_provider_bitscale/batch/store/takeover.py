@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_bitscale.batch.row_result import UNKNOWN, RowResult
-from airflow_provider_bitscale.batch.store.batch_record import KEY, BatchRecord, unreadable
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY, BATCH_RECOVERY, BatchRecord
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.segment_records import (
-    INTENT,
+    ANNOUNCED,
     Records,
     SegmentRecord,
     Summary,
@@ -26,7 +26,7 @@ from airflow_provider_bitscale.batch.store.sent_rows import SentRows
 from airflow_provider_bitscale.batch.store.unsaved_changes import UnsavedChanges
 from airflow_provider_bitscale.batch.table.survey import Segment
 from airflow_provider_bitscale.batch.table.writers import ERROR, RUN_ID
-from airflow_provider_bitscale.runs.state_store import Store
+from airflow_provider_bitscale.runs.state_store import Store, unreadable
 
 _WAIT_SECONDS = 1.0
 
@@ -69,7 +69,7 @@ def _record(segment: Segment) -> SegmentRecord:
     run_ids = [row.fields[RUN_ID] for row in segment.rows]
     without = [position for position, run_id in enumerate(run_ids) if run_id is None]
     return SegmentRecord(
-        [INTENT if run_id is None else str(run_id) for run_id in run_ids],
+        [ANNOUNCED if run_id is None else str(run_id) for run_id in run_ids],
         {position: RowResult(UNKNOWN, error=segment.rows[position].fields[ERROR]) for position in without},
     )
 
@@ -158,12 +158,12 @@ def _wait_for(unsaved: UnsavedChanges, token: str) -> dict[str, Any]:
 
 
 def _with_opened(batch: BatchRecord, left: Mapping[str, Any]) -> BatchRecord:
-    if (kept := left.get(KEY)) is None:
+    if (kept := left.get(BATCH_KEY)) is None:
         return batch
     try:
         return replace(batch, opened=max(batch.opened, int(kept["opened"])))
     except (TypeError, ValueError, KeyError):
-        raise unreadable(kept) from None
+        raise unreadable(kept, BATCH_RECOVERY) from None
 
 
 def _results(batch: BatchRecord, records: Records, left: Mapping[str, Any]) -> dict[str, Any]:

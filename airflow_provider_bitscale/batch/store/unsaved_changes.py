@@ -10,7 +10,7 @@ import json
 import logging
 from typing import Any, Protocol
 
-from airflow_provider_bitscale.batch.store.batch_record import KEY
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY
 from airflow_provider_bitscale.batch.store.journal import Changes
 
 # Run ids in a line of the log, and in all its lines; the file has them all.
@@ -96,7 +96,7 @@ class UnsavedChanges:
         self._told.update(changes.accepted.values())
 
     def _is_own(self, key: str) -> bool:
-        return key == KEY or key.startswith(f"{KEY}_{self._batch_id}_")
+        return key == BATCH_KEY or key.startswith(f"{BATCH_KEY}_{self._batch_id}_")
 
 
 def _name(token: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_bitscale.api import AmbiguousSubmitError, InvalidRequestError
 from airflow_provider_bitscale.batch.store.batch_record import (
-    KEY,
+    BATCH_KEY,
     BatchRecord,
     continues,
     read_batch,
@@ -46,8 +46,8 @@ UNREADABLE_HEADS: list[Any] = [
 
 @pytest.mark.parametrize("stored", UNREADABLE_HEADS, ids=str)
 def test_a_head_that_cannot_be_read_is_not_the_same_as_none(stored: Any) -> None:
-    with pytest.raises(AmbiguousSubmitError, match=f"cannot be read.*delete the key '{KEY}'"):
-        read_batch(JsonStore(**{KEY: stored}))
+    with pytest.raises(AmbiguousSubmitError, match=f"cannot be read.*delete the key '{BATCH_KEY}'"):
+        read_batch(JsonStore(**{BATCH_KEY: stored}))
 
 
 def test_a_head_that_is_not_found_is_not_missing_for_that() -> None:
@@ -86,7 +86,7 @@ def test_whether_a_try_goes_on(
         ("other", CLEARED, changed_and_cleared),
     ):
         if expected is None:
-            with pytest.raises(InvalidRequestError, match=f"Change it back.*delete the key '{KEY}'"):
+            with pytest.raises(InvalidRequestError, match=f"Change it back.*delete the key '{BATCH_KEY}'"):
                 continues(batch, fingerprint, this_try)
         else:
             assert continues(batch, fingerprint, this_try) is expected

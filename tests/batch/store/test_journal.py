@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_bitscale.batch.options import MAX_SEGMENT_SIZE
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult
-from airflow_provider_bitscale.batch.store.batch_record import KEY, read_batch
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY, read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, SUMMARIES, SegmentRecord, Summary
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SUMMARIES, SegmentRecord, Summary
 from tests.batch.journals import BATCH, FOUND, SUMMARY, announce, keys, opened, read, save
 from tests.support.json_store import JsonStore
 
@@ -39,12 +39,12 @@ def test_the_life_of_a_segment() -> None:
     announce(journal, 0, [0, 1, 3])
     assert read(store) == {}, "nothing is durable before it is written"
     save(journal)
-    assert read(store) == {0: SegmentRecord([INTENT, INTENT, None, INTENT])}
+    assert read(store) == {0: SegmentRecord([ANNOUNCED, ANNOUNCED, None, ANNOUNCED])}
     journal.note(0, 1, "run_1")
     journal.note(0, 3, None)
     save(journal)
     assert not journal.changes(), "what is written is not written again"
-    assert read(store) == {0: SegmentRecord([INTENT, "run_1", None, None])}
+    assert read(store) == {0: SegmentRecord([ANNOUNCED, "run_1", None, None])}
     journal.finish(0, SUMMARY)
     save(journal)
     assert read(store) == {0: SUMMARY}
@@ -58,7 +58,7 @@ def test_batches_do_not_read_each_others() -> None:
     other.open(0, SegmentRecord([None]))
     announce(other, 0, [0])
     save(other)
-    assert read(store) == {0: SegmentRecord([INTENT])}
+    assert read(store) == {0: SegmentRecord([ANNOUNCED])}
     assert len(keys(store)) == 2
 
 
@@ -69,11 +69,11 @@ def test_what_is_counted_is_written_before_the_count_and_dropped_after_all() -> 
             self.order: list[str] = []
 
         def set(self, key: str, value: Any) -> None:
-            self.order.append(key.removeprefix(f"{KEY}_b1_"))
+            self.order.append(key.removeprefix(f"{BATCH_KEY}_b1_"))
             super().set(key, value)
 
         def delete(self, key: str) -> None:
-            self.order.append(f"drop {key.removeprefix(f'{KEY}_b1_')}")
+            self.order.append(f"drop {key.removeprefix(f'{BATCH_KEY}_b1_')}")
             super().delete(key)
 
     store = Ordered()
@@ -81,7 +81,7 @@ def test_what_is_counted_is_written_before_the_count_and_dropped_after_all() -> 
     journal.answered(1, {0: FOUND})
     journal.finish(0, SUMMARY)
     save(journal)
-    assert store.order == ["00001_0000", "00001", "finished_0000", KEY, "drop 00000"]
+    assert store.order == ["00001_0000", "00001", "finished_0000", BATCH_KEY, "drop 00000"]
 
 
 def test_a_later_try_goes_on_with_what_was_read() -> None:
@@ -108,7 +108,7 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
     journal.answered(0, {2: FOUND})
     save(journal)
     record = read(store)[0]
-    assert record == SegmentRecord([INTENT] * 4, {2: FOUND}, chunks=1)
+    assert record == SegmentRecord([ANNOUNCED] * 4, {2: FOUND}, chunks=1)
     assert isinstance(record, SegmentRecord)
     later = Journal(store, read_batch(store) or BATCH)
     later.open(0, record)
@@ -117,7 +117,7 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
     later.answered(0, {1: FOUND})
     save(later)
     record = read(store)[0]
-    assert record == SegmentRecord([INTENT] * 4, {0: failed, 1: FOUND, 2: FOUND}, chunks=3)
+    assert record == SegmentRecord([ANNOUNCED] * 4, {0: failed, 1: FOUND, 2: FOUND}, chunks=3)
     last = Journal(store, read_batch(store) or BATCH, {0: record})
     last.finish(0, SUMMARY)
     save(last)
@@ -157,7 +157,7 @@ def test_no_value_of_results_is_too_large(least: int, most: int) -> None:
     assert max(map(len, store.texts.values())) < MOST_BYTES
     record = read(store)[0]
     assert isinstance(record, SegmentRecord)
-    assert (record.entries, record.results) == ([INTENT] * rows, results)
+    assert (record.entries, record.results) == ([ANNOUNCED] * rows, results)
 
 
 def test_a_segment_of_the_largest_size_is_not_too_large() -> None:
@@ -196,7 +196,10 @@ def test_what_could_not_be_written_is_read_with_what_is_in_the_store() -> None:
     journal.finish(1, SUMMARY)
     unsaved = journal.unsaved()
     found = read(store, unsaved.values("b1"))
-    assert found == {0: SegmentRecord(["run_0", None, INTENT, INTENT], {3: FOUND}, chunks=1), 1: SUMMARY}
+    assert found == {
+        0: SegmentRecord(["run_0", None, ANNOUNCED, ANNOUNCED], {3: FOUND}, chunks=1),
+        1: SUMMARY,
+    }
     assert unsaved.accepted == {(0, 0): "run_0"}
     save(journal)
     assert read(store, unsaved.values("b1")) == found, "if the store took it after all"
@@ -227,7 +230,7 @@ def test_after_a_write_that_failed_what_changed_since_goes_before() -> None:
     journal.restore()
     store.fails = False
     save(journal)
-    assert read(store) == {0: SegmentRecord(["run_0", INTENT, None]), 1: SegmentRecord([INTENT])}
+    assert read(store) == {0: SegmentRecord(["run_0", ANNOUNCED, None]), 1: SegmentRecord([ANNOUNCED])}
     journal.restore()
     assert not journal.changes(), "there is nothing to restore"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api import AmbiguousSubmitError
-from airflow_provider_bitscale.batch.store.batch_record import KEY
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, Entry, merged, read_records
+from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, Entry, merged, read_records
 from tests.batch.journals import BATCH, FOUND, SUMMARY, announce, opened, read, save
 from tests.support.json_store import JsonStore
 
@@ -41,7 +41,7 @@ UNREADABLE_SEGMENTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("stored", UNREADABLE_SEGMENTS.values(), ids=UNREADABLE_SEGMENTS.keys())
 def test_a_segment_that_cannot_be_read_is_not_the_same_as_none(stored: dict[str, Any]) -> None:
-    store = JsonStore(**{f"{KEY}_b1_{suffix}": value for suffix, value in stored.items()})
+    store = JsonStore(**{f"{BATCH_KEY}_b1_{suffix}": value for suffix, value in stored.items()})
     with pytest.raises(AmbiguousSubmitError, match="cannot be read"):
         read_records(store, replace(BATCH, opened=1), {})
 
@@ -55,17 +55,17 @@ def test_a_record_that_is_lost_is_not_the_same_as_none(lost: str) -> None:
     journal.finish(2, SUMMARY)
     save(journal)
     read(store)
-    store.delete(f"{KEY}_b1_{lost}")
-    with pytest.raises(AmbiguousSubmitError, match=f"not there.*delete the key '{KEY}'"):
+    store.delete(f"{BATCH_KEY}_b1_{lost}")
+    with pytest.raises(AmbiguousSubmitError, match=f"not there.*delete the key '{BATCH_KEY}'"):
         read(store)
 
 
 # Two copies of a row's entry when no try submits any more, and what is known then.
 COPIES: list[tuple[Entry, Entry, Entry]] = [
     (None, None, None),
-    (None, INTENT, None),
-    (INTENT, INTENT, INTENT),
-    (INTENT, "run_1", "run_1"),
+    (None, ANNOUNCED, None),
+    (ANNOUNCED, ANNOUNCED, ANNOUNCED),
+    (ANNOUNCED, "run_1", "run_1"),
     (None, "run_1", "run_1"),
     ("run_1", "run_1", "run_1"),
 ]

@@ -22,7 +22,7 @@ from airflow_provider_bitscale.batch.row_result import (
 from airflow_provider_bitscale.batch.store.batch_record import read_batch
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.segment_records import (
-    INTENT,
+    ANNOUNCED,
     Records,
     SegmentRecord,
     Summary,
@@ -175,7 +175,7 @@ def test_a_segment_is_written_when_its_last_row_has_its_result() -> None:
     assert segments.tally.parts == {0: "part 0"}
     assert batch.records == {
         0: Summary("part 0", {FAILED: 1, SUCCEEDED: 1, UNKNOWN: 1}, 2, 1),
-        1: SegmentRecord([INTENT, None, None]),
+        1: SegmentRecord([ANNOUNCED, None, None]),
     }
 
 
@@ -191,7 +191,7 @@ def leave_behind(batch: Batch) -> None:
     """An earlier try: segment 0 is finished, in 1 are a run, an intent and an answer, 2 is untouched."""
     for number in (0, 1):
         batch.journal.open(number, SegmentRecord([None] * SIZE))
-    for position, entry in enumerate(("run_3", INTENT, INTENT)):
+    for position, entry in enumerate(("run_3", ANNOUNCED, ANNOUNCED)):
         batch.journal.note(1, position, entry)
     batch.journal.answered(1, {2: RowResult(SUCCEEDED, None, 5)})
     batch.journal.finish(0, Summary("part 0", {SUCCEEDED: 2, UNKNOWN: 1}, 10, 1))
@@ -278,7 +278,7 @@ def test_submissions_that_no_delivery_told_of_count_as_untold() -> None:
     batch.apply(segments, 1, Event.DELIVERED, run_id="run_1")
     segments.close()
     batch.save()
-    assert batch.records[0] == SegmentRecord([INTENT, "run_1", None])
+    assert batch.records[0] == SegmentRecord([ANNOUNCED, "run_1", None])
     batch.apply(segments, 0, Event.SENT)
     batch.send(segments, 2)
     for row in (0, 1, 2):
@@ -309,7 +309,7 @@ def test_what_is_left_is_written_as_it_stands() -> None:
     }
     assert sorted(segments.tally.parts) == [0, 1, 2, 3]
     assert segments.tally.counts.total() == batch.rows
-    left = SegmentRecord(["run_3", INTENT, INTENT], {2: RowResult(SUCCEEDED, None, 5)}, chunks=1)
+    left = SegmentRecord(["run_3", ANNOUNCED, ANNOUNCED], {2: RowResult(SUCCEEDED, None, 5)}, chunks=1)
     assert batch.records[1] == left
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.store import sent_log
-from airflow_provider_bitscale.batch.store.segment_records import INTENT
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED
 from airflow_provider_bitscale.batch.store.sent_log import KEEP_SECONDS, SentLogs, TakenOverError
 from airflow_provider_bitscale.batch.store.sent_rows import SentRows
 
@@ -34,7 +34,7 @@ def logs(folder: Path) -> SentLogs:
 
 
 def entries(evidence: SentRows, rows: int) -> list[str | None]:
-    return [evidence.entry(row, INTENT) for row in range(rows)]
+    return [evidence.entry(row, ANNOUNCED) for row in range(rows)]
 
 
 def test_what_a_try_has_sent_is_read_by_the_next(logs: SentLogs) -> None:
@@ -47,7 +47,7 @@ def test_what_a_try_has_sent_is_read_by_the_next(logs: SentLogs) -> None:
     first.close()
     evidence = logs.take_over(["t1"])
     assert evidence.complete
-    assert entries(evidence, 5) == ["run_0", None, INTENT, INTENT, None]
+    assert entries(evidence, 5) == ["run_0", None, ANNOUNCED, ANNOUNCED, None]
     assert entries(logs.take_over(["t1"]), 5) == entries(evidence, 5), "it may be read again"
 
 
@@ -71,7 +71,7 @@ def test_an_id_that_could_look_like_another_line_is_left_out(logs: SentLogs, run
     log.close()
     evidence = logs.take_over(["t1"])
     assert evidence.complete
-    assert entries(evidence, 6) == [INTENT, None, None, None, None, None]
+    assert entries(evidence, 6) == [ANNOUNCED, None, None, None, None, None]
 
 
 def _links(folder: Path) -> None:
@@ -125,7 +125,7 @@ def test_after_the_machine_was_started_again_only_run_ids_count(
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("another")
     monkeypatch.setattr(sent_log, "_BOOT_ID", boot_id)
-    assert entries(logs.take_over(["t1"]), 2) == ["run_0", INTENT]
+    assert entries(logs.take_over(["t1"]), 2) == ["run_0", ANNOUNCED]
 
 
 def test_a_try_that_was_replaced_sends_nothing_more_and_tells_what_was_answered(logs: SentLogs) -> None:
@@ -224,7 +224,7 @@ def test_a_row_that_is_said_not_to_be_sent_is_not_sent_by_a_try_that_still_runs(
     assert process.exitcode == 0, "it was stopped"
     assert evidence.complete
     rows = [int(line) for line in sent.read_text().splitlines()]
-    assert [row for row in rows if evidence.entry(row, INTENT) is None] == []
+    assert [row for row in rows if evidence.entry(row, ANNOUNCED) is None] == []
 
 
 def _sends_one(folder: Path, began: Event, go_on: Event) -> None:
@@ -250,5 +250,5 @@ def test_an_answer_that_a_replaced_try_still_waits_for_is_waited_for_while_it_li
     else:
         # After the log was read for the first time.
         threading.Timer(0.5, go_on.set).start()
-    assert entries(logs.take_over(["t1"], patience=20), 1) == [INTENT if is_killed else "run_0"]
+    assert entries(logs.take_over(["t1"], patience=20), 1) == [ANNOUNCED if is_killed else "run_0"]
     process.join(30)

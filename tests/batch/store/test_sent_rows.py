@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, Entry
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, Entry
 from airflow_provider_bitscale.batch.store.sent_rows import SentRows
 
 # Lines about row 7, and what its entry becomes if the store has it as announced: if the logs of all tries are
 # here, and if one is missing.
 LINES: dict[str, tuple[list[str], Entry, Entry]] = {
-    "never sent": ([], None, INTENT),
-    "another row was sent": (["sent 70"], None, INTENT),
-    "between request and answer": (["sent 7"], INTENT, INTENT),
-    "not processed": (["sent 7", "not-processed 7"], None, INTENT),
-    "not processed, and sent again": (["sent 7", "not-processed 7", "sent 7"], INTENT, INTENT),
-    "one of two requests was not processed": (["sent 7", "sent 7", "not-processed 7"], INTENT, INTENT),
+    "never sent": ([], None, ANNOUNCED),
+    "another row was sent": (["sent 70"], None, ANNOUNCED),
+    "between request and answer": (["sent 7"], ANNOUNCED, ANNOUNCED),
+    "not processed": (["sent 7", "not-processed 7"], None, ANNOUNCED),
+    "not processed, and sent again": (["sent 7", "not-processed 7", "sent 7"], ANNOUNCED, ANNOUNCED),
+    "one of two requests was not processed": (["sent 7", "sent 7", "not-processed 7"], ANNOUNCED, ANNOUNCED),
     "accepted": (["sent 7", "accepted 7 run_1"], "run_1", "run_1"),
     "accepted at the second request": (["sent 7", "sent 7", "accepted 7 run_1"], "run_1", "run_1"),
-    "answered at once, and the result is lost": (["sent 7", "answered 7"], INTENT, INTENT),
-    "a line of which a part was written": (["sen"], INTENT, INTENT),
-    "a word that is none": (["send 7"], INTENT, INTENT),
-    "a row that is none": (["sent seven"], INTENT, INTENT),
-    "an id is missing": (["sent 7", "accepted 7"], INTENT, INTENT),
-    "words too many": (["sent 7", "accepted 7 run_1 or_2"], INTENT, INTENT),
+    "answered at once, and the result is lost": (["sent 7", "answered 7"], ANNOUNCED, ANNOUNCED),
+    "a line of which a part was written": (["sen"], ANNOUNCED, ANNOUNCED),
+    "a word that is none": (["send 7"], ANNOUNCED, ANNOUNCED),
+    "a row that is none": (["sent seven"], ANNOUNCED, ANNOUNCED),
+    "an id is missing": (["sent 7", "accepted 7"], ANNOUNCED, ANNOUNCED),
+    "words too many": (["sent 7", "accepted 7 run_1 or_2"], ANNOUNCED, ANNOUNCED),
 }
 
 
@@ -32,7 +32,7 @@ def test_what_becomes_of_a_row_that_was_announced(lines: list[str], entry: Entry
     for complete, expected in ((True, entry), (False, with_a_gap)):
         evidence = SentRows(complete=complete)
         evidence.add(lines)
-        assert evidence.entry(7, INTENT) == expected
+        assert evidence.entry(7, ANNOUNCED) == expected
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_becomes_of_a_row_that_was_announced(lines: list[str], entry: Entry
         (["sent 7", "accepted 7 run_1"], "run_0", "run_0"),
         ([], "run_0", "run_0"),
         ([], None, None),
-        (["sent 7"], None, INTENT),
+        (["sent 7"], None, ANNOUNCED),
         (["sent 7", "accepted 7 run_1"], None, "run_1"),
     ],
 )
@@ -58,9 +58,15 @@ def test_logs_of_several_tries_are_read_together() -> None:
     both = SentRows()
     both.include(first)
     both.include(second)
-    assert [both.entry(row, INTENT) for row in range(5)] == [None, INTENT, INTENT, "run_3", None]
+    assert [both.entry(row, ANNOUNCED) for row in range(5)] == [None, ANNOUNCED, ANNOUNCED, "run_3", None]
     both.include(SentRows(complete=False))
-    assert [both.entry(row, INTENT) for row in range(5)] == [INTENT, INTENT, INTENT, "run_3", INTENT]
+    assert [both.entry(row, ANNOUNCED) for row in range(5)] == [
+        ANNOUNCED,
+        ANNOUNCED,
+        ANNOUNCED,
+        "run_3",
+        ANNOUNCED,
+    ]
 
 
 @pytest.mark.parametrize(

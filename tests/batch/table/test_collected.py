@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN, RowResult
-from airflow_provider_bitscale.batch.store.segment_records import INTENT, SegmentRecord
+from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SegmentRecord
 from airflow_provider_bitscale.batch.store.takeover import collected_records
 from airflow_provider_bitscale.batch.table.earlier_rows import UnknownRows
 from airflow_provider_bitscale.batch.table.mapping import NoInputs
@@ -40,7 +40,7 @@ def test_each_row_has_a_run_or_is_unknown_for_good(format: str, tmp_path: Path) 
     found = list(read_segments(source, NoInputs(), 2, surveyed))
     assert [[row.fields["n"] for row in segment.rows] for segment in found] == [["0", "2"], ["3"]]
     assert collected_records(found) == {
-        0: SegmentRecord(["run_0", INTENT], {1: RowResult(UNKNOWN, error="no answer came")}),
+        0: SegmentRecord(["run_0", ANNOUNCED], {1: RowResult(UNKNOWN, error="no answer came")}),
         1: SegmentRecord(["run_3"]),
     }
 
