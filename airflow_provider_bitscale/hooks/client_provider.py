@@ -83,16 +83,14 @@ class ClientProvider:
             async with shared_client(config, self._aread_key, self.bitscale_conn_id) as client:
                 yield client
 
-    @asynccontextmanager
-    async def batch_client(self, connections: int) -> AsyncIterator[AsyncClient]:
-        """Provide an async client of its own for a batch, open in the block.
+    def batch_client(self, connections: int) -> AsyncClient:
+        """Return an async client of its own for a batch, to be opened.
 
         :param connections: requests that may be under way at once.
         """
         from airflow_provider_bitscale.api.async_client import AsyncClient
 
-        async with AsyncClient(self.config, self._aread_key, connections=connections) as client:
-            yield client
+        return AsyncClient(self.config, self._aread_key, connections=connections)
 
     def _read_key(self) -> str:
         return self._read().api_key
