@@ -7,11 +7,7 @@ import random
 import time
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
-from airflow_provider_bitscale.api.errors import (
-    AuthenticationError,
-    BitScaleError,
-    UnreadableAcceptanceError,
-)
+from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError, UnreadableAcceptanceError
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.brake import Trial

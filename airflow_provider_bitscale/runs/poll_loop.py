@@ -11,14 +11,7 @@ from typing import Generic, TypeVar
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Run, RunStatus
-from airflow_provider_bitscale.runs.polling import (
-    NO_WAIT,
-    Decision,
-    Outcome,
-    Wait,
-    happens,
-    poll_once,
-)
+from airflow_provider_bitscale.runs.polling import NO_WAIT, Decision, Outcome, Wait, happens, poll_once
 from airflow_provider_bitscale.runs.sights import Sights
 
 log = logging.getLogger(__name__)

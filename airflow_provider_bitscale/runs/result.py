@@ -7,11 +7,7 @@ from typing import Any
 
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.error_answers import excerpt_of
-from airflow_provider_bitscale.api.errors import (
-    RunFailedError,
-    RunTimedOutError,
-    UnreadableAcceptanceError,
-)
+from airflow_provider_bitscale.api.errors import RunFailedError, RunTimedOutError, UnreadableAcceptanceError
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT, Outcome

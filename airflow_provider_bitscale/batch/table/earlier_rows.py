@@ -8,12 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.row_result import (
-    FAILED,
-    NOT_SUBMITTED,
-    UNKNOWN,
-    was_accepted,
-)
+from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, UNKNOWN, was_accepted
 from airflow_provider_bitscale.batch.table.csv_rows import unescaped
 from airflow_provider_bitscale.batch.table.file_format import TableFormat
 from airflow_provider_bitscale.batch.table.manifest import read_manifest

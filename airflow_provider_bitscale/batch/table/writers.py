@@ -10,12 +10,7 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.table.csv_rows import csv_text
-from airflow_provider_bitscale.batch.table.storage import (
-    StoreError,
-    StorePath,
-    is_final,
-    write_whole,
-)
+from airflow_provider_bitscale.batch.table.storage import StoreError, StorePath, is_final, write_whole
 
 log = logging.getLogger(__name__)
 
