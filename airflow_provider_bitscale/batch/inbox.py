@@ -98,7 +98,7 @@ class Inbox:
         self._batch.happened.set()
 
     def _is_noted(self, row: BatchRow, delivery: QueuedDelivery) -> bool:
-        """Return the run is ours, whatever becomes of the answer; unless it is of another row, too."""
+        """Note that the run is of this row, unless it is of another one, too; return whether it is."""
         if not self._batch.claim(row, delivery.run_id):
             return False
         self._batch.apply(row, Event.DELIVERED, run_id=delivery.run_id)
@@ -108,11 +108,11 @@ class Inbox:
         batch, run = self._batch, parse_run(delivery.payload)
         batch.apply(row, Event.HINTED)
         if has_result(run):
-            batch.plan.brake.understood(ended=True)
+            batch.plan.brake.note_understood(ended=True)
         if not batch.request.trust_webhook or not has_result(run):
             return
         if row.state is State.POLLING:
-            # The answer is likely to tell the same.
+            # The answer is likely to show the same.
             self._hold(row, delivery)
         else:
             batch.end(row, run, delivery.run_id)

@@ -1,4 +1,4 @@
-"""Polls runs, and tells what the answers make of their rows."""
+"""Polls runs, and applies the answers to their rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Polls:
 
     def __init__(self, batch: RunningBatch) -> None:
         self._batch = batch
-        # Unknown statuses that the log has told.
+        # Unknown statuses that are in the log.
         self._odd: set[str] = set()
 
     async def poll(self, row: BatchRow) -> None:
@@ -51,33 +51,34 @@ class Polls:
         now = time.monotonic()
         plan.outage.note(seen, now)
         if row.state is not State.POLLING:
-            # Meanwhile its run was told for another row, too.
+            # Meanwhile it turned out that its run belongs to another row, too.
             return
         if row.run_id != run_id:
             # Meanwhile another run of this row was delivered, which counts now.
             batch.apply(row, Event.NOT_ENDED)
             return
         if is_understood(seen, run_id):
-            plan.brake.understood(ended=isinstance(seen, Run) and has_result(seen))
+            plan.brake.note_understood(ended=isinstance(seen, Run) and has_result(seen))
         lasting = self._lasting(row, seen, now)
         give_up_at = min(batch.submitted_at(row) + request.timeout, request.deadline)
         decision = RunDecision(give_up_at, POLL_AGAIN_SECONDS, run_id)
         step = decision.after(seen, time.time(), random.random(), lasting)  # noqa: S311
         names_it = isinstance(seen, Run) and seen.run_id in (None, run_id)
-        told = seen if names_it or isinstance(seen, BitScaleError) else f"a run {seen.run_id!r} in its place"
-        if (trial := plan.brake.failed_trial(row.number, told, lasting)) is not None:
-            self._end_trial(row, trial, told)
+        shown = seen if names_it or isinstance(seen, BitScaleError) else f"a run {seen.run_id!r} in its place"
+        if (trial := plan.brake.judge_trial(row.number, shown, lasting)) is not None:
+            self._end_trial(row, trial, shown)
         else:
             self._follow(row, seen, step)
 
     def _lasting(self, row: BatchRow, seen: Run | BitScaleError, now: float) -> float:
-        """Seconds for which polls have shown the same; tells the log of a status that is not known."""
+        """Return the seconds for which polls have shown the same; log an unknown status that lasts."""
         row.sights = row.sights or Sights()
         lasting = row.sights.lasting(seen, now)
         if isinstance(seen, AuthenticationError):
             return self._batch.plan.outage.key_refused_for
         if (
             isinstance(seen, Run)
+            and seen.status is RunStatus.UNKNOWN
             and seen.reported_status not in self._odd
             and (odd := odd_status(seen, lasting)) is not None
         ):
@@ -86,7 +87,7 @@ class Polls:
         return lasting
 
     def _end_trial(self, row: BatchRow, trial: Trial, seen: object) -> None:
-        """Stop the batch, as the id of the first run was not told as documented, and no poll by it tells."""
+        """Stop the batch: the id of the first run was not as documented, and no poll finds a run by it."""
         error = UnreadableAcceptanceError(
             f"run {row.run_id!r} was accepted and is paid for, but the answer was not as documented "
             f"({'; '.join(trial.unexpected)}), and no poll of the run was understood: {seen}"
@@ -107,7 +108,7 @@ class Polls:
         elif action in (PollAction.SLOW, PollAction.LOST) and isinstance(step, Outcome):
             last_seen = step.error or (_described(seen) if isinstance(seen, Run) else seen)
             self._give_up(row, f"given up: last seen {last_seen}")
-            if batch.plan.brake.lost(slow=action is PollAction.SLOW):
+            if batch.plan.brake.note_given_up(slow=action is PollAction.SLOW):
                 batch.stop(
                     "unreadable_answers",
                     UnreadableAcceptanceError(
@@ -124,6 +125,6 @@ class Polls:
 
 
 def _described(run: Run) -> str:
-    """Return the status of a run, for a person; an unknown one with the rest of the answer."""
+    """Return the status of a run, with an excerpt of the answer where the status is not known."""
     known = run.status is not RunStatus.UNKNOWN
     return run.reported_status if known else f"{run.reported_status!r}. {excerpt_of(run.raw)}"

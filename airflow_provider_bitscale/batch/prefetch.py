@@ -41,7 +41,7 @@ def rows_ahead(ahead: int, left: int, seconds: float) -> int:
 
 
 class Apply(Protocol):
-    """Told what happens to a row; see :meth:`RunningBatch.apply`."""
+    """Takes in what happens to a row; see :meth:`RunningBatch.apply`."""
 
     def __call__(
         self, row: BatchRow, event: Event, *, run_id: str | None = None, result: RowResult | None = None
@@ -51,7 +51,7 @@ class Apply(Protocol):
 class Prefetch:
     """Opens segments, and keeps rows ready to be submitted.
 
-    :param apply: told what happens to a row.
+    :param apply: takes in what happens to a row.
     :param happened: set when the scheduler has got something.
     """
 
@@ -80,7 +80,7 @@ class Prefetch:
             self._left_over += self._take_in(opened)
 
     def submit_ambiguous(self) -> None:
-        """Submit again what an earlier try may have submitted, and no delivery has told of."""
+        """Submit again what an earlier try may have submitted, and of which no delivery came."""
         for row in self._plan.take_ambiguous():
             self._apply(row, Event.RESUBMITTED)
             self._left_over.append(row)
@@ -105,7 +105,7 @@ class Prefetch:
         return [row for row, event, _, _ in opened if event is None]
 
     async def _announce(self, rows: list[BatchRow]) -> None:
-        # A delivery may tell of a row that was to be submitted again.
+        # A delivery may come for a row that was to be submitted again.
         rest = (row for row in rows if row.state is State.NEW)
         while not self._plan.stopped:
             wanted = self._ahead - self._plan.ready
@@ -128,7 +128,7 @@ class Prefetch:
                 event = Event.DURABLE
         finally:
             for row in group:
-                # A delivery may have told of it meanwhile.
+                # Its delivery may have come meanwhile.
                 if row.state is State.ANNOUNCED:
                     self._apply(row, event)
             self._happened.set()

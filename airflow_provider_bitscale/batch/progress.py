@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bitscale.batch.row_result import NOT_SUBMITTED, STATUSES
+from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, STATUSES, RowResult
+from airflow_provider_bitscale.batch.store.segment_records import Summary
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+
+# Of two reasons to stop, the one that fails the task counts, and first the one that no retry can mend.
+_WEIGHTS = {"unreadable_answers": 3, "max_failed_rows": 2, "deadline": 1}
 
 
 @dataclass(frozen=True)
@@ -17,8 +23,8 @@ class Progress:
     """A moment of a batch.
 
     :param rows: in all.
-    :param counts: settled rows by status.
-    :param runs_without_credits: that did not tell what they cost.
+    :param counts: rows with a result, by status.
+    :param runs_without_credits: whose cost is not known.
     :param credits_expected: spent, and reserved for what is in flight; None while no cost is known.
     :param requests_left: that are needed at least.
     :param limit_per_second: requests a second that BitScale allows, where that is known.
@@ -41,7 +47,7 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        """Rows of which the fate is known, or known to be unknown."""
+        """Rows that have a result, be it unknown."""
         return sum(self.counts.get(status, 0) for status in STATUSES if status != NOT_SUBMITTED)
 
     @property
@@ -76,10 +82,79 @@ class Progress:
         return "; ".join(parts)
 
 
+@dataclass
+class Tally:
+    """Counts what becomes of rows.
+
+    :param counts: rows by status.
+    :param credits: consumed, as far as is known.
+    :param collectable: rows that are unknown, and whose run id is known.
+    :param submitted: submissions that were, or may have been, accepted in this try.
+    :param cause: the answer that stopped the submitting, where it was one.
+    :param parts: paths by number of the segment.
+    :param stopped_by: why rows were left out: ``max_credits``, ``insufficient_credits``,
+        ``run_limit_exceeded``, ``refused``, ``ambiguous_answers``, ``unreadable_answers``,
+        ``max_failed_rows``, ``deadline``; None if they were not.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    credits: float = 0
+    unknown_costs: int = 0
+    collectable: int = 0
+    submitted: int = 0
+    cause: BitScaleError | None = None
+    first_failure: str | None = None
+    parts: dict[int, str] = field(default_factory=dict)
+    stopped_by: str | None = None
+
+    @property
+    def failed(self) -> int:
+        """Rows that failed."""
+        return self.counts[FAILED]
+
+    @property
+    def settled(self) -> int:
+        """Rows that have a result, be it unknown."""
+        return self.counts.total()
+
+    def add(self, result: RowResult) -> None:
+        """Count the result of a row."""
+        self.counts[result.status] += 1
+        if result.status == FAILED:
+            self.first_failure = self.first_failure or result.error
+        self.credits += result.credits or 0
+        self.unknown_costs += result.has_unknown_cost
+        self.collectable += result.is_collectable
+
+    def take_back(self, result: RowResult) -> None:
+        """Count the result of a row no more."""
+        self.counts[result.status] -= 1
+        self.credits -= result.credits or 0
+        self.unknown_costs -= result.has_unknown_cost
+        self.collectable -= result.is_collectable
+
+    def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
+        """Note why no more rows are submitted."""
+        if self.stopped_by is None or _WEIGHTS.get(reason, 0) > _WEIGHTS.get(self.stopped_by, 0):
+            self.stopped_by, self.cause = reason, cause
+
+    def add_summary(self, number: int, summary: Summary) -> None:
+        """Count a segment that an earlier try finished."""
+        self.counts.update(summary.counts)
+        self.credits += summary.credits
+        self.unknown_costs += summary.untold
+        if summary.part is not None:
+            self.parts[number] = summary.part
+
+    def summary(self, part: str | None) -> Summary:
+        """Return what the rows come to, if they are those of one segment."""
+        return Summary(part=part, counts=dict(self.counts), credits=self.credits, untold=self.unknown_costs)
+
+
 def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
     """Return what holds a batch up, for people; None if nothing does.
 
-    :param now: seconds of the planner's clock.
+    :param now: seconds of the scheduler's clock.
     """
     if (outage := plan.outage.describe(now, unix_now)) is not None:
         return outage
@@ -91,7 +166,7 @@ def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
 
 
 def credits_spent(credits: float, without_cost: int) -> str:
-    """Return what was spent, as far as it is known: where no run told what it cost, no amount is named.
+    """Return what was spent, as far as it is known: no amount where the cost of no run is known.
 
     :param without_cost: how many runs did not tell what they cost.
     """

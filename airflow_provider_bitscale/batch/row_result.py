@@ -18,8 +18,8 @@ STATUSES = (SUCCEEDED, FAILED, UNKNOWN, NOT_SUBMITTED, DUPLICATE)
 _ACCEPTED = "accepted and paid for, but the run cannot be asked for: "
 
 
-def accepted(why: str) -> RowResult:
-    """Return what a row is whose run was accepted and cannot be asked for. It is never submitted again."""
+def unreadable_acceptance(why: str) -> RowResult:
+    """Return the result of a row whose run was accepted and cannot be polled. It is never submitted again."""
     return RowResult(UNKNOWN, error=_ACCEPTED + why)
 
 
@@ -44,16 +44,16 @@ class RowResult:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_untold(self) -> bool:
-        """Whether a run was, or may have been, paid for at an unknown price."""
+    def has_unknown_cost(self) -> bool:
+        """Whether a run was, or may have been, paid for, at a cost that is not known."""
         return self.credits is None and self.status in (SUCCEEDED, UNKNOWN)
 
     @property
     def cost(self) -> float | None:
         """Credits that its run consumed; None where a run may have consumed some, and it is not known."""
-        return None if self.is_untold else self.credits or 0
+        return None if self.has_unknown_cost else self.credits or 0
 
     @property
     def is_collectable(self) -> bool:
-        """Whether the run is known, and can be asked for again at no cost."""
+        """Whether the run is known, and can be polled again at no cost."""
         return self.status == UNKNOWN and self.run_id is not None

@@ -1,4 +1,4 @@
-"""Runs a batch: the planner says which request leaves next, and everything paid for is written down."""
+"""Runs a batch: the scheduler decides which request leaves next, and all that is paid for is written down."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import Done, Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, Submit
 from airflow_provider_bitscale.batch.polls import Polls
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.row_result import UNKNOWN, RowResult
@@ -28,7 +28,7 @@ from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 5.0
-# How long the last polls may take after the deadline.
+# How long last polls may take after the deadline.
 LAST_POLLS_SECONDS = 60.0
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
 LAST_ANSWERS_SECONDS = 30.0
@@ -42,7 +42,7 @@ class Runner:
     """Carries a batch through. Use once.
 
     :param connections: requests that may be under way at once.
-    :param report: told how the batch goes, every few seconds, in a thread.
+    :param report: called with the progress every few seconds, in a thread.
     :param leave: given what the store has not taken when the batch ends, in a thread; perhaps repeatedly.
     :param delivery_queue: where deliveries come; None where none are expected.
     """
@@ -82,10 +82,12 @@ class Runner:
         await batch.prefetch.take_over()
         for row in batch.plan.polls.rows():
             batch.claim(row, str(row.run_id))
-        # Before anything is submitted: it may have been paid for, and a delivery tells.
+        # Before anything is submitted: what a delivery has a run of is paid for.
         await self._inbox.collect()
         if batch.request.resubmit_ambiguous:
             batch.prefetch.submit_ambiguous()
+        # Rows may have failed in earlier tries.
+        batch.stop_if_too_many_failed()
         recording = asyncio.create_task(batch.journal_writer.run())
         helpers = [
             asyncio.create_task(each) for each in (self._feed(), self._inbox.listen(), self._report_often())
@@ -100,7 +102,7 @@ class Runner:
             # They take back what they have announced.
             await asyncio.gather(*helpers, return_exceptions=True)
             await self._wind_up(recording)
-        self._tell(self._progress())
+        self._report_now(self._progress())
         if batch.error is not None:
             raise batch.error
 
@@ -112,7 +114,13 @@ class Runner:
             step = batch.plan.next(now)
             if isinstance(step, Done):
                 break
-            if isinstance(step, Rest) or len(batch.under_way) >= self._connections:
+            if isinstance(step, OutOfBudget):
+                batch.stop("max_credits")
+            elif isinstance(step, GiveUp):
+                for row in step.rows:
+                    result = row.fallback or RowResult(UNKNOWN, error=NOT_TOLD)
+                    batch.apply(row, Event.GIVEN_UP, result=result)
+            elif isinstance(step, Rest) or len(batch.under_way) >= self._connections:
                 seconds = step.seconds if isinstance(step, Rest) else None
                 await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
             elif delay := batch.client.take_slot():
@@ -128,14 +136,7 @@ class Runner:
 
     def _keep_within_limits(self, now: float) -> None:
         batch = self._batch
-        tally = batch.segments.tally
-        if batch.plan.out_of_budget():
-            batch.stop("max_credits")
-        if tally.failed > batch.request.max_failed and tally.stopped_by != "max_failed_rows":
-            batch.stop("max_failed_rows")
         self._keep_pace_with_store(now)
-        for row in batch.plan.overdue(now):
-            batch.apply(row, Event.GIVEN_UP, result=row.fallback or RowResult(UNKNOWN, error=NOT_TOLD))
         overdue = time.time() - batch.request.deadline
         if overdue >= 0 and not self._in_last_polls:
             self._in_last_polls = True
@@ -163,7 +164,7 @@ class Runner:
             self._batch.give_up_submitting(error)
 
     async def _wind_up(self, recording: asyncio.Task[None]) -> None:
-        """Whatever ended the batch: take in the answers that are on their way, and write everything down.
+        """Take in the answers that are on their way, and write everything down, whatever ended the batch.
 
         Answers are recorded as they come, since a SIGKILL may follow the SIGTERM before the last one.
         """
@@ -203,19 +204,19 @@ class Runner:
     async def _report_often(self) -> None:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
-            reporting = asyncio.ensure_future(asyncio.to_thread(self._tell, self._progress()))
+            reporting = asyncio.ensure_future(asyncio.to_thread(self._report_now, self._progress()))
             try:
                 await asyncio.shield(reporting)
             finally:
                 # The last report must not be overtaken by this one.
                 await asyncio.wait([reporting])
 
-    def _tell(self, progress: Progress) -> None:
+    def _report_now(self, progress: Progress) -> None:
         try:
             self._report(progress)
         except Exception:
-            # What has been paid for is worth more than to be told how it went.
-            log.exception("The progress of the batch could not be told")
+            # What has been paid for is worth more than a report.
+            log.exception("The progress of the batch could not be reported")
 
     def _progress(self) -> Progress:
         batch = self._batch
@@ -225,7 +226,7 @@ class Runner:
             counts=dict(tally.counts),
             in_flight=batch.plan.in_flight,
             credits_spent=tally.credits,
-            runs_without_credits=tally.untold,
+            runs_without_credits=tally.unknown_costs,
             credits_expected=batch.plan.expected_credits,
             requests_per_second=batch.plan.requests.per_second(now),
             requests_left=batch.plan.requests_left(0 if batch.request.results_come else 1),

@@ -15,7 +15,7 @@ from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import Effect, Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 from airflow_provider_bitscale.batch.prefetch import Prefetch
-from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult, accepted
+from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult, unreadable_acceptance
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
 from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.store.sent_log import SentLog
@@ -84,7 +84,7 @@ class RunningBatch:
         self.prefetch = Prefetch(plan, segments, journal_writer, apply=self.apply, happened=self.happened)
         self.error: BaseException | None = None
         self.aborted = False
-        # A run that is told for two rows is the result of neither.
+        # A run that belongs to two rows is the result of neither.
         self._row_of_run: dict[str, int] = {}
 
     def apply(
@@ -97,7 +97,7 @@ class RunningBatch:
         took: float | None = None,
         not_before: float = 0.0,
     ) -> None:
-        """Something has happened to a row: change its state, and write down what follows.
+        """Change the state of a row by what has happened to it, and write down what follows.
 
         The parameters are those of :meth:`Scheduler.apply`.
         """
@@ -125,12 +125,19 @@ class RunningBatch:
                     sent_log.not_processed(row.number)
                 case Effect.COUNT:
                     self.segments.count(row)
+                    self.stop_if_too_many_failed()
                 case Effect.FINISH:
                     if self.segments.finish(row):
                         self.start(self._write_segment(row.segment))
                 case _:
                     # It was the scheduler's.
                     pass
+
+    def stop_if_too_many_failed(self) -> None:
+        """Submit no more once more rows have failed than may."""
+        tally = self.segments.tally
+        if tally.failed > self.request.max_failed and tally.stopped_by != "max_failed_rows":
+            self.stop("max_failed_rows")
 
     def claim(self, row: BatchRow, run_id: str) -> bool:
         """Note that this run is of this row, before anything follows from that.
@@ -160,7 +167,7 @@ class RunningBatch:
         self.apply(row, Event.ENDED, result=result, took=self._length(row, run))
 
     def submitted_at(self, row: BatchRow) -> float:
-        """When the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
+        """Return when the row's run was submitted, or taken over from an earlier try, in Unix seconds."""
         return time.time() - (time.monotonic() - row.since)
 
     def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
@@ -173,7 +180,7 @@ class RunningBatch:
         self.prefetch.stop()
 
     def give_up_submitting(self, error: BaseException) -> None:
-        """Something is wrong: submit no more, collect what is in flight, then raise."""
+        """Submit no more, collect what is in flight, then raise the error."""
         self.error = self.error or error
         self.prefetch.stop()
 
@@ -189,14 +196,14 @@ class RunningBatch:
         task.add_done_callback(self.work_ended)
 
     def work_ended(self, task: asyncio.Task[None]) -> None:
-        """Something that went on beside everything else has ended."""
+        """Take in the end of what went on beside everything else."""
         self.under_way.discard(task)
         self.happened.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self.abort(error)
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Wait until something has happened, up to a number of seconds."""
+        """Wait until something has happened, or this many seconds have passed."""
         timer = asyncio.get_running_loop().call_later(seconds, self.happened.set)
         try:
             await self.happened.wait()
@@ -209,17 +216,17 @@ class RunningBatch:
             self.journal_writer.answered(row.segment, row.position, result)
 
     def _disown(self, number: int, error: UnreadableAcceptanceError) -> None:
-        """No retry shall poll the run of this row, nor submit the row."""
+        """See to it that no retry polls the run of this row, or submits the row."""
         row = self.segments.find(number)
         if row is None or self.segments.is_finished(row.segment):
             log.error("Row %d is written already, with a result that may be of another row", number + 1)
             return
         if row.state is State.DONE:
             self.segments.discount(row)
-        self.apply(row, Event.DISOWNED, result=accepted(str(error)))
+        self.apply(row, Event.DISOWNED, result=unreadable_acceptance(str(error)))
 
     def _length(self, row: BatchRow, run: Run) -> float | None:
-        """Seconds from its submission to its end, as BitScale tells them: in whole seconds."""
+        """Return the seconds from its submission to its end, as BitScale reports them: in whole seconds."""
         if run.completed_at is None:
             return None
         began = self.submitted_at(row)

@@ -1,4 +1,4 @@
-"""Submits rows, and tells what the answers make of them."""
+"""Submits rows, and applies the answers to them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from airflow_provider_bitscale.batch.plan.error_policy import (
     stopped_by,
 )
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.trouble import Trouble
-from airflow_provider_bitscale.batch.row_result import FAILED, UNKNOWN, RowResult, accepted
+from airflow_provider_bitscale.batch.plan.outage import FailureStreak
+from airflow_provider_bitscale.batch.row_result import FAILED, UNKNOWN, RowResult, unreadable_acceptance
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
 
@@ -40,7 +40,7 @@ class Submissions:
     def __init__(self, batch: RunningBatch, inbox: Inbox) -> None:
         self._batch = batch
         self._inbox = inbox
-        self._trouble = Trouble()
+        self._streak = FailureStreak()
 
     async def submit(self, row: BatchRow) -> None:
         """Submit a row, with a slot that has been taken."""
@@ -65,25 +65,26 @@ class Submissions:
             return
         batch.plan.outage.note(run, time.monotonic())
         batch.segments.tally.submitted += 1
-        self._trouble.ended()
+        self._streak.ended()
         self._accepted(row, run)
 
     def _accepted(self, row: BatchRow, run: Run) -> None:
         batch, brake = self._batch, self._batch.plan.brake
-        # Should no poll be understood, the answer may tell a person which run is meant.
+        # Should no poll be understood, a person may see in the answer which run is meant.
         unexpected = () if run.id_is_documented else (*run.unexpected, excerpt_of(run.raw))
-        brake.read(row.number, unexpected)
+        brake.note_accepted(row.number, unexpected)
         if run.run_id is not None:
             batch.claim(row, run.run_id)
         if row.state is not State.SENDING:
-            # It has its result by now: its run is of another row, too.
+            # It has its result by now: its run belongs to another row, too.
             return
         if run.run_id is None or (batch.request.mode == "sync" and has_result(run)):
-            brake.understood(ended=True)
+            brake.note_understood(ended=True)
             batch.end(row, run, run.run_id)
             return
         batch.apply(row, Event.ACCEPTED, run_id=run.run_id)
-        self._inbox.answered(row)
+        if row.delivery is not None:
+            self._inbox.answered(row)
 
     def _failed(self, row: BatchRow, error: BitScaleError) -> None:
         batch = self._batch
@@ -98,9 +99,9 @@ class Submissions:
         )
         if action in (SubmitAction.KEEP, SubmitAction.FAIL) and error.status is not None:
             # BitScale itself has answered: a row may be refused before it is sent.
-            self._trouble.ended()
+            self._streak.ended()
         if row.state is not State.SENDING:
-            # It has its result by now: its delivery told a run that is of another row, too.
+            # It has its result by now: its delivery had a run that belongs to another row, too.
             return
         if action is SubmitAction.KEEP:
             self._keep(row, error)
@@ -110,7 +111,7 @@ class Submissions:
             plan.hold(self._paused_until(error, time.monotonic()))
             batch.apply(row, Event.RESUBMITTED)
         elif action is SubmitAction.AWAIT:
-            log.warning("Row %d is in doubt until its delivery comes: %s", row.number + 1, error)
+            log.warning("Row %d is ambiguous until its delivery comes: %s", row.number + 1, error)
             tally.submitted += 1
             batch.apply(row, Event.LOST)
             self._inbox.answered(row)
@@ -123,9 +124,9 @@ class Submissions:
             self._not_processed(row, error, action)
             return
         if action is SubmitAction.KEEP:
-            if plan.brake.unreadable():
+            if plan.brake.note_unreadable():
                 batch.stop("unreadable_answers", error)
-        elif not is_delivered and plan.brake.not_accepted(error):
+        elif not is_delivered and plan.brake.note_not_accepted(error):
             batch.stop("refused" if action is SubmitAction.FAIL else "ambiguous_answers", error)
 
     def _keep(self, row: BatchRow, error: BitScaleError) -> None:
@@ -133,7 +134,7 @@ class Submissions:
         batch, request = self._batch, self._batch.request
         log.warning("Row %d: %s", row.number + 1, error)
         batch.segments.tally.submitted += 1
-        row.fallback = accepted(str(error))
+        row.fallback = unreadable_acceptance(str(error))
         # A later try that may submit again has to know. One that does not waits for the delivery as well.
         is_known_later = not request.expects_deliveries or request.resubmit_ambiguous
         batch.apply(row, Event.UNREADABLE if is_known_later else Event.LOST)
@@ -148,7 +149,7 @@ class Submissions:
         batch.apply(row, Event.NOT_PROCESSED)
         if action is SubmitAction.STOP:
             batch.stop(stopped_by(error), error)
-        elif action is SubmitAction.ABORT or self._trouble.lasts(_PATIENCE_SECONDS, now):
+        elif action is SubmitAction.ABORT or self._streak.lasts(_PATIENCE_SECONDS, now):
             batch.give_up_submitting(error)
         elif action is SubmitAction.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
             batch.abort(error)
@@ -156,6 +157,6 @@ class Submissions:
             batch.prefetch.stop()
 
     def _paused_until(self, error: BitScaleError, now: float) -> float:
-        """Count one more submission that came to nothing; when anything may be submitted again."""
-        self._trouble.failed(error.left_at, now)
-        return now + max(backoff(self._trouble.failures), error.retry_after or 0.0)
+        """Count one more submission that failed; when anything may be submitted again."""
+        self._streak.failed(error.left_at, now)
+        return now + max(backoff(self._streak.failures), error.retry_after or 0.0)

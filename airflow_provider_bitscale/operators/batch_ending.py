@@ -19,7 +19,7 @@ from airflow_provider_bitscale.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.tally import Tally
+    from airflow_provider_bitscale.batch.progress import Tally
 
 
 def manifest_of(
@@ -37,7 +37,7 @@ def manifest_of(
         "rows": rows,
         "counts": {status: tally.counts[status] for status in STATUSES},
         "credits": tally.credits,
-        "runs_without_credits": tally.untold,
+        "runs_without_credits": tally.unknown_costs,
         "stopped_by": tally.stopped_by,
         "parts": [tally.parts[number] for number in sorted(tally.parts)],
         "manifest_path": None,

@@ -11,8 +11,7 @@ from airflow.sdk.observability import stats
 from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.progress import Progress
-    from airflow_provider_bitscale.batch.tally import Tally
+    from airflow_provider_bitscale.batch.progress import Progress, Tally
     from airflow_provider_bitscale.runs.state_store import Store
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from airflow_provider_bitscale.batch.options import (
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
+from airflow_provider_bitscale.batch.progress import Tally
 from airflow_provider_bitscale.batch.row_result import SUCCEEDED
 from airflow_provider_bitscale.batch.runner import Runner
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
@@ -37,7 +38,6 @@ from airflow_provider_bitscale.batch.table.manifest import ReadOptions
 from airflow_provider_bitscale.batch.table.mapping import InputMapping, NoInputs, RowMapping
 from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, RowsInMemory
-from airflow_provider_bitscale.batch.tally import Tally
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
 from airflow_provider_bitscale.operators.batch_input import tell_fields, tell_input
 from airflow_provider_bitscale.operators.batch_report import Reporter
@@ -211,7 +211,7 @@ class BatchSession:
         if operator.mode == "sync":
             connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
         cap = None if operator.max_credits is None else float(operator.max_credits)
-        budget = Budget(cap, tally.credits, tally.untold)
+        budget = Budget(cap, tally.credits, tally.unknown_costs)
         plan = Scheduler(
             segments.unfinished,
             budget,

@@ -27,7 +27,7 @@ def test_a_row_that_is_ambiguous_has_its_result() -> None:
         assert row.result is not None
         assert (row.result.status, row.result.run_id) == (SUCCEEDED, "run_0")
         assert rig.log.lines == ["sent 0", "accepted 0 run_0"]
-        assert rig.segments.tally.untold == 0
+        assert rig.segments.tally.unknown_costs == 0
 
     asyncio.run(run())
 

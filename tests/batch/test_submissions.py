@@ -102,7 +102,7 @@ def test_a_row_is_submitted_again_only_so_often() -> None:
         row = await rig.submit()
         assert row.state is State.DONE
         assert rig.client.requests == rig.segments.tally.submitted == MAX_SUBMISSIONS
-        assert rig.segments.tally.untold == MAX_SUBMISSIONS, "each may have been paid for"
+        assert rig.segments.tally.unknown_costs == MAX_SUBMISSIONS, "each may have been paid for"
 
     asyncio.run(run())
 

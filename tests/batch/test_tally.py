@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.batch.progress import Tally
 from airflow_provider_bitscale.batch.row_result import (
     DUPLICATE,
     FAILED,
@@ -15,11 +16,10 @@ from airflow_provider_bitscale.batch.row_result import (
     UNKNOWN,
     RowResult,
 )
-from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
 from airflow_provider_bitscale.batch.store.segment_records import Summary
+from airflow_provider_bitscale.batch.store.segments import OpenSegment
 from airflow_provider_bitscale.batch.table.survey import Row, Segment
 from airflow_provider_bitscale.batch.table.writers import RowsInMemory, output_row
-from airflow_provider_bitscale.batch.tally import Tally
 
 
 def a_segment(rows: int) -> OpenSegment:
@@ -40,7 +40,7 @@ UNTOLD: list[tuple[RowResult, bool]] = [
 
 @pytest.mark.parametrize(("settled", "untold"), UNTOLD, ids=str)
 def test_of_which_runs_nobody_knows_the_cost(settled: RowResult, untold: bool) -> None:
-    assert settled.is_untold is untold
+    assert settled.has_unknown_cost is untold
 
 
 def test_what_a_segment_comes_to() -> None:
@@ -68,7 +68,7 @@ def test_what_a_batch_comes_to() -> None:
     tally.add(RowResult(FAILED, "run_9", 0.5, error="first"))
     tally.add(RowResult(FAILED, error="second"))
     assert tally.counts == {SUCCEEDED: 3, FAILED: 3, UNKNOWN: 2, NOT_SUBMITTED: 1, DUPLICATE: 1}
-    assert (tally.failed, tally.settled, tally.credits, tally.untold) == (3, 10, 3.5, 3)
+    assert (tally.failed, tally.settled, tally.credits, tally.unknown_costs) == (3, 10, 3.5, 3)
     assert tally.collectable == 1
     assert tally.first_failure == "first"
 
@@ -113,7 +113,7 @@ def test_a_row_may_be_settled_anew() -> None:
         tally.add(settled)
         tally.take_back(settled)
     assert +tally.counts == {}
-    assert (tally.settled, tally.credits, tally.untold, tally.collectable) == (0, 0, 0, 0)
+    assert (tally.settled, tally.credits, tally.unknown_costs, tally.collectable) == (0, 0, 0, 0)
 
 
 def test_the_answer_behind_the_gravest_reason_is_told() -> None:

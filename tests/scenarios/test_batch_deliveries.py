@@ -13,8 +13,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale import api
-from airflow_provider_bitscale.batch import inbox
-from airflow_provider_bitscale.batch.plan import ambiguous, poll_schedule, trouble
+from airflow_provider_bitscale.batch import inbox, submissions
+from airflow_provider_bitscale.batch.plan import ambiguous, poll_schedule
 from airflow_provider_bitscale.emulator import Emulator
 from tests.support.batches import EMAIL, Batch, names_paid, people, statuses, written
 from tests.support.clients import polls, posts
@@ -187,13 +187,13 @@ def test_a_row_whose_run_is_known_takes_no_other_run_for_it(
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Submit again at once, before the delivery of what was lost comes."""
-    monkeypatch.setattr(trouble, "_FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(submissions, "backoff", lambda failures: 0.0)
 
 
 def test_a_delivery_that_comes_before_a_row_is_submitted_again_saves_the_second_run(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trouble, "_FIRST_PAUSE", 20.0)
+    monkeypatch.setattr(submissions, "backoff", lambda failures: 20.0)
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
     manifest = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit").attempt()
     assert statuses(manifest) == {"succeeded": 1}

@@ -368,4 +368,4 @@ def test_a_progress_that_cannot_be_told_costs_no_result(
 ) -> None:
     mocker.patch.object(stats, "gauge", side_effect=OverflowError("no such metric"))
     assert statuses(Batch(rows=people(3)).attempt()) == {"succeeded": 3}
-    assert "The progress of the batch could not be told" in caplog.text
+    assert "The progress of the batch could not be reported" in caplog.text

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.api.retry import backoff
-from airflow_provider_bitscale.batch.plan import trouble
+from airflow_provider_bitscale.batch import submissions
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
@@ -235,7 +235,7 @@ def test_a_lost_answer_holds_submissions_for_a_while_where_it_may_be_paid_twice(
 def test_a_row_whose_answers_are_all_lost_is_not_paid_for_without_end(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trouble, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(submissions, "backoff", lambda failures: 0.01)
     emulator.control.add_fault("lost_answer", on="run_grid")
     manifest = Batch(rows=people(2), on_ambiguous_submit="resubmit").incomplete()
     assert statuses(manifest) == {"unknown": 2}

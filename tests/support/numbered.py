@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import Poll, Scheduler, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import GiveUp, OutOfBudget, Poll, Scheduler, Submit
 from airflow_provider_bitscale.batch.row_result import DUPLICATE, FAILED, SUCCEEDED, UNKNOWN, RowResult
 
 NOW = 1000.0
@@ -78,10 +78,16 @@ class Plan(Scheduler):
         self.apply(self.row(number), Event.GIVEN_UP, NOW, result=RowResult(UNKNOWN))
 
     def give_up_overdue(self, now: float) -> list[int]:
-        rows = self.overdue(now)
+        """The rows that are waited for no more."""
+        step = self.next(now)
+        rows = step.rows if isinstance(step, GiveUp) else []
         for row in rows:
             self.given_up(row.number)
         return [row.number for row in rows]
+
+    def out_of_budget(self) -> bool:
+        """Whether rows are left, and nothing can free credits for them."""
+        return isinstance(self.next(NOW), OutOfBudget)
 
     def resubmit_ambiguous(self) -> list[int]:
         rows = self.take_ambiguous()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Done, Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, Submit
 from tests.support.numbered import Plan
 
 ROUND_TRIP = 0.05
@@ -69,10 +69,8 @@ def simulate(
         if plan.ready < 50 and added < rows:
             plan.add(list(range(added, min(rows, added + 50))))
             added += min(50, rows - added)
-        if plan.out_of_budget():
-            plan.halt()
         step = plan.next(now)
-        if isinstance(step, Done):
+        if isinstance(step, (Done, OutOfBudget)):
             break
         report.most_in_flight = max(report.most_in_flight, plan.in_flight)
         if isinstance(step, Rest):
@@ -85,6 +83,7 @@ def simulate(
         if now < slot:
             now = min(slot, answers[0][0]) if answers and answers[0][0] > now else slot
             continue
+        assert not isinstance(step, GiveUp), "no delivery is waited for"
         plan.begin(step, now)
         slot = max(slot, now - 1 / per_second) + 1 / per_second
         if isinstance(step, Submit):

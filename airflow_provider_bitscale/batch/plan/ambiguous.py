@@ -1,8 +1,9 @@
-"""Pure: for how long the delivery of a row is waited for, where only that tells whether a run was started."""
+"""Pure: for how long to wait for the delivery of a row that may have started a run."""
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import takewhile
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 
@@ -21,7 +22,6 @@ class AmbiguousRows:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._rows: deque[BatchRow] = deque()
-        self._longest_run: float | None = None
 
     def add(self, row: BatchRow) -> None:
         """Let a row wait from now on."""
@@ -33,22 +33,16 @@ class AmbiguousRows:
         self._rows.clear()
         return rows
 
-    def ran(self, seconds: float) -> None:
-        """Note how long a run took."""
-        self._longest_run = max(seconds, self._longest_run or 0.0)
+    def overdue(self, now: float, longest_run: float | None) -> list[BatchRow]:
+        """Return the rows that have waited for long enough, and are to be given up.
 
-    def overdue(self, now: float, *, only_they_are_left: bool) -> list[BatchRow]:
-        """Remove and return the rows that have waited for long enough.
-
-        :param only_they_are_left: while anything else can go on, waiting costs nothing. After that, it is for
-            as long as a run may take, as far as that is known.
+        :param longest_run: seconds; None where that is not known, and while anything else can go on: then
+            waiting costs nothing.
         """
         patience = self._timeout
-        if only_they_are_left and self._longest_run is not None:
-            patience = min(patience, max(LEAST_PATIENCE, PATIENCE * self._longest_run))
-        rows: list[BatchRow] = []
-        while self._rows and (now - self._rows[0].since >= patience or not self._rows[0].awaits_delivery):
-            row = self._rows.popleft()
-            if row.awaits_delivery:
-                rows.append(row)
-        return rows
+        if longest_run is not None:
+            patience = min(patience, max(LEAST_PATIENCE, PATIENCE * longest_run))
+        while self._rows and not self._rows[0].awaits_delivery:
+            self._rows.popleft()
+        waiting = takewhile(lambda row: now - row.since >= patience, self._rows)
+        return [row for row in waiting if row.awaits_delivery]

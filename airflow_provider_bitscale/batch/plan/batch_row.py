@@ -22,8 +22,8 @@ class State(str, Enum):
     SENDING = "a submission is on its way, or its answer"
     RUNNING = "its run is known, and has not ended as far as is known"
     POLLING = "a poll of its run is on its way, or its answer"
-    AMBIGUOUS = "its submission may have started a run: its delivery would tell"
-    UNREADABLE = "BitScale accepted it, the answer cannot be read: its delivery would tell"
+    AMBIGUOUS = "its submission may have started a run; only a delivery would show it"
+    UNREADABLE = "BitScale accepted it, and the answer cannot be read: it is never submitted again"
     LEFT = "time is up while its run went on: a retry polls it again"
     DONE = "it has its result"
 
@@ -44,8 +44,8 @@ class BatchRow:
     :param position: its position in the segment.
     :param run_id: of its run, once that is known.
     :param result: what became of it, once it is DONE.
-    :param fallback: its result if no more becomes of it; None to tell by its state.
-    :param unanswered: submissions that may have started runs which no delivery told of.
+    :param fallback: its result if no more becomes of it; None for what its state says.
+    :param unanswered: submissions that may have started runs, of which no delivery came.
     :param resubmissions: how many of these are of this try.
     :param since: when it was submitted, became ambiguous, or was taken over.
     :param exact: whether that is when it was submitted.
@@ -86,7 +86,7 @@ class BatchRow:
 
     @property
     def awaits_delivery(self) -> bool:
-        """Whether only a delivery tells what became of it."""
+        """Whether only a delivery would show what became of it."""
         return self.state in AWAITING
 
     @property
@@ -100,7 +100,7 @@ class BatchRow:
         return self.state in IN_FLIGHT
 
     def as_it_stands(self, why: str) -> RowResult:
-        """Its result if nothing more becomes of it."""
+        """Return its result if nothing more becomes of it."""
         if self.fallback is not None:
             return self.fallback
         return RowResult(NOT_SUBMITTED if self.entry is None else UNKNOWN, self.run_id, error=why)

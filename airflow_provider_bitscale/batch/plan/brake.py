@@ -23,12 +23,12 @@ from airflow_provider_bitscale.runs import polling
 # Before more are started, this many runs show whether they come to anything; then as many again for each.
 FIRST_IN_FLIGHT = 250
 IN_FLIGHT_PER_ENDED = 2
-# So many accepted answers, or ends, may be unreadable: the very first ones, and one after another later.
+# How many accepted answers, or ends, may be unreadable: the very first ones, and later in a row.
 MOST_FIRST_UNREADABLE = 3
 MOST_UNREADABLE = 20
-# So many submissions may be answered alike if they are the very first ones, and none was accepted.
+# How many of the very first submissions may be refused alike.
 MOST_FIRST_ALIKE = 10
-# For so long polls may tell nothing by an id that was not spelled as documented.
+# How long polls may find nothing by an id that was not spelled as documented.
 TRIAL_SECONDS = 20.0
 
 # What they say is about the values of one row.
@@ -37,7 +37,7 @@ _STATUSES_OF_ROWS = (413, 414)
 
 
 class Trial(NamedTuple):
-    """The first run, if its id was not told as documented.
+    """The first run, if the answer did not give its id as documented.
 
     :param unexpected: what in the answer was not, in words.
     """
@@ -66,23 +66,23 @@ class Brake:
         """Whether an answer to a submission was understood, and what became of the run, too."""
         return self._read and self._understood
 
-    def allows(self, in_flight: int, settled: int) -> bool:
+    def allows(self, in_flight: int, known: int) -> bool:
         """Whether one more run may be submitted.
 
         :param in_flight: runs under way, and submissions on their way.
-        :param settled: rows of this try of which it is known what became of them; not those given up.
+        :param known: rows of this try whose run ended, or which were refused; not those given up.
         """
         if not self.proven:
             return in_flight == 0
         if self._max_in_flight is not None and in_flight >= self._max_in_flight:
             return False
-        return in_flight + self._lost < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * settled
+        return in_flight + self._lost < FIRST_IN_FLIGHT + IN_FLIGHT_PER_ENDED * known
 
-    def resumed(self) -> None:
+    def note_resumed(self) -> None:
         """Note that a run goes on whose id an earlier try has read."""
         self._read = True
 
-    def read(self, row: int, unexpected: Sequence[str] = ()) -> None:
+    def note_accepted(self, row: int, unexpected: Sequence[str] = ()) -> None:
         """Note that a submission was accepted, and the answer names the run or has its result.
 
         :param unexpected: what in the answer was not as documented, if its id was not.
@@ -92,8 +92,8 @@ class Brake:
         self._read = True
         self._unreadable = 0
 
-    def understood(self, *, ended: bool) -> None:
-        """Note that a poll, a delivery or the answer itself says what became of a run.
+    def note_understood(self, *, ended: bool) -> None:
+        """Note that a poll, a delivery or the answer itself shows what has become of a run.
 
         :param ended: whether it has ended.
         """
@@ -102,23 +102,23 @@ class Brake:
         if ended:
             self._seen_end, self._lost = True, 0
 
-    def unreadable(self) -> bool:
-        """Return a submission was accepted, and the answer cannot be read; whether the batch stops."""
+    def note_unreadable(self) -> bool:
+        """Count an accepted submission whose answer cannot be read; whether the batch stops."""
         self._unreadable += 1
         return self._unreadable >= (MOST_UNREADABLE if self._read else MOST_FIRST_UNREADABLE)
 
-    def lost(self, *, slow: bool) -> bool:
-        """Return a run is given up; whether the batch stops, as no end is understood, or none is any more.
+    def note_given_up(self, *, slow: bool) -> bool:
+        """Count a run that is given up; whether the batch stops, as no end is understood any more.
 
-        :param slow: whether it may have gone on, which says nothing once some run was understood.
+        :param slow: whether it may have gone on; then it counts only until some run was understood.
         """
         self._lost += not (slow and self.proven)
         return self._lost >= (MOST_UNREADABLE if self._seen_end else MOST_FIRST_UNREADABLE)
 
-    def not_accepted(self, error: BitScaleError) -> bool:
-        """Return a submission was refused, or its fate is unknown; whether the batch stops.
+    def note_not_accepted(self, error: BitScaleError) -> bool:
+        """Count a submission that was refused, or is ambiguous; whether the batch stops.
 
-        It does if the very first ones were all answered alike, as long as that is not about the row's values.
+        It does if the very first ones were all answered alike, and the answer is not about the row's values.
         """
         alike = (error.status, error.code)
         if self._read or self._unreadable or _is_about_row(error):
@@ -131,8 +131,8 @@ class Brake:
         self._alike += 1
         return self._alike >= MOST_FIRST_ALIKE
 
-    def failed_trial(self, row: int, seen: object, lasting: float) -> Trial | None:
-        """Return the run of a poll, if its id was not documented and is taken for a wrong one.
+    def judge_trial(self, row: int, seen: object, lasting: float) -> Trial | None:
+        """Decide whether the undocumented id of the first run is wrong; the trial if it is, else None.
 
         :param seen: what the poll showed, or the BitScaleError in place of that.
         :param lasting: seconds for which polls have shown the same.
@@ -150,7 +150,7 @@ class Brake:
 
 
 def _tried_for(seen: object) -> float:
-    """Seconds for which polls may show this by an id that may be a wrong one."""
+    """Return for how many seconds polls may show this by an id that may be a wrong one."""
     if isinstance(seen, NotFoundError):
         return polling.NOT_FOUND_SECONDS
     # An outage says nothing of an id. But a wrong one may be what makes a server drop the connection.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import sqrt
 
-# The costs of many runs add up to less than so many standard deviations above what is expected of them.
+# The costs of many runs stay below this many standard deviations above what is expected of them.
 _DEVIATIONS = 4.0
-# Of runs beyond as many as have been seen, each may be so many times as dear as the dearest.
+# Of runs beyond as many as have been seen, each may cost this many times the highest cost.
 _SURPRISE = 10.0
-# The most runs of unknown cost while no cost is known.
-_MOST_UNTOLD = 10
+# How many runs may end without a known cost as long as no cost is known.
+_MOST_UNKNOWN = 10
 
 
 class Budget:
@@ -21,14 +21,14 @@ class Budget:
 
     :param cap: credits that may be spent in all; None for no cap.
     :param spent: credits spent before, by earlier tries.
-    :param untold: runs that were, or may have been, paid for at an unknown price.
+    :param unknown: runs that were paid for, or may have been, at a cost that is not known.
     """
 
-    def __init__(self, cap: float | None, spent: float = 0, untold: int = 0) -> None:
+    def __init__(self, cap: float | None, spent: float = 0, unknown: int = 0) -> None:
         self.cap = cap
         self.spent = spent
         self.in_flight = 0
-        self._untold = self._inherited = untold
+        self._unknown = self._inherited = unknown
         self._seen = 0
         self._sum = 0.0
         self._sum_of_squares = 0.0
@@ -41,18 +41,18 @@ class Budget:
 
     @property
     def committed(self) -> float:
-        """Credits spent, and expected for what is in flight or untold."""
-        return self.spent + (self.in_flight + self._untold) * (self.expected or 0.0)
+        """Credits spent, and expected for what is in flight or of unknown cost."""
+        return self.spent + (self.in_flight + self._unknown) * (self.expected or 0.0)
 
     def allows(self) -> bool:
         """Whether one more run may be submitted now."""
         if self.cap is None:
             return True
         if not self._highest:
-            untold_now = self._untold - self._inherited
-            return self.in_flight <= self._seen and self.spent < self.cap and untold_now < _MOST_UNTOLD
+            unknown_now = self._unknown - self._inherited
+            return self.in_flight <= self._seen and self.spent < self.cap and unknown_now < _MOST_UNKNOWN
         unheard_of = max(0, self.in_flight + 1 - self._seen) * _SURPRISE * self._highest
-        return self.spent + self._reserve(self.in_flight + self._untold + 1) + unheard_of <= self.cap
+        return self.spent + self._reserve(self.in_flight + self._unknown + 1) + unheard_of <= self.cap
 
     def reserve(self) -> None:
         """Reserve credits for a run that is about to be submitted, or goes on from an earlier try."""
@@ -69,7 +69,7 @@ class Budget:
         """
         self.in_flight -= 1
         if credits is None:
-            self._untold += 1
+            self._unknown += 1
             return
         self.spent += credits
         self._seen += 1
@@ -78,17 +78,17 @@ class Budget:
         self._highest = max(self._highest, credits)
 
     def inherit(self) -> None:
-        """Charge a run of an earlier try that was, or may have been, paid for at an unknown price."""
-        self._untold += 1
+        """Count a run of an earlier try that was, or may have been, paid for at an unknown cost."""
+        self._unknown += 1
         self._inherited += 1
 
     def recover(self) -> None:
         """Take back a run that was given up and is under way after all."""
         self.in_flight += 1
-        self._untold -= 1
+        self._unknown -= 1
 
     def _reserve(self, runs: int) -> float:
-        """Credits that this many runs may cost."""
+        """Return the credits that this many runs may cost."""
         mean = self._sum / self._seen
         deviation = sqrt(max(0.0, self._sum_of_squares / self._seen - mean * mean))
         # The mean is uncertain too: what was seen are some runs of many.

@@ -30,9 +30,9 @@ class SubmitAction(Enum):
     PUT_BACK = "no run was started, and the row may be submitted again"
     KEY_REFUSED = "no run was started; the key is refused, perhaps by a hiccup"
     KEEP = "BitScale accepted the row, and its answer cannot be read: it is paid for, and not submitted again"
-    PARK = "it is not known whether a run was started"
-    AWAIT = "it is not known yet whether a run was started, but a delivery would tell"
-    SUBMIT_AGAIN = "it is not known whether a run was started, and the user would rather pay twice"
+    PARK = "a run may have been started, and nothing will tell: the row is unknown"
+    AWAIT = "a run may have been started, and its delivery would tell: wait for it"
+    SUBMIT_AGAIN = "a run may have been started, and the user would rather pay twice: submit again"
     FAIL = "the row is refused, and no run was started"
     STOP = "no run was started, and none will be, but what is in flight can be collected"
     ABORT = "no run was started; something is wrong that is not about rows or credits"
@@ -49,7 +49,7 @@ def after_failed_submission(
 ) -> SubmitAction:
     """Decide, after an attempt that is not repeated by itself.
 
-    :param may_pay_twice: whether the row may be submitted again while it is ambiguous.
+    :param may_pay_twice: whether the row may be submitted again though a run may have been started.
     :param expects_deliveries: whether the end of a run that was started would be delivered.
     :param is_delivered: whether it has been: a run was started, by this submission or an earlier one.
     """
@@ -81,7 +81,7 @@ def has_result(run: Run) -> bool:
 
 
 def is_understood(seen: Run | BitScaleError, run_id: str) -> bool:
-    """Whether a poll told what has become of this run."""
+    """Whether a poll showed what has become of this run."""
     if not isinstance(seen, Run) or seen.run_id not in (None, run_id):
         return False
     return has_result(seen) or _goes_on(seen)
@@ -99,13 +99,13 @@ def _is_unanswered(seen: Run | BitScaleError) -> bool:
 
 
 class PollAction(Enum):
-    """What to do after a poll."""
+    """What follows a poll of a run."""
 
-    NOT_ENDED = "the run goes on, or nothing was found out: poll again"
+    NOT_ENDED = "the run goes on, or the poll found nothing out: poll again"
     ENDED = "the run has ended"
     LEFT = "time is up, and the row stays as it is: a retry polls again"
-    SLOW = "time is up for the run, which goes on or could not be asked for; its row stays unknown"
-    LOST = "what is answered does not tell what has become of the run; its row stays unknown"
+    SLOW = "time is up for the run, which goes on or could not be polled; its row is unknown"
+    LOST = "the answer does not show what has become of the run; its row is unknown"
     ABORT = "something is wrong that is not about this run"
 
 
@@ -123,6 +123,6 @@ def after_poll(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: b
     last_seen = step.error or seen
     if step.kind == TIMED_OUT and (_goes_on(last_seen) or _is_unanswered(last_seen)):
         return PollAction.SLOW
-    # What else refuses a poll is about its run: were it about the account, submissions would be refused, too.
+    # Another refusal is about this run: were it about the account, submissions would be refused, too.
     is_settings = isinstance(step.error, (AuthenticationError, ConfigurationError, UnsupportedError))
     return PollAction.ABORT if is_settings else PollAction.LOST

@@ -32,7 +32,7 @@ class Event(str, Enum):
     ACCEPTED = "its submission is answered with the id of a run that goes on"
     NOT_PROCESSED = "its submission provably started no run"
     REFUSED = "its submission is refused for good, and started no run"
-    LOST = "its submission may have started a run, which a delivery would tell"
+    LOST = "its submission may have started a run; a delivery would show it"
     RESUBMITTED = "its submission may have started a run, and the user would rather pay twice"
     UNREADABLE = "its submission is accepted, and the answer cannot be read"
     DELIVERED = "a delivery has the id of its run"
@@ -42,7 +42,7 @@ class Event(str, Enum):
     ENDED = "its run has ended"
     GIVEN_UP = "what became of its run stays unknown"
     LEFT = "time is up, and its run is left to a retry"
-    DISOWNED = "its run is told for another row, too: it is the result of neither"
+    DISOWNED = "its run belongs to another row, too: it is the result of neither"
     CLOSED = "the try ends, and it is written as it stands"
 
 
@@ -86,7 +86,7 @@ class IllegalEventError(RuntimeError):
     """An event that cannot happen to a row in its state: a bug, and never a reason to go on."""
 
 
-# A delivery may have told of a run while its submission was on its way.
+# A delivery may have come while its submission was on its way.
 _NOT_WITH_A_RUN = frozenset((Event.NOT_PROCESSED, Event.REFUSED, Event.RESUBMITTED, Event.SENT))
 
 
@@ -95,7 +95,7 @@ def move(
 ) -> Transition:
     """Change the state of a row.
 
-    :param run_id: the id of its run, with an event that tells it.
+    :param run_id: the id of its run, with an event that has it.
     :param result: with an event that makes it DONE.
     :return: what follows.
     :raises IllegalEventError: this event cannot happen in this state.

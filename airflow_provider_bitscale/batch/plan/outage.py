@@ -13,14 +13,48 @@ from airflow_provider_bitscale.api.errors import (
     TransportError,
 )
 from airflow_provider_bitscale.api.retry import backoff
-from airflow_provider_bitscale.batch.plan.trouble import Trouble
 from airflow_provider_bitscale.runs.sights import Sights
 
-# Of what happened to one request alone, nothing is told, and nothing else rests.
+# One request that failed is not reported, and nothing else rests for it.
 _FEWEST_FAILURES = 2
 _LONGEST_REASON = 200
 
 _UNREACHABLE = (TransportError, ServerError, AmbiguousSubmitError)
+
+
+class FailureStreak:
+    """Failures with no success in between. Times are in seconds of the monotonic clock.
+
+    :ivar failures: how many there were.
+    :ivar since: when the first of them was seen.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.since = 0.0
+        self._seen_at = 0.0
+
+    def failed(self, left_at: float, now: float) -> bool:
+        """Count one more request that has failed.
+
+        :param left_at: when it left.
+        :return: whether it counts: requests that were under way together fail for one reason, and count once.
+        """
+        if self.failures and left_at < self._seen_at:
+            return False
+        if not self.failures:
+            self.since = now
+        self.failures += 1
+        self._seen_at = now
+        return True
+
+    def ended(self) -> None:
+        """Note that a request has succeeded."""
+        self.failures = 0
+
+    def lasts(self, seconds: float, now: float) -> bool:
+        """Whether requests have failed for longer than that."""
+        return self.failures > 0 and now - self.since > seconds
 
 
 class Outage:
@@ -30,7 +64,7 @@ class Outage:
         self._sights = Sights()
         # Seconds for which the key has been refused; infinite if it was not good a moment before.
         self.key_refused_for = 0.0
-        self._trouble = Trouble()
+        self._streak = FailureStreak()
         self._rest_until = 0.0
         # Why the last request came to nothing.
         self.reason = ""
@@ -48,21 +82,21 @@ class Outage:
             self.key_refused_for = key_refused_for
             self._failed(seen, now)
         else:
-            self._trouble.ended()
+            self._streak.ended()
             self._rest_until = 0.0
 
     def rest(self, now: float) -> float:
-        """Seconds for which no request should leave."""
+        """Return for how many seconds no request should leave."""
         return max(0.0, self._rest_until - now)
 
     def describe(self, now: float, unix_now: float) -> str | None:
         """Since when BitScale cannot be reached, and why; None while it can be."""
-        if self._trouble.failures < _FEWEST_FAILURES:
+        if self._streak.failures < _FEWEST_FAILURES:
             return None
-        since = datetime.fromtimestamp(unix_now - (now - self._trouble.since), timezone.utc)
+        since = datetime.fromtimestamp(unix_now - (now - self._streak.since), timezone.utc)
         return f"cannot reach BitScale since {since:%H:%M:%S} UTC ({self.reason})"
 
     def _failed(self, error: BitScaleError, now: float) -> None:
-        if self._trouble.failed(error.left_at, now):
+        if self._streak.failed(error.left_at, now):
             self.reason = str(error)[:_LONGEST_REASON]
-            self._rest_until = now + backoff(self._trouble.failures - _FEWEST_FAILURES + 1)
+            self._rest_until = now + backoff(self._streak.failures - _FEWEST_FAILURES + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from math import inf
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
@@ -68,14 +69,14 @@ class PollSchedule:
     def ended(self, row: BatchRow, now: float, took: float | None) -> None:
         """Note that the run of a row has ended.
 
-        :param took: seconds from its submission to its end as BitScale tells them.
+        :param took: seconds from its submission to its end as BitScale reports them.
         """
         self._undelivered_ends += not row.hinted
         if row.exact:
             self.run_times.ended(row.not_ended_at, now - row.since, took)
 
     def hurry(self, now: float) -> None:
-        """Time is up: each run is due for a last poll."""
+        """Make each run due for a last poll: time is up."""
         self.hurried = True
         rows = self.rows()
         self._hinted.clear()
@@ -84,7 +85,7 @@ class PollSchedule:
         self._late = []
 
     def rows(self) -> list[BatchRow]:
-        """All rows that are RUNNING."""
+        """Return all rows that are RUNNING."""
         entries = (*self._hinted, *self._early, *self._late)
         return [entry[3] for entry in entries if _holds(entry)]
 
@@ -113,9 +114,10 @@ class PollSchedule:
                 heapq.heapreplace(late, (due, *entry[1:]))
         return None
 
-    def next_at(self, *, eager: bool) -> float | None:
-        """When there may be a run to poll, if there is none now; None for never."""
-        return min((heap[0][0] for heap in (self._early, [] if eager else self._late) if heap), default=None)
+    def next_at(self, *, eager: bool) -> float:
+        """Return when there may be a run to poll, if there is none now; infinite for never."""
+        at = self._early[0][0] if self._early else inf
+        return at if eager or not self._late else min(at, self._late[0][0])
 
     def _due(self, row: BatchRow, impatience: float) -> float:
         if self.hurried:

@@ -1,19 +1,19 @@
-"""Pure: how long runs take, learned from those seen, and when to poll one that has not ended."""
+"""Pure: how long runs take, learned from those that ended, and when to poll one that has not."""
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
 
-# So many runs, the latest, say how long the next ones take.
+# How many of the latest runs say how long the next ones take.
 REMEMBERED = 2000
 FIRST_POLL = 1.0
 # Where nothing is known, each poll comes later by this factor.
 GROWTH = 1.25
 EAGER_GROWTH = 1.1
-# Fewer examples than this predict no more than twice the age of a run.
+# Fewer examples than this are believed for at most twice the age of a run.
 FEW = 5
-# What it may cost to notice an end late, in polls for each typical run's length of delay.
+# What it may cost to notice an end late, in polls for a delay of a typical run's length.
 PATIENT = 0.05
 EAGER = 0.5
 _CANDIDATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.985, 1.0)
@@ -37,7 +37,7 @@ class RunTimes:
         self._oldest_not_ended = 0.0
         self._ended = 0
         # For new runs, by impatience: the number of examples that it was computed of, and the age.
-        self._first_looks: dict[float, tuple[int, float]] = {}
+        self._first_polls: dict[float, tuple[int, float]] = {}
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -53,14 +53,14 @@ class RunTimes:
         """Note the age of a run that has not ended."""
         self._oldest_not_ended = max(self._oldest_not_ended, age)
 
-    def ended(self, not_ended_at: float, seen_at: float, told: float | None = None) -> None:
-        """Note the duration of a run that has ended.
+    def ended(self, not_ended_at: float, seen_at: float, reported: float | None = None) -> None:
+        """Note the length of a run that has ended.
 
-        :param not_ended_at: its age at the last look that found it running; 0 if there was none.
+        :param not_ended_at: its age at the last poll that found it running; 0 if there was none.
         :param seen_at: its age now.
-        :param told: its length as BitScale tells it, which counts if it lies between the two.
+        :param reported: its length as BitScale reports it, which counts if it lies between the two.
         """
-        length = told
+        length = reported
         if length is None or not not_ended_at < length <= seen_at:
             length = self._likely(not_ended_at, seen_at)
         insort(self._lengths, length)
@@ -77,10 +77,10 @@ class RunTimes:
         """
         if age == 0.0 and self._lengths:
             # Asked for each run, and hardly changed by one more of many.
-            known, poll = self._first_looks.get(impatience, (0, 0.0))
+            known, poll = self._first_polls.get(impatience, (0, 0.0))
             if not known or self._ended - known > known // 50:
                 poll = self._cheapest_poll(0.0, impatience)
-                self._first_looks[impatience] = (self._ended, poll)
+                self._first_polls[impatience] = (self._ended, poll)
             return poll
         return self._cheapest_poll(age, impatience)
 
@@ -90,7 +90,7 @@ class RunTimes:
         if not longer:
             if self._lengths and impatience > PATIENT:
                 return age * EAGER_GROWTH + _TRAVEL
-            # Nothing is known: the oldest run goes ahead, and the others wait for what it finds.
+            # Nothing is known: the oldest run goes first, and the others wait for what its poll finds.
             return max(FIRST_POLL, age, self._oldest_not_ended * GROWTH)
         typical = max(self._lengths[first + longer // 2] - age, 0.1 * age, 1e-3)
         best, least = age, float("inf")

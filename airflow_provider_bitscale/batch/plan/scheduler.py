@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.plan.ambiguous import AmbiguousRows
@@ -51,7 +52,19 @@ class Done:
     """Every row that was submitted has its result, and no other will be submitted."""
 
 
-Step: TypeAlias = "Submit | Poll | Rest | Done"
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Wait no more for the deliveries of these rows."""
+
+    rows: list[BatchRow]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfBudget:
+    """Rows are left, and nothing is under way that could free credits for them."""
+
+
+Step: TypeAlias = "Submit | Poll | GiveUp | OutOfBudget | Rest | Done"
 
 
 class Scheduler:
@@ -69,7 +82,7 @@ class Scheduler:
         rows: int,
         budget: Budget,
         brake: Brake,
-        timeout: float = float("inf"),
+        timeout: float = inf,
         *,
         expects_deliveries: bool = False,
     ) -> None:
@@ -88,6 +101,8 @@ class Scheduler:
         # The order of the rows that are READY.
         self._queue: deque[BatchRow] = deque()
         self._ambiguous = AmbiguousRows(timeout)
+        # Seconds, of those that BitScale reported.
+        self._longest_run: float | None = None
 
     @property
     def rows_left(self) -> int:
@@ -108,7 +123,7 @@ class Scheduler:
 
     @property
     def awaiting(self) -> int:
-        """Rows of which only a delivery tells what became of them."""
+        """Rows of which only a delivery would show what became of them."""
         return self._count[State.AMBIGUOUS] + self._count[State.UNREADABLE]
 
     @property
@@ -132,11 +147,11 @@ class Scheduler:
         took: float | None = None,
         not_before: float = 0.0,
     ) -> Transition:
-        """Something has happened to a row.
+        """Take in what has happened to a row.
 
         :param run_id: see :func:`move`.
         :param result: see :func:`move`.
-        :param took: seconds from the submission of its run to its end as BitScale tells them.
+        :param took: seconds from the submission of its run to its end as BitScale reports them.
         :param not_before: seconds for which it is not to be polled, where a poll found nothing out.
         :return: what follows; what is to be written is left to the caller.
         """
@@ -159,7 +174,7 @@ class Scheduler:
                 case Effect.LEARN:
                     self.known += 1
                     if took is not None:
-                        self._ambiguous.ran(took)
+                        self._longest_run = max(took, self._longest_run or 0.0)
                     if before is not State.SENDING:
                         self.polls.ended(row, now, took)
                 case Effect.QUEUE:
@@ -168,7 +183,7 @@ class Scheduler:
                     self._queue.appendleft(row)
                 case Effect.SCHEDULE_POLL:
                     if event is Event.RESUMED:
-                        self.brake.resumed()
+                        self.brake.note_resumed()
                     # Until one was understood, its delivery is not waited for long.
                     row.soon = event is Event.ACCEPTED and not self.brake.proven
                     self.polls.schedule(row)
@@ -194,7 +209,7 @@ class Scheduler:
         return rows
 
     def hurry(self, now: float) -> None:
-        """Time is up: each run is due for a last poll, and no delivery is waited for."""
+        """Make each run due for a last poll, and wait for no delivery: time is up."""
         self.polls.hurry(now)
 
     def requests_left(self, polls_per_run: int) -> int:
@@ -208,16 +223,20 @@ class Scheduler:
 
     def next(self, now: float) -> Step:
         """Return what to do now. Nothing is noted until :meth:`begin`."""
-        count, hurried = self._count, self.polls.hurried
-        awaits_none = hurried or not self.awaiting
-        if awaits_none and (self.stopped or not self.rows_left) and not self.in_flight:
+        in_flight, awaiting, hurried = self.in_flight, self.awaiting, self.polls.hurried
+        if awaiting and (overdue := self._overdue(now, in_flight)):
+            return GiveUp(overdue)
+        if not in_flight and (hurried or not awaiting) and (self.stopped or not self.rows_left):
             return Done()
+        allows = not self.stopped and self._count[State.READY] > 0 and self._budget.allows()
+        if not in_flight and not awaiting and not allows and self.ready and not self.stopped:
+            return OutOfBudget()
         if not hurried and (rest := self.outage.rest(now)):
             return Rest(rest)
-        submits = self._may_submit(now)
-        row = self.polls.next_row(now, eager=not submits) if count[State.RUNNING] else None
+        submits = allows and now >= self._submit_from and self.brake.allows(in_flight, self.known)
+        row = self.polls.next_row(now, eager=not submits) if self._count[State.RUNNING] else None
         if submits and (row is None or self._rows_go_first(now)):
-            return Submit(self._queue[0])
+            return Submit(self._first_ready())
         return Rest(self._until_next(now, eager=not submits)) if row is None else Poll(row)
 
     def begin(self, step: Submit | Poll, now: float) -> None:
@@ -229,34 +248,21 @@ class Scheduler:
         else:
             self.apply(step.row, Event.POLLED, now)
 
-    def out_of_budget(self) -> bool:
-        """Whether rows are left, and nothing is under way that could free credits for them."""
-        if self.stopped or not self.ready or self.in_flight or self.awaiting:
-            return False
-        return not self._budget.allows()
-
     def take_ambiguous(self) -> list[BatchRow]:
         """Remove and return all ambiguous rows: the user would rather pay twice than wait for them."""
         return self._ambiguous.take_all()
 
-    def overdue(self, now: float) -> list[BatchRow]:
-        """Remove and return the rows whose delivery is not waited for any more."""
-        if not self.awaiting:
-            return []
-        return self._ambiguous.overdue(now, only_they_are_left=self._only_they_are_left())
+    def _overdue(self, now: float, in_flight: int) -> list[BatchRow]:
+        others_left = not self.stopped and self.rows_left
+        is_blocked = self.ready and not self._budget.allows()
+        longest = None if in_flight or (others_left and not is_blocked) else self._longest_run
+        return self._ambiguous.overdue(now, longest)
 
-    def _only_they_are_left(self) -> bool:
-        if self.in_flight:
-            return False
-        return self.stopped or not self.rows_left or (bool(self.ready) and not self._budget.allows())
-
-    def _may_submit(self, now: float) -> bool:
-        if not self.ready or self.stopped or now < self._submit_from:
-            return False
+    def _first_ready(self) -> BatchRow:
         while self._queue[0].state is not State.READY:
-            # A delivery has told of its run.
+            # Its run was delivered meanwhile.
             self._queue.popleft()
-        return self.brake.allows(self.in_flight, self.known) and self._budget.allows()
+        return self._queue[0]
 
     def _rows_go_first(self, now: float) -> bool:
         """Whether all that is left could be polled within the length of a long run."""
@@ -266,7 +272,7 @@ class Scheduler:
         return self.rows_left + self.in_flight <= self.requests.per_second(now) * run_times.long_run
 
     def _until_next(self, now: float, *, eager: bool) -> float | None:
-        times = [] if (poll_at := self.polls.next_at(eager=eager)) is None else [poll_at]
+        at = self.polls.next_at(eager=eager)
         if self.ready and self._submit_from > now:
-            times.append(self._submit_from)
-        return max(0.0, min(times) - now) if times else None
+            at = min(at, self._submit_from)
+        return None if at == inf else max(0.0, at - now)

@@ -49,7 +49,7 @@ class Changes:
         return bool(self.chunks or self.segments or self.groups or self.batch or self.dropped)
 
     def values(self, batch_id: str) -> dict[str, Any]:
-        """All values by key, in the order in which they are written: what one counts comes before it."""
+        """Return all values by key, in the order of their writing: what one counts comes before it."""
         return {
             **self.chunks,
             **{segment_key(batch_id, number): value for number, value in self.segments.items()},
@@ -133,7 +133,7 @@ class Journal:
         self._add_chunk(number, chunk)
 
     def finish(self, number: int, summary: Summary) -> None:
-        """All rows of this segment are in a part."""
+        """Note that all rows of this segment are in a part."""
         self._finished[number // SUMMARIES][number] = summary
         self._changed_groups.add(number // SUMMARIES)
         self._changed.discard(number)
@@ -171,7 +171,7 @@ class Journal:
             self._store.delete(key)
 
     def unsaved(self) -> Changes:
-        """All that is not known to be durable, also what is just being written."""
+        """Return all that is not known to be durable, also what is just being written."""
         later, before = self._unwritten(), self._being_written or Changes()
         return Changes(
             {**before.chunks, **later.chunks},

@@ -36,7 +36,7 @@ def is_lost(problem: Exception, seconds: float) -> bool:
 
 
 def _is_refusal(problem: Exception) -> bool:
-    """Whether Airflow answered that it takes nothing: its SDK tells the status in the error's details."""
+    """Whether Airflow refused: its SDK puts the status into the error's details."""
     details = getattr(getattr(problem, "error", None), "detail", None)
     status = details.get("status_code") if isinstance(details, dict) else None
     return isinstance(status, int) and 400 <= status < 500
@@ -71,15 +71,16 @@ class JournalWriter:
         self._journal.note(number, row, entry)
         self.changed()
 
-    def answered(self, number: int, row: int, settled: RowResult) -> None:
-        """Note that a row was answered at once; see :meth:`Journal.answered`."""
-        self._results[number][row] = settled
+    def answered(self, number: int, row: int, result: RowResult) -> None:
+        """Keep the result of a row that was answered at once; see :meth:`Journal.answered`."""
+        self._results[number][row] = result
         self.changed()
 
     def unwritten_seconds(self) -> float:
-        """For how long the oldest change has waited to be durable; 0 if all are."""
-        since = [at for at in (self._being_written_since, self._waiting_since) if at is not None]
-        return time.monotonic() - min(since) if since else 0.0
+        """Return for how long the oldest change has waited to be durable; 0 if all are."""
+        # What is being written has waited for longer than what has changed since.
+        since = self._waiting_since if self._being_written_since is None else self._being_written_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def durable(self) -> None:
         """Wait until all that has changed until now is durable; forever if writing fails."""
@@ -128,7 +129,7 @@ class JournalWriter:
             self._written.notify_all()
 
     def unsaved(self) -> Changes:
-        """All that is not known to be durable."""
+        """Return all that is not known to be durable."""
         self._take_results()
         return self._journal.unsaved()
 

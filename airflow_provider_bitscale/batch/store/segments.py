@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event, move
+from airflow_provider_bitscale.batch.progress import Tally
 from airflow_provider_bitscale.batch.row_result import DUPLICATE, UNKNOWN, RowResult
 from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.open_segment import OpenSegment
 from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, Records, SegmentRecord, Summary
 from airflow_provider_bitscale.batch.table.survey import Segment
-from airflow_provider_bitscale.batch.table.writers import Parts
-from airflow_provider_bitscale.batch.tally import Tally
+from airflow_provider_bitscale.batch.table.writers import Parts, output_row
 
 _AMBIGUOUS = (
     "an earlier try was lost between its request and the answer: the run may have been paid for, or not"
@@ -36,6 +35,39 @@ class Opened(NamedTuple):
     event: Event | None
     run_id: str | None = None
     result: RowResult | None = None
+
+
+class OpenSegment:
+    """The rows of a segment, as they came and as they live.
+
+    :ivar left: how many rows have no result yet.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self.source = segment.rows
+        self.rows = [BatchRow(row.index, segment.number, at) for at, row in enumerate(segment.rows)]
+        self.left = len(self.rows)
+
+    @property
+    def is_collectable(self) -> bool:
+        """Whether rows are unknown whose runs can be polled again."""
+        return any(result.is_collectable for result in self._results())
+
+    def output_rows(self) -> list[dict[str, Any]]:
+        """Return all rows as they are written."""
+        return [
+            output_row(row.fields, result) for row, result in zip(self.source, self._results(), strict=True)
+        ]
+
+    def summary(self, part: str | None) -> Summary:
+        """Return what they come to."""
+        tally = Tally()
+        for result in self._results():
+            tally.add(result)
+        return tally.summary(part)
+
+    def _results(self) -> Iterator[RowResult]:
+        return (row.result for row in self.rows if row.result is not None)
 
 
 class Segments:
@@ -119,10 +151,10 @@ class Segments:
             self.tally.take_back(row.result)
 
     def finish(self, row: BatchRow) -> bool:
-        """Return a row has got its result; whether it is the last one of its segment."""
+        """Note that a row has got its result; return whether it is the last one of its segment."""
         segment = self._open[row.segment]
         segment.left -= 1
-        self.tally.untold += row.unanswered
+        self.tally.unknown_costs += row.unanswered
         return not segment.left
 
     async def write(self, number: int) -> None:
@@ -145,7 +177,7 @@ class Segments:
         """
         left, more = 0, True
         while more:
-            # This waits as well for what the thread was asked for by somebody who does not wait any more.
+            # This waits as well for a read whose caller has been cancelled.
             self._files.submit(self._read_next).result()
             if more := bool(self._read):
                 for row, event, run_id, result in self._opened(self._read.popleft()):
@@ -170,7 +202,7 @@ class Segments:
         self._files.shutdown()
 
     def _read_next(self) -> None:
-        """Read the next segment; it is kept even if its caller was cancelled."""
+        """Read the next segment; it is kept even if the caller has been cancelled."""
         self._read.extend(islice(self._segments, 1))
 
     def _known_result(self, record: SegmentRecord, position: int) -> RowResult | None:

@@ -29,27 +29,27 @@ from airflow_provider_bitscale.runs.polling import NOT_FOUND_SECONDS
 
 
 def read(brake: Brake) -> None:
-    brake.read(0)
+    brake.note_accepted(0)
 
 
 def read_oddly(brake: Brake) -> None:
-    brake.read(7, ["the run id is called 'id'"])
+    brake.note_accepted(7, ["the run id is called 'id'"])
 
 
 def unreadable(brake: Brake) -> None:
-    brake.unreadable()
+    brake.note_unreadable()
 
 
 def goes_on(brake: Brake) -> None:
-    brake.understood(ended=False)
+    brake.note_understood(ended=False)
 
 
 def ends(brake: Brake) -> None:
-    brake.understood(ended=True)
+    brake.note_understood(ended=True)
 
 
 def lost(brake: Brake) -> None:
-    brake.lost(slow=False)
+    brake.note_given_up(slow=False)
 
 
 # What has happened, and whether more than one run may be in flight then.
@@ -61,8 +61,8 @@ PROOFS: dict[str, tuple[list[Callable[[Brake], object]], bool]] = {
     "unreadable": ([unreadable], False),
     "unreadable, and delivered": ([unreadable, goes_on], False),
     "unreadable, and another was accepted and polled": ([unreadable, read, goes_on], True),
-    "a run of an earlier try goes on": ([Brake.resumed], False),
-    "a run of an earlier try, and it is polled": ([Brake.resumed, goes_on], True),
+    "a run of an earlier try goes on": ([Brake.note_resumed], False),
+    "a run of an earlier try, and it is polled": ([Brake.note_resumed, goes_on], True),
 }
 
 
@@ -74,8 +74,8 @@ def test_more_than_one_run_is_in_flight_once_one_was_understood(
     for event in events:
         event(brake)
     assert brake.proven is proven
-    assert brake.allows(in_flight=0, settled=0)
-    assert brake.allows(in_flight=1, settled=0) is proven
+    assert brake.allows(in_flight=0, known=0)
+    assert brake.allows(in_flight=1, known=0) is proven
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_how_many_are_in_flight_of_a_batch_that_goes_on(
         ([], 3),
         ([goes_on], 3),
         ([read], 20),
-        ([Brake.resumed], 20),
+        ([Brake.note_resumed], 20),
         ([unreadable, unreadable, read], 20),
         ([*[unreadable] * 19, read], 20),
     ],
@@ -112,12 +112,12 @@ def test_which_unreadable_answer_stops_a_batch(
     brake = Brake()
     for event in before:
         event(brake)
-    assert [brake.unreadable() for _ in range(stops_at)] == [False] * (stops_at - 1) + [True]
+    assert [brake.note_unreadable() for _ in range(stops_at)] == [False] * (stops_at - 1) + [True]
 
 
 def test_of_a_batch_that_went_well_before_twenty_in_a_row_stop_it() -> None:
     brake = Brake(proven=True)
-    assert [brake.unreadable() for _ in range(20)].index(True) == 19
+    assert [brake.note_unreadable() for _ in range(20)].index(True) == 19
 
 
 # What has happened, and which of the runs that are given up from then on stops the batch.
@@ -139,7 +139,7 @@ def test_which_run_whose_end_is_not_understood_stops_a_batch(
 ) -> None:
     for event in before:
         event(brake)
-    assert [brake.lost(slow=False) for _ in range(stops_at)] == [False] * (stops_at - 1) + [True]
+    assert [brake.note_given_up(slow=False) for _ in range(stops_at)] == [False] * (stops_at - 1) + [True]
 
 
 @pytest.mark.parametrize("before", [[], [read, goes_on], [read, ends]], ids=["nothing", "one", "an end"])
@@ -149,15 +149,15 @@ def test_runs_that_are_slow_stop_a_batch_only_before_any_was_understood(
     brake = Brake()
     for event in before:
         event(brake)
-    assert any(brake.lost(slow=True) for _ in range(30)) is (not before)
+    assert any(brake.note_given_up(slow=True) for _ in range(30)) is (not before)
 
 
 def test_runs_whose_ends_are_not_understood_are_no_reason_to_start_more() -> None:
     brake = Brake()
     for event in (read, goes_on, lost, lost):
         event(brake)
-    assert brake.allows(in_flight=FIRST_IN_FLIGHT - 3, settled=0)
-    assert not brake.allows(in_flight=FIRST_IN_FLIGHT - 2, settled=0)
+    assert brake.allows(in_flight=FIRST_IN_FLIGHT - 3, known=0)
+    assert not brake.allows(in_flight=FIRST_IN_FLIGHT - 2, known=0)
 
 
 BAD_ROW = InvalidRequestError("x", status=400, code="BAD_ROW")
@@ -182,17 +182,17 @@ ALIKE: dict[str, tuple[list[BitScaleError], bool]] = {
 @pytest.mark.parametrize(("errors", "stops"), ALIKE.values(), ids=ALIKE.keys())
 def test_first_answers_that_are_all_alike_stop_a_batch(errors: list[BitScaleError], stops: bool) -> None:
     brake = Brake()
-    told = [brake.not_accepted(error) for error in errors]
+    told = [brake.note_not_accepted(error) for error in errors]
     assert any(told) is stops
     assert told[:-1].count(True) == 0
 
 
-@pytest.mark.parametrize("before", [read, unreadable, Brake.resumed])
+@pytest.mark.parametrize("before", [read, unreadable, Brake.note_resumed])
 def test_once_a_row_was_accepted_refusals_are_about_rows(before: Callable[[Brake], object]) -> None:
     brake = Brake()
-    brake.not_accepted(BAD_ROW)
+    brake.note_not_accepted(BAD_ROW)
     before(brake)
-    assert not any(brake.not_accepted(BAD_ROW) for _ in range(30))
+    assert not any(brake.note_not_accepted(BAD_ROW) for _ in range(30))
 
 
 ODD = Trial(7, ["the run id is called 'id'"])
@@ -214,18 +214,18 @@ TRIALS: dict[str, tuple[object, float]] = {
 def test_for_how_long_an_id_is_tried_that_was_not_told_as_documented(seen: object, seconds: float) -> None:
     brake = Brake()
     read_oddly(brake)
-    assert brake.failed_trial(7, seen, min(seconds, 1e6) - 0.1) is None
+    assert brake.judge_trial(7, seen, min(seconds, 1e6) - 0.1) is None
     if math.isfinite(seconds):
-        assert brake.failed_trial(8, seen, seconds) is None, "it is another run"
-        assert brake.failed_trial(7, seen, seconds) == ODD
-        assert brake.failed_trial(7, seen, seconds) is None, "it is told once"
+        assert brake.judge_trial(8, seen, seconds) is None, "it is another run"
+        assert brake.judge_trial(7, seen, seconds) == ODD
+        assert brake.judge_trial(7, seen, seconds) is None, "it is told once"
 
 
 def test_an_id_by_which_a_poll_finds_a_run_is_the_right_one_whatever_its_status() -> None:
     brake = Brake()
     read_oddly(brake)
-    assert brake.failed_trial(7, parse_run({"status": "initializing"}), 0.0) is None
-    assert brake.failed_trial(7, GONE, math.inf) is None
+    assert brake.judge_trial(7, parse_run({"status": "initializing"}), 0.0) is None
+    assert brake.judge_trial(7, GONE, math.inf) is None
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ def test_an_id_whose_run_was_understood_is_tried_no_more(brake_of: Callable[[], 
     brake = brake_of()
     read_oddly(brake)
     goes_on(brake)
-    assert brake.failed_trial(7, GONE, math.inf) is None
+    assert brake.judge_trial(7, GONE, math.inf) is None
 
 
 def test_an_id_that_is_told_as_documented_is_waited_for_with_the_usual_patience() -> None:
     brake = Brake()
     read(brake)
-    assert brake.failed_trial(0, GONE, math.inf) is None
+    assert brake.judge_trial(0, GONE, math.inf) is None

@@ -92,7 +92,7 @@ def test_a_run_that_was_not_started_frees_its_reserve() -> None:
 def test_a_run_of_which_nobody_knows_the_cost_keeps_its_reserve() -> None:
     known = after(Budget(1500), *[1.0] * 900)
     untold = after(Budget(1500), *[1.0] * 900, *[None] * 100)
-    told_before = after(Budget(1500, untold=100), *[1.0] * 900)
+    told_before = after(Budget(1500, unknown=100), *[1.0] * 900)
     assert untold.spent == known.spent == 900
     assert untold.committed == told_before.committed == 1000
     assert submitted_at_once(untold) == submitted_at_once(told_before) == submitted_at_once(known) - 100

@@ -222,12 +222,12 @@ def test_what_earlier_tries_spent_is_known_before_anything_is_submitted(parks: b
     batch = Batch(9)
     leave_behind(batch)
     segments = batch.segments(parks=parks)
-    before = (segments.tally.credits, segments.tally.untold, segments.tally.settled)
+    before = (segments.tally.credits, segments.tally.unknown_costs, segments.tally.settled)
     assert before == ((15, 2, 5) if parks else (15, 1, 4))
     assert segments.tally.parts == {0: "part 0"}
     asyncio.run(batch.open_all(segments))
     segments.close()
-    after = (segments.tally.credits, segments.tally.untold, segments.tally.settled)
+    after = (segments.tally.credits, segments.tally.unknown_costs, segments.tally.settled)
     assert after == before, "and counts once"
 
 
@@ -283,7 +283,7 @@ def test_submissions_that_no_delivery_told_of_count_as_untold() -> None:
     batch.send(segments, 2)
     for row in (0, 1, 2):
         batch.apply(segments, row, Event.ENDED, result=FOUND)
-    assert segments.tally.untold == 1, "that which no delivery has told of"
+    assert segments.tally.unknown_costs == 1, "that which no delivery has told of"
 
 
 def test_what_is_left_is_written_as_it_stands() -> None:

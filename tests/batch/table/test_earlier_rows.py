@@ -15,7 +15,7 @@ from airflow_provider_bitscale.batch.row_result import (
     SUCCEEDED,
     UNKNOWN,
     RowResult,
-    accepted,
+    unreadable_acceptance,
 )
 from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.table.mapping import InputMapping
@@ -69,7 +69,7 @@ def test_unfinished_rows_are_as_they_came(store: str, format: str, tmp_path: Pat
     assert read(source) == [failed, unknown, not_submitted]
 
 
-ACCEPTED = accepted("its answer was {}")
+ACCEPTED = unreadable_acceptance("its answer was {}")
 LEFT_OUT: list[tuple[RowResult, bool, bool]] = [
     (RowResult(UNKNOWN), True, False),
     (RowResult(UNKNOWN, error="no answer came"), True, False),
