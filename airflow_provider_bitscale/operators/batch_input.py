@@ -42,9 +42,9 @@ def tell_input(
     if not survey.rows or not isinstance(mapping, InputMapping):
         return
     for word in survey.possible_nulls:
-        log.warning("%s", word.told(form.input_names.get(word.key, word.key)))
+        log.warning("%s", word.warning(form.input_names.get(word.key, word.key)))
     for word in survey.possible_key_nulls:
-        log.warning("%s", word.told_of_key)
+        log.warning("%s", word.key_warning)
     if survey.total:
         log.warning(
             "%s, the last row, looks like a total or a count of rows, and is paid for like any: remove it if "

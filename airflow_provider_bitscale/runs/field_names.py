@@ -8,7 +8,7 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from unicodedata import normalize
 
-# A table with more names than these in a message is told of the nearest.
+# Of more names than these, a message has the nearest.
 MAX_NAMES_TOLD = 20
 
 
@@ -16,7 +16,7 @@ MAX_NAMES_TOLD = 20
 def folded(name: str) -> str:
     """Return a name without case, spaces and punctuation, as of ``Full Name`` and ``full_name``."""
     text = normalize("NFKC", name).casefold()
-    # A name of nothing but signs is only like itself.
+    # A name of punctuation alone only matches itself.
     return re.sub(r"[\W_]+", "", text) or text.strip()
 
 

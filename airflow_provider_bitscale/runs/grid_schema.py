@@ -56,19 +56,19 @@ class GridSchema:
 
     @property
     def required(self) -> set[str]:
-        """Names and ids of the inputs that the grid requires, as far as it tells."""
+        """Names and ids of the inputs that the grid requires, as far as it says."""
         columns = [column for column in self.grid.columns if column.is_input and column.required]
         return {column.id for column in columns} | {column.name for column in columns}
 
     def names(self, names: Iterable[str]) -> InputNames:
-        """Return what the names of many rows' values stand for: the same as :meth:`inputs_of`, in two steps.
+        """Resolve the names of many rows' values: the same as :meth:`inputs_of`, in two steps.
 
         :param names: of columns, their ids, or labels.
         """
         return InputNames.resolve(self.grid, names, self.recipe, validate=self.validate)
 
     def may_be_input(self, name: str) -> bool:
-        """Whether a name stands for something that a run takes, be it for one of several."""
+        """Whether a name means an input of the run, be it one of several."""
         return may_be_input(self.grid, name, self.recipe)
 
     @property

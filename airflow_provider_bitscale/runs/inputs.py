@@ -1,4 +1,4 @@
-"""Pure: from column names to the keys of a request, and what speaks against a row before it is paid for."""
+"""Pure: maps column names to the keys of a request, and checks a row before it is paid for."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_provider_bitscale.runs.field_names import folded, suggestion
 
 @dataclass(frozen=True)
 class InputNames:
-    """What the names of a row's values stand for: found out once, for any number of rows with these names.
+    """What the names of a row's values mean: resolved once, for any number of rows with these names.
 
     :param keys: by name, the key that a run takes.
-    :param columns: by name, the input column whose type the grid tells; a recipe's labels have none.
+    :param columns: by name, the input column whose type the grid has; a recipe's labels have none.
     :param required: columns that a row must have a value for.
     :param validate: whether to check values against the types of their columns.
     :param problems: what is wrong with the names.
@@ -105,13 +105,13 @@ def resolve_inputs(
     values = {name: None if is_blank(value, null_values) else value for name, value in inputs.items()}
     resolved, problems = InputNames.resolve(grid, values, recipe, validate=validate).fill_in(values)
     if problems and (nulls := [inputs[name] for name in inputs if values[name] is not inputs[name]]):
-        problems.append(f"{', '.join(map(repr, nulls))} stands for nothing")
+        problems.append(f"{', '.join(map(repr, nulls))} means no value")
     _raise_if_any(problems, grid)
     return resolved
 
 
 def may_be_input(grid: Grid, name: str, recipe: RunRecipe | None = None) -> bool:
-    """Whether a name stands for something that a run takes, be it for one of several."""
+    """Whether a name means an input of the run, be it one of several."""
     if recipe is not None:
         return bool(_matching_labels(grid, recipe.inputs, name))
     return any(
@@ -136,7 +136,7 @@ def resolve_output_columns(
 
 
 def input_columns(grid: Grid) -> list[str]:
-    """Ids of the columns that a run takes, and may echo, as far as the grid tells."""
+    """Ids of the columns that a run takes, and may echo, as far as the grid says."""
     return [column.id for column in grid.columns if column.is_input]
 
 
@@ -147,7 +147,7 @@ def unique_names(grid: Grid) -> dict[str, str]:
 
 
 def _given_before(keys: Mapping[str, str], key: str, name: str) -> list[str]:
-    """Return what is wrong if another name stands for this key already."""
+    """Return what is wrong if another name means this key already."""
     return [f"an input is given twice: as {each!r} and as {name!r}" for each in keys if keys[each] == key]
 
 

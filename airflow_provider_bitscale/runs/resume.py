@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Try:
-    """What Airflow tells of one try of a task instance; None where the task runner does not tell.
+    """What Airflow says of one try of a task instance; None where the task runner does not say.
 
     :param max_tries: set when the task instance is made, and by each Clear to the tries before it plus the
         task's retries; the same over retries.
@@ -29,7 +29,7 @@ def is_cleared(earlier: Try, now: Try, *, succeeded: bool) -> bool:
 
     A Clear nearly always changes ``max_tries``. If the retries have been lowered meanwhile, it may set the
     same number again; then ``max_tries`` less the retries is how many tries were before it. A retry for which
-    the retries were lowered can look alike, but no Clear is counted. What remains open is taken for a retry,
+    the retries were lowered can look alike, but no Clear is counted. What stays unclear is taken for a retry,
     which does not pay again.
 
     :param succeeded: whether the earlier try's success callback was called. Airflow calls it, too, if its

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class OwnerChangedError(Exception):
-    """The store takes nothing more from this try: the task was cleared, or another try runs."""
+    """The store refuses the writes of this try: the task was cleared, or another try runs."""
 
 
 class Store(Protocol):
@@ -91,12 +91,12 @@ class DurableWrite:
 
 
 def read_verified(store: Store, key: str) -> Any:
-    """Return what is kept under a key; None if the store proves that it can be read, and has nothing there.
+    """Return the value of a key; None if the store proves that it can be read, and has no value there.
 
     Airflow's SDK turns each JSON 404 into None, also that of a proxy, or of a server that is not ready. So a
     key that is not found is asked for again, in between reads of a value that was just written.
 
-    :raises ConnectionError: the store does not tell that value either; a retry may find what is there.
+    :raises ConnectionError: the store does not return the written value either; a retry may help.
     """
     if (stored := store.get(key)) is not None:
         return stored
@@ -107,7 +107,7 @@ def read_verified(store: Store, key: str) -> Any:
             break
         if store.get(PROBE_KEY) != token:
             raise ConnectionError(
-                "the task's state store does not tell what was just written to it, so what an earlier try "
+                "the task's state store does not return what was just written to it, so what an earlier try "
                 "has paid for is not known; nothing was submitted"
             )
     store.delete(PROBE_KEY)

@@ -17,7 +17,7 @@ OVERLAP_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Backlog:
-    """The runs of which no delivery is known.
+    """The runs that were submitted and not delivered, as far as is known.
 
     Each run that was submitted until ``read_until`` has been delivered or given up, or it is in ``open``.
     Losing a backlog costs polls alone: the next one reads all submissions of 30 days.
@@ -62,7 +62,7 @@ class Backlog:
 
     @classmethod
     def from_json(cls, stored: Any) -> Backlog:
-        """Return what was stored; an empty backlog if nothing was, or nothing that can be read."""
+        """Return what was stored; an empty backlog if that cannot be read."""
         try:
             opened = {str(run_id): float(at) for run_id, at in stored["open"].items()}
             return cls(float(stored["read_until"]), opened)

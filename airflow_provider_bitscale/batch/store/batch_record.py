@@ -20,7 +20,7 @@ class BatchRecord:
     """The batch as a whole.
 
     :param fingerprint: of the input, the grid and all that changes what is bought.
-    :param last_try: the last that began with the batch or handed it over; tells a Clear from a retry.
+    :param last_try: the last that began with the batch or handed it over; shows a Clear from a retry.
     :param output_path: where its parts are; the first try decides.
     :param output_names: of the outputs; the first try decides, for its parts have them all.
     :param escapes_formulas: whether its parts in CSV are escaped; the first try decides.

@@ -30,7 +30,7 @@ class Summary:
 
     :param counts: rows by status.
     :param credits: consumed by its runs, as far as that is known.
-    :param untold: runs of which it is not.
+    :param untold: number of runs whose credits are not known.
     """
 
     part: str | None
@@ -66,7 +66,7 @@ Records: TypeAlias = "dict[int, SegmentRecord | Summary]"
 
 
 def finished(records: Records) -> set[int]:
-    """Numbers of the segments of which all rows are written to a part."""
+    """Numbers of the segments whose rows are all written to a part."""
     return {number for number, record in records.items() if isinstance(record, Summary)}
 
 
@@ -91,7 +91,7 @@ def group_to_json(summaries: Mapping[int, Summary]) -> dict[str, Any]:
 
 
 def merged(one: Entry, other: Entry) -> Entry:
-    """Return the entry of a row of which two copies exist, when no try submits rows any more.
+    """Merge two copies of a row's entry, once no try submits rows any more.
 
     From then on an entry only goes from "may have left" to a run id, or to "has not left"; and what was never
     announced durably has not left. So it does not matter which copy is older.
@@ -178,5 +178,5 @@ def _lost(what: str) -> AmbiguousSubmitError:
     """Airflow's SDK turns each 404 that looks like one of its own into "there is no such key"."""
     return AmbiguousSubmitError(
         f"the record {what}, which an earlier try wrote to the task's state store, is not there: what was "
-        f"paid for is not known. Clear the task to look for it again. {BATCH_RECOVERY}"
+        f"paid for is not known. Clear the task to read it again. {BATCH_RECOVERY}"
     )

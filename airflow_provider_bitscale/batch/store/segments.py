@@ -146,7 +146,7 @@ class Segments:
             self.tally.add(row.result)
 
     def discount(self, row: BatchRow) -> None:
-        """Count the result of a row no more: it is to have another."""
+        """Take back the result of a row: it is to have another."""
         if row.result is not None:
             self.tally.take_back(row.result)
 
@@ -171,7 +171,7 @@ class Segments:
         del self._open[number]
 
     def write_the_rest(self, why: str) -> int:
-        """Write what is left, as it stands: nothing more will become of it in this try.
+        """Write what is left, as it stands: this try does no more with it.
 
         :return: how many rows had no result.
         """
@@ -206,7 +206,7 @@ class Segments:
         self._read.extend(islice(self._segments, 1))
 
     def _known_result(self, record: SegmentRecord, position: int) -> RowResult | None:
-        """Return what has become of a row by the end of the earlier try; None if more is to become of it."""
+        """Return the result of a row by the end of the earlier try; None if its life goes on."""
         result = record.results.get(position)
         if result is not None and result.status == UNKNOWN and record.entries[position]:
             # Its run became known later.

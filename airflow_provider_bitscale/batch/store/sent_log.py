@@ -4,7 +4,7 @@ The task's state store is written a few times a second; this has a line for each
 and when it is answered. It is not synced: it survives the process, and not the machine. A retry on the same
 machine reads it, and knows of each row that was announced whether a request for it had left.
 
-A line is a word, the row's position in the input, and the id of its run: nothing of what is in a row.
+A line is a word, the row's position in the input, and the id of its run: never a value of a row.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class TakenOverError(BitScaleError):
-    """Another try of the task has begun, and has read the log of this one, which may send nothing more."""
+    """Another try of the task has begun, and has read the log of this one, which must not send any more."""
 
     def __init__(self) -> None:
         super().__init__("another try of this task has begun: this one submits no more rows")
@@ -57,7 +57,7 @@ class SentLog:
         self._file = file
         self._remove = remove
         self._size = 0 if file is None else os.fstat(file).st_size
-        # Why nothing more may be sent.
+        # Why sending is refused.
         self._refusal: BitScaleError | None = None
 
     def sending(self, row: int) -> None:
@@ -106,7 +106,7 @@ class SentLog:
             self._give_up(self._file, problem)
 
     def _give_up(self, file: int, problem: OSError) -> None:
-        """Remove the log: with a gap, it would tell of rows that they were not sent."""
+        """Remove the log: with a gap, it would say that rows were not sent which were."""
         try:
             self._remove()
         except OSError:
@@ -117,7 +117,7 @@ class SentLog:
             self._refusal = TakenOverError()
         self.close()
         if self._refusal is None:
-            log.warning("The log of what is sent cannot be written, the batch goes on without: %s", problem)
+            log.warning("The log of what is sent cannot be written, the batch continues without: %s", problem)
 
 
 class SentLogs:
@@ -141,12 +141,12 @@ class SentLogs:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.write(file, f"{_machine()}\n".encode())
         except OSError as problem:
-            log.warning("There is no log of what is sent, the batch goes on without: %s", problem)
+            log.warning("There is no log of what is sent, the batch continues without: %s", problem)
             return SentLog()
         return SentLog(file, lambda: self.remove([token]))
 
     def take_over(self, tokens: Sequence[str], patience: float = LAST_ANSWERS_SECONDS) -> SentRows:
-        """Read the logs of earlier tries, which can send nothing more from then on.
+        """Read the logs of earlier tries, which cannot send from then on.
 
         :param patience: seconds to wait for answers to what a try has sent that still runs.
         """
@@ -190,30 +190,30 @@ class SentLogs:
 
 
 def _taken_over(file: int, until: float) -> SentRows:
-    """Return what a log tells, after its try was stopped from sending more."""
+    """Read a log, after its try was stopped from sending."""
     found = os.fstat(file)
     if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
         raise PermissionError("it is not a file of this user")
     seal = f"{_SEAL}\n".encode()
     if os.write(file, seal) != len(seal):
         raise OSError("no space is left")
-    told = _told(file)
-    if told.awaits_answers and _is_held(file):
+    sent = _read(file)
+    if sent.awaits_answers and _is_held(file):
         log.info("Waiting for the last answers to an earlier try, which still runs")
-    while told.awaits_answers and time.monotonic() < until and _is_held(file):
+    while sent.awaits_answers and time.monotonic() < until and _is_held(file):
         time.sleep(_WAIT_SECONDS)
-        told = _told(file)
+        sent = _read(file)
     # Its try may have given it up just now.
-    told.complete &= os.fstat(file).st_nlink > 0
-    return told
+    sent.complete &= os.fstat(file).st_nlink > 0
+    return sent
 
 
-def _told(file: int) -> SentRows:
+def _read(file: int) -> SentRows:
     machine, *lines = os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace").splitlines()
     # What was written before the machine was started again may be lost.
-    told = SentRows(complete=_BOOT_ID.exists() and machine == _machine())
-    told.add(line for line in lines if line != _SEAL)
-    return told
+    found = SentRows(complete=_BOOT_ID.exists() and machine == _machine())
+    found.add(line for line in lines if line != _SEAL)
+    return found
 
 
 def _machine() -> str:

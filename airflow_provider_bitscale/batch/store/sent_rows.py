@@ -1,4 +1,4 @@
-"""Pure: what the logs of earlier tries tell of the rows that they sent, and what follows for a row."""
+"""Pure: the rows that earlier tries sent, by their logs, and what follows for the entry of a row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SENT, NOT_PROCESSED, ACCEPTED, ANSWERED = "sent", "not-processed", "accepted", "
 class SentRows:
     """Rows are known by their position in the input.
 
-    :param complete: whether no row was sent of which nothing is told here.
+    :param complete: whether all rows that were sent are known here.
     :param open: requests of a row that left, and were not answered as far as is known.
     :param answered: rows whose answer was a result, and names no run to ask for.
     """
@@ -42,11 +42,11 @@ class SentRows:
                     self.open[int(row)] -= 1
                     self.run_ids[int(row)] = run_id
                 case _:
-                    # A line of which only a part was written.
+                    # Only a part of the line was written.
                     self.complete = False
 
     def include(self, other: SentRows) -> None:
-        """Take in what the log of another try tells."""
+        """Take in the log of another try."""
         self.complete &= other.complete
         self.run_ids |= other.run_ids
         self.open.update(other.open)

@@ -87,7 +87,7 @@ def begin(
     :param known: what was known of the rows of segments before the first try.
     :raises AmbiguousSubmitError: a record of an earlier try is missing, or cannot be read.
     """
-    # First of all: a try that still runs, though it was replaced, sends nothing more from here on.
+    # First: from here on, a try that still runs though it was replaced cannot send.
     evidence = sent_logs.take_over(batch.tries)
     left = unsaved.find(batch.tries[-1]) if batch.tries else {}
     reading = partial(_read, store, batch, segment_size, known, evidence)

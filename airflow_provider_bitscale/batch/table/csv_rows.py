@@ -1,4 +1,4 @@
-"""CSV: rows read with the line of each, what is wrong with a row told by its cell, and rows written."""
+"""CSV: reads rows with their lines, names the cell where a row is wrong, and writes rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_bitscale.batch.table.raw_rows import (
     Ragged,
     Record,
     Unreadable,
-    cells_told,
+    cell_count,
     is_not_utf_8,
     not_utf_8,
 )
@@ -29,17 +29,17 @@ csv.field_size_limit(2**31 - 1)
 
 
 def csv_table(
-    lines: Iterator[str], format: TableFormat, tell: Callable[[str], None]
+    lines: Iterator[str], format: TableFormat, warn: Callable[[str], None]
 ) -> tuple[list[str], Iterator[Record]]:
     """Return the names of the fields, and all rows after the header.
 
-    :param tell: called with each remark on the header that is not an error.
+    :param warn: called with each remark on the header that is not an error.
     :raises Unreadable: the header cannot be used.
     """
     for _ in range(1, format.first_line):
         next(lines, None)
     reader = csv.reader(lines, strict=True, delimiter=format.separator)
-    header = _names(_header(reader, format.first_line), format.first_line, tell)
+    header = _names(_header(reader, format.first_line), format.first_line, warn)
     rows = _rows(reader, format.first_line)
     return header, (
         (place, _fields(header, cells) if isinstance(cells, list) else cells) for place, cells in rows
@@ -78,14 +78,16 @@ def _ragged(header: Sequence[str], cells: Sequence[str]) -> InvalidRequestError:
     if is_divider(cells):
         return InvalidRequestError("it is a line of dashes, as below a header: remove it")
     has, wanted = len(cells), len(header)
-    told = f"it has {cells_told(has)}, the header has {wanted}: "
+    problem = f"it has {cell_count(has)}, the header has {wanted}: "
     if has < wanted:
         footer = "; if it is a note or a footer, remove it" if has == 1 else ""
-        return Ragged(f"{told}cell {has + 1}, {header[has]!r}, is missing{footer}", cells, is_longer=False)
+        return Ragged(f"{problem}cell {has + 1}, {header[has]!r}, is missing{footer}", cells, is_longer=False)
     if all(map(is_blank, cells[wanted:])):
-        told += f"cell {wanted + 1} is empty; remove the separator at the end of the line"
-        return Ragged(told, cells, is_longer=False)
-    return Ragged(f"{told}cell {wanted + 1} is too many; {_why_longer(header, cells)}", cells, is_longer=True)
+        problem += f"cell {wanted + 1} is empty; remove the separator at the end of the line"
+        return Ragged(problem, cells, is_longer=False)
+    return Ragged(
+        f"{problem}cell {wanted + 1} is too many; {_why_longer(header, cells)}", cells, is_longer=True
+    )
 
 
 def _why_longer(header: Sequence[str], cells: Sequence[str]) -> str:
@@ -118,7 +120,7 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
     return list(map(carriable_text, header))
 
 
-def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> list[str]:
+def _names(header: Sequence[str], line: int, warn: Callable[[str], None]) -> list[str]:
     """Return the names of the fields of all rows."""
     names = list(header)
     nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
@@ -129,7 +131,7 @@ def _names(header: Sequence[str], line: int, tell: Callable[[str], None]) -> lis
         while name in names:
             name = f"unnamed {name}"
         names[number - 1] = name
-        tell(f"line {line}, the header: cell {number} is empty; its field is called {names[number - 1]!r}")
+        warn(f"line {line}, the header: cell {number} is empty; its field is called {names[number - 1]!r}")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         more = ", ".join(f"it has {name!r} more than once" for name in repeated)
         raise Unreadable(f"line {line}, the header: {more}; rename or remove all but one")

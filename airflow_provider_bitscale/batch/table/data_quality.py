@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_bitscale.api.blank import is_blank, trimmed
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.table.raw_rows import Ragged, cells_told
+from airflow_provider_bitscale.batch.table.raw_rows import Ragged, cell_count
 from airflow_provider_bitscale.runs.field_names import folded
 
 BY_COLUMNS = (
@@ -121,7 +121,7 @@ _WAY_OUT = "if that is the header, remove the lines above it"
 
 
 class Preamble:
-    """Looks for the real header among the rows, where the first line has none of the names that are wanted.
+    """Finds the real header among the rows, where the first line has none of the names that are wanted.
 
     :param header: the first line.
     :param is_name: whether a text is the name of an input, or of a field that the batch names.
@@ -136,7 +136,7 @@ class Preamble:
         self._longer: Counter[int] = Counter()
         self._first: dict[int, str] = {}
 
-    def look_at(self, place: str, found: dict[str, Any] | InvalidRequestError) -> None:
+    def check(self, place: str, found: dict[str, Any] | InvalidRequestError) -> None:
         """See whether this row is the header."""
         if not self._may_be or self._named:
             return
@@ -155,19 +155,19 @@ class Preamble:
 
     @property
     def problem(self) -> str | None:
-        """Where the header is; None if nothing says that it is not the first line."""
+        """Where the header is; None if the first line may be it."""
         if self._named or not self._longer:
             return self._named
         [(usual, count)] = self._longer.most_common(1)
         if 2 * count <= self._rows:
             return None
         return (
-            f"the header has {cells_told(len(self._header))}, and most lines have {usual}, the first of them "
+            f"the header has {cell_count(len(self._header))}, and most lines have {usual}, the first of them "
             f"{self._first[usual]}: {_WAY_OUT}"
         )
 
 
-# Places that are told of one word.
+# Places that are named for one word.
 _MAX_PLACES = 3
 
 
@@ -185,12 +185,12 @@ class PossibleNull:
     places: list[str]
     rows: int = 0
 
-    def told(self, input_name: str) -> str:
+    def warning(self, input_name: str) -> str:
         """Return a line for the log, of an input."""
         return f"{self._have(input_name)}, and it is sent as it is; {self._way_out}"
 
     @property
-    def told_of_key(self) -> str:
+    def key_warning(self) -> str:
         """A line for the log, of a key."""
         return f"{self._have(self.key)}, which row_key names, so they may be duplicates; {self._way_out}"
 
@@ -210,7 +210,7 @@ class PossibleNulls:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], PossibleNull] = {}
 
-    def look_at(self, place: str, inputs: Mapping[str, Any]) -> None:
+    def check(self, place: str, inputs: Mapping[str, Any]) -> None:
         """Count those among some values of a row."""
         for key, value in inputs.items():
             if isinstance(value, str) and _may_mean_nothing(word := trimmed(value)):
@@ -244,14 +244,14 @@ _WORDS = frozenset(
 
 
 def hint(fields: Mapping[str, Any]) -> str:
-    """Return what else may be wrong with rows whose fields are not those that are looked for."""
+    """Return what else may be wrong with rows whose fields are not the expected ones."""
     if place := _rows_within(fields):
         return f" (if {place!r} holds the rows, give that list alone)"
     if is_by_columns(fields):
         return f" (it is {BY_COLUMNS})"
     if separators := {each[0] for name in fields if (each := _OTHER_SEPARATORS.search(name))}:
-        told = " or ".join(map(repr, sorted(separators)))
-        return f" (if cells are separated by {told}, write sep= and that character as the first line)"
+        found = " or ".join(map(repr, sorted(separators)))
+        return f" (if cells are separated by {found}, write sep= and that character as the first line)"
     return ""
 
 

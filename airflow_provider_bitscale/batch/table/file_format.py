@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_bitscale.batch.table.data_quality import is_divider
 from airflow_provider_bitscale.batch.table.raw_rows import Unreadable
 
-# Bytes from the beginning of a file that tell what it is.
+# Bytes of the beginning of a file, from which its format is found.
 SAMPLE_SIZE = 16 * 1024
 # Lines of it that have to agree about the separator.
 _SAMPLE_ROWS = 50
@@ -36,14 +36,14 @@ class TableFormat:
     first_line: int = 1
 
     @property
-    def told(self) -> str:
+    def peculiarities(self) -> str:
         """What is out of the ordinary, for the log; empty if nothing is."""
-        told = []
+        found = []
         if self.encoding != "utf-8-sig":
-            told.append(f"in {self.encoding.upper()}")
+            found.append(f"in {self.encoding.upper()}")
         if self.is_csv and self.separator != ",":
-            told.append(f"with cells separated by {self.separator!r}")
-        return " and ".join(told)
+            found.append(f"with cells separated by {self.separator!r}")
+        return " and ".join(found)
 
 
 def compression_of(data: bytes) -> str | None:
@@ -121,7 +121,7 @@ def _refuse_bytes_of_no_text(data: bytes) -> None:
     if zeros > len(text) / 5 and zeros in (text[::2].count(0), text[1::2].count(0)):
         raise Unreadable("it looks like UTF-16 without a byte order mark: save it as 'CSV UTF-8'")
     if len(_CONTROLS.findall(text)) > len(text) / 25:
-        raise Unreadable("it is no text: write the table as CSV in UTF-8 or as JSON lines")
+        raise Unreadable("it is not text: write the table as CSV in UTF-8 or as JSON lines")
     if len(data) > len(text):
         raise Unreadable("it ends in zero bytes, as a file that was not written to its end: write it again")
 

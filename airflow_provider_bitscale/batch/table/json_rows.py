@@ -62,7 +62,7 @@ def _all_values(text: str) -> list[Any]:
 
 
 def _past_spaces(text: str, position: int) -> int:
-    # Without a copy of the rest, of which there are as many as objects.
+    # A slice would copy the rest of the text for each object.
     spaces = _SPACES.match(text, position)
     return position if spaces is None else spaces.end()
 
@@ -113,7 +113,7 @@ def _notation(problem: json.JSONDecodeError) -> str:
 
 
 def _is_json(line: str) -> bool:
-    # What is not UTF-8 is told by its line.
+    # Bytes that are not UTF-8 are reported with their line.
     return is_not_utf_8(line) or not isinstance(_value(line), InvalidRequestError)
 
 

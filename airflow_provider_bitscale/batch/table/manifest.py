@@ -17,7 +17,7 @@ class ReadOptions:
     """How rows are read.
 
     :param inputs: by name or id of an input, the field with its value; None for fields named like inputs.
-    :param null_values: texts that stand for no value.
+    :param null_values: texts that mean no value.
     """
 
     inputs: Mapping[str, str] | None
@@ -25,7 +25,7 @@ class ReadOptions:
 
     @classmethod
     def of(cls, inputs: Any, null_values: Any, earlier: Mapping[str, Any]) -> ReadOptions:
-        """As is asked for, and where nothing is, as an earlier batch read its rows.
+        """Take what is asked for, and where nothing is, how an earlier batch read its rows.
 
         :param inputs: the argument of the operator, or None.
         :param null_values: the argument of the operator, or None.
@@ -38,7 +38,7 @@ class ReadOptions:
 
     @property
     def in_manifest(self) -> dict[str, Any]:
-        """The fields of a manifest that tell it."""
+        """As fields of a manifest."""
         inputs = None if self.inputs is None else dict(self.inputs)
         return {"inputs": inputs, "null_values": list(self.null_values)}
 

@@ -1,4 +1,4 @@
-"""Pure: which fields of a row are inputs of its run, and the key that tells duplicates."""
+"""Pure: which fields of a row are inputs of its run, and by which key rows are duplicates."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def canonical(value: Any) -> bytes:
 
 
 class InputMapping:
-    """What the rows of a batch have in common: which fields are inputs, and which tell rows apart.
+    """What the rows of a batch have in common: which fields are inputs, and which make up the key.
 
     Numbers, booleans and dates are read from text where it is certain what they mean; what is not certain is
     left for the grid's form to refuse.
@@ -91,7 +91,7 @@ class InputMapping:
     :param mapping: by name, id or label of an input, the field of the row with its value; a row without the
         field has no value for it. None: every field that is named like an input is one.
     :param row_key: the field or fields by which rows are the same; None if no two are.
-    :param null_values: texts that stand for no value.
+    :param null_values: texts that mean no value.
     :raises InvalidRequestError: the mapping names something that is not an input.
     """
 
@@ -136,7 +136,7 @@ class InputMapping:
         self.check_required(fields)
 
     def check_required(self, fields: Sequence[str]) -> None:
-        """Refuse a table that lacks required inputs, if some fields are inputs: else its rows tell more.
+        """Refuse a table that lacks required inputs, if some fields are inputs: else its rows show more.
 
         :raises InvalidRequestError: no field is an input that the grid requires.
         """
@@ -157,7 +157,7 @@ class InputMapping:
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row's values by the key that a run takes.
 
-        :raises InvalidRequestError: naming everything that speaks against the row.
+        :raises InvalidRequestError: naming everything that is wrong with the row.
         """
         reading = self._reading(tuple(fields) if self._mapping is None else ())
         if not reading.cells:
@@ -175,29 +175,29 @@ class InputMapping:
         if not problems and not inputs:
             problems = ["no input has a value: a blank row would be paid for"]
         if problems:
-            raise InvalidRequestError(", ".join(problems + self._ways_out(reading, fields)))
+            raise InvalidRequestError(", ".join(problems + self._hints(reading, fields)))
         return inputs
 
     def _is_blank(self, value: Any) -> bool:
         return is_blank(value, self._null_values)
 
-    def _ways_out(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
-        """Return what is told beside the problems of a row."""
-        told = []
+    def _hints(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
+        """Return the hints beside the problems of a row."""
+        hints = []
         if reading.names.problems and self._mapping is None:
-            told.append("input_fields={…} says which field is meant")
+            hints.append("input_fields={…} says which field is meant")
         if nulls := self._null_values.intersection(
             str(fields.get(field)).strip() for _, field, _ in reading.cells
         ):
-            told.append(f"{', '.join(map(repr, sorted(nulls)))} stands for nothing by null_values")
-        return told
+            hints.append(f"{', '.join(map(repr, sorted(nulls)))} means no value by null_values")
+        return hints
 
     def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
         """Return a digest (16 bytes) that is the same for rows that are the same.
 
         Spaces and invisible characters around texts do not count, and what is blank is the same however it
-        is written. None where there is no ``row_key``, and for a row whose key is all blank: nothing says
-        that two of those are the same.
+        is written. None where there is no ``row_key``, and for a row whose key is all blank: two of those
+        may differ.
 
         :raises InvalidRequestError: a field of the key is missing.
         """
@@ -228,7 +228,7 @@ class InputMapping:
             if (key := reading.names.keys.get(name)) is not None:
                 filled.setdefault(self._form.input_names.get(key, key), []).append(field)
         used = {field for of_input in filled.values() for field in of_input}
-        # Whoever gives the mapping has looked at the fields.
+        # The author of a mapping has seen the fields.
         free = [field for field in fields if field not in used] if self._mapping is None else []
         return Matching(
             filled,

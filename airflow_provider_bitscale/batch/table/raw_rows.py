@@ -1,4 +1,4 @@
-"""What readers of tables share: a row with its place, and what is wrong with it or with the whole file."""
+"""What the readers of CSV and JSON share: a row with its place, or what is wrong with it or with the file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ragged(InvalidRequestError):
         self.is_longer = is_longer
 
 
-def cells_told(number: int) -> str:
+def cell_count(number: int) -> str:
     """Return a number of cells, for messages."""
     return f"{number} cell{'s' if number > 1 else ''}"
 
@@ -43,7 +43,7 @@ def fields_of(row: Any) -> dict[str, Any] | InvalidRequestError:
         return InvalidRequestError(f"it must be an object of fields, not {type(row).__name__}")
     for name in row:
         if not isinstance(name, str):
-            return InvalidRequestError(f"it has the field {name!r}, which is no text")
+            return InvalidRequestError(f"it has the field {name!r}, which is not a text")
     # Of no value for a channel, but of one for the row: what a number is expected for refuses this text.
     row = {name: str(value) if _is_infinite(value) else value for name, value in row.items()}
     fields: dict[str, Any] = carriable(row)

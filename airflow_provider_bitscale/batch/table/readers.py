@@ -63,7 +63,7 @@ class ListSource:
 class FileSource:
     """Rows of a file: CSV with a header, or JSON lines, in UTF-8 or with a byte order mark.
 
-    Compression is told by the content: gzip, bzip2 or xz. So is the separator of CSV, where only one makes a
+    Compression is found from the content: gzip, bzip2, xz. So is the separator of CSV, where only one makes a
     table of it, or a first line such as ``sep=;`` says it. A ``.json`` file may also be an array of objects,
     or objects over several lines; these are held in memory.
 
@@ -78,7 +78,7 @@ class FileSource:
         self._path = path
         self._format = format
         self._compression: str | None = None
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self.header: Sequence[str] = ()
         name = path.name.lower()
         for suffix in (".gz", ".bz2", ".xz"):
@@ -110,7 +110,7 @@ class FileSource:
                 compression=self._compression,
             ) as lines:
                 if format.is_csv:
-                    self.header, records = csv_table(iter(lines), format, self._tell)
+                    self.header, records = csv_table(iter(lines), format, self._warn_once)
                 else:
                     records = json_records(iter(lines), may_be_array=format.may_be_array)
                 yield from records
@@ -139,18 +139,18 @@ class FileSource:
             if compression_of(sample) is not None:
                 raise Unreadable("it is compressed twice: unpack it once")
         found = format_of(self._named, sample, whole=len(sample) < SAMPLE_SIZE)
-        if found.told:
-            self._tell(f"it is read {found.told}")
+        if found.peculiarities:
+            self._warn_once(f"it is read {found.peculiarities}")
         return found
 
     def _sample(self) -> bytes:
         with self._path.open("rb", compression=self._compression) as file:
             return bytes(file.read(SAMPLE_SIZE))
 
-    def _tell(self, what: str) -> None:
-        # A file is read twice, and told of once.
-        if what not in self._told:
-            self._told.add(what)
+    def _warn_once(self, what: str) -> None:
+        # A file is read twice.
+        if what not in self._warned:
+            self._warned.add(what)
             log.warning("%s: %s", self._path, what)
 
     def _more_of_the_path(self) -> str:

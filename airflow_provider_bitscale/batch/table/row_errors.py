@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 MAX_LENGTH = 300
-# Rows that are named of those with the same problem.
+# Rows that are named for one problem.
 _MAX_PLACES = 3
 
 
 class RowErrors:
-    """What is wrong with rows: a problem that many share is told once.
+    """What is wrong with rows: a problem that many share is named once.
 
-    :param most: problems that are told; all rows are counted.
+    :param most: problems that are named; all rows are counted.
     """
 
     def __init__(self, most: int) -> None:
         self.rows = 0
         self._most = most
-        self._told: dict[str, tuple[list[str], int]] = {}
+        self._named: dict[str, tuple[list[str], int]] = {}
 
     def add(self, place: str, problem: str) -> None:
         """Add an error of the row at this place."""
         self.rows += 1
         problem = _shortened(problem)
-        if problem in self._told or len(self._told) < self._most:
-            places, count = self._told.get(problem, ([], 0))
-            self._told[problem] = ([*places, place][:_MAX_PLACES], count + 1)
+        if problem in self._named or len(self._named) < self._most:
+            places, count = self._named.get(problem, ([], 0))
+            self._named[problem] = ([*places, place][:_MAX_PLACES], count + 1)
 
     def __str__(self) -> str:
-        told = [
+        named = [
             f"{', '.join(places)}{_and_more(count - len(places))}: {problem}"
-            for problem, (places, count) in self._told.items()
+            for problem, (places, count) in self._named.items()
         ]
-        others = self.rows - sum(count for _, count in self._told.values())
-        return f"{'; '.join(told)}{';' if others else ''}{_and_more(others)}"
+        others = self.rows - sum(count for _, count in self._named.values())
+        return f"{'; '.join(named)}{';' if others else ''}{_and_more(others)}"
 
 
 def _and_more(rows: int) -> str:

@@ -56,7 +56,7 @@ def is_final(problem: BaseException | None) -> bool:
         return True
     if isinstance(problem, OSError) and problem.errno in _FINAL_ERRNOS:
         return True
-    # Those of Google, Azure and others, which are no OSErrors.
+    # The errors of Google's, Azure's and other libraries are not OSErrors.
     statuses = (getattr(problem, name, None) for name in ("status", "status_code", "code"))
     return any(isinstance(status, int) and status in _FINAL_STATUSES for status in statuses)
 
@@ -164,7 +164,7 @@ def readable_path(text: str) -> str:
     """Return a path as Airflow's ObjectStoragePath takes it, which reads a file URI as it stands.
 
     A file URI is decoded, as ``Path.as_uri()`` encodes it (RFC 8089); all else stays as it is. What is
-    returned stands for the same path when it is given again.
+    returned is left as it is when it is given again.
 
     :raises InvalidRequestError: a file URI that names another host, or no file.
     """
@@ -186,7 +186,7 @@ def readable_path(text: str) -> str:
 
 def file_text(path: str) -> str:
     """Return the absolute path of a file as a text that :func:`readable_path` leaves as it is."""
-    # In a URI, what looks like an escape would be decoded.
+    # In a URI, a percent escape would be decoded.
     return path if _ESCAPE.search(path) else f"file://{path}"
 
 

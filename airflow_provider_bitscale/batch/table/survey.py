@@ -1,4 +1,4 @@
-"""Pure: all rows of an input: what speaks against any of them before one is paid for, and their segments."""
+"""Pure: checks all rows of an input before any is paid for, and cuts them into segments."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Survey:
     :param digests: one for each segment, of its rows' fields.
     :param fingerprint: a digest of them all.
     :param fields: of all rows, in the order in which they come first.
-    :param possible_nulls: words among the inputs that may stand for nothing.
+    :param possible_nulls: words among the inputs that may mean no value.
     :param possible_key_nulls: such words that more than one row has in a field of its key.
     :param total: the place of the last row, where that looks like a total.
     """
@@ -80,7 +80,7 @@ def survey(
     """Go through all rows once, before anything is paid for.
 
     :param segment_size: rows in a segment.
-    :param max_problems: different problems of rows that the error tells; it counts all rows.
+    :param max_problems: different problems that the error names; it counts all rows.
     :param tell_fields: called with the fields of all rows, before anything is said against them.
     :raises InvalidRequestError: naming every row that cannot be run, or fields that are named and in no row.
     """
@@ -97,7 +97,7 @@ def survey(
         digest = _digest_of(segment)
         preamble = preamble or Preamble(source.header, mapping.is_name)
         for place, found in segment:
-            preamble.look_at(place, found)
+            preamble.check(place, found)
             try:
                 fields = _whole(found)
                 first = first or fields
@@ -109,8 +109,8 @@ def survey(
                 problems.add(place, problem.message)
             else:
                 duplicates += row.duplicate
-                possible_nulls.look_at(place, row.inputs)
-                possible_key_nulls.look_at(place, mapping.key_values(fields))
+                possible_nulls.check(place, row.inputs)
+                possible_key_nulls.check(place, mapping.key_values(fields))
                 last = place, fields
             rows += 1
         digests.append(digest or "")

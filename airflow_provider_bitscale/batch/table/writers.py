@@ -130,7 +130,7 @@ class Output:
         return str(self._path("manifest.json"))
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> str:
-        """Write what :func:`read_manifest` reads; last, for it tells readers that the parts are there.
+        """Write what :func:`read_manifest` reads; last: with it, all parts are there.
 
         :return: the path of the manifest.
         """

@@ -394,7 +394,7 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
     "required, and a null text": (
         FORM,
         {"Full Name": r"\N"},
-        r"the required input 'Full Name' is missing, '\\N' stands for nothing by null_values",
+        r"the required input 'Full Name' is missing, '\\N' means no value by null_values",
     ),
     "required, and blank": (FORM, {"Full Name": " \xa0"}, "the required input 'Full Name' is missing"),
     "blank": (

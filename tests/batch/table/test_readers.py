@@ -395,8 +395,8 @@ NO_FILES: dict[str, tuple[str, bytes | None, str]] = {
         "it looks like UTF-16 without a byte order mark: save it as 'CSV UTF-8'",
     ),
     "zeros at the end": ("a.csv", b"name,b\nJane,c\n" + bytes(40), "it ends in zero bytes.*write it again"),
-    "control characters": ("a.jsonl", b"\x93\x01name\x02\x7f" * 9, "it is no text: write the table as CSV"),
-    "zeros everywhere": ("a.csv", b"\x00\x00\x01a" * 90, "it is no text"),
+    "control characters": ("a.jsonl", b"\x93\x01name\x02\x7f" * 9, "it is not text: write the table as CSV"),
+    "zeros everywhere": ("a.csv", b"\x00\x00\x01a" * 90, "it is not text"),
     "gzip in bzip2": (
         "a.csv",
         bz2.compress(gzip.compress(b"name\n")),
@@ -558,7 +558,7 @@ def test_rows_in_memory() -> None:
         ("row 3", {"name": 1}),
         ("row 4", "it must be an object of fields, not list"),
         ("row 5", "it must be an object of fields, not NoneType"),
-        ("row 6", "it has the field 1, which is no text"),
+        ("row 6", "it has the field 1, which is not a text"),
     ]
     assert read(source) == records
     assert read(source) == records

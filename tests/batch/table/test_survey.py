@@ -394,11 +394,13 @@ def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None
         ("-----", 1, ["row 11"]),
         ("\u2764", 1, ["row 12"]),
     ]
-    assert found.possible_nulls[2].told("Full Name") == (
+    assert found.possible_nulls[2].warning("Full Name") == (
         "4 rows have 'NULL' as Full Name (row 4, row 5, row 6, …), and it is sent as it is; if that means "
         "nothing: null_values=['NULL', …]"
     )
-    assert found.possible_nulls[0].told("Full Name").startswith("1 row has 'Null' as Full Name (row 1), and")
+    assert (
+        found.possible_nulls[0].warning("Full Name").startswith("1 row has 'Null' as Full Name (row 1), and")
+    )
 
 
 def test_words_that_make_rows_duplicates_are_told() -> None:
@@ -406,7 +408,7 @@ def test_words_that_make_rows_duplicates_are_told() -> None:
     found = survey(ListSource(rows), InputMapping(FORM, None, "id"), 4)
     assert found.duplicates == 2
     [word] = found.possible_key_nulls
-    assert word.told_of_key == (
+    assert word.key_warning == (
         "2 rows have 'NULL' as id (row 1, row 2), which row_key names, so they may be duplicates; "
         "if that means nothing: null_values=['NULL', …]"
     )
