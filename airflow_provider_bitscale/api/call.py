@@ -80,7 +80,7 @@ class Call(Generic[T]):
             # As a record first: an error in it may be that of the run, not of the request.
             try:
                 return self._parsed(headers, body)
-            except (ValueError, RecursionError) as problem:
+            except ValueError as problem:
                 reason = shorten(config.scrub_text(str(problem)))
         error = from_response(self.label, status, headers, body)
         if error is None or (is_success and self.paid and not surely_refuses(error.code)):
@@ -100,7 +100,7 @@ class Call(Generic[T]):
         told = in_headers(headers) if self.paid else {}
         try:
             payload = read_json(body)
-        except (ValueError, RecursionError):
+        except ValueError:
             if not told:
                 raise
             payload = {}
@@ -151,7 +151,7 @@ class Call(Generic[T]):
             raise broken_off from None
         try:
             return self._parsed(headers, config.scrub(got.body))
-        except (ValueError, RecursionError):
+        except ValueError:
             reason = f"it ended before it was whole ({message})"
         raise self._unreadable(config, status, headers, config.scrub(got.body), reason) from None
 
@@ -166,7 +166,7 @@ def _is_from_elsewhere(error: BitScaleError, body: bytes) -> bool:
 def _is_json(body: bytes) -> bool:
     try:
         read_json(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return True
 

@@ -106,8 +106,7 @@ def _is_same(carried: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
 def read_json(body: bytes) -> Any:
     """JSON as carriable values, whatever the size of its numbers.
 
-    :raises ValueError: it is not JSON.
-    :raises RecursionError: it is nested too deep to be read.
+    :raises ValueError: it is not JSON, or nested too deep to be read.
     """
     return carriable(loads(body))
 
@@ -118,15 +117,17 @@ def loads(body: bytes) -> Any:
     What is nearly JSON is read, too, and told once a process: texts that are not in Unicode or hold control
     characters, and an object or a list with more behind it.
 
-    :raises ValueError: it is not JSON.
-    :raises RecursionError: it is nested too deep to be read.
+    :raises ValueError: it is not JSON, or nested too deep to be read.
     """
     try:
-        return json.loads(body)
-    except ValueError:
-        value = _tolerant.decode(_text(body))
-        _tell_once()
-        return value
+        try:
+            return json.loads(body)
+        except ValueError:
+            value = _tolerant.decode(_text(body))
+    except RecursionError as problem:
+        raise ValueError(str(problem)) from None
+    _tell_once()
+    return value
 
 
 def integer(digits: str) -> int | str:

@@ -185,5 +185,5 @@ def written_delivery(run: Run, settings: WebhookSettings) -> tuple[dict[str, str
 def _json(body: bytes) -> Any:
     try:
         return loads(body)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise DeliveryRefusedError(f"the body is not JSON: {problem}", code=NOT_JSON) from None

@@ -186,7 +186,7 @@ def _first(errors: Any) -> Any:
 def _read(body: bytes) -> Any:
     try:
         return read_json(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
