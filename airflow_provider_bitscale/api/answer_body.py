@@ -31,7 +31,7 @@ class AnswerBody:
     """
 
     def __init__(self, encoding: str | None) -> None:
-        stated = [part.strip() for part in (encoding or "").lower().split(",")]
+        stated = [part.strip() for part in encoding.lower().split(",")] if encoding else []
         self._encoding = next((part for part in stated if part in _COMPRESSED), "")
         self._compressed: bool | None = None
         self._decompressor: zlib._Decompress | None = None

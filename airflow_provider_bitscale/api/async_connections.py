@@ -70,8 +70,8 @@ async def read_body(response: aiohttp.ClientResponse, body: AnswerBody) -> bytes
     :param body: gathers it.
     :raises BodyError: it cannot be read.
     """
-    async for piece in response.content.iter_any():
-        body.add(piece)
+    while not response.content.at_eof():
+        body.add(await response.content.readany())
     return body.end()
 
 
