@@ -2,9 +2,9 @@
 
 CPU is measured in turns with bare loops that send the same number of requests, each turn in a fresh process
 with a fresh emulator; the ratio is the median over the rounds. A submission may be lost with a connection
-that was kept, paid for or not; so the bare loop that counts opens one for each
-submission, as a batch does, and the other is there to compare. The scheduler alone, under a virtual clock, is
-measured together with the simulation around it.
+that was kept, paid for or not; so the bare loop that counts opens one for each submission, as a batch does,
+and the other is there to compare. The scheduler alone, under a virtual clock, is measured together with the
+simulation around it.
 """
 
 from __future__ import annotations
