@@ -35,7 +35,7 @@ from airflow_provider_bitscale.batch.store.takeover import Begun, begin, collect
 from airflow_provider_bitscale.batch.store.unsaved_changes import UnsavedChanges
 from airflow_provider_bitscale.batch.table.earlier_rows import EarlierRows, UnknownRows
 from airflow_provider_bitscale.batch.table.manifest import ReadOptions
-from airflow_provider_bitscale.batch.table.mapping import InputMapping, NoInputs, RowMapping
+from airflow_provider_bitscale.batch.table.mapping import InputMapping, RowMapping
 from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, RowsInMemory
 from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
@@ -99,7 +99,7 @@ class BatchSession:
             operator.input_fields, operator.null_values, earlier
         )
         mapping: RowMapping = (
-            NoInputs()
+            RowMapping()
             if self._collects
             else InputMapping(self._form, read_options.inputs, operator.row_key, read_options.null_values)
         )

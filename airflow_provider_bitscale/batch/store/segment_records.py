@@ -52,7 +52,7 @@ class SegmentRecord:
     chunks: int = 0
 
     @property
-    def has_doubts(self) -> bool:
+    def is_ambiguous(self) -> bool:
         """Whether of some row it is not known what became of a submission, nor whether it left."""
         entries = enumerate(self.entries)
         return any(entry == ANNOUNCED and position not in self.results for position, entry in entries)
@@ -142,7 +142,7 @@ class _Reader:
             if not self._read_chunk(number, record, chunk):
                 raise _lost(f"of results in segment {number}")
         # A try may have died just before it counted what it wrote.
-        while record.has_doubts and self._read_chunk(number, record, record.chunks):
+        while record.is_ambiguous and self._read_chunk(number, record, record.chunks):
             record.chunks += 1
         return record
 

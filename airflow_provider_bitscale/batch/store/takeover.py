@@ -88,11 +88,11 @@ def begin(
     :raises AmbiguousSubmitError: a record of an earlier try is missing, or cannot be read.
     """
     # First: from here on, a try that still runs though it was replaced cannot send.
-    evidence = sent_logs.take_over(batch.tries)
+    sent = sent_logs.take_over(batch.tries)
     left = unsaved.find(batch.tries[-1]) if batch.tries else {}
-    reading = partial(_read, store, batch, segment_size, known, evidence)
+    reading = partial(_read, store, batch, segment_size, known, sent)
     records, changed = reading(left)
-    if not left and not evidence.complete and _in_doubt(records):
+    if not left and not sent.complete and _any_ambiguous(records):
         left = _wait_for(unsaved, batch.tries[-1])
         if left:
             records, changed = reading(left)
@@ -117,7 +117,7 @@ def _read(
     batch: BatchRecord,
     segment_size: int,
     known: Mapping[int, SegmentRecord],
-    evidence: SentRows,
+    sent: SentRows,
     left: Mapping[str, Any],
 ) -> tuple[Records, Records]:
     """Return what earlier tries left, and what of it differs from what is in the store."""
@@ -132,7 +132,7 @@ def _read(
         if number in known:
             record.results = {**known[number].results, **record.results}
         entries = [
-            entry if position in record.results else evidence.entry(number * segment_size + position, entry)
+            entry if position in record.results else sent.entry(number * segment_size + position, entry)
             for position, entry in enumerate(record.entries)
         ]
         if entries != record.entries:
@@ -141,8 +141,8 @@ def _read(
     return records, changed
 
 
-def _in_doubt(records: Records) -> bool:
-    return any(isinstance(record, SegmentRecord) and record.has_doubts for record in records.values())
+def _any_ambiguous(records: Records) -> bool:
+    return any(isinstance(record, SegmentRecord) and record.is_ambiguous for record in records.values())
 
 
 def _wait_for(unsaved: UnsavedChanges, token: str) -> dict[str, Any]:

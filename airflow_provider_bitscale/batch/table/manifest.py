@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_bitscale.api.blank import NULL_VALUES
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.table.storage import FORMATS, StoreError, StorePath, hint_if_relative
+from airflow_provider_bitscale.runs.options import are_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,11 @@ def read_manifest(path: StorePath) -> dict[str, Any]:
 
 
 def _is_manifest(data: Mapping[str, Any]) -> bool:
+    inputs = data.get("inputs")
     return (
-        _are_texts(data.get("parts"))
-        and _is_mapping(data.get("inputs"))
-        and _are_texts(data.get("null_values", []))
-        and _are_texts(data.get("output_names"))
+        are_texts(data.get("parts"))
+        and (inputs is None or (isinstance(inputs, dict) and are_texts([*inputs.values()])))
+        and are_texts(data.get("null_values", []))
+        and are_texts(data.get("output_names"))
         and data.get("format") in FORMATS
     )
-
-
-def _is_mapping(inputs: Any) -> bool:
-    return inputs is None or (isinstance(inputs, dict) and _are_texts(list(inputs.values())))
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 from unicodedata import normalize
 
 from airflow_provider_bitscale.api.blank import NULL_VALUES, is_blank, trimmed
@@ -23,17 +23,35 @@ _MAX_READINGS = 256
 _ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
-class RowMapping(Protocol):
-    """What is read of a row; see :class:`InputMapping`."""
+class RowMapping:
+    """How rows are read that are only collected: no inputs, no key. :class:`InputMapping` has both."""
 
     @property
-    def named_fields(self) -> frozenset[str]: ...
-    def is_name(self, text: str, /) -> bool: ...
-    def check_fields(self, fields: Sequence[str], /) -> None: ...
-    def check_required(self, fields: Sequence[str], /) -> None: ...
-    def inputs_of(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
-    def key_of(self, fields: Mapping[str, Any], /) -> bytes | None: ...
-    def key_values(self, fields: Mapping[str, Any], /) -> dict[str, Any]: ...
+    def named_fields(self) -> frozenset[str]:
+        """Fields that every table has to have."""
+        return frozenset()
+
+    def is_name(self, text: str) -> bool:
+        """Whether a text is the name of a field that is read."""
+        return False
+
+    def check_fields(self, fields: Sequence[str]) -> None:
+        """Refuse a table with these fields, whatever its rows."""
+
+    def check_required(self, fields: Sequence[str]) -> None:
+        """Refuse a table that lacks required inputs."""
+
+    def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row's values by the key that a run takes."""
+        return {}
+
+    def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
+        """Return a digest that is the same for rows that are duplicates; None for no key."""
+        return None
+
+    def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is compared of a row."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,7 @@ class Matching:
     """Which fields the inputs of a batch come from.
 
     :param filled: the fields by name of the input; more than one where rows differ.
-    :param unfilled: for each input that gets nothing, a field that is not used and has a similar name; None
+    :param unfilled: for each input without a field, one that is not used and has a similar name; None
         where there is none, or where the batch has a mapping.
     """
 
@@ -82,7 +100,7 @@ def canonical(value: Any) -> bytes:
         raise InvalidRequestError(f"it is not JSON: {problem}") from None
 
 
-class InputMapping:
+class InputMapping(RowMapping):
     """What the rows of a batch have in common: which fields are inputs, and which make up the key.
 
     Numbers, booleans and dates are read from text where it is certain what they mean; what is not certain is
@@ -261,34 +279,6 @@ class InputMapping:
                 "remove the lines above it"
             )
         return f"none of its fields is an input: {listed(fields)}{takes}{hint(fields) or meant}"
-
-
-class NoInputs:
-    """The form of rows that are not submitted: they take no inputs, and none are duplicates."""
-
-    named_fields: frozenset[str] = frozenset()
-
-    def check_required(self, fields: Sequence[str]) -> None:
-        """Nothing."""
-
-    def is_name(self, text: str) -> bool:
-        """None is wanted."""
-        return False
-
-    def check_fields(self, fields: Sequence[str]) -> None:
-        """None is needed."""
-
-    def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """No inputs."""
-        return {}
-
-    def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
-        """No key."""
-        return None
-
-    def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """No key."""
-        return {}
 
 
 # Of fields that are not inputs: below it, most are something else.

@@ -12,7 +12,7 @@ from airflow_provider_bitscale.batch.row_result import SUCCEEDED, UNKNOWN, RowRe
 from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SegmentRecord
 from airflow_provider_bitscale.batch.store.takeover import collected_records
 from airflow_provider_bitscale.batch.table.earlier_rows import UnknownRows
-from airflow_provider_bitscale.batch.table.mapping import NoInputs
+from airflow_provider_bitscale.batch.table.mapping import RowMapping
 from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, output_row
 from tests.support.object_stores import folder_in
@@ -36,8 +36,8 @@ def a_batch(folder: Any, format: str) -> Any:
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_each_row_has_a_run_or_is_unknown_for_good(format: str, tmp_path: Path) -> None:
     source = UnknownRows(a_batch(folder_in("file", tmp_path), format), "grid_1")
-    surveyed = survey(source, NoInputs(), 2)
-    found = list(read_segments(source, NoInputs(), 2, surveyed))
+    surveyed = survey(source, RowMapping(), 2)
+    found = list(read_segments(source, RowMapping(), 2, surveyed))
     assert [[row.fields["n"] for row in segment.rows] for segment in found] == [["0", "2"], ["3"]]
     assert collected_records(found) == {
         0: SegmentRecord(["run_0", ANNOUNCED], {1: RowResult(UNKNOWN, error="no answer came")}),
@@ -47,10 +47,10 @@ def test_each_row_has_a_run_or_is_unknown_for_good(format: str, tmp_path: Path) 
 
 def test_other_run_ids_are_another_batch(tmp_path: Path) -> None:
     manifest = a_batch(folder_in("file", tmp_path), "jsonl")
-    before = survey(UnknownRows(manifest, "grid_1"), NoInputs(), 2).fingerprint
+    before = survey(UnknownRows(manifest, "grid_1"), RowMapping(), 2).fingerprint
     part = manifest.parent / "b1-part-00000.jsonl"
     part.write_text(part.read_text().replace("run_3", "run_4"))
-    assert survey(UnknownRows(manifest, "grid_1"), NoInputs(), 2).fingerprint != before
+    assert survey(UnknownRows(manifest, "grid_1"), RowMapping(), 2).fingerprint != before
 
 
 def test_a_batch_of_another_grid_is_refused(tmp_path: Path) -> None:
