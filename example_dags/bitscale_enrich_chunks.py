@@ -22,14 +22,14 @@ with DAG("bitscale_enrich_chunks", schedule=None, tags=["bitscale"], doc_md=__do
 
     @task
     def chunks() -> list[list[dict[str, str]]]:
-        """The leads, a few at a time."""
+        """Return the leads, a few at a time."""
         with LEADS.open(newline="", encoding="utf-8") as file:
             leads = [{"Full Name": row["name"], "Company": row["company"]} for row in csv.DictReader(file)]
         return [leads[start : start + CHUNK] for start in range(0, len(leads), CHUNK)]
 
     @task
     def report(manifests: list[dict[str, Any]]) -> str:
-        """What it came to."""
+        """Say what all chunks gave, and what they cost."""
         found = sum(manifest["counts"]["succeeded"] for manifest in manifests)
         if untold := sum(manifest["runs_without_credits"] for manifest in manifests):
             return f"{found} leads, {untold} runs did not tell what they cost"

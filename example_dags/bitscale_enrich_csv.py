@@ -32,7 +32,7 @@ with DAG("bitscale_enrich_csv", schedule=None, tags=["bitscale"], doc_md=__doc__
 
     @task
     def write_enriched(leads: list[dict[str, str]], results: list[dict[str, Any]]) -> str:
-        """The leads with what was found, and what each cost."""
+        """Write the leads with what was found, and what each cost."""
         with OUTPUT.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=["Full Name", "Company", *FOUND, "Credits"])
             writer.writeheader()

@@ -23,7 +23,7 @@ with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc
 
     @task
     def parts(manifest: dict[str, Any]) -> list[str]:
-        """The files to load; only if it is known of all rows what has become of them."""
+        """Return the files to load; only if it is known of all rows what has become of them."""
         if manifest["stopped_by"] or manifest["counts"]["unknown"]:
             raise ValueError(f"not all rows were run: {manifest['counts']}, {manifest['stopped_by']}")
         paths: list[str] = manifest["parts"]
