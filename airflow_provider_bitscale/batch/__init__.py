@@ -5,7 +5,7 @@
 - ``store``: what survives a crash: in the task's state store, on the disk, beside the parts.
 - ``runner``: the loop. Its helpers share ``running``: ``prefetch`` opens segments, ``submissions`` sends,
   ``polls`` asks for runs, ``inbox`` takes deliveries.
-- ``options`` are checked when the DAG is parsed; ``row_result``, ``tally``, ``progress``: what comes out.
+- ``options`` are checked when the DAG is parsed; ``row_result``, ``progress``: what comes out.
 
 Imports go one way: the runner and its helpers use plan and store, store uses table, table uses none of them.
 """

@@ -78,7 +78,7 @@ def test_a_row_that_was_never_submitted_takes_no_delivery() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "unanswered", "run_id"),
+    ("run_that_came", "unanswered", "run_id"),
     [
         pytest.param(a_run(run_id="another"), 0, None, id="submitted once: it is ignored"),
         pytest.param(a_run(run_id="another"), 1, "another", id="paid for twice: the first to complete"),
@@ -86,13 +86,13 @@ def test_a_row_that_was_never_submitted_takes_no_delivery() -> None:
         pytest.param(a_run(), 0, "run_0", id="its own run"),
     ],
 )
-def test_which_run_of_a_row_counts(told: Run, unanswered: int, run_id: str | None) -> None:
+def test_which_run_of_a_row_counts(run_that_came: Run, unanswered: int, run_id: str | None) -> None:
     async def run() -> None:
         rig = Rig(1, [a_run("queued")], expects_deliveries=True)
         await rig.open()
         row = await rig.submit()
         row.unanswered = unanswered
-        await rig.deliver(0, told)
+        await rig.deliver(0, run_that_came)
         assert (row.result.run_id if row.result else None) == run_id
 
     asyncio.run(run())

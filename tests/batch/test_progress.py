@@ -49,14 +49,14 @@ LINES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "0 of 10,000 rows; 0 in flight; 0.0 requests/s; 0 credits spent",
     ),
-    "some costs told": (
+    "some costs said": (
         {"credits_expected": None, "runs_without_credits": 1_013, "requests_per_second": 0.0},
         (
             "4,013 of 10,000 rows (4,000 succeeded, 12 failed, 1 unknown); 250 in flight; "
             "0.0 requests/s of 50; 36,108 credits spent, 1,013 runs did not tell theirs"
         ),
     ),
-    "no cost told": (
+    "no cost said": (
         {
             "credits_spent": 0,
             "credits_expected": None,
@@ -105,29 +105,29 @@ def test_a_line_for_the_log(changes: dict[str, Any], line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("credits", "told"), [(0, "0"), (1.5, "1.5"), (100, "100"), (1_234_567, "1,234,567"), (0.1 + 0.2, "0.3")]
+    ("credits", "said"), [(0, "0"), (1.5, "1.5"), (100, "100"), (1_234_567, "1,234,567"), (0.1 + 0.2, "0.3")]
 )
-def test_credits_are_told_to_the_last_digit_that_counts(credits: float, told: str) -> None:
-    assert f"; {told} credits spent" in str(Progress(**{**HALFWAY, "credits_spent": credits}))
+def test_credits_are_given_to_the_last_digit_that_counts(credits: float, said: str) -> None:
+    assert f"; {said} credits spent" in str(Progress(**{**HALFWAY, "credits_spent": credits}))
 
 
 @pytest.mark.parametrize(
-    ("per_second", "told"),
+    ("per_second", "said"),
     [(1000, "about 12 s left"), (100, "about 1 min 57 s left"), (1, "about 3 h 15 min left")],
 )
-def test_the_time_left(per_second: float, told: str) -> None:
+def test_the_time_left(per_second: float, said: str) -> None:
     progress = Progress(**{**HALFWAY, "requests_per_second": per_second})
     assert progress.seconds_left == 11_724 / per_second
-    assert told in str(progress)
+    assert said in str(progress)
 
 
-def test_nobody_knows_how_long_nothing_takes() -> None:
+def test_how_long_nothing_takes_is_not_known() -> None:
     for changes in ({"requests_per_second": 0.0}, {"hindrance": "x"}, {"error": "x"}):
         assert Progress(**{**HALFWAY, **changes}).seconds_left is None
 
 
 def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Plan:
-    """A planner of which one row is on its way, and the others are ready."""
+    """A scheduler of which one row is on its way, and the others are ready."""
     plan = Plan(rows, Budget(cap), Brake(proven=proven))
     plan.add(range(rows))
     take(plan, Submit, 0)
@@ -135,21 +135,21 @@ def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Plan:
 
 
 def test_what_holds_a_batch_up() -> None:
-    def told(plan: Plan) -> str | None:
+    def said(plan: Plan) -> str | None:
         return hindrance_of(plan, 1001.0, 1_713_182_401.0)
 
-    assert told(a_plan(5)) is None
-    assert told(a_plan(5, cap=100)) == "learning what a row costs: 1 in flight"
-    assert told(a_plan(5, proven=False)) == "first run not understood yet: 1 in flight"
-    assert told(a_plan(1, proven=False)) is None, "no row waits for it"
+    assert said(a_plan(5)) is None
+    assert said(a_plan(5, cap=100)) == "learning what a row costs: 1 in flight"
+    assert said(a_plan(5, proven=False)) == "first run not understood yet: 1 in flight"
+    assert said(a_plan(1, proven=False)) is None, "no row waits for it"
     plan = a_plan(5, proven=False)
     plan.halt()
-    assert told(plan) is None
+    assert said(plan) is None
     for _ in range(2):
         error = ServerError("overloaded", status=503)
         error.left_at = 1000.0
         plan.outage.note(error, 1000.0)
-    assert told(plan) == "cannot reach BitScale since 12:00:00 UTC (503: overloaded)"
+    assert said(plan) == "cannot reach BitScale since 12:00:00 UTC (503: overloaded)"
 
 
 def test_rows_that_are_not_submitted_are_not_settled() -> None:
@@ -157,5 +157,5 @@ def test_rows_that_are_not_submitted_are_not_settled() -> None:
 
 
 def test_as_json() -> None:
-    told = json.loads(json.dumps(Progress(**HALFWAY).to_json(), allow_nan=False))
-    assert told == {**HALFWAY, "settled": 4_013, "seconds_left": 11_724 / 48.04}
+    said = json.loads(json.dumps(Progress(**HALFWAY).to_json(), allow_nan=False))
+    assert said == {**HALFWAY, "settled": 4_013, "seconds_left": 11_724 / 48.04}

@@ -71,7 +71,7 @@ class BitScale:
 
 
 class Try:
-    """One try, and what it has told and left."""
+    """One try, and what it has reported and left."""
 
     def __init__(self, rows: int, bitscale: BitScale, *, connections: int = 10, **options: Any) -> None:
         self.rig = Rig(rows, client=bitscale, **options)

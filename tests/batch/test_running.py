@@ -53,7 +53,7 @@ def test_a_run_is_of_one_row() -> None:
         rig = Rig(3, [a_run("queued"), a_run("queued", "run_1")])
         await rig.open()
         one, other = await rig.submit(0), await rig.submit(1)
-        assert rig.batch.claim(one, "run_0"), "the same row may be told again"
+        assert rig.batch.claim(one, "run_0"), "the same row may be named again"
         assert rig.batch.claim(one, "run_9"), "a row may have more than one run"
         assert not rig.batch.claim(other, "run_0")
         await rig.settle()

@@ -26,7 +26,7 @@ def a_segment(rows: int) -> OpenSegment:
     return OpenSegment(Segment(7, tuple(Row(100 + n, {"n": n}, {"c-n": n}, False) for n in range(rows))))
 
 
-UNTOLD: list[tuple[RowResult, bool]] = [
+COSTS: list[tuple[RowResult, bool]] = [
     (RowResult(SUCCEEDED, "run_1", 3), False),
     (RowResult(SUCCEEDED, "run_1", 0), False),
     (RowResult(SUCCEEDED, "run_1"), True),
@@ -38,9 +38,9 @@ UNTOLD: list[tuple[RowResult, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("settled", "untold"), UNTOLD, ids=str)
-def test_of_which_runs_nobody_knows_the_cost(settled: RowResult, untold: bool) -> None:
-    assert settled.has_unknown_cost is untold
+@pytest.mark.parametrize(("settled", "unknown"), COSTS, ids=str)
+def test_the_cost_of_which_runs_is_not_known(settled: RowResult, unknown: bool) -> None:
+    assert settled.has_unknown_cost is unknown
 
 
 def test_what_a_segment_comes_to() -> None:
@@ -63,7 +63,7 @@ def test_rows_in_memory_are_in_the_order_of_the_input() -> None:
 
 def test_what_a_batch_comes_to() -> None:
     tally = Tally()
-    for settled, _ in UNTOLD:
+    for settled, _ in COSTS:
         tally.add(settled)
     tally.add(RowResult(FAILED, "run_9", 0.5, error="first"))
     tally.add(RowResult(FAILED, error="second"))
@@ -74,7 +74,7 @@ def test_what_a_batch_comes_to() -> None:
 
 
 def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
-    fates = [settled for settled, _ in UNTOLD if not settled.is_collectable]
+    fates = [settled for settled, _ in COSTS if not settled.is_collectable]
     segment, one_by_one, at_once = a_segment(len(fates)), Tally(), Tally()
     for position, settled in enumerate(fates):
         segment.rows[position].result = settled
@@ -89,7 +89,7 @@ def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reasons", "told"),
+    ("reasons", "said"),
     [
         ([], None),
         (["max_credits", "insufficient_credits"], "max_credits"),
@@ -100,16 +100,16 @@ def test_a_segment_of_an_earlier_try_counts_like_its_rows() -> None:
         (["max_failed_rows", "deadline"], "max_failed_rows"),
     ],
 )
-def test_of_several_reasons_to_stop_the_gravest_is_told(reasons: list[str], told: str | None) -> None:
+def test_of_several_reasons_to_stop_the_gravest_counts(reasons: list[str], said: str | None) -> None:
     tally = Tally()
     for reason in reasons:
         tally.stop(reason)
-    assert tally.stopped_by == told
+    assert tally.stopped_by == said
 
 
-def test_a_row_may_be_settled_anew() -> None:
+def test_a_row_may_be_given_another_result() -> None:
     tally = Tally()
-    for settled, _ in UNTOLD:
+    for settled, _ in COSTS:
         tally.add(settled)
         tally.take_back(settled)
     assert +tally.counts == {}

@@ -29,7 +29,7 @@ _SIMULATION = f"""
 import time
 from tests.support.simulation import lognormal_with_stragglers, simulate
 report = simulate({_MANY}, 50, lognormal_with_stragglers)
-print([time.process_time(), report.wall, report.submits + report.looks])
+print([time.process_time(), report.wall, report.submits + report.polls])
 """
 
 

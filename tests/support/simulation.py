@@ -1,4 +1,4 @@
-"""A batch under a virtual clock: the planner, a rate limit of one slot after another, and no network."""
+"""A batch under a virtual clock: the scheduler, a rate limit of one slot after another, and no network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Report:
     idle: float = 0.0
     last_submit: float = 0.0
     most_in_flight: int = 0
-    looks_of: Counter[int] = field(default_factory=Counter)
+    polls_of: Counter[int] = field(default_factory=Counter)
 
 
 def simulate(
@@ -46,7 +46,7 @@ def simulate(
     cost: Callable[[random.Random], float] = lambda _: 1.0,
     max_in_flight: int | None = None,
     seed: int = 0,
-    told: bool = True,
+    reported: bool = True,
     horizon: float = 1e6,
 ) -> Report:
     """Run a batch whose runs take what ``length`` draws, at a limit of ``per_second`` requests."""
@@ -63,7 +63,7 @@ def simulate(
             if submitted:
                 plan.accepted(row, at)
             elif ends[row] <= at - ROUND_TRIP / 2:
-                plan.ended(row, at, cost(rng), math.ceil(ends[row] - began[row]) if told else None)
+                plan.ended(row, at, cost(rng), math.ceil(ends[row] - began[row]) if reported else None)
             else:
                 plan.not_ended(row, at)
         if plan.ready < 50 and added < rows:
@@ -93,7 +93,7 @@ def simulate(
             ends[step.row.number] = now + length(rng)
         else:
             report.polls += 1
-            report.looks_of[step.row.number] += 1
+            report.polls_of[step.row.number] += 1
         heapq.heappush(answers, (now + ROUND_TRIP, step.row.number, isinstance(step, Submit)))
     report.wall = now
     return report

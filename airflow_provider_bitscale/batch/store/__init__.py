@@ -7,5 +7,5 @@ In come announcements, run ids and results of rows; out comes, for the next try,
 - ``sent_log``, ``sent_rows``: a log on disk of each request, written before it leaves, and what it proves.
 - ``unsaved_changes``: a file beside the parts, for what the state store does not take.
 - ``takeover``: how a new try begins with all that earlier ones left.
-- ``segments``, ``open_segment``: rows in work; a finished segment becomes a part and a summary.
+- ``segments``: rows in work; a finished segment becomes a part and a summary.
 """

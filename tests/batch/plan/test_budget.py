@@ -33,13 +33,13 @@ def test_without_a_cap_all_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cap", "spent", "untold", "allowed"),
+    ("cap", "spent", "unknown", "allowed"),
     [(100, 0, 0, 1), (100, 99, 0, 1), (100, 100, 0, 0), (100, 250, 0, 0), (0, 0, 0, 0), (100, 0, 7, 1)],
 )
 def test_while_no_cost_is_known_one_run_goes_ahead(
-    cap: float, spent: float, untold: int, allowed: int
+    cap: float, spent: float, unknown: int, allowed: int
 ) -> None:
-    budget = Budget(cap, spent, untold)
+    budget = Budget(cap, spent, unknown)
     assert budget.expected is None
     assert budget.committed == spent
     assert submitted_at_once(budget) == allowed
@@ -49,8 +49,8 @@ def test_while_no_cost_is_known_few_runs_are_lost_track_of() -> None:
     inherited = 7
     budget = Budget(1000, 0, inherited)
     budget.inherit()
-    for untold in range(20):
-        assert budget.allows() is (untold < 10)
+    for unknown in range(20):
+        assert budget.allows() is (unknown < 10)
         budget.reserve()
         budget.settle(None)
     budget.recover()
@@ -89,13 +89,13 @@ def test_a_run_that_was_not_started_frees_its_reserve() -> None:
     assert budget.spent == 10
 
 
-def test_a_run_of_which_nobody_knows_the_cost_keeps_its_reserve() -> None:
+def test_a_run_whose_cost_is_not_known_keeps_its_reserve() -> None:
     known = after(Budget(1500), *[1.0] * 900)
-    untold = after(Budget(1500), *[1.0] * 900, *[None] * 100)
+    unknown = after(Budget(1500), *[1.0] * 900, *[None] * 100)
     told_before = after(Budget(1500, unknown=100), *[1.0] * 900)
-    assert untold.spent == known.spent == 900
-    assert untold.committed == told_before.committed == 1000
-    assert submitted_at_once(untold) == submitted_at_once(told_before) == submitted_at_once(known) - 100
+    assert unknown.spent == known.spent == 900
+    assert unknown.committed == told_before.committed == 1000
+    assert submitted_at_once(unknown) == submitted_at_once(told_before) == submitted_at_once(known) - 100
 
 
 def test_what_earlier_tries_spent_counts() -> None:
@@ -140,7 +140,7 @@ def test_a_cap_holds_with_many_in_flight_and_is_nearly_used_up(
 def test_a_cap_holds_over_many_seeds(
     cost: Callable[[random.Random], float], cap: float, most_in_flight: int
 ) -> None:
-    """As many are submitted as may be, and end in any order: no planner holds the budget back."""
+    """As many are submitted as may be, and end in any order: no scheduler holds the budget back."""
     for seed in range(20):
         rng = random.Random(seed)
         budget, in_flight = Budget(cap), 0

@@ -48,13 +48,13 @@ def test_what_follows(error: errors.BitScaleError, then: SubmitAction) -> None:
         no = dict.fromkeys(("may_pay_twice", "expects_deliveries", "is_delivered"), False)
         return after_failed_submission(error, **{**no, **options})
 
-    in_doubt = then is SubmitAction.PARK
+    ambiguous = then is SubmitAction.PARK
     assert follows() is then
     assert follows(is_delivered=True, may_pay_twice=True) is SubmitAction.AWAIT
-    assert follows(may_pay_twice=True) is (SubmitAction.SUBMIT_AGAIN if in_doubt else then)
-    assert follows(expects_deliveries=True) is (SubmitAction.AWAIT if in_doubt else then)
+    assert follows(may_pay_twice=True) is (SubmitAction.SUBMIT_AGAIN if ambiguous else then)
+    assert follows(expects_deliveries=True) is (SubmitAction.AWAIT if ambiguous else then)
     assert follows(may_pay_twice=True, expects_deliveries=True) is (
-        SubmitAction.SUBMIT_AGAIN if in_doubt else then
+        SubmitAction.SUBMIT_AGAIN if ambiguous else then
     )
 
 
@@ -117,7 +117,7 @@ BAD_ID = errors.InvalidRequestError("x")
 SETTINGS = errors.ConfigurationError("x")
 NO_KEY = errors.AuthenticationError("x", status=401)
 NOT_AS_EXPECTED = errors.TransportError("x", status=200)
-LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, PollAction, PollAction]] = {
+POLLS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, PollAction, PollAction]] = {
     "goes on": (RUNNING, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
     "nothing seen": (BUSY, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
     "completed": (COMPLETED, Outcome(polling.COMPLETED), PollAction.ENDED, PollAction.ENDED),
@@ -188,8 +188,8 @@ LOOKS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, PollAction, P
 }
 
 
-@pytest.mark.parametrize(("seen", "step", "before", "after"), LOOKS.values(), ids=LOOKS.keys())
-def test_what_a_look_comes_to(
+@pytest.mark.parametrize(("seen", "step", "before", "after"), POLLS.values(), ids=POLLS.keys())
+def test_what_a_poll_comes_to(
     seen: Run | errors.BitScaleError, step: Wait | Outcome, before: PollAction, after: PollAction
 ) -> None:
     assert after_poll(seen, step, time_is_up=False) is before

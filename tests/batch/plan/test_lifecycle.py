@@ -187,7 +187,7 @@ def test_the_age_of_a_run_counts_from_its_submission() -> None:
     move(row, Event.SENT, NOW)
     move(row, Event.LOST, NOW + 5)
     move(row, Event.DELIVERED, NOW + 9, run_id="run_1")
-    assert (row.since, row.exact) == (NOW + 5, False), "nobody knows when it began"
+    assert (row.since, row.exact) == (NOW + 5, False), "it is not known when it began"
 
 
 def test_submissions_that_may_be_paid_are_counted() -> None:

@@ -1,4 +1,4 @@
-"""Which run is looked at next, and how a delivery changes that."""
+"""Which run is polled next, and how a delivery changes that."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FOREVER = float("inf")
 class Watch:
     """Runs by the number of their row."""
 
-    def __init__(self, timeout: float, *, told: bool) -> None:
-        self.schedule = PollSchedule(timeout, expects_deliveries=told)
+    def __init__(self, timeout: float, *, delivers: bool) -> None:
+        self.schedule = PollSchedule(timeout, expects_deliveries=delivers)
         self.rows: dict[int, BatchRow] = {}
 
     def add(self, number: int, since: float, *, exact: bool = True) -> None:
@@ -43,9 +43,9 @@ class Watch:
         return None if row is None else row.number
 
 
-def a_watch(rows: int = 1, *, timeout: float = FOREVER, told: bool = True, exact: bool = True) -> Watch:
+def a_watch(rows: int = 1, *, timeout: float = FOREVER, delivers: bool = True, exact: bool = True) -> Watch:
     """Runs that were submitted at NOW."""
-    watch = Watch(timeout, told=told)
+    watch = Watch(timeout, delivers=delivers)
     for row in range(rows):
         watch.add(row, NOW, exact=exact)
     return watch
@@ -62,13 +62,13 @@ def first_poll(watch: Watch, row: int = 0) -> float:
 @pytest.mark.parametrize(
     ("options", "age"),
     [
-        ({"told": False}, FIRST_POLL),
+        ({"delivers": False}, FIRST_POLL),
         ({}, SELDOM_SECONDS),
         ({"timeout": 20.0}, 20.0),
         ({"exact": False}, 0.0),
     ],
 )
-def test_looks_are_rare_where_a_delivery_is_expected(options: dict[str, float], age: float) -> None:
+def test_polls_are_rare_where_a_delivery_is_expected(options: dict[str, float], age: float) -> None:
     assert first_poll(a_watch(**options)) == pytest.approx(age, abs=0.2)  # type: ignore[arg-type]
 
 
@@ -80,7 +80,7 @@ def test_runs_that_take_long_are_left_alone_for_longer() -> None:
     assert first_poll(watch, 1) == pytest.approx(180.0, abs=1.0)
 
 
-def test_between_looks_there_is_a_minute() -> None:
+def test_between_polls_there_is_a_minute() -> None:
     watch = a_watch()
     watch.poll(0)
     watch.not_ended(0, NOW + 60)
@@ -88,7 +88,7 @@ def test_between_looks_there_is_a_minute() -> None:
     assert watch.next(NOW + 121, eager=True) == 0
 
 
-def test_a_run_that_is_told_is_looked_at_at_once_and_not_twice() -> None:
+def test_a_run_that_is_delivered_is_polled_at_once_and_not_twice() -> None:
     watch = a_watch(3)
     watch.hint(1)
     watch.hint(1)
@@ -100,7 +100,7 @@ def test_a_run_that_is_told_is_looked_at_at_once_and_not_twice() -> None:
     assert [row.number for row in watch.schedule.rows()] == [0, 2]
 
 
-def test_a_run_that_is_told_while_it_is_looked_at_is_looked_at_again_soon() -> None:
+def test_a_run_that_is_delivered_while_it_is_polled_is_polled_again_soon() -> None:
     watch = a_watch()
     watch.poll(0)
     watch.hint(0)
@@ -109,7 +109,7 @@ def test_a_run_that_is_told_while_it_is_looked_at_is_looked_at_again_soon() -> N
     assert watch.next(NOW + 3, eager=True) == 0
 
 
-def test_a_run_that_ends_by_its_delivery_is_not_looked_at() -> None:
+def test_a_run_that_ends_by_its_delivery_is_not_polled() -> None:
     watch = a_watch(2)
     watch.hint(0)
     watch.ended(0, NOW)
@@ -133,7 +133,7 @@ def test_deliveries_that_do_not_come_are_not_relied_on() -> None:
     assert watch.next(NOW + 62, eager=True) is None, "one was delivered"
 
 
-def test_in_a_hurry_each_is_looked_at_once_more() -> None:
+def test_in_a_hurry_each_is_polled_once_more() -> None:
     watch = a_watch(3)
     watch.poll(0)
     watch.hint(1)

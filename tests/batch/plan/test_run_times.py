@@ -18,8 +18,8 @@ def seen(*lengths: float) -> RunTimes:
     return durations
 
 
-def looks_at(durations: RunTimes, length: float, impatience: float = PATIENT) -> list[float]:
-    """The ages at which a run of this length is looked at; the last finds its end, and is learned."""
+def polled_at(durations: RunTimes, length: float, impatience: float = PATIENT) -> list[float]:
+    """The ages at which a run of this length is polled; the last finds its end, and is learned."""
     ages, age = [], 0.0
     while age < length:
         not_ended_at = age
@@ -45,18 +45,18 @@ def test_where_nothing_is_known_the_oldest_run_goes_ahead() -> None:
 
 @pytest.mark.parametrize("length", [0.2, 5.0, 300.0])
 @pytest.mark.parametrize("impatience", [PATIENT, EAGER])
-def test_a_run_like_all_others_is_looked_at_once(length: float, impatience: float) -> None:
+def test_a_run_like_all_others_is_polled_once(length: float, impatience: float) -> None:
     poll = seen(*[length] * 50).next_poll(0.0, impatience)
     assert length < poll <= 1.1 * length + 0.2
 
 
-def test_the_impatient_look_earlier() -> None:
+def test_the_impatient_poll_earlier() -> None:
     durations = seen(*[4.0] * 80, *[10.0] * 20)
     assert 4 < durations.next_poll(0.0, EAGER) < 5
     assert 10 < durations.next_poll(0.0, PATIENT) < 11
 
 
-def test_a_few_long_runs_do_not_hold_up_the_look_at_all_others() -> None:
+def test_a_few_long_runs_do_not_hold_up_the_polls_of_all_others() -> None:
     durations = seen(*[4.0] * 95, *[60.0] * 5)
     assert durations.next_poll(0.0, PATIENT) < 5
     assert 60 < durations.next_poll(4.2, PATIENT) < 62, "whoever has not ended by then is one of the long"
@@ -69,9 +69,9 @@ def test_few_examples_are_not_taken_at_their_word() -> None:
 
 
 @pytest.mark.parametrize("impatience", [PATIENT, EAGER])
-def test_a_run_longer_than_all_that_are_known_is_looked_at_less_and_less(impatience: float) -> None:
+def test_a_run_longer_than_all_that_are_known_is_polled_less_and_less(impatience: float) -> None:
     durations = seen(*[1.0] * 50)
-    ages = looks_at(durations, 3600.0, impatience)
+    ages = polled_at(durations, 3600.0, impatience)
     assert len(ages) < 120
     assert ages[-1] < 1.3 * 3600
     gaps = [later - earlier for earlier, later in pairwise(ages[2:])]
@@ -79,7 +79,7 @@ def test_a_run_longer_than_all_that_are_known_is_looked_at_less_and_less(impatie
 
 
 @pytest.mark.parametrize(
-    ("not_ended_at", "seen_at", "told", "length"),
+    ("not_ended_at", "seen_at", "reported", "length"),
     [
         (3.0, 6.0, 4.5, 4.5),
         (3.0, 6.0, 6.0, 6.0),
@@ -91,14 +91,14 @@ def test_a_run_longer_than_all_that_are_known_is_looked_at_less_and_less(impatie
     ],
 )
 def test_a_told_length_counts_where_it_can_be_true(
-    not_ended_at: float, seen_at: float, told: float | None, length: float
+    not_ended_at: float, seen_at: float, reported: float | None, length: float
 ) -> None:
     durations = RunTimes()
-    durations.ended(not_ended_at, seen_at, told)
+    durations.ended(not_ended_at, seen_at, reported)
     assert durations.long_run == length
 
 
-def test_a_late_look_takes_the_length_from_what_is_known() -> None:
+def test_a_late_poll_takes_the_length_from_what_is_known() -> None:
     durations = seen(*[4.0] * 9)
     durations.ended(0.0, 30.0)
     assert durations.long_run == 4.0
@@ -113,7 +113,7 @@ def test_runs_that_become_longer_or_shorter_are_learned(before: float, now: floa
     durations = RunTimes()
     for length in (before, now):
         for _ in range(2 * REMEMBERED):
-            ages = looks_at(durations, length * rng.uniform(0.9, 1.1), impatience)
+            ages = polled_at(durations, length * rng.uniform(0.9, 1.1), impatience)
         assert len(durations) == REMEMBERED
         assert 0.9 * length < durations.long_run < 1.2 * length
         assert len(ages) <= 2

@@ -13,8 +13,8 @@ from airflow_provider_bitscale.batch.plan.scheduler import Done, Poll, Rest, Sub
 from tests.support.numbered import NOW, Plan, take
 
 
-def a_planner(rows: int, *, in_flight: int = 0, max_in_flight: int | None = None) -> Plan:
-    """A planner whose rows are all ready, but the first ones, whose runs go on since NOW."""
+def a_plan(rows: int, *, in_flight: int = 0, max_in_flight: int | None = None) -> Plan:
+    """A scheduler whose rows are all ready, but the first ones, whose runs go on since NOW."""
     plan = Plan(rows, Budget(None), Brake(max_in_flight, proven=True))
     plan.add(list(range(rows)))
     for row in range(in_flight):
@@ -24,7 +24,7 @@ def a_planner(rows: int, *, in_flight: int = 0, max_in_flight: int | None = None
 
 
 def rest(plan: Plan, now: float = NOW) -> float:
-    """The seconds that the planner rests for."""
+    """The seconds that the scheduler rests for."""
     step = plan.next(now)
     assert isinstance(step, Rest)
     return math.inf if step.seconds is None else step.seconds
@@ -49,14 +49,14 @@ def test_nothing_is_submitted_before_it_is_ready() -> None:
 
 
 def test_a_row_from_its_submission_to_its_end() -> None:
-    plan = a_planner(1)
+    plan = a_plan(1)
     take(plan, Submit, 0)
     assert plan.next(NOW) == Rest(None), "the answer is on its way"
     assert plan.age(0, NOW + 3) == 3
     plan.accepted(0, NOW + 0.1)
     assert rest(plan, NOW + 0.1) == pytest.approx(FIRST_POLL - 0.1)
     take(plan, Poll, 0, NOW + FIRST_POLL)
-    assert plan.next(NOW + 50) == Rest(None), "it is not looked at twice at once"
+    assert plan.next(NOW + 50) == Rest(None), "it is not polled twice at once"
     plan.not_ended(0, NOW + 1.1)
     assert plan.age(0, NOW + 3) == 3
     assert 0 < rest(plan, NOW + 1.1) < 1
@@ -67,7 +67,7 @@ def test_a_row_from_its_submission_to_its_end() -> None:
 
 
 def test_no_more_are_in_flight_than_may_be() -> None:
-    plan = a_planner(9, max_in_flight=2)
+    plan = a_plan(9, max_in_flight=2)
     take(plan, Submit, 0)
     take(plan, Submit, 1)
     plan.accepted(0, NOW)
@@ -79,7 +79,7 @@ def test_no_more_are_in_flight_than_may_be() -> None:
 
 
 def test_the_first_runs_show_whether_they_come_to_anything() -> None:
-    plan = a_planner(2000, in_flight=FIRST_IN_FLIGHT)
+    plan = a_plan(2000, in_flight=FIRST_IN_FLIGHT)
     assert not isinstance(plan.next(NOW), Submit)
     take(plan, Poll, 0, NOW + 5)
     plan.ended(0, NOW + 5, 1)
@@ -95,7 +95,7 @@ def test_the_budget_is_asked_before_each_submission() -> None:
     plan = Plan(9, budget, Brake(proven=True))
     plan.add(list(range(9)))
     take(plan, Submit, 0)
-    assert plan.next(NOW) == Rest(None), "nobody knows what a run costs"
+    assert plan.next(NOW) == Rest(None), "it is not known what a run costs"
     assert plan.expected_credits is None
     plan.ended(0, NOW, 60)
     assert plan.expected_credits == 60
@@ -117,7 +117,7 @@ def test_a_budget_is_not_used_up_while_something_may_free_it() -> None:
 
 
 def test_after_a_stop_nothing_is_submitted_and_what_is_in_flight_is_collected() -> None:
-    plan = a_planner(5, in_flight=2)
+    plan = a_plan(5, in_flight=2)
     assert plan.halt() == [2, 3, 4]
     assert plan.halt() == []
     assert plan.stopped
@@ -129,7 +129,7 @@ def test_after_a_stop_nothing_is_submitted_and_what_is_in_flight_is_collected() 
 
 
 def test_rows_that_were_not_processed_are_submitted_first_after_the_longest_pause() -> None:
-    plan = a_planner(3)
+    plan = a_plan(3)
     take(plan, Submit, 0)
     take(plan, Submit, 1)
     plan.put_back(0, NOW + 7)
@@ -141,15 +141,15 @@ def test_rows_that_were_not_processed_are_submitted_first_after_the_longest_paus
         take(plan, Submit, row, NOW + 7)
 
 
-def test_while_submissions_pause_runs_are_looked_at() -> None:
-    plan = a_planner(3, in_flight=1)
+def test_while_submissions_pause_runs_are_polled() -> None:
+    plan = a_plan(3, in_flight=1)
     take(plan, Submit, 1)
     plan.put_back(1, NOW + 60)
     assert rest(plan) == pytest.approx(FIRST_POLL)
     take(plan, Poll, 0, NOW + FIRST_POLL)
 
 
-def test_a_row_in_doubt_is_submitted_again_after_the_others() -> None:
+def test_a_ambiguous_row_is_submitted_again_after_the_others() -> None:
     budget = Budget(None)
     plan = Plan(2, budget, Brake(proven=True))
     plan.add([0, 1])
@@ -163,7 +163,7 @@ def test_a_row_in_doubt_is_submitted_again_after_the_others() -> None:
 
 @pytest.mark.parametrize(("kind", "known"), [("refused", 1), ("given_up", 0)])
 def test_after_a_submission_that_comes_to_nothing_nothing_is_waited_for(kind: str, known: int) -> None:
-    plan = a_planner(1)
+    plan = a_plan(1)
     take(plan, Submit, 0)
     getattr(plan, kind)(0)
     assert (plan.known, plan.in_flight) == (known, 0), "what became of it is known, or not"
@@ -185,7 +185,7 @@ def test_a_run_that_is_given_up_is_settled_and_keeps_its_reserve() -> None:
     assert plan.expected_credits == 10
 
 
-def test_runs_of_an_earlier_try_are_looked_at_at_once_and_then_less_and_less() -> None:
+def test_runs_of_an_earlier_try_are_polled_at_once_and_then_less_and_less() -> None:
     plan = Plan(3, Budget(None), Brake(proven=True))
     for row in (0, 1):
         plan.resume(row, NOW)
@@ -202,19 +202,19 @@ def test_runs_of_an_earlier_try_are_looked_at_at_once_and_then_less_and_less() -
         now += 0.05
     assert len(polls) <= 10
     assert polls[0] >= FIRST_POLL
-    assert len(plan.polls.run_times) == 0, "nobody knows when they began"
+    assert len(plan.polls.run_times) == 0, "it is not known when they began"
 
 
 def test_a_run_is_left_alone_for_as_long_as_asked() -> None:
-    plan = a_planner(1, in_flight=1)
+    plan = a_plan(1, in_flight=1)
     take(plan, Poll, 0, NOW + 1)
     plan.not_ended(0, NOW + 1, 30.0)
     assert rest(plan, NOW + 1) == pytest.approx(30)
     take(plan, Poll, 0, NOW + 31)
 
 
-def test_a_run_is_left_alone_when_eager_and_patient_looks_alternate() -> None:
-    plan = a_planner(3, in_flight=2, max_in_flight=2)
+def test_a_run_is_left_alone_when_eager_and_patient_polls_alternate() -> None:
+    plan = a_plan(3, in_flight=2, max_in_flight=2)
     for length in (4.0, 4.0, 4.0, 4.0, 10.0) * 20:
         plan.polls.run_times.ended(0.0, length, length)
     now = NOW + 5
@@ -227,7 +227,7 @@ def test_a_run_is_left_alone_when_eager_and_patient_looks_alternate() -> None:
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_at_its_timeout_a_run_is_looked_at_in_any_case(resumed: bool) -> None:
+def test_at_its_timeout_a_run_is_polled_in_any_case(resumed: bool) -> None:
     plan = Plan(1, Budget(None), Brake(proven=True), timeout=10.0)
     for _ in range(30):
         plan.polls.run_times.ended(0.0, 100.0, 100.0)
@@ -244,7 +244,7 @@ def test_at_its_timeout_a_run_is_looked_at_in_any_case(resumed: bool) -> None:
 
 
 def test_when_time_is_up_each_run_is_due_once() -> None:
-    plan = a_planner(6, in_flight=4, max_in_flight=5)
+    plan = a_plan(6, in_flight=4, max_in_flight=5)
     for _ in range(30):
         plan.polls.run_times.ended(0.0, 100.0, 100.0)
     take(plan, Submit, 4)
@@ -264,19 +264,19 @@ def test_when_time_is_up_each_run_is_due_once() -> None:
     assert plan.next(NOW + 132) == Rest(None)
 
 
-def test_runs_that_are_left_as_they_are_are_not_looked_at_any_more() -> None:
-    plan = a_planner(4, in_flight=3)
+def test_runs_that_are_left_as_they_are_are_not_polled_any_more() -> None:
+    plan = a_plan(4, in_flight=3)
     take(plan, Poll, 0, NOW + 5)
     plan.halt()
     plan.leave(NOW + 5)
     assert plan.in_flight == 1
-    assert plan.next(NOW + 5) == Rest(None), "the answer to a look is on its way"
+    assert plan.next(NOW + 5) == Rest(None), "the answer to a poll is on its way"
     plan.ended(0, NOW + 5, 1)
     assert plan.next(NOW + 5) == Done()
 
 
 def test_how_many_requests_are_left() -> None:
-    plan = a_planner(10, in_flight=3)
+    plan = a_plan(10, in_flight=3)
     take(plan, Submit, 3)
     assert plan.requests_left(1) == 3 + 1 + 2 * 6
     assert plan.requests_left(0) == 3 + 6
@@ -286,8 +286,8 @@ def test_how_many_requests_are_left() -> None:
 
 @pytest.mark.parametrize(("rows", "kind"), [(100, Submit), (1000, Poll)])
 def test_near_the_end_rows_go_first(rows: int, kind: type) -> None:
-    """Once all that is left can be looked at while the last runs take their twenty seconds."""
-    plan = a_planner(rows, in_flight=50)
+    """Once all that is left can be polled while the last runs take their twenty seconds."""
+    plan = a_plan(rows, in_flight=50)
     for length in [3.0] * 60 + [20.0] * 10:
         plan.polls.run_times.ended(0.0, length, length)
     assert isinstance(plan.next(NOW + 4), kind)

@@ -20,10 +20,10 @@ from tests.support.numbered import NOW, Plan, take
 TIMEOUT = 3600.0
 
 
-def a_planner(
+def a_plan(
     rows: int, *, cap: float | None = None, most: int | None = None, took: float | None = None
 ) -> tuple[Plan, Budget]:
-    """A planner of which row 0 is in doubt since NOW, all others are ready.
+    """A scheduler of which row 0 is ambiguous since NOW, all others are ready.
 
     :param took: the length of a run that has ended before.
     """
@@ -54,18 +54,18 @@ def given_up_after(plan: Plan) -> float:
 def test_once_nothing_else_is_under_way_it_is_waited_for_as_long_as_a_run_may_take(
     took: float | None, seconds: float
 ) -> None:
-    plan, _ = a_planner(1, took=took)
+    plan, _ = a_plan(1, took=took)
     assert given_up_after(plan) == seconds
     assert plan.next(NOW + seconds) == Done()
 
 
 def test_while_anything_is_under_way_waiting_costs_nothing() -> None:
-    plan, _ = a_planner(2, took=1.0)
+    plan, _ = a_plan(2, took=1.0)
     assert given_up_after(plan) == TIMEOUT, "a row is ready"
-    plan, _ = a_planner(2, took=1.0)
+    plan, _ = a_plan(2, took=1.0)
     take(plan, Submit, 1)
     assert given_up_after(plan) == TIMEOUT, "a submission is on its way"
-    plan, _ = a_planner(2, took=1.0)
+    plan, _ = a_plan(2, took=1.0)
     take(plan, Submit, 1)
     plan.accepted(1, NOW)
     assert given_up_after(plan) == TIMEOUT, "a run is under way"
@@ -73,7 +73,7 @@ def test_while_anything_is_under_way_waiting_costs_nothing() -> None:
 
 @pytest.mark.parametrize("took", [None, 1.0])
 def test_when_time_is_up_it_is_left_to_a_retry(took: float | None) -> None:
-    plan, _ = a_planner(2, took=took)
+    plan, _ = a_plan(2, took=took)
     take(plan, Submit, 1)
     plan.accepted(1, NOW)
     plan.halt()
@@ -86,7 +86,7 @@ def test_when_time_is_up_it_is_left_to_a_retry(took: float | None) -> None:
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_pause_of_the_submissions_is_not_the_end(stopped: bool) -> None:
-    plan, _ = a_planner(2, took=1.0)
+    plan, _ = a_plan(2, took=1.0)
     take(plan, Submit, 1)
     plan.put_back(1, NOW + TIMEOUT)
     if stopped:
@@ -112,18 +112,18 @@ def test_a_row_that_was_to_be_submitted_again_is_withdrawn() -> None:
 
 
 def test_it_holds_up_no_other_row() -> None:
-    plan, _ = a_planner(3, most=1, cap=1000)
+    plan, _ = a_plan(3, most=1, cap=1000)
     assert plan.in_flight == 0
     take(plan, Submit, 1)
 
 
-def test_it_is_not_done_while_a_row_is_in_doubt() -> None:
-    plan, _ = a_planner(1)
+def test_it_is_not_done_while_a_row_is_ambiguous() -> None:
+    plan, _ = a_plan(1)
     assert plan.next(NOW) == Rest(None)
 
 
 def test_what_it_may_cost_is_reserved_and_settled_by_its_delivery() -> None:
-    plan, budget = a_planner(1, took=1.0)
+    plan, budget = a_plan(1, took=1.0)
     assert (budget.spent, budget.committed, budget.in_flight) == (10, 20, 0)
     plan.delivered(0, NOW)
     assert (budget.committed, budget.in_flight) == (20, 1)
@@ -135,20 +135,20 @@ def test_what_it_may_cost_is_reserved_and_settled_by_its_delivery() -> None:
 
 
 def test_a_budget_that_it_uses_up_stops_the_batch_once_it_is_given_up() -> None:
-    plan, _ = a_planner(9, took=1.0, cap=45)
+    plan, _ = a_plan(9, took=1.0, cap=45)
     assert not plan.out_of_budget(), "its delivery tells the cost"
     assert given_up_after(plan) == LEAST_PATIENCE
     assert plan.out_of_budget()
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_rows_that_an_earlier_try_left_in_doubt(told: bool) -> None:
+@pytest.mark.parametrize("delivered", [True, False])
+def test_rows_that_an_earlier_try_left_ambiguous(delivered: bool) -> None:
     budget = Budget(None)
     plan = Plan(2, budget, Brake(proven=True), expects_deliveries=True)
     plan.inherit(1, NOW)
     assert plan.rows_left == 1
     assert plan.awaiting == 1
-    if told:
+    if delivered:
         plan.delivered(1, NOW)
         plan.hint(1)
         take(plan, Poll, 1)

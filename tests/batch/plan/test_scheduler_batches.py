@@ -1,4 +1,4 @@
-"""Whole batches through the planner: answers of all kinds in any order, and under a virtual clock."""
+"""Whole batches through the scheduler: answers of all kinds in any order, and under a virtual clock."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
     ended: Counter[int] = Counter()
     given_up: set[int] = set()
     posting: set[int] = set()
-    looking: set[int] = set()
+    polling: set[int] = set()
     watched = set(range(resumed))
     waiting = list(range(resumed, rows))
     ready: set[int] = set()
-    doubtful: set[int] = set()
+    ambiguous: set[int] = set()
     for row in watched:
         plan.resume(row, 0.0)
     now, steps = 0.0, 0
@@ -55,14 +55,14 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
             plan.add(group)
             ready |= set(group)
         for row in plan.give_up_overdue(now) if isinstance(step, GiveUp) else []:
-            doubtful.remove(row)
+            ambiguous.remove(row)
             ended[row] += 1
             given_up.add(row)
-        if deliveries and (watched or doubtful) and rng.random() < 0.1:
-            row = rng.choice(sorted(watched | doubtful))
-            if row in doubtful:
+        if deliveries and (watched or ambiguous) and rng.random() < 0.1:
+            row = rng.choice(sorted(watched | ambiguous))
+            if row in ambiguous:
                 plan.delivered(row, now)
-                doubtful.remove(row)
+                ambiguous.remove(row)
                 watched.add(row)
             plan.hint(row)
             if rng.random() < 0.5:
@@ -72,7 +72,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
                 ended[row] += 1
         elif isinstance(step, Submit) and rng.random() < 0.8:
             assert step.row.number in ready
-            assert step.row.number not in posting | watched | looking
+            assert step.row.number not in posting | watched | polling
             assert not plan.stopped
             assert budget.allows()
             assert most is None or plan.in_flight < max(most, resumed)
@@ -84,12 +84,12 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
             assert step.row.number in watched
             plan.begin(step, now)
             watched.discard(step.row.number)
-            looking.add(step.row.number)
-        elif (posting or looking) and rng.random() < 0.9:
-            row = rng.choice(sorted(posting | looking))
+            polling.add(step.row.number)
+        elif (posting or polling) and rng.random() < 0.9:
+            row = rng.choice(sorted(posting | polling))
             posted = row in posting
-            (posting if posted else looking).discard(row)
-            after_post = ("on", "on", "end", "doubt" if deliveries else "up", "back", "again")
+            (posting if posted else polling).discard(row)
+            after_post = ("on", "on", "end", "lost" if deliveries else "up", "back", "again")
             kind = rng.choice(after_post if posted else ("on", "end", "end", "up"))
             if kind == "end":
                 plan.ended(row, now, rng.choice((1.0, 1.0, None)) if cap is None else 1.0, 1.5)
@@ -98,9 +98,9 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
                 plan.given_up(row)
                 ended[row] += 1
                 given_up.add(row)
-            elif kind == "doubt":
+            elif kind == "lost":
                 plan.lost(row, now)
-                doubtful.add(row)
+                ambiguous.add(row)
             elif kind == "back" and not plan.stopped:
                 plan.put_back(row, now + rng.choice((0.0, 3.0)))
                 submitted.discard(row)
@@ -117,7 +117,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
                 watched.add(row)
         else:
             now += rng.choice((0.01, 0.1, 1.0))
-        assert plan.in_flight == len(posting) + len(watched) + len(looking)
+        assert plan.in_flight == len(posting) + len(watched) + len(polling)
         assert plan.ready == len(ready)
     assert set(ended.values()) <= {1}
     assert set(ended) == submitted | set(range(resumed))
@@ -136,23 +136,23 @@ def five(_: random.Random) -> float:
     return 5.0
 
 
-# The longest run; requests a row that it may take; and whether lengths are told.
+# The longest run; requests a row that it may take; and whether lengths are reported.
 LENGTHS: dict[str, tuple[Length, float, float, bool]] = {
     "two to ten seconds, some a minute": (lognormal_with_stragglers, 60, 2.13, True),
-    "the same, lengths not told": (lognormal_with_stragglers, 60, 2.13, False),
+    "the same, lengths not reported": (lognormal_with_stragglers, 60, 2.13, False),
     "all the same": (five, 5, 2.02, True),
-    "all the same, not told": (five, 5, 2.02, False),
+    "all the same, not reported": (five, 5, 2.02, False),
     "exponential": (lambda rng: min(40, rng.expovariate(1 / 5)), 40, 2.15, True),
-    "exponential, not told": (lambda rng: min(40, rng.expovariate(1 / 5)), 40, 2.15, False),
-    "shorter than a look": (lambda _: 0.3, 0.3, 2.01, True),
+    "exponential, not reported": (lambda rng: min(40, rng.expovariate(1 / 5)), 40, 2.15, False),
+    "shorter than a poll": (lambda _: 0.3, 0.3, 2.01, True),
 }
 
 
-@pytest.mark.parametrize(("length", "longest", "requests", "told"), LENGTHS.values(), ids=LENGTHS.keys())
+@pytest.mark.parametrize(("length", "longest", "requests", "reported"), LENGTHS.values(), ids=LENGTHS.keys())
 def test_a_batch_is_as_fast_as_the_limit_allows(
-    length: Length, longest: float, requests: float, told: bool
+    length: Length, longest: float, requests: float, reported: bool
 ) -> None:
-    report = simulate(600, 5, length, told=told)
+    report = simulate(600, 5, length, reported=reported)
     assert report.submits == 600
     assert report.submits + report.polls <= requests * 600
     assert report.wall <= 1.08 * (2 * 600 / 5 + longest)

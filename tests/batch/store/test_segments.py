@@ -270,7 +270,7 @@ def test_a_row_that_is_ambiguous_stays_so_when_it_is_taken_back() -> None:
     assert [status for status, _ in batch.parts.written[0]] == [NOT_SUBMITTED, UNKNOWN, UNKNOWN]
 
 
-def test_submissions_that_no_delivery_told_of_count_as_untold() -> None:
+def test_submissions_that_no_delivery_showed_count_as_unknown() -> None:
     batch = Batch(3)
     segments = batch.segments(parks=False)
     asyncio.run(batch.open_all(segments))
@@ -283,7 +283,7 @@ def test_submissions_that_no_delivery_told_of_count_as_untold() -> None:
     batch.send(segments, 2)
     for row in (0, 1, 2):
         batch.apply(segments, row, Event.ENDED, result=FOUND)
-    assert segments.tally.unknown_costs == 1, "that which no delivery has told of"
+    assert segments.tally.unknown_costs == 1, "that which no delivery has shown"
 
 
 def test_what_is_left_is_written_as_it_stands() -> None:
@@ -323,7 +323,7 @@ def test_what_an_earlier_try_left_is_written_as_it_stands_if_it_is_never_opened(
     assert batch.parts.written == {1: [(UNKNOWN, "run_3"), (UNKNOWN, None), (SUCCEEDED, None)]}
 
 
-def test_a_row_that_is_told_anew_counts_once() -> None:
+def test_a_row_that_is_disowned_counts_once() -> None:
     batch = Batch(1)
     segments = batch.segments()
     asyncio.run(batch.open_all(segments))
@@ -338,7 +338,7 @@ def test_a_row_that_is_told_anew_counts_once() -> None:
     assert +segments.tally.counts == {UNKNOWN: 1}
 
 
-def test_no_rows_are_lost_if_nobody_waits_for_their_reading() -> None:
+def test_no_rows_are_lost_if_their_reading_is_cancelled() -> None:
     batch = Batch(9)
     reading, go_on = threading.Event(), threading.Event()
 
