@@ -332,7 +332,7 @@ def test_a_status_that_is_not_known_is_told_with_what_was_answered(
 
     with scripted(polled=polled) as script:
         connect_to(monkeypatch, script)
-        batch = Batch(rows=people(6), run_timeout=3, output_path=f"file://{tmp_path}")
+        batch = Batch(rows=people(6), run_timeout=5, output_path=f"file://{tmp_path}")
         manifest = batch.incomplete(exceptions.UnknownRowsError)
     assert statuses(manifest) == {"succeeded": 4, "unknown": 2}
     for row in written(manifest)[1:3]:
