@@ -43,7 +43,7 @@ test: $(VENV)/ready ## every promise once, system tests last: ten minutes
 	@$(BIN)/python -m pytest -m "system and not slow" $(TWO_AIRFLOWS)
 
 test-fast: $(VENV)/ready ## while you edit: no scenarios, nothing that runs a DAG; under a minute
-	@$(BIN)/python -m pytest -m "not system and not slow" $(IN_PARALLEL) \
+	@$(BIN)/python -m pytest -m "not system and not slow" --numprocesses 3 --dist worksteal \
 		--ignore tests/airflow --ignore tests/scenarios --ignore tests/system
 
 soak: $(VENV)/ready ## the slow tests that `make test` leaves out: sweeps, many kills, large tables

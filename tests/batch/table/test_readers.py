@@ -585,6 +585,8 @@ def test_what_is_in_place_of_a_list_is_told_with_a_way_out() -> None:
 )
 def test_a_large_file_is_never_all_in_memory(name: str, header: str, line: str, tmp_path: Path) -> None:
     path = folder_in("file", tmp_path) / name
+    write(path, (header + line.format("é", "x")).encode())
+    assert len(list(FileSource(path).read())) == 1, "what reading loads once is loaded"
     write(path, (header + line.format("é" * 150, "x" * 300) * 10_000).encode())
     tracemalloc.start()
     try:
