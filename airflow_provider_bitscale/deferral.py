@@ -1,4 +1,4 @@
-"""What operator and sensors share about waiting in the triggerer."""
+"""What the operator and the sensors share about waiting in the triggerer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from typing import TYPE_CHECKING
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from airflow_provider_bitscale.runs.polling import EXECUTION_TIMED_OUT, TIMED_OUT, Outcome
+from airflow_provider_bitscale.runs.outcome import EXECUTION_TIMED_OUT, TIMED_OUT, Outcome
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
 _BACKSTOP = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """What a task defers on.
+
+    :param timeout: after which Airflow itself ends the deferral.
+    """
+
+    trigger: BaseTrigger
+    timeout: timedelta
 
 
 def defers(deferrable: bool | None) -> bool:
@@ -37,14 +49,14 @@ class Bounds:
     give_up_at: float | None = None
 
     @classmethod
-    def of(cls, task: BaseOperator, context: Context, deadline: float) -> Bounds:
+    def of(cls, context: Context, deadline: float, execution_timeout: timedelta | None) -> Bounds:
         """Return the bounds of a wait in this try of a task."""
-        if task.execution_timeout is None:
+        if execution_timeout is None:
             return cls(deadline)
-        # Airflow keeps the start of a try over its deferrals; a retry starts again.
+        # Airflow keeps the start of a try over its deferrals; each retry has a start of its own.
         started = getattr(context["ti"], "start_date", None)
         begin = time.time() if started is None else started.timestamp()
-        return cls(deadline, begin + task.execution_timeout.total_seconds())
+        return cls(deadline, begin + execution_timeout.total_seconds())
 
     @property
     def end(self) -> float:
@@ -53,7 +65,7 @@ class Bounds:
 
     @property
     def backstop(self) -> timedelta:
-        """Airflow's own timeout of the deferral: after the trigger's, for a triggerer that is gone."""
+        """Airflow's own timeout of the deferral: later than the trigger's, for a triggerer that is gone."""
         return timedelta(seconds=max(0.0, self.end - time.time())) + _BACKSTOP
 
     def name_end(self, outcome: Outcome) -> Outcome:

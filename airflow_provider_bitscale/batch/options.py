@@ -1,101 +1,141 @@
-"""Pure: what is wrong with the options of a batch, all at once, when the DAG is parsed."""
+"""Pure: the options of a batch, checked all at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_bitscale.api.contracts import Contract
-from airflow_provider_bitscale.batch.table.storage import FORMATS
-from airflow_provider_bitscale.runs.options import are_texts, is_number, option_problems
+from airflow_provider_bitscale.batch.table.storage import FORMATS, OutputFormat, path_problems
+from airflow_provider_bitscale.runs.options import (
+    Mode,
+    are_texts,
+    choice_problems,
+    is_number,
+    option_problems,
+)
+from airflow_provider_bitscale.runs.request import RunRequest
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_bitscale.api.contracts import Contract
 
 OnAmbiguousRow = Literal["park", "resubmit"]
 # Of fewer failures a share says little: they end no submitting, but count at the end.
 FEWEST_FAILURES_TO_STOP = 10
 # In rows: a segment's record in the task's state store has to stay below 64 KB.
 MAX_SEGMENT_SIZE = 1000
+_SOURCES = ("rows", "rows_path", "retry_failed_from", "collect_unknown_from")
+_PATHS = (*_SOURCES[1:], "output_path")
 
 
-def batch_option_problems(
-    *,
-    sources: Mapping[str, Any],
-    input_fields: Any,
-    trust_webhook: Any,
-    row_key: Any,
-    max_credits: Any,
-    max_failed_rows: Any,
-    max_in_flight: Any,
-    run_timeout: Any,
-    batch_timeout: Any,
-    segment_size: Any,
-    output_path: Any,
-    output_format: Any,
-    csv_escape_formulas: Any,
-    null_values: Any,
-    miss_values: Any,
-    on_ambiguous_submit: Any,
-    fail_when_incomplete: Any,
-    rendered: bool,
-) -> list[str]:
-    """Return what is wrong with the options of a batch, one sentence each; empty if nothing is.
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """What a task wants of its batch: the arguments of RunGridBatchOperator under their own names.
 
-    :param sources: where the rows come from, by argument; exactly one is to be given.
-    :param rendered: False while a template may stand for ``max_credits``.
+    A DAG's author may have given anything: rely on the types once :meth:`problems` finds nothing.
+
+    :param run_timeout: seconds, as ``batch_timeout``.
     """
-    problems = option_problems(
-        run_timeout=run_timeout,
-        trust_webhook=trust_webhook,
-        null_values=() if null_values is None else null_values,
-        miss_values=miss_values,
-        fail_when_incomplete=fail_when_incomplete,
-        csv_escape_formulas=csv_escape_formulas,
-    )
-    given = [name for name, value in sources.items() if value is not None]
-    if len(given) != 1:
-        problems.append(
-            f"give one of {', '.join(sources)}, not {' and '.join(given)}"
-            if given
-            else f"there are no rows: none of {', '.join(sources)} is given, or all of them are None"
-        )
-    if input_fields is not None and not (
-        isinstance(input_fields, dict) and input_fields and are_texts(list(input_fields.values()))
-    ):
-        problems.append(
-            "input_fields must map names or ids of inputs to the fields of a row with their values, not "
-            f"{input_fields!r}"
-        )
-    if not (row_key is None or isinstance(row_key, str) or (are_texts(row_key) and row_key)):
-        problems.append(f"row_key must be a field of the rows or a list of fields, not {row_key!r}")
-    if on_ambiguous_submit not in get_args(OnAmbiguousRow):
-        problems.append(f"on_ambiguous_submit must be park or resubmit, not {on_ambiguous_submit!r}")
-    if output_format not in FORMATS:
-        problems.append(f"output_format must be {' or '.join(FORMATS)}, not {output_format!r}")
-    elif output_format != FORMATS[0] and output_path is None:
-        problems.append(f"output_format is {output_format!r}, but there is no output_path to write to")
-    if allowed_failures(max_failed_rows, 100) is None:
-        problems.append(f'max_failed_rows must be a whole number or like "10%", not {max_failed_rows!r}')
-    if max_in_flight is not None and not _is_whole(max_in_flight, 1):
-        problems.append(f"max_in_flight must be a whole number above 0, not {max_in_flight!r}")
-    if not _is_whole(segment_size, 1, MAX_SEGMENT_SIZE):
-        problems.append(f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {segment_size!r}")
-    if batch_timeout is not None and not (is_number(batch_timeout) and batch_timeout > 0):
-        problems.append(f"batch_timeout must be a number of seconds above 0, not {batch_timeout!r}")
-    if max_credits is not None and (rendered or is_number(max_credits)) and not _is_amount(max_credits):
-        problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
-    return problems
 
+    grid_id: str
+    rows: list[dict[str, Any]] | None
+    rows_path: str | ObjectStoragePath | None
+    retry_failed_from: str | ObjectStoragePath | None
+    collect_unknown_from: str | ObjectStoragePath | None
+    output_path: str | ObjectStoragePath | None
+    input_fields: dict[str, str] | None
+    output_columns: list[str] | None
+    row_key: str | list[str] | None
+    mode: Mode
+    webhook_url: str | None
+    trust_webhook: bool
+    max_credits: float | None
+    max_failed_rows: int | str
+    fail_when_incomplete: bool
+    max_in_flight: int | None
+    run_timeout: float
+    batch_timeout: float | None
+    segment_size: int
+    output_format: OutputFormat
+    csv_escape_formulas: bool
+    null_values: Collection[str] | None
+    miss_values: Collection[str]
+    on_ambiguous_submit: OnAmbiguousRow
+    bitscale_conn_id: str
 
-def unsupported_option(contract: Contract, *, max_credits: Any, webhook_url: Any) -> str | None:
-    """Return what is given that cannot be kept with this contract of the API; None if nothing is."""
-    if max_credits is not None and not contract.tells_run_credits:
-        return (
-            f"the API contract {contract.name} does not tell what runs cost: max_credits cannot be kept, "
-            "leave it out"
-        )
-    if webhook_url is not None and not contract.delivers_runs:
-        return f"the API contract {contract.name} delivers no runs: leave webhook_url out"
-    return None
+    @property
+    def request(self) -> RunRequest:
+        """What the runs of all rows have in common."""
+        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, self.webhook_url)
+
+    @property
+    def resubmit_ambiguous(self) -> bool:
+        """Whether to risk paying twice rather than leave a row unknown."""
+        return self.on_ambiguous_submit == "resubmit"
+
+    def problems(self, *, rendered: bool = True) -> list[str]:
+        """Return what is wrong, one sentence each; empty if nothing is.
+
+        :param rendered: False while templates may stand in the fields; those are then passed over.
+        """
+        problems = self._path_problems() if rendered else []
+        problems += self.request.problems(rendered=rendered) + option_problems(**vars(self))
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
+        if len(given) != 1:
+            problems.append(
+                f"give one of {', '.join(_SOURCES)}, not {' and '.join(given)}"
+                if given
+                else f"there are no rows: none of {', '.join(_SOURCES)} is given, or all of them are None"
+            )
+        fields, row_key, max_credits = self.input_fields, self.row_key, self.max_credits
+        if fields is not None and not (
+            isinstance(fields, dict) and fields and are_texts(list(fields.values()))
+        ):
+            problems.append(
+                "input_fields must map names or ids of inputs to the fields of a row with their values, not "
+                f"{fields!r}"
+            )
+        if not (row_key is None or isinstance(row_key, str) or (are_texts(row_key) and row_key)):
+            problems.append(f"row_key must be a field of the rows or a list of fields, not {row_key!r}")
+        problems += choice_problems(OnAmbiguousRow, on_ambiguous_submit=self.on_ambiguous_submit)
+        problems += choice_problems(OutputFormat, output_format=self.output_format)
+        if self.output_format in FORMATS[1:] and self.output_path is None:
+            problems.append(
+                f"output_format is {self.output_format!r}, but there is no output_path to write to"
+            )
+        if allowed_failures(self.max_failed_rows, 100) is None:
+            problems.append(
+                f'max_failed_rows must be a whole number or like "10%", not {self.max_failed_rows!r}'
+            )
+        if self.max_in_flight is not None and not _is_whole(self.max_in_flight, 1):
+            problems.append(f"max_in_flight must be a whole number above 0, not {self.max_in_flight!r}")
+        if not _is_whole(self.segment_size, 1, MAX_SEGMENT_SIZE):
+            problems.append(f"segment_size must be from 1 to {MAX_SEGMENT_SIZE:,}, not {self.segment_size!r}")
+        if max_credits is not None and (rendered or is_number(max_credits)) and not _is_amount(max_credits):
+            problems.append(f"max_credits must be a number that is not negative, not {max_credits!r}")
+        return problems
+
+    def unsupported(self, contract: Contract) -> str | None:
+        """Return which option this contract of the API does not support; None if it supports all."""
+        if self.max_credits is not None and not contract.tells_run_credits:
+            return (
+                f"the API contract {contract.name} does not tell what runs cost: max_credits cannot be kept, "
+                "leave it out"
+            )
+        if self.webhook_url is not None and not contract.delivers_runs:
+            return f"the API contract {contract.name} delivers no runs: leave webhook_url out"
+        return None
+
+    def _path_problems(self) -> list[str]:
+        return [
+            problem
+            for name in _PATHS
+            if (path := getattr(self, name)) is not None
+            for problem in path_problems(name, str(path), written=name == "output_path")
+        ]
 
 
 def allowed_failures(max_failed_rows: Any, rows: int) -> int | None:

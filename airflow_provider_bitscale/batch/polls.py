@@ -20,9 +20,10 @@ from airflow_provider_bitscale.batch.plan.error_policy import (
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.row_result import UNKNOWN, RowResult
 from airflow_provider_bitscale.batch.running import RunningBatch
+from airflow_provider_bitscale.runs.outcome import Outcome
+from airflow_provider_bitscale.runs.poll_history import PollHistory
 from airflow_provider_bitscale.runs.poll_loop import odd_status
-from airflow_provider_bitscale.runs.polling import Outcome, RunDecision, Wait
-from airflow_provider_bitscale.runs.sights import Sights
+from airflow_provider_bitscale.runs.polling import RunDecision, Wait
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ class Polls:
 
     def _lasting(self, row: BatchRow, seen: Run | BitScaleError, now: float) -> float:
         """Return the seconds for which polls have shown the same; log an unknown status that lasts."""
-        row.sights = row.sights or Sights()
-        lasting = row.sights.lasting(seen, now)
+        row.history = row.history or PollHistory()
+        lasting = row.history.lasting(seen, now)
         if isinstance(seen, AuthenticationError):
             return self._batch.plan.outage.key_refused_for
         if (

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING
 from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.client_provider import ClientProvider
+from airflow_provider_bitscale.runs.outcome import Outcome
 from airflow_provider_bitscale.runs.poll_loop import watch, watch_async
-from airflow_provider_bitscale.runs.polling import (
-    CreditsDecision,
-    HintedRunDecision,
-    Outcome,
-    RunDecision,
-    Wait,
-)
+from airflow_provider_bitscale.runs.polling import CreditsDecision, HintedRunDecision, RunDecision, Wait
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.models import Run, Workspace

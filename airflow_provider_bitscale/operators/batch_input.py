@@ -6,16 +6,29 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
+from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows, UnknownRows
 from airflow_provider_bitscale.batch.table.mapping import InputMapping, RowMapping
-from airflow_provider_bitscale.batch.table.readers import Source
+from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
 from airflow_provider_bitscale.batch.table.writers import OWN_FIELDS
+from airflow_provider_bitscale.operators.store_path import stored
 
 if TYPE_CHECKING:
+    from airflow_provider_bitscale.batch.options import BatchOptions
     from airflow_provider_bitscale.batch.table.survey import Survey
     from airflow_provider_bitscale.runs.grid_schema import GridSchema
 
 log = logging.getLogger(__name__)
+
+
+def source_of(options: BatchOptions) -> Source:
+    """Return the rows that the options name."""
+    if options.rows_path is not None:
+        return FileSource(stored(options.rows_path))
+    if options.retry_failed_from is not None:
+        return UnfinishedRows(stored(options.retry_failed_from), resubmit=options.resubmit_ambiguous)
+    if options.collect_unknown_from is not None:
+        return UnknownRows(stored(options.collect_unknown_from), options.grid_id)
+    return ListSource([] if options.rows is None else options.rows)
 
 
 def tell_fields(mapping: RowMapping, fields: Sequence[str]) -> None:

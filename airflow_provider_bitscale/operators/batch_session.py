@@ -18,7 +18,6 @@ from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
 from airflow_provider_bitscale.batch.options import (
     allowed_failures,
     failures_to_go_on_with,
-    unsupported_option,
 )
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
@@ -38,8 +37,8 @@ from airflow_provider_bitscale.batch.table.manifest import ReadOptions
 from airflow_provider_bitscale.batch.table.mapping import InputMapping, RowMapping
 from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, RowsInMemory
-from airflow_provider_bitscale.operators.batch_ending import ending_of, manifest_of
-from airflow_provider_bitscale.operators.batch_input import tell_fields, tell_input
+from airflow_provider_bitscale.operators.batch_ending import ending_of, failure_of, manifest_of, summary_of
+from airflow_provider_bitscale.operators.batch_input import source_of, tell_fields, tell_input
 from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.batch_start import take_up
 from airflow_provider_bitscale.operators.batch_thread import run_in_thread
@@ -54,9 +53,9 @@ from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_bitscale.batch.options import BatchOptions
     from airflow_provider_bitscale.batch.plan.verdict import Ending
-    from airflow_provider_bitscale.batch.table.readers import Source
-    from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 
 log = logging.getLogger(__name__)
 
@@ -71,53 +70,45 @@ class BatchSession:
     :raises BitScaleError: naming all that speaks against the rows or the options.
     """
 
-    def __init__(
-        self, operator: RunGridBatchOperator, context: Context, source: Source, started: float
-    ) -> None:
-        self._operator = operator
+    def __init__(self, options: BatchOptions, hook: BitScaleHook, context: Context, started: float) -> None:
+        self._options = options
+        self._hook = hook
         self._context = context
         self._started = started
         self._store = store_of(context)
-        hook = operator.hook
+        source = source_of(options)
         # Rows that are only collected are of runs that an earlier batch has submitted.
         self._collects = isinstance(source, UnknownRows)
         self._receiver = (
-            None
-            if self._collects
-            else CallbackUrl.of(operator.webhook_url, hook, trust=operator.trust_webhook)
+            None if self._collects else CallbackUrl.of(options.webhook_url, hook, trust=options.trust_webhook)
         )
-        unsupported = unsupported_option(
-            hook.client.contract, max_credits=operator.max_credits, webhook_url=operator.webhook_url
-        )
-        if unsupported:
+        if unsupported := options.unsupported(hook.client.contract):
             raise errors.UnsupportedError(unsupported)
-        self._form = GridSchema.fetch(hook.client, operator.grid_id, operator.output_columns, validate=True)
+        self._form = GridSchema.fetch(hook.client, options.grid_id, options.output_columns, validate=True)
         self._form_told_at = time.monotonic()
         # What came from an earlier batch is read as it was read there.
         earlier = source.manifest if isinstance(source, EarlierRows) else {}
-        self._read_options = read_options = ReadOptions.of(
-            operator.input_fields, operator.null_values, earlier
-        )
+        self._read_options = read_options = ReadOptions.of(options.input_fields, options.null_values, earlier)
         mapping: RowMapping = (
             RowMapping()
             if self._collects
-            else InputMapping(self._form, read_options.inputs, operator.row_key, read_options.null_values)
+            else InputMapping(self._form, read_options.inputs, options.row_key, read_options.null_values)
         )
         log.info("Checking all rows before anything is paid for")
         self._survey = survey(
-            source, mapping, operator.segment_size, tell_fields=partial(tell_fields, mapping)
+            source, mapping, options.segment_size, tell_fields=partial(tell_fields, mapping)
         )
         log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
         names = output_names(self._form)
         tell_input(source, mapping, self._survey, self._form, names)
-        if operator.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
+        if options.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
             raise errors.InvalidRequestError(
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
             )
-        self._read_segments = partial(read_segments, source, mapping, operator.segment_size, self._survey)
+        self._read_segments = partial(read_segments, source, mapping, options.segment_size, self._survey)
         self._batch, self._goes_on = take_up(
             self._store,
-            operator,
+            options,
             self._fingerprint(),
             try_of(context),
             started,
@@ -127,49 +118,41 @@ class BatchSession:
         self._output = self._checked_output()
         self._cancelled = False
         self._driving: tuple[asyncio.AbstractEventLoop, Runner] | None = None
-        self.tally = Tally()
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return self._survey.rows
-
-    def describe(self) -> str:
-        """Return what is about to be done."""
-        begins = "Collecting" if self._collects else "Running"
-        return (
-            f"{'Going on with' if self._goes_on else begins} batch {self._batch.batch_id}: "
-            f"{self._survey.rows:,} rows, {self._survey.duplicates:,} of them duplicates, on grid "
-            f"{self._form.grid.name or self._operator.grid_id}"
-        )
+        self._tally = Tally()
 
     def run(self) -> dict[str, Any]:
         """Run the batch.
 
         :return: the manifest, as the operator describes it.
         """
-        operator = self._operator
+        options, survey = self._options, self._survey
+        begins = "Going on with" if self._goes_on else "Collecting" if self._collects else "Running"
+        about = (
+            f"{begins} batch {self._batch.batch_id}: {survey.rows:,} rows, {survey.duplicates:,} of them "
+            f"duplicates, on grid {self._form.grid.name or options.grid_id}"
+        )
+        log.log(logging.INFO if survey.rows else logging.WARNING, "%s", about)
         output = self._output
         memory = RowsInMemory()
-        unsaved = UnsavedChanges(self._batch.batch_id, output, operator.segment_size)
+        unsaved = UnsavedChanges(self._batch.batch_id, output, options.segment_size)
         begun = begin(
             self._store,
             self._batch,
-            operator.segment_size,
+            options.segment_size,
             collected_records(self._read_segments()) if self._collects else {},
             SentLogs(self._batch.batch_id),
             unsaved,
         )
         segments = Segments(
             self._survey.rows,
-            operator.segment_size,
+            options.segment_size,
             self._read_segments(finished=finished(begun.records)),
             output or memory,
             begun.journal,
             begun.records,
-            parks_ambiguous=self._receiver is None and not operator.resubmit_ambiguous,
+            parks_ambiguous=self._receiver is None and not options.resubmit_ambiguous,
         )
-        self.tally = tally = segments.tally
+        self._tally = tally = segments.tally
         try:
             self._drive(segments, begun, unsaved)
             rows_left = segments.write_the_rest(f"the batch was stopped by {tally.stopped_by}")
@@ -179,20 +162,29 @@ class BatchSession:
         finally:
             segments.close()
             begun.sent_log.close()
-        manifest = manifest_of(self._batch, operator.grid_id, self._survey.rows, tally, self._read_options)
+        manifest = manifest_of(self._batch, options.grid_id, self._survey.rows, tally, self._read_options)
         if output is None:
             manifest["results"] = memory.rows
         else:
             manifest["manifest_path"] = output.manifest_path
             output.write_manifest(manifest)
-        if self.ending.missing:
-            log.warning("%s", self.ending)
+        if self._ending.missing:
+            log.warning("%s", self._ending)
+        log.info("%s", summary_of(manifest))
         return manifest
 
+    def failure(self, manifest: dict[str, Any]) -> errors.BitScaleError | None:
+        """Return the error that the task fails with; None if enough of its rows succeeded.
+
+        :param manifest: of :meth:`run`.
+        """
+        ending = self._ending
+        verdict = ending.verdict(fail_when_incomplete=self._options.fail_when_incomplete)
+        return failure_of(verdict, ending, self._tally, manifest)
+
     @property
-    def ending(self) -> Ending:
-        """The result of the last try."""
-        return ending_of(self.tally, allowed_failures(self._operator.max_failed_rows, self._survey.rows) or 0)
+    def _ending(self) -> Ending:
+        return ending_of(self._tally, allowed_failures(self._options.max_failed_rows, self._survey.rows) or 0)
 
     def cancel(self) -> None:
         """End early, or do not begin; from a signal handler. What is known is written down."""
@@ -204,43 +196,41 @@ class BatchSession:
                 loop.call_soon_threadsafe(driver.kill)
 
     def _drive(self, segments: Segments, begun: Begun, unsaved: UnsavedChanges) -> None:
-        operator, tally = self._operator, segments.tally
+        options, tally = self._options, segments.tally
         connections = MAX_CONNECTIONS
-        max_in_flight = operator.max_in_flight
+        max_in_flight = options.max_in_flight
         expects_deliveries = self._receiver is not None
-        if operator.mode == "sync":
+        if options.mode == "sync":
             connections = max_in_flight = min(max_in_flight or SYNC_CONNECTIONS, SYNC_CONNECTIONS)
-        cap = None if operator.max_credits is None else float(operator.max_credits)
+        cap = None if options.max_credits is None else float(options.max_credits)
         budget = Budget(cap, tally.credits, tally.unknown_costs)
         plan = Scheduler(
             segments.unfinished,
             budget,
             Brake(max_in_flight, proven=tally.counts[SUCCEEDED] > 0),
-            operator.run_timeout,
+            options.run_timeout,
             expects_deliveries=expects_deliveries,
         )
         # The key was good then: one refusal may be a hiccup.
         plan.outage.note(self._form.grid, self._form_told_at)
         request = BatchRequest(
-            grid_id=operator.grid_id,
-            mode=operator.mode,
+            grid_id=options.grid_id,
+            mode=options.mode,
             output_columns=self._form.output_columns,
             recipe=self._form.recipe,
-            timeout=operator.run_timeout,
-            deadline=float("inf")
-            if operator.batch_timeout is None
-            else self._started + operator.batch_timeout,
-            max_failed=failures_to_go_on_with(operator.max_failed_rows, self._survey.rows),
-            resubmit_ambiguous=operator.resubmit_ambiguous,
-            outputs_of=outputs_reader(self._form, operator.miss_values),
+            timeout=options.run_timeout,
+            deadline=float("inf") if options.batch_timeout is None else self._started + options.batch_timeout,
+            max_failed=failures_to_go_on_with(options.max_failed_rows, self._survey.rows),
+            resubmit_ambiguous=options.resubmit_ambiguous,
+            outputs_of=outputs_reader(self._form, options.miss_values),
             webhook_url_of=self._webhook_url_of,
             expects_deliveries=expects_deliveries,
-            trust_webhook=operator.trust_webhook,
+            trust_webhook=options.trust_webhook,
         )
         delivery_queue = DeliveryQueue(self._store, self._queue_key) if expects_deliveries else None
 
         async def drive() -> None:
-            async with operator.hook.batch_client(connections) as client:
+            async with self._hook.batch_client(connections) as client:
                 runner = Runner(
                     RunningBatch(
                         request, client, plan, segments, JournalWriter(begun.journal), begun.sent_log
@@ -262,14 +252,14 @@ class BatchSession:
 
     def _webhook_url_of(self, row: int) -> str | None:
         if self._receiver is None:
-            return self._operator.webhook_url
+            return self._options.webhook_url
         return self._receiver.addressed_to(
-            address_of(self._context, self._queue_key, self._operator.bitscale_conn_id), row
+            address_of(self._context, self._queue_key, self._options.bitscale_conn_id), row
         )
 
     @property
     def _delivery_conn_id(self) -> str | None:
-        return None if self._receiver is None else self._operator.bitscale_conn_id
+        return None if self._receiver is None else self._options.bitscale_conn_id
 
     @property
     def _queue_key(self) -> str:
@@ -291,14 +281,14 @@ class BatchSession:
         return output
 
     def _fingerprint(self) -> str:
-        operator, config = self._operator, self._operator.hook.config
-        bought = operator.request.fingerprint(config.base_url, config.workspace_id)
+        options, config = self._options, self._hook.config
+        bought = options.request.fingerprint(config.base_url, config.workspace_id)
         read = [
             self._collects,
             self._read_options.inputs,
-            operator.row_key,
+            options.row_key,
             sorted(self._read_options.null_values),
-            operator.segment_size,
+            options.segment_size,
             self._survey.fingerprint,
         ]
         return sha256(dumps([bought, read], sort_keys=True).encode()).hexdigest()

@@ -18,14 +18,14 @@ from airflow_provider_bitscale.operators.task_state import store_of, try_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOperator
+    from airflow_provider_bitscale.batch.options import BatchOptions
     from airflow_provider_bitscale.runs.resume import Try
     from airflow_provider_bitscale.runs.state_store import Store
 
 
 def take_up(
     store: Store,
-    operator: RunGridBatchOperator,
+    options: BatchOptions,
     fingerprint: str,
     this_try: Try,
     started: float,
@@ -49,13 +49,13 @@ def take_up(
         fingerprint=fingerprint,
         last_try=this_try,
         started_at=started,
-        output_path=None if operator.output_path is None else str(stored(operator.output_path)),
-        output_format=operator.output_format,
+        output_path=None if options.output_path is None else str(stored(options.output_path)),
+        output_format=options.output_format,
         opened=0,
         tries=[],
         delivery_conn_id=delivery_conn_id,
         output_names=output_names,
-        escapes_formulas=operator.csv_escape_formulas,
+        escapes_formulas=options.csv_escape_formulas,
     )
     return batch, False
 

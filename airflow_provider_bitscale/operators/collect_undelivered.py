@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -15,17 +15,17 @@ from airflow_provider_bitscale.api.errors import ConfigurationError, NotFoundErr
 from airflow_provider_bitscale.exceptions import InvalidRequestError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.runs.options import option_problems, seconds
-from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED
+from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED
 from airflow_provider_bitscale.runs.undelivered import Backlog, can_be_delivered
 from airflow_provider_bitscale.webhooks.assets import bitscale_run_asset
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH, leads_to_receiver
-from airflow_provider_bitscale.webhooks.redelivery import Redelivery
 from airflow_provider_bitscale.webhooks.submission_events import delivered, submitted, submitted_runs_asset
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+    from airflow_provider_bitscale.webhooks.redelivery import Redelivery
 
 _BACKLOG = "bitscale_undelivered"
 
@@ -113,6 +113,9 @@ class CollectUndeliveredOperator(BaseOperator):
         return {"delivered": done, "open": list(backlog.open), "given_up": given_up}
 
     def _redelivery(self) -> Redelivery:
+        # It brings an HTTP library, which a DAG file that is parsed does not pay for.
+        from airflow_provider_bitscale.webhooks.redelivery import Redelivery
+
         if not leads_to_receiver(self.webhook_url, self.bitscale_conn_id):
             raise ConfigurationError(
                 f"webhook_url does not lead to {RECEIVER_PATH}/{self.bitscale_conn_id}, where Airflow "
@@ -157,7 +160,5 @@ class CollectUndeliveredOperator(BaseOperator):
 
     @property
     def _delivered_runs(self) -> list[Asset]:
-        return [
-            bitscale_run_asset(self.grid_id, status, bitscale_conn_id=self.bitscale_conn_id)
-            for status in (COMPLETED, FAILED)
-        ]
+        asset = partial(bitscale_run_asset, self.grid_id, bitscale_conn_id=self.bitscale_conn_id)
+        return [asset(COMPLETED), asset(FAILED)]

@@ -1,14 +1,27 @@
-"""The arguments of a task as its author gave them, and as Airflow has rendered them."""
+"""The arguments of a task, as its author gave them or as Airflow has rendered them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import Field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.exceptions import airflow_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Options = TypeVar("Options", bound=_Dataclass)
+
+
+def options_of(kind: type[Options], operator: BaseOperator) -> Options:
+    """Return the options of a task, from its attributes of the same names as they are now."""
+    return kind(**{field.name: getattr(operator, field.name) for field in fields(kind) if field.init})
 
 
 def arguments(operator: BaseOperator) -> dict[str, Any]:

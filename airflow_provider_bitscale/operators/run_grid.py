@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_bitscale.api import errors
-from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError, airflow_errors
+from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
-from airflow_provider_bitscale.operators.rendered import arguments, refuse
-from airflow_provider_bitscale.operators.run_waiter import RunWaiter
-from airflow_provider_bitscale.operators.submission import Submission
-from airflow_provider_bitscale.operators.task_state import remember_success, run_records_of, try_of
-from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
-from airflow_provider_bitscale.runs.options import (
-    Mode,
-    OnAmbiguousSubmit,
-    OutputKey,
-    option_problems,
-    seconds,
-)
-from airflow_provider_bitscale.runs.polling import FAILED, Outcome, poll_once
-from airflow_provider_bitscale.runs.request import RunRequest
-from airflow_provider_bitscale.runs.resume import is_cleared
-from airflow_provider_bitscale.runs.run_record import (
-    ADOPT_KEY,
-    RUN_RECOVERY,
-    Ambiguous,
-    Attach,
-    Intent,
-    Record,
-    next_step,
-)
+from airflow_provider_bitscale.operators.rendered import arguments, options_of, refuse
+from airflow_provider_bitscale.runs.options import Mode, OnAmbiguousSubmit, OutputKey, RunOptions, seconds
 from airflow_provider_bitscale.runs.undefined import GivenArguments, templated
 from airflow_provider_bitscale.webhooks.submission_events import SUBMITTED_RUNS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_bitscale.deferral import Deferral
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+    from airflow_provider_bitscale.operators.run_session import RunSession
 
 
 class RunGridOperator(BaseOperator):
@@ -145,29 +122,16 @@ class RunGridOperator(BaseOperator):
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
         self._given, self.templated_inputs = GivenArguments(arguments(self)), templated(inputs)
-        self._run: RunWaiter | None = None
+        self._session: RunSession | None = None
         refuse(
-            self._request.problems(rendered=False)
-            + option_problems(
-                mode=mode,
-                wait_for_completion=wait_for_completion,
-                trust_webhook=trust_webhook,
-                deferrable=deferrable,
-                poll_interval=self.poll_interval,
-                timeout=self.timeout,
-                min_credits=min_credits,
-                validate_inputs=validate_inputs,
-                miss_values=miss_values,
-                key_outputs_by=key_outputs_by,
-                on_ambiguous_submit=on_ambiguous_submit,
-            ),
+            options_of(RunOptions, self).problems(rendered=False),
             # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
             of=f"task {self.task_id!r}: ",
         )
         if webhook_url is not None and not wait_for_completion:
             self.outlets = [*self.outlets, SUBMITTED_RUNS]
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
-        self.on_success_callback = [*self.on_success_callback, remember_success]
+        self.on_success_callback = [*self.on_success_callback, _remember_success]
 
     @cached_property
     def hook(self) -> BitScaleHook:
@@ -179,110 +143,33 @@ class RunGridOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a run, or go on with the one an earlier try paid for, or that a person names."""
         with airflow_errors(self.bitscale_conn_id):
-            refuse(self._given.problems(arguments(self)) or self._request.problems())
-            run_records = run_records_of(context)
-            config = self.hook.config
-            fingerprint = self._request.fingerprint(config.base_url, config.workspace_id)
-            if (run_id := run_records.run_to_adopt(try_of(context))) is not None:
-                return self._adopt(context, run_id, fingerprint)
-            record = run_records.read()
-            if record is not None and record.lacks_id and record.fingerprint == fingerprint:
-                record = run_records.delivered(record) or record
-            step = next_step(
-                record,
-                fingerprint=fingerprint,
-                this_try=try_of(context),
-                resubmit_ambiguous=self.on_ambiguous_submit == "resubmit",
-            )
-            if isinstance(step, Ambiguous):
-                return self._submitted(context, step.record).await_delivery(step.error)
-            if isinstance(step, Attach):
-                return self._attach(context, step.record)
-            if (warning := step.warning(fingerprint)) is not None:
-                self.log.warning(warning)
-            return self._submit(context, fingerprint)
+            refuse(self._given.problems(arguments(self)) or options_of(RunOptions, self).problems())
+            return self._finish(self._begin(context).start())
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """Return the trigger has an outcome: collect it."""
+        """Collect the outcome that the trigger has found."""
         with airflow_errors(self.bitscale_conn_id):
-            outcome = Outcome.from_event(event)
-            record = run_records_of(context).read()
-            if record is not None:
-                return self._submitted(context, record).resume(outcome)
-            result = result_without_record(outcome, self.grid_id, self.miss_values)
-            self.log.warning("The record of the run is gone; its outputs are keyed by column id")
-            return result
+            return self._finish(self._begin(context).resume(event))
 
     def on_kill(self) -> None:
         """Say what goes on: BitScale has no way to cancel a run."""
-        if self._run is not None and self._run.in_flight:
-            self.log.warning(
-                "Killed. BitScale cannot cancel a run: %s goes on and is paid for. %s",
-                self._run.in_flight,
-                self._run.way_back,
-            )
+        if self._session is not None and (warning := self._session.kill_warning) is not None:
+            self.log.warning(warning)
 
-    def _submit(self, context: Context, fingerprint: str) -> dict[str, Any]:
-        """Check everything, write down the intent, POST, go on with what was answered."""
-        submission = Submission(self, context, fingerprint)
-        inputs = submission.checked_inputs()
-        webhook_url, delivery_key = submission.webhook()
-        record = submission.record(delivery_key)
-        intent = Intent(run_records_of(context), record)
-        try:
-            run = submission.send(inputs, webhook_url, intent)
-        except errors.UnreadableAcceptanceError as error:
-            return self._submitted(context, record).keep_unreadable(error)
-        except errors.AmbiguousSubmitError as error:
-            if self.on_ambiguous_submit == "resubmit":
-                raise RetryableAmbiguousSubmitError(**error.fields()) from None
-            if record.delivery_key is None:
-                error.message += f". {RUN_RECOVERY}"
-            return self._submitted(context, record).await_delivery(error)
-        except errors.BitScaleError:
-            intent.not_processed()
-            raise
-        return self._submitted(context, record).take_answer(run)
+    def _begin(self, context: Context) -> RunSession:
+        # A DAG file that is parsed does not pay for what its tasks need when they run.
+        from airflow_provider_bitscale.operators.run_session import RunSession
 
-    def _adopt(self, context: Context, run_id: str, fingerprint: str) -> dict[str, Any]:
-        """Go on with the run that a person names, whatever is recorded, if this grid has it."""
-        seen = poll_once(self.hook.run_poller(self.grid_id, run_id))
-        if (problem := refusal(seen, grid_id=self.grid_id, run_id=run_id)) is not None:
-            raise problem
-        record = Submission(self, context, fingerprint).record().submitted(run_id)
-        run_records_of(context).adopted(record)
-        self.log.info("Adopted run %s, as the key %r of the task's state store said", run_id, ADOPT_KEY)
-        return self._attach(context, record)
+        self._session = RunSession(options_of(RunOptions, self), self.hook, context)
+        return self._session
 
-    def _attach(self, context: Context, record: Record) -> dict[str, Any]:
-        """Go on with a run that has been paid for."""
-        if record.run_id is None:
-            self.log.info("An earlier try has the result of its synchronous run; returning that")
-            return record.result or {}
-        self.log.info("Going on with run %s, which has been paid for", record.run_id)
-        run_records, this_try = run_records_of(context), try_of(context)
-        cleared = is_cleared(record.last_try, this_try, succeeded=False)
-        late = record.deadline <= time.time()
-        if cleared or late:
-            deadline = time.time() + self.timeout if late else record.deadline
-            record = replace(record, last_try=this_try, deadline=deadline)
-            run_records.write(record)
-        submitted = self._submitted(context, record)
-        seen = submitted.poll()
-        step = submitted.after(seen)
-        if isinstance(step, Outcome) and step.kind == FAILED:
-            if submitted.is_futile(step) and not cleared:
-                return submitted.collect(step)
-            self.log.info("BitScale reports run %s as failed; submitting anew", record.run_id)
-            run_records.forget()
-            return self._submit(context, record.fingerprint)
-        return submitted.wait(seen)
+    def _finish(self, result: dict[str, Any] | Deferral) -> dict[str, Any]:
+        if isinstance(result, dict):
+            return result
+        return self.defer(trigger=result.trigger, method_name="execute_complete", timeout=result.timeout)
 
-    def _submitted(self, context: Context, record: Record) -> RunWaiter:
-        # Kept for on_kill.
-        self._run = RunWaiter(self, context, record)
-        return self._run
 
-    @property
-    def _request(self) -> RunRequest:
-        return RunRequest(self.grid_id, self.inputs, self.output_columns, self.mode, self.webhook_url)
+def _remember_success(context: Context) -> None:
+    from airflow_provider_bitscale.operators.task_state import remember_success
+
+    remember_success(context)

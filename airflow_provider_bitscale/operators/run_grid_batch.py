@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -11,25 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_bitscale.batch.options import OnAmbiguousRow, batch_option_problems
-from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows, UnknownRows
-from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
-from airflow_provider_bitscale.batch.table.storage import OutputFormat, path_problems
+from airflow_provider_bitscale.batch.options import BatchOptions, OnAmbiguousRow
+from airflow_provider_bitscale.batch.table.storage import OutputFormat
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
-from airflow_provider_bitscale.operators.batch_ending import failure_of, summary_of
-from airflow_provider_bitscale.operators.batch_session import BatchSession
-from airflow_provider_bitscale.operators.batch_start import remember_batch
-from airflow_provider_bitscale.operators.rendered import arguments, refuse
-from airflow_provider_bitscale.operators.store_path import stored
+from airflow_provider_bitscale.operators.rendered import arguments, options_of, refuse
 from airflow_provider_bitscale.runs.options import Mode, seconds
-from airflow_provider_bitscale.runs.request import RunRequest
 from airflow_provider_bitscale.runs.undefined import GivenArguments
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+    from airflow_provider_bitscale.operators.batch_session import BatchSession
 
 
 class RunGridBatchOperator(BaseOperator):
@@ -175,13 +168,17 @@ class RunGridBatchOperator(BaseOperator):
         self.on_ambiguous_submit = on_ambiguous_submit
         self.bitscale_conn_id = bitscale_conn_id
         self._given = GivenArguments(arguments(self))
-        # Of what the last try made, for its link.
+        # What the last try wrote, for the link to it.
         self.manifest_path: str | None = None
-        self._run: BatchSession | None = None
+        self._session: BatchSession | None = None
         self._killed = False
-        self._refuse(rendered=False)
+        refuse(
+            options_of(BatchOptions, self).problems(rendered=False),
+            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
+            of=f"task {self.task_id!r}: ",
+        )
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
-        self.on_success_callback = [*self.on_success_callback, remember_batch]
+        self.on_success_callback = [*self.on_success_callback, _remember_batch]
 
     @cached_property
     def hook(self) -> BitScaleHook:
@@ -190,92 +187,34 @@ class RunGridBatchOperator(BaseOperator):
 
         return BitScaleHook(self.bitscale_conn_id)
 
-    @property
-    def request(self) -> RunRequest:
-        """What all rows have in common."""
-        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, self.webhook_url)
-
-    @property
-    def resubmit_ambiguous(self) -> bool:
-        """Whether to pay again rather than leave a row unknown."""
-        return self.on_ambiguous_submit == "resubmit"
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Run all rows, or go on with those that an earlier try has left."""
+        # A DAG file that is parsed does not pay for what its tasks need when they run.
+        from airflow_provider_bitscale.operators.batch_session import BatchSession
+
         with airflow_errors(self.bitscale_conn_id):
-            self._refuse(rendered=True)
-            started = time.time()
-            self._run = run = BatchSession(self, context, self._source(), started)
+            options = options_of(BatchOptions, self)
+            refuse(self._given.problems(arguments(self)) or options.problems())
+            self._session = session = BatchSession(options, self.hook, context, time.time())
             if self._killed:
-                run.cancel()
-            self.log.log(logging.INFO if run.rows else logging.WARNING, "%s", run.describe())
-            manifest = run.run()
-        self.manifest_path = manifest["manifest_path"]
-        self.log.info("%s", summary_of(manifest))
-        with airflow_errors(self.bitscale_conn_id):
-            self._judge(context, run, manifest)
+                session.cancel()
+            manifest = session.run()
+            self.manifest_path = manifest["manifest_path"]
+            if (failure := session.failure(manifest)) is not None:
+                # What a failed task returns is lost.
+                context["ti"].xcom_push(key="manifest", value=manifest)
+                raise failure
         return manifest
 
     def on_kill(self) -> None:
         """Submit no more, and write down what is known. BitScale cannot cancel runs: they go on and cost."""
         self._killed = True
         self.log.warning("Killed. What was submitted goes on and is paid for; a retry collects it.")
-        if self._run is not None:
-            self._run.cancel()
+        if self._session is not None:
+            self._session.cancel()
 
-    def _source(self) -> Source:
-        if self.rows_path is not None:
-            return FileSource(stored(self.rows_path))
-        if self.retry_failed_from is not None:
-            return UnfinishedRows(stored(self.retry_failed_from), resubmit=self.resubmit_ambiguous)
-        if self.collect_unknown_from is not None:
-            return UnknownRows(stored(self.collect_unknown_from), self.grid_id)
-        return ListSource([] if self.rows is None else self.rows)
 
-    def _judge(self, context: Context, run: BatchSession, manifest: dict[str, Any]) -> None:
-        """Fail the task where its rows have not come to enough."""
-        ending = run.ending
-        verdict = ending.verdict(fail_when_incomplete=self.fail_when_incomplete)
-        if failure := failure_of(verdict, ending, run.tally, manifest):
-            # What a failed task returns is lost.
-            context["ti"].xcom_push(key="manifest", value=manifest)
-            raise failure
+def _remember_batch(context: Context) -> None:
+    from airflow_provider_bitscale.operators.batch_start import remember_batch
 
-    def _refuse(self, *, rendered: bool) -> None:
-        if rendered:
-            refuse(self._given.problems(arguments(self)) or self._path_problems())
-        problems = self.request.problems(rendered=rendered) + batch_option_problems(
-            sources={
-                "rows": self.rows,
-                "rows_path": self.rows_path,
-                "retry_failed_from": self.retry_failed_from,
-                "collect_unknown_from": self.collect_unknown_from,
-            },
-            input_fields=self.input_fields,
-            trust_webhook=self.trust_webhook,
-            row_key=self.row_key,
-            max_credits=self.max_credits,
-            max_failed_rows=self.max_failed_rows,
-            max_in_flight=self.max_in_flight,
-            run_timeout=self.run_timeout,
-            batch_timeout=self.batch_timeout,
-            segment_size=self.segment_size,
-            output_path=self.output_path,
-            output_format=self.output_format,
-            csv_escape_formulas=self.csv_escape_formulas,
-            null_values=self.null_values,
-            miss_values=self.miss_values,
-            on_ambiguous_submit=self.on_ambiguous_submit,
-            fail_when_incomplete=self.fail_when_incomplete,
-            rendered=rendered,
-        )
-        # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
-        refuse(problems, of="" if rendered else f"task {self.task_id!r}: ")
-
-    def _path_problems(self) -> list[str]:
-        return [
-            problem
-            for name in ("rows_path", "retry_failed_from", "collect_unknown_from", "output_path")
-            if (path := getattr(self, name)) is not None
-            for problem in path_problems(name, str(path), written=name == "output_path")
-        ]
+    remember_batch(context)

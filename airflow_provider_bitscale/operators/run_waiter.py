@@ -1,25 +1,22 @@
-"""What follows a submission: its run is written down, waited for here or in the triggerer, and collected."""
+"""Waits for one run, here or in the triggerer, keeps its record up to date and collects its result."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
-from airflow_provider_bitscale.operators.task_state import address_of, run_records_of
+from airflow_provider_bitscale.deferral import Bounds, Deferral, defers, raise_if_try_ended
+from airflow_provider_bitscale.operators.task_state import address_of
 from airflow_provider_bitscale.runs.failures import account_error, failure_of
-from airflow_provider_bitscale.runs.polling import (
-    LISTEN_SECONDS,
-    TIMED_OUT,
-    Outcome,
-    RunDecision,
-    Wait,
-    poll_once,
-)
+from airflow_provider_bitscale.runs.outcome import TIMED_OUT, Outcome
+from airflow_provider_bitscale.runs.poll_loop import watch
+from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, RunDecision, Wait, poll_once
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
 from airflow_provider_bitscale.runs.run_record import (
     NOT_TOLD,
@@ -35,7 +32,11 @@ from airflow_provider_bitscale.webhooks.submission_events import note_submission
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+    from airflow_provider_bitscale.runs.options import RunOptions
+    from airflow_provider_bitscale.runs.run_record import RunRecords
+
+log = logging.getLogger(__name__)
 
 # The XCom that a sensor takes.
 ADDRESS_XCOM = "delivery_address"
@@ -44,66 +45,73 @@ STORE_PATIENCE = 300.0
 
 
 class RunWaiter:
-    """The run of one submission, as far as its record knows it: a delivery may have to tell its id."""
+    """Waits for the run of one record. A run whose id is not known can only be told by its delivery.
 
-    def __init__(self, operator: RunGridOperator, context: Context, record: Record) -> None:
-        self._operator = operator
+    Methods that wait return the task's result, or what the task defers on.
+
+    :param records: where the record is kept.
+    """
+
+    def __init__(
+        self, options: RunOptions, hook: BitScaleHook, context: Context, records: RunRecords, record: Record
+    ) -> None:
+        self._options = options
+        self._hook = hook
         self._context = context
-        self._run_records = run_records_of(context)
+        self._records = records
         self._record = record
         # The record, as long as the store has not taken it.
         self._unkept: DurableWrite | None = None
         # The id, while the run is waited for.
         self.in_flight = record.run_id
 
-    def take_answer(self, answer: Run) -> dict[str, Any]:
+    def take_answer(self, answer: Run) -> dict[str, Any] | Deferral:
         """Go on with what BitScale answered to the submission.
 
-        :return: the task's result, here as everywhere.
         :raises AmbiguousSubmitError: a run was started whose id could not be kept.
         """
         run_id = answer.run_id
         if run_id is None:
             return self._collect_sync(answer)
-        self._operator.log.info("BitScale accepted run %s of grid %s", run_id, self._record.grid_id)
+        log.info("BitScale accepted run %s of grid %s", run_id, self._record.grid_id)
         self._record, self.in_flight = self._record.submitted(run_id), run_id
-        self._keep(DurableWrite(partial(self._run_records.write, self._record)))
+        self._keep(self._write(self._record))
         return self.wait(answer)
 
     def poll(self) -> Run | errors.BitScaleError:
         """Poll once."""
-        return poll_once(self._operator.hook.run_poller(self._record.grid_id, str(self._record.run_id)))
+        return poll_once(self._poller())
 
     def after(self, seen: Run | errors.BitScaleError) -> Wait | Outcome:
         """Return what follows a poll."""
         return self._decision.after(seen, time.time(), 0.0)
 
-    def wait(self, seen: Run | errors.BitScaleError) -> dict[str, Any]:
+    def wait(self, seen: Run | errors.BitScaleError) -> dict[str, Any] | Deferral:
         """Wait for the run, here or in the triggerer, unless what was seen of it is enough."""
-        operator, record = self._operator, self._record
-        if not operator.wait_for_completion:
+        options, record = self._options, self._record
+        if not options.wait_for_completion:
             status = seen.status.value if isinstance(seen, Run) else "unknown"
             self._context["ti"].xcom_push(ADDRESS_XCOM, self._delivery_address or {})
             if self._delivery_address is not None:
-                note_submission(self._context, str(record.run_id), record.grid_id, operator.bitscale_conn_id)
+                note_submission(self._context, str(record.run_id), record.grid_id, options.bitscale_conn_id)
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         step = self.after(seen)
         if isinstance(step, Wait) and self._unkept is not None:
             step = self._wait_until_kept(step)
         if isinstance(step, Outcome):
             return self.collect(step)
-        if defers(operator.deferrable):
-            self._defer()
-        return self.collect(operator.hook.watch_run(record.grid_id, self._decision, step))
+        if defers(options.deferrable):
+            return self._deferral()
+        return self.collect(watch(self._poller(), self._decision, step))
 
-    def resume(self, outcome: Outcome) -> dict[str, Any]:
+    def resume(self, outcome: Outcome) -> dict[str, Any] | Deferral:
         """Go on with what the trigger has seen.
 
         :raises AirflowTaskTimeout: ``execution_timeout`` has ended the try.
         """
         record = self._record
         if record.lacks_id:
-            if self._run_records.delivered(record) is None:
+            if self._records.delivered(record) is None:
                 raise_if_try_ended(outcome, f"the delivery that would tell the run of grid {record.grid_id}")
             return self.take_delivered()
         raise_if_try_ended(
@@ -111,40 +119,40 @@ class RunWaiter:
         )
         return self.collect(outcome)
 
-    def keep_unreadable(self, error: errors.BitScaleError) -> dict[str, Any]:
+    def keep_unreadable(self, error: errors.BitScaleError) -> dict[str, Any] | Deferral:
         """Write down that BitScale accepted a run that its answer does not name, so that none is paid again.
 
         :raises UnreadableAcceptanceError: no delivery is expected that would name it, or none came in time.
         """
         self._record = replace(self._record, phase=UNREADABLE, answer=error.message)
         try:
-            DurableWrite(partial(self._run_records.write, self._record)).persist(STORE_PATIENCE)
+            self._write(self._record).persist(STORE_PATIENCE)
         except Exception:
             # What was answered matters more. A retry finds the intent, and fails as ambiguous.
-            self._operator.log.exception("The task's state store did not take that a run was paid for")
+            log.exception("The task's state store did not take that a run was paid for")
         error.message += f". {RUN_RECOVERY}"
         return self.await_delivery(error)
 
-    def await_delivery(self, ambiguous: errors.BitScaleError) -> dict[str, Any]:
+    def await_delivery(self, ambiguous: errors.BitScaleError) -> dict[str, Any] | Deferral:
         """Wait for the delivery that tells which run was paid for, and go on with that.
 
         :raises BitScaleError: ``ambiguous``, if no delivery is expected or none came in time.
         """
         if self._record.delivery_key is None:
             raise ambiguous
-        self._operator.log.warning("%s. Waiting for its delivery, which would tell", ambiguous)
-        if defers(self._operator.deferrable) and time.time() < self._record.deadline:
-            self._defer()
+        log.warning("%s. Waiting for its delivery, which would tell", ambiguous)
+        if defers(self._options.deferrable) and time.time() < self._record.deadline:
+            return self._deferral()
         return self.take_delivered(until=self._record.deadline)
 
-    def take_delivered(self, until: float = 0.0) -> dict[str, Any]:
+    def take_delivered(self, until: float = 0.0) -> dict[str, Any] | Deferral:
         """Go on with the run that a delivery has told.
 
         :param until: Unix seconds up to which it may still come.
         :raises AmbiguousSubmitError: none has come.
         :raises UnreadableAcceptanceError: none has come, and the run was paid for.
         """
-        while (delivered := self._run_records.delivered(self._record)) is None and time.time() < until:
+        while (delivered := self._records.delivered(self._record)) is None and time.time() < until:
             time.sleep(LISTEN_SECONDS)
         if delivered is None:
             if self._record.phase == UNREADABLE:
@@ -180,11 +188,14 @@ class RunWaiter:
             return "A retry goes on with it."
         return adopt_advice(self._record.run_id)
 
+    def _write(self, record: Record) -> DurableWrite:
+        return DurableWrite(partial(self._records.write, record))
+
     def _keep(self, write: DurableWrite) -> None:
         """Write the id, if the store takes it by now."""
         self._unkept = write
         try:
-            if self._operator.wait_for_completion:
+            if self._options.wait_for_completion:
                 kept = write.attempt()
             else:
                 # There is nothing else to wait for.
@@ -197,19 +208,19 @@ class RunWaiter:
 
     def _wait_until_kept(self, step: Wait) -> Wait | Outcome:
         """Wait for the run with its id in memory, until the store takes it or the run has ended."""
-        operator, record = self._operator, self._record
-        operator.log.warning(
+        record = self._record
+        log.warning(
             "The id of run %s is in this process alone: waiting here until it is written", record.run_id
         )
         while self._unkept is not None:
             until = min(record.deadline, self._unkept.next_at)
             decision = replace(self._decision, deadline=until)
             first = Wait(max(0.0, min(step.seconds, until - time.time())))
-            outcome = operator.hook.watch_run(record.grid_id, decision, first)
+            outcome = watch(self._poller(), decision, first)
             if outcome.kind != TIMED_OUT or time.time() >= record.deadline:
                 return outcome
             self._keep(self._unkept)
-        operator.log.info("The id of run %s is written", record.run_id)
+        log.info("The id of run %s is written", record.run_id)
         return step
 
     def _id_lost(self, problem: Exception) -> errors.AmbiguousSubmitError:
@@ -221,12 +232,12 @@ class RunWaiter:
 
     def _forget(self) -> None:
         try:
-            self._run_records.forget()
+            self._records.forget()
         except Exception as problem:
             # The failure is what the task ends with; a retry that finds the record polls the run once more.
-            self._operator.log.warning("The record of the failed run could not be deleted: %s", problem)
+            log.warning("The record of the failed run could not be deleted: %s", problem)
 
-    def _collect_sync(self, answer: Run) -> dict[str, Any]:
+    def _collect_sync(self, answer: Run) -> dict[str, Any] | Deferral:
         """Take the answer of a synchronous run, which cannot be asked for again."""
         try:
             run = completed_sync_run(answer, self._record.grid_id)
@@ -237,12 +248,10 @@ class RunWaiter:
             return self.keep_unreadable(error)
         result = self._result(run)
         try:
-            DurableWrite(partial(self._run_records.write, self._record.submitted(None, result))).persist(
-                STORE_PATIENCE
-            )
+            self._write(self._record.submitted(None, result)).persist(STORE_PATIENCE)
         except Exception:
-            # The result is here and paid for, also if a retry could not have it.
-            self._operator.log.exception("The result could not be written to the task's state store")
+            # The result is here and paid for; that a retry could not have it is no reason to lose it.
+            log.exception("The result could not be written to the task's state store")
         return result
 
     def _result(self, run: Run) -> dict[str, Any]:
@@ -252,25 +261,28 @@ class RunWaiter:
             run_id=self._record.run_id,
             column_names=self._record.column_names,
             input_columns=self._record.input_columns,
-            miss_values=self._operator.miss_values,
+            miss_values=self._options.miss_values,
         )
 
-    def _defer(self) -> None:
+    def _deferral(self) -> Deferral:
         from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 
-        operator, record = self._operator, self._record
-        bounds = Bounds.of(operator, self._context, record.deadline)
+        options, record = self._options, self._record
+        bounds = Bounds.of(self._context, record.deadline, options.execution_timeout)
         trigger = RunCompletedTrigger(
-            bitscale_conn_id=operator.bitscale_conn_id,
+            bitscale_conn_id=options.bitscale_conn_id,
             grid_id=record.grid_id,
             run_id=record.run_id,
-            poll_interval=operator.poll_interval,
+            poll_interval=options.poll_interval,
             deadline=bounds.end,
             give_up_at=bounds.give_up_at,
             delivery_address=self._delivery_address,
-            trust_webhook=operator.trust_webhook,
+            trust_webhook=options.trust_webhook,
         )
-        operator.defer(trigger=trigger, method_name="execute_complete", timeout=bounds.backstop)
+        return Deferral(trigger, bounds.backstop)
+
+    def _poller(self) -> Callable[[], Run]:
+        return self._hook.client.run_poller(self._record.grid_id, str(self._record.run_id))
 
     @property
     def _delivery_address(self) -> dict[str, Any] | None:
@@ -280,7 +292,7 @@ class RunWaiter:
 
     @property
     def _decision(self) -> RunDecision:
-        return RunDecision(self._record.deadline, self._operator.poll_interval, str(self._record.run_id))
+        return RunDecision(self._record.deadline, self._options.poll_interval, str(self._record.run_id))
 
 
 def _reason(outcome: Outcome) -> str | None:

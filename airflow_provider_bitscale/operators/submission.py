@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.operators.task_state import address_of, try_of
 from airflow_provider_bitscale.runs.grid_schema import GridSchema
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
-from airflow_provider_bitscale.runs.options import unsupported_wait
 from airflow_provider_bitscale.runs.run_record import INTENT, Intent, Record
 from airflow_provider_bitscale.runs.undefined import inputs_without_value
 from airflow_provider_bitscale.webhooks.callback_token import new_key
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bitscale.api.models import Run
-    from airflow_provider_bitscale.operators.run_grid import RunGridOperator
+    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+    from airflow_provider_bitscale.runs.options import RunOptions
 
+log = logging.getLogger(__name__)
 
 # After a refusal of the key.
 HICCUP_SECONDS = 2.0
@@ -30,8 +32,9 @@ HICCUP_SECONDS = 2.0
 class Submission:
     """What a task would submit, and the record it would have."""
 
-    def __init__(self, operator: RunGridOperator, context: Context, fingerprint: str) -> None:
-        self._operator = operator
+    def __init__(self, options: RunOptions, hook: BitScaleHook, context: Context, fingerprint: str) -> None:
+        self._options = options
+        self._hook = hook
         self._context = context
         self._fingerprint = fingerprint
 
@@ -40,31 +43,26 @@ class Submission:
 
         :raises BitScaleError: they are wrong, or there are too few credits; nothing was submitted.
         """
-        operator = self._operator
-        unsupported = unsupported_wait(
-            operator.hook.client.contract, mode=operator.mode, deferrable=operator.deferrable
-        )
-        if unsupported:
+        options = self._options
+        if unsupported := options.unsupported(self._hook.client.contract):
             raise errors.UnsupportedError(unsupported)
         form = self._form
-        inputs = form.inputs_of(operator.inputs)
+        inputs = form.inputs_of(options.inputs)
         refused, told = inputs_without_value(
-            operator.inputs,
-            operator.templated_inputs,
+            options.inputs,
+            options.templated_inputs,
             form.required,
             may_be_none=not form.input_names and not inputs,
         )
-        if refused and operator.validate_inputs:
+        if refused and options.validate_inputs:
             raise errors.InvalidRequestError(
                 f"{'; '.join(refused)}: that is what a template gives that finds nothing. Correct it, or set "
                 "validate_inputs=False if it is meant; nothing was submitted"
             )
         for problem in refused + told:
-            operator.log.warning("Is it meant that %s?", problem)
+            log.warning("Is it meant that %s?", problem)
         if unfilled := form.unfilled(inputs):
-            operator.log.warning(
-                "This row has no value for %s, which the grid's columns use", ", ".join(unfilled)
-            )
+            log.warning("This row has no value for %s, which the grid's columns use", ", ".join(unfilled))
         self._check_credits()
         return inputs
 
@@ -73,28 +71,28 @@ class Submission:
 
         :param delivery_key: under which its delivery will be; None if none is expected.
         """
-        operator, grid = self._operator, self._form.grid
+        options, grid = self._options, self._form.grid
         return Record(
             phase=INTENT,
             last_try=try_of(self._context),
             fingerprint=self._fingerprint,
-            grid_id=operator.grid_id,
-            deadline=time.time() + operator.timeout,
+            grid_id=options.grid_id,
+            deadline=time.time() + options.timeout,
             delivery_key=delivery_key,
-            delivery_conn_id=delivery_key and operator.bitscale_conn_id,
-            handed_on=not operator.wait_for_completion,
-            column_names=unique_names(grid) if operator.key_outputs_by == "name" else {},
+            delivery_conn_id=delivery_key and options.bitscale_conn_id,
+            handed_on=not options.wait_for_completion,
+            column_names=unique_names(grid) if options.key_outputs_by == "name" else {},
             input_columns=input_columns(grid),
         )
 
     def webhook(self) -> tuple[str | None, str | None]:
         """Where BitScale shall deliver the run, and the key under which the task finds the delivery."""
-        operator = self._operator
-        receiver = CallbackUrl.of(operator.webhook_url, operator.hook, trust=operator.trust_webhook)
+        options = self._options
+        receiver = CallbackUrl.of(options.webhook_url, self._hook, trust=options.trust_webhook)
         if receiver is None:
-            return operator.webhook_url, None
+            return options.webhook_url, None
         key = new_key()
-        return receiver.addressed_to(address_of(self._context, key, operator.bitscale_conn_id)), key
+        return receiver.addressed_to(address_of(self._context, key, options.bitscale_conn_id)), key
 
     def send(self, inputs: dict[str, Any], webhook_url: str | None, intent: Intent) -> Run:
         """Submit the run. Costs credits.
@@ -104,16 +102,16 @@ class Submission:
         :raises UnreadableAcceptanceError: it was started, and the answer does not name it.
         :raises BitScaleError: it was not started.
         """
-        operator, form = self._operator, self._form
+        options, form = self._options, self._form
 
         def post() -> Run:
-            return operator.hook.client.run_grid(
-                operator.grid_id,
+            return self._hook.client.run_grid(
+                options.grid_id,
                 inputs,
-                mode=operator.mode,
+                mode=options.mode,
                 output_columns=form.output_columns,
                 webhook_url=webhook_url,
-                timeout=operator.timeout if operator.mode == "sync" else None,
+                timeout=options.timeout if options.mode == "sync" else None,
                 recipe=form.recipe,
                 observer=intent,
             )
@@ -127,19 +125,19 @@ class Submission:
 
     @cached_property
     def _form(self) -> GridSchema:
-        operator = self._operator
+        options = self._options
         return GridSchema.fetch(
-            operator.hook.client,
-            operator.grid_id,
-            operator.output_columns,
-            validate=operator.validate_inputs,
+            self._hook.client,
+            options.grid_id,
+            options.output_columns,
+            validate=options.validate_inputs,
         )
 
     def _check_credits(self) -> None:
-        wanted = self._operator.min_credits
+        wanted = self._options.min_credits
         if wanted is None:
             return
-        remaining = self._operator.hook.get_credits().remaining
+        remaining = self._hook.get_credits().remaining
         if remaining is None:
             raise errors.TransportError("BitScale does not say how many credits are left; min_credits is set")
         if remaining < wanted:

@@ -1,4 +1,4 @@
-"""Where the record of a run lives: Airflow's task state store, seen from a task's context."""
+"""What a task's context tells: its state store, its try, and the address of its deliveries."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-
-def run_records_of(context: Context) -> RunRecords:
-    """Return the ledger of the task instance that runs."""
-    return RunRecords(store_of(context))
 
 
 def store_of(context: Context) -> Store:
@@ -52,7 +47,7 @@ def address_of(context: Context, key: str, conn_id: str) -> DeliveryAddress:
 
 def remember_success(context: Context) -> None:
     """Record a success, as Airflow's callback: clearing the task from now on runs it again."""
-    run_records_of(context).collected(try_of(context))
+    RunRecords(store_of(context)).collected(try_of(context))
 
 
 class _LastingStore:

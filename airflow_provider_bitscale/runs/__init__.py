@@ -3,7 +3,8 @@
 - ``request``, ``inputs``, ``grid_schema``, ``column_values``, ``field_names``, ``undefined``: inputs, checked
   before they cost anything.
 - ``run_record``, ``state_store``, ``resume``, ``adoption``: what survives a crash, and what a new try does.
-- ``polling``, ``poll_loop``, ``sights``, ``undelivered``: when to poll, and when waiting is over.
+- ``polling``, ``poll_loop``, ``poll_history``, ``undelivered``: when to poll, and when waiting is over.
+- ``outcome``: how a wait has ended, and the trigger event that says so.
 - ``result``, ``outputs``, ``failures``: what a task makes of a run that has ended.
-- ``options``: the options of operators and sensors, checked when a DAG is parsed.
+- ``options``: of a single run, checked when its DAG is parsed, and checks that batches and sensors share.
 """

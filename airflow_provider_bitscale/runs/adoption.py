@@ -12,7 +12,7 @@ from airflow_provider_bitscale.api.errors import (
     NotFoundError,
 )
 from airflow_provider_bitscale.api.models import Run
-from airflow_provider_bitscale.runs.polling import COMPLETED, Outcome
+from airflow_provider_bitscale.runs.outcome import COMPLETED, Outcome
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, adopt_advice
 

@@ -1,10 +1,14 @@
-"""Pure: what is wrong with the options of an operator or sensor, all at once, when the DAG is parsed."""
+"""Pure: the options of a single run, checked all at once, and the checks that batches and sensors share."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow_provider_bitscale.runs.request import RunRequest
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.contracts import Contract
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
 Mode = Literal["async", "sync"]
 OutputKey = Literal["name", "id"]
 OnAmbiguousSubmit = Literal["fail", "resubmit"]
-_CHOICES = {"key_outputs_by": get_args(OutputKey), "on_ambiguous_submit": get_args(OnAmbiguousSubmit)}
+
 _FLAGS = (
     "fail_when_incomplete",
     "deferrable",
@@ -21,40 +25,106 @@ _FLAGS = (
     "trust_webhook",
     "csv_escape_formulas",
 )
-_DURATIONS = ("poll_interval", "timeout", "run_timeout", "undelivered_for")
+_DURATIONS = ("poll_interval", "timeout", "run_timeout", "batch_timeout", "undelivered_for")
+_TEXTS = ("miss_values", "null_values")
+_MAY_BE_NONE = ("deferrable", "batch_timeout", "null_values", "min_credits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a task wants of its run: the arguments of RunGridOperator under their own names.
+
+    A DAG's author may have given anything: rely on the types once :meth:`problems` finds nothing.
+
+    :param templated_inputs: names of those inputs that were templates.
+    :param poll_interval: seconds, as ``timeout``.
+    :param execution_timeout: after which Airflow ends a try.
+    """
+
+    grid_id: str
+    inputs: dict[str, Any]
+    templated_inputs: Collection[str]
+    output_columns: list[str] | None
+    mode: Mode
+    webhook_url: str | None
+    trust_webhook: bool
+    wait_for_completion: bool
+    deferrable: bool | None
+    poll_interval: float
+    timeout: float
+    execution_timeout: timedelta | None
+    min_credits: float | None
+    validate_inputs: bool
+    miss_values: Collection[str]
+    key_outputs_by: OutputKey
+    on_ambiguous_submit: OnAmbiguousSubmit
+    bitscale_conn_id: str
+
+    @property
+    def request(self) -> RunRequest:
+        """The run to pay for."""
+        return RunRequest(self.grid_id, self.inputs, self.output_columns, self.mode, self.webhook_url)
+
+    @property
+    def resubmit_ambiguous(self) -> bool:
+        """Whether to risk paying twice rather than fail where an earlier try is ambiguous."""
+        return self.on_ambiguous_submit == "resubmit"
+
+    def problems(self, *, rendered: bool = True) -> list[str]:
+        """Return what is wrong, one sentence each; empty if nothing is.
+
+        :param rendered: False while templates may stand in the fields; those are then passed over.
+        """
+        problems = self.request.problems(rendered=rendered) + option_problems(**vars(self))
+        problems += choice_problems(OnAmbiguousSubmit, on_ambiguous_submit=self.on_ambiguous_submit)
+        if self.mode == "sync" and self.wait_for_completion is False:
+            problems.append("wait_for_completion=False goes with mode='async' only")
+        return problems
+
+    def unsupported(self, contract: Contract) -> str | None:
+        """Return which option this contract of the API does not support; None if it supports all."""
+        # A global default of deferrable is not the author's word, and is passed over.
+        if self.mode == "sync" and self.deferrable and not contract.cuts_sync_off:
+            return (
+                f"deferrable=True goes with mode='async' only: under the API contract {contract.name} a sync "
+                "run is answered when it has ended"
+            )
+        return None
 
 
 def option_problems(**options: Any) -> list[str]:
-    """Return what is wrong, one sentence each; empty if nothing is.
+    """Return what is wrong with options that several operators and sensors have, one sentence each.
 
-    :param options: arguments of an operator or sensor by name; None is for those that may be left out.
+    :param options: arguments by name; those of other names are passed over.
     """
     problems = []
     for name, value in options.items():
-        if name in _CHOICES and value not in _CHOICES[name]:
-            problems.append(f"{name} must be {' or '.join(_CHOICES[name])}, not {value!r}")
-        elif name in _FLAGS and not (isinstance(value, bool) or (name == "deferrable" and value is None)):
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        if name == "key_outputs_by":
+            problems += choice_problems(OutputKey, key_outputs_by=value)
+        elif name in _FLAGS and not isinstance(value, bool):
             problems.append(f"{name} must be True or False, not {value!r}")
         elif name in _DURATIONS and not (is_number(value) and value > 0):
             problems.append(f"{name} must be a number of seconds above 0, not {value!r}")
-        elif name in ("miss_values", "null_values") and not are_texts(value):
+        elif name in _TEXTS and not are_texts(value):
             problems.append(f"{name} must be a list of texts, not {value!r}")
-        elif name == "min_credits" and value is not None and not (is_number(value) and value >= 0):
+        elif name == "min_credits" and not (is_number(value) and value >= 0):
             problems.append(f"min_credits must be a number that is not negative, not {value!r}")
-    if options.get("mode") == "sync" and options.get("wait_for_completion") is False:
-        problems.append("wait_for_completion=False goes with mode='async' only")
     return problems
 
 
-def unsupported_wait(contract: Contract, *, mode: str, deferrable: bool | None) -> str | None:
-    """Return why this contract of the API cannot wait as these options ask; None if it can."""
-    # A global default of deferrable is not the author's word, and is passed over.
-    if mode == "sync" and deferrable and not contract.cuts_sync_off:
-        return (
-            f"deferrable=True goes with mode='async' only: under the API contract {contract.name} a sync run "
-            "is answered when it has ended"
-        )
-    return None
+def choice_problems(literal: Any, **options: Any) -> list[str]:
+    """Return which options are none of a few values, one sentence each.
+
+    :param literal: a ``Literal`` of the values.
+    """
+    choices = get_args(literal)
+    return [
+        f"{name} must be {' or '.join(choices)}, not {value!r}"
+        for name, value in options.items()
+        if value not in choices
+    ]
 
 
 def seconds(duration: Any) -> Any:

@@ -11,8 +11,9 @@ from typing import Generic, TypeVar
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.models import Run, RunStatus
-from airflow_provider_bitscale.runs.polling import NO_WAIT, Decision, Outcome, Wait, happens, poll_once
-from airflow_provider_bitscale.runs.sights import Sights
+from airflow_provider_bitscale.runs.outcome import Outcome
+from airflow_provider_bitscale.runs.poll_history import PollHistory
+from airflow_provider_bitscale.runs.polling import NO_WAIT, Decision, Wait, happens, poll_once
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +69,14 @@ class _Progress(Generic[T]):
     """
 
     def __init__(self, *, follows: bool) -> None:
-        self._sights = Sights(time.time() if follows else None)
+        self._polls = PollHistory(time.time() if follows else None)
         self._last: object = None
         self._has_warned = False
 
     def decide(self, decision: Decision[T], seen: T | BitScaleError) -> Wait | Outcome:
         """Note what was seen, and decide what follows."""
         now = time.time()
-        lasting = self._sights.lasting(seen, now)
+        lasting = self._polls.lasting(seen, now)
         current = str(seen) if isinstance(seen, BitScaleError) else getattr(seen, "status", seen)
         if current != self._last:
             self._last = current

@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import (
-    KINDS,
     TRANSIENT,
     AuthenticationError,
     BitScaleError,
@@ -17,14 +16,7 @@ from airflow_provider_bitscale.api.errors import (
     UnreadableOutputsError,
 )
 from airflow_provider_bitscale.api.models import Credits, Run, RunStatus
-
-COMPLETED = "completed"
-FAILED = "failed"
-TIMED_OUT = "timed_out"
-EXECUTION_TIMED_OUT = "execution_timed_out"
-REFUSED = "refused"
-
-_KINDS_OF_OUTCOME = (COMPLETED, FAILED, TIMED_OUT, EXECUTION_TIMED_OUT, REFUSED)
+from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED, REFUSED, TIMED_OUT, Outcome
 
 # Between polls of a run while its delivery is expected: the most that a lost one costs.
 SELDOM_SECONDS = 60.0
@@ -56,45 +48,6 @@ class Wait:
 NO_WAIT = Wait(0.0)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The waiting is over.
-
-    :param kind: ``completed``; ``failed``: BitScale says so; ``timed_out``: not finished at the deadline,
-        which is not a failure; ``execution_timed_out``: not finished when the task's ``execution_timeout``
-        ended the try; ``refused``: BitScale will not tell (a wrong key, an unknown run, outputs that cannot
-        be read).
-    :param data: what was seen last, as JSON; None if nothing was.
-    :param error: the error behind ``timed_out`` (if polling failed) and ``refused``.
-    """
-
-    kind: str
-    data: dict[str, Any] | None = None
-    error: BitScaleError | None = None
-
-    def to_event(self) -> dict[str, Any]:
-        """As the payload of a trigger event: JSON only."""
-        error = self.error and {"kind": _kind(self.error), **self.error.fields()}
-        return {"outcome": self.kind, "data": self.data, "error": error}
-
-    @classmethod
-    def from_event(cls, event: Any) -> Outcome:
-        """Read the payload of a trigger event.
-
-        :raises ValueError: it is not one of :meth:`to_event`.
-        """
-        if not isinstance(event, dict) or event.get("outcome") not in _KINDS_OF_OUTCOME:
-            raise ValueError(f"the trigger sent an event that is none of ours: {event!r}")
-        error = event.get("error")
-        if error is not None:
-            try:
-                fields = {key: value for key, value in error.items() if key != "kind"}
-                error = KINDS[error["kind"]](**fields)
-            except (AttributeError, KeyError, TypeError):
-                raise ValueError(f"the trigger sent an error that is none of ours: {error!r}") from None
-        return cls(event["outcome"], event.get("data"), error)
-
-
 class Decision(Protocol[Seen_contra]):
     """Decides what follows a poll."""
 
@@ -106,7 +59,7 @@ class Decision(Protocol[Seen_contra]):
         :param seen: what was seen, or why nothing was.
         :param now: Unix seconds.
         :param jitter: a random number in [0, 1).
-        :param lasting: seconds for which polls have shown the same, see :class:`runs.sights.Sights`.
+        :param lasting: seconds for which polls have shown the same, see :class:`PollHistory`.
         """
 
 
@@ -248,8 +201,3 @@ async def happens(event: asyncio.Event, seconds: float, unless: asyncio.Future[A
     finally:
         happening.cancel()
     return event.is_set()
-
-
-def _kind(error: BitScaleError) -> str:
-    # An error may be the Airflow twin of its kind.
-    return next(kind.__name__ for kind in type(error).__mro__ if KINDS.get(kind.__name__) is kind)

@@ -10,7 +10,7 @@ from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import RunFailedError, RunTimedOutError, UnreadableAcceptanceError
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED, TIMED_OUT, Outcome
+from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED, TIMED_OUT, Outcome
 
 
 def ended_run(outcome: Outcome, grid_id: str, run_id: str) -> Run:

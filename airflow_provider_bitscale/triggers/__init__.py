@@ -1,5 +1,5 @@
 """What waits in the triggerer: ``run_completed`` for a run, ``credits`` for credits.
 
-Arguments are JSON without secrets; the event is an outcome of ``runs.polling``. ``awaited_delivery`` listens
+Arguments are JSON without secrets; the event is a ``runs.outcome``. ``awaited_delivery`` listens
 for the delivery that ends the wait early. Triggers that start together have one ``shared_hook``.
 """

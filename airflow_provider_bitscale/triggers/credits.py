@@ -10,7 +10,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.deferral import Bounds
-from airflow_provider_bitscale.runs.polling import REFUSED, CreditsDecision, Outcome
+from airflow_provider_bitscale.runs.outcome import REFUSED, Outcome
+from airflow_provider_bitscale.runs.polling import CreditsDecision
 from airflow_provider_bitscale.triggers.run_completed import first_pause
 from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 

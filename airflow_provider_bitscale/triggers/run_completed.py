@@ -14,14 +14,12 @@ from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.deferral import Bounds
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs.outcome import REFUSED, TIMED_OUT, Outcome
 from airflow_provider_bitscale.runs.polling import (
     LISTEN_SECONDS,
     NO_WAIT,
-    REFUSED,
     SELDOM_SECONDS,
-    TIMED_OUT,
     HintedRunDecision,
-    Outcome,
     RunDecision,
     Wait,
 )
@@ -32,7 +30,7 @@ from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 class RunCompletedTrigger(BaseTrigger):
     """Polls a run until it has ended, the deadline is reached, or BitScale refuses to tell.
 
-    Yields one event, the JSON of :meth:`airflow_provider_bitscale.runs.polling.Outcome.to_event`. Only reads:
+    Yields one event, the JSON of :meth:`airflow_provider_bitscale.runs.outcome.Outcome.to_event`. Only reads:
     it may run twice at once, and be restarted at any time, without harm.
 
     :param bitscale_conn_id: id of the connection; credentials never stand in a trigger's row.

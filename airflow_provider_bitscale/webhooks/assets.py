@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import Asset
 
-from airflow_provider_bitscale.api.deliveries import Delivery
-from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.runs.polling import COMPLETED, FAILED
+from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_bitscale.api.deliveries import Delivery
+
+RunEnd = Literal["completed", "failed"]
 ASSETS = "bitscale/"
 DELIVERY = "bitscale_delivery"
 
 
 def bitscale_run_asset(
-    grid_id: str, status: str = COMPLETED, *, bitscale_conn_id: str = "bitscale_default"
+    grid_id: str, status: RunEnd = COMPLETED, *, bitscale_conn_id: str = "bitscale_default"
 ) -> Asset:
     """Return the asset for the schedule of a DAG that starts when a run of this grid is delivered.
 
@@ -53,6 +54,10 @@ def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) ->
     :param bitscale_conn_id: only deliveries for this connection; None for all that the DAG is scheduled on.
         Runs of two connections are two runs, even if they share an id.
     """
+    # A DAG file that is parsed does not pay for what its tasks need when they run.
+    from airflow_provider_bitscale.api.deliveries import Delivery
+    from airflow_provider_bitscale.api.parsing import parse_run
+
     deliveries: dict[tuple[str, str], Delivery] = {}
     events: Any = context["triggering_asset_events"]
     for of_asset in events.values():

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferred
 
 from airflow_provider_bitscale import api
@@ -15,7 +14,7 @@ from airflow_provider_bitscale.api.config import API_CONTRACTS
 from airflow_provider_bitscale.deferral import Bounds
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from airflow_provider_bitscale.runs.polling import (
+from airflow_provider_bitscale.runs.outcome import (
     COMPLETED,
     EXECUTION_TIMED_OUT,
     FAILED,
@@ -61,10 +60,9 @@ def test_airflows_own_timeout_of_the_deferral_comes_after(deadline: float) -> No
 
 def test_it_counts_from_the_start_of_the_try() -> None:
     began = datetime.now(timezone.utc) - timedelta(seconds=400)
-    task = BaseOperator(task_id="wait", execution_timeout=timedelta(seconds=600))
     context: Any = {"ti": FakeTaskInstance(2, start_date=began)}
-    assert Bounds.of(task, context, 5.0) == Bounds(5.0, began.timestamp() + 600)
-    assert Bounds.of(BaseOperator(task_id="wait"), context, 5.0) == Bounds(5.0, None)
+    assert Bounds.of(context, 5.0, timedelta(seconds=600)) == Bounds(5.0, began.timestamp() + 600)
+    assert Bounds.of(context, 5.0, None) == Bounds(5.0, None)
 
 
 def test_a_retry_goes_on_with_the_run_and_pays_for_nothing(emulator: Emulator) -> None:

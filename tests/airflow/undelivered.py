@@ -74,7 +74,7 @@ class Airflow:
         extra = {"bitscale_run_id": run_id, "bitscale_grid_id": grid_id}
         self.events[SUBMITTED.name].append(Event(when, extra))
 
-    def delivered(self, run_id: str, status: str = "completed") -> None:
+    def delivered(self, run_id: str, status: Any = "completed") -> None:
         """BitScale has delivered a run just now."""
         name = bitscale_run_asset("grid_001", status).name
         extra = {DELIVERY: json.dumps({"run_id": run_id})}

@@ -8,17 +8,24 @@ import pytest
 
 from airflow_provider_bitscale.batch.options import (
     MAX_SEGMENT_SIZE,
+    BatchOptions,
     allowed_failures,
-    batch_option_problems,
     failures_to_go_on_with,
 )
 
 BATCH: dict[str, Any] = {
-    "sources": {"rows": [], "rows_path": None, "retry_failed_from": None},
+    "grid_id": "g",
+    "rows": [],
+    "rows_path": None,
+    "retry_failed_from": None,
+    "collect_unknown_from": None,
+    "output_columns": None,
+    "mode": "async",
+    "webhook_url": None,
+    "bitscale_conn_id": "bitscale_default",
     "input_fields": None,
     "trust_webhook": False,
     "row_key": None,
-    "rendered": True,
     "on_ambiguous_submit": "park",
     "fail_when_incomplete": True,
     "run_timeout": 3600,
@@ -35,7 +42,7 @@ BATCH: dict[str, Any] = {
 }
 FINE_BATCH: list[dict[str, Any]] = [
     {},
-    {"sources": {"rows": None, "rows_path": "a.csv", "retry_failed_from": None}},
+    {"rows": None, "rows_path": "a.csv"},
     {"output_path": "file:///enriched", "output_format": "csv"},
     {"max_failed_rows": "10%", "max_in_flight": 1, "segment_size": 1, "batch_timeout": 0.5},
     {"max_credits": 0, "segment_size": MAX_SEGMENT_SIZE, "on_ambiguous_submit": "resubmit"},
@@ -48,12 +55,15 @@ INPUTS = "input_fields must map names or ids of inputs to the fields of a row wi
 ROW_KEY = "row_key must be a field of the rows or a list of fields, not "
 WRONG_BATCH: list[tuple[dict[str, Any], str]] = [
     (
-        {"sources": dict.fromkeys(BATCH["sources"])},
-        "there are no rows: none of rows, rows_path, retry_failed_from is given, or all of them are None",
+        {"rows": None},
+        (
+            "there are no rows: none of rows, rows_path, retry_failed_from, collect_unknown_from is given, "
+            "or all of them are None"
+        ),
     ),
     (
-        {"sources": {**BATCH["sources"], "rows_path": "a.csv"}},
-        "give one of rows, rows_path, retry_failed_from, not rows and rows_path",
+        {"rows_path": "a.csv"},
+        "give one of rows, rows_path, retry_failed_from, collect_unknown_from, not rows and rows_path",
     ),
     ({"input_fields": ["Full Name"]}, f"{INPUTS}['Full Name']"),
     ({"input_fields": {}}, f"{INPUTS}{{}}"),
@@ -90,14 +100,18 @@ WRONG_BATCH: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def problems(*, rendered: bool = True, **options: Any) -> list[str]:
+    return BatchOptions(**{**BATCH, **options}).problems(rendered=rendered)
+
+
 @pytest.mark.parametrize("options", FINE_BATCH, ids=str)
 def test_nothing_is_said_against_a_batch_that_is_fine(options: dict[str, Any]) -> None:
-    assert batch_option_problems(**{**BATCH, **options}) == []
+    assert problems(**options) == []
 
 
 @pytest.mark.parametrize(("options", "problem"), WRONG_BATCH, ids=str)
 def test_each_problem_of_a_batch_is_named(options: dict[str, Any], problem: str) -> None:
-    assert batch_option_problems(**{**BATCH, **options}) == [problem]
+    assert problems(**options) == [problem]
 
 
 @pytest.mark.parametrize(

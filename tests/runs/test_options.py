@@ -10,8 +10,28 @@ import pytest
 from airflow_provider_bitscale.api import ClientConfig
 from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.api.contracts import contract_for
-from airflow_provider_bitscale.runs.options import option_problems, seconds, unsupported_wait
+from airflow_provider_bitscale.runs.options import RunOptions, option_problems, seconds
 
+DEFAULTS: dict[str, Any] = {
+    "grid_id": "g",
+    "inputs": {"Full Name": "Jane"},
+    "templated_inputs": (),
+    "output_columns": None,
+    "mode": "async",
+    "webhook_url": None,
+    "trust_webhook": False,
+    "wait_for_completion": True,
+    "deferrable": None,
+    "poll_interval": 5,
+    "timeout": 3600,
+    "execution_timeout": None,
+    "min_credits": None,
+    "validate_inputs": True,
+    "miss_values": (),
+    "key_outputs_by": "name",
+    "on_ambiguous_submit": "fail",
+    "bitscale_conn_id": "bitscale_default",
+}
 FINE: list[dict[str, Any]] = [
     {},
     {"mode": "async", "deferrable": True, "wait_for_completion": False},
@@ -40,19 +60,24 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def problems(**options: Any) -> list[str]:
+    return RunOptions(**{**DEFAULTS, **options}).problems()
+
+
 @pytest.mark.parametrize("options", FINE, ids=str)
 def test_nothing_is_said_against_what_is_fine(options: dict[str, Any]) -> None:
+    assert problems(**options) == []
     assert option_problems(**options) == []
 
 
 @pytest.mark.parametrize(("options", "problem"), WRONG, ids=str)
 def test_each_problem_is_named(options: dict[str, Any], problem: str) -> None:
-    [told] = option_problems(**options)
+    [told] = problems(**options)
     assert told.startswith(problem)
 
 
 def test_all_problems_are_named_at_once() -> None:
-    assert len(option_problems(poll_interval=0, timeout=0, min_credits=-1)) == 3
+    assert len(problems(poll_interval=0, timeout=0, min_credits=-1, grid_id="")) == 4
 
 
 def test_a_duration_may_be_a_timedelta() -> None:
@@ -75,4 +100,5 @@ def test_a_sync_run_is_awaited_in_the_triggerer_where_it_may_be_answered_before_
     contract: str, mode: str, deferrable: bool | None, refused: bool
 ) -> None:
     speaking = contract_for(ClientConfig(api_key="k", api_contract=contract))
-    assert (unsupported_wait(speaking, mode=mode, deferrable=deferrable) is not None) is refused
+    options = RunOptions(**{**DEFAULTS, "mode": mode, "deferrable": deferrable})
+    assert (options.unsupported(speaking) is not None) is refused

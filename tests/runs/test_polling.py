@@ -12,16 +12,12 @@ from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import Credits, Run, RunStatus, errors
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED, REFUSED, TIMED_OUT, Outcome
 from airflow_provider_bitscale.runs.polling import (
-    COMPLETED,
-    FAILED,
     NOT_FOUND_SECONDS,
-    REFUSED,
-    TIMED_OUT,
     UNAUTHORIZED_SECONDS,
     UNREADABLE_SECONDS,
     CreditsDecision,
-    Outcome,
     RunDecision,
     Wait,
 )

@@ -14,7 +14,8 @@ from airflow_provider_bitscale.api import AuthenticationError, NotFoundError, Ru
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from airflow_provider_bitscale.runs.polling import COMPLETED, CreditsDecision
+from airflow_provider_bitscale.runs.outcome import COMPLETED
+from airflow_provider_bitscale.runs.polling import CreditsDecision
 from tests.support.clients import jane, polls, posts
 from tests.support.hooks import KINDS, HookCaller, connect, hook_caller
 

@@ -26,7 +26,7 @@ from airflow_provider_bitscale.api.shared_client import shared_client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-from airflow_provider_bitscale.runs.polling import COMPLETED
+from airflow_provider_bitscale.runs.outcome import COMPLETED
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger
 from tests.support.batches import Batch, people, statuses
 from tests.support.clients import Opener, config_for, jane, polls

@@ -22,7 +22,8 @@ from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.emulator.seed import GRID_ID
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
-from airflow_provider_bitscale.runs.polling import COMPLETED, RunDecision
+from airflow_provider_bitscale.runs.outcome import COMPLETED
+from airflow_provider_bitscale.runs.polling import RunDecision
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from airflow_provider_bitscale.triggers.run_completed import RunCompletedTrigger

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.webhooks.assets import DELIVERY, bitscale_run_asset, deliveries_from
+from airflow_provider_bitscale.webhooks.assets import DELIVERY, RunEnd, bitscale_run_asset, deliveries_from
 from tests.support.documents import WEBHOOK_RUN
 
 
@@ -25,7 +25,7 @@ def delivered(run_id: str, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
-def test_the_asset_of_a_grid(status: str) -> None:
+def test_the_asset_of_a_grid(status: RunEnd) -> None:
     assert bitscale_run_asset("grid_001", status).name == f"bitscale/bitscale_default/grid_001/{status}"
     other = bitscale_run_asset("grid_001", status, bitscale_conn_id="other")
     assert other.name == f"bitscale/other/grid_001/{status}"
@@ -35,7 +35,7 @@ def test_the_asset_of_a_grid(status: str) -> None:
 @pytest.mark.parametrize(
     ("grid_id", "status"), [("grid_001", "running"), ("grid_001", ""), ("", "completed")]
 )
-def test_there_is_no_asset_of_anything_else(grid_id: str, status: str) -> None:
+def test_there_is_no_asset_of_anything_else(grid_id: str, status: Any) -> None:
     with pytest.raises(ValueError, match=r"status must be|grid_id is empty"):
         bitscale_run_asset(grid_id, status)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_bitscale.batch.row_result import NOT_SUBMITTED, UNKNOWN, RowResult
 
 if TYPE_CHECKING:
-    from airflow_provider_bitscale.runs.sights import Sights
+    from airflow_provider_bitscale.runs.poll_history import PollHistory
     from airflow_provider_bitscale.webhooks.delivery_queue import QueuedDelivery
 
 
@@ -50,7 +50,7 @@ class BatchRow:
     :param since: when it was submitted, became ambiguous, or was taken over.
     :param exact: whether that is when it was submitted.
     :param delivery: a delivery that waits for the answer to a request.
-    :param sights: what polls have shown, once there was one.
+    :param history: what polls have shown, once there was one.
     :param hinted: whether the end of its run was delivered.
     :param soon: whether its first poll is soon, though its delivery is expected.
     :param not_ended_at: its age at the last poll that found it running; 0 if there was none.
@@ -70,7 +70,7 @@ class BatchRow:
     since: float = 0.0
     exact: bool = False
     delivery: QueuedDelivery | None = None
-    sights: Sights | None = None
+    history: PollHistory | None = None
     hinted: bool = False
     soon: bool = False
     not_ended_at: float = 0.0

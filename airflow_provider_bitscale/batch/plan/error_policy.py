@@ -20,8 +20,9 @@ from airflow_provider_bitscale.api.errors import (
 )
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.retry import provably_not_processed
-from airflow_provider_bitscale.runs.polling import COMPLETED, TIMED_OUT, Outcome, Wait
-from airflow_provider_bitscale.runs.polling import FAILED as RUN_FAILED
+from airflow_provider_bitscale.runs.outcome import COMPLETED, TIMED_OUT, Outcome
+from airflow_provider_bitscale.runs.outcome import FAILED as RUN_FAILED
+from airflow_provider_bitscale.runs.polling import Wait
 
 
 class SubmitAction(Enum):

@@ -13,7 +13,7 @@ from airflow_provider_bitscale.api.errors import (
     TransportError,
 )
 from airflow_provider_bitscale.api.retry import backoff
-from airflow_provider_bitscale.runs.sights import Sights
+from airflow_provider_bitscale.runs.poll_history import PollHistory
 
 # One request that failed is not reported, and nothing else rests for it.
 _FEWEST_FAILURES = 2
@@ -61,7 +61,7 @@ class Outage:
     """Takes in the answer to each request of a batch. Times are in seconds of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._sights = Sights()
+        self._history = PollHistory()
         # Seconds for which the key has been refused; infinite if it was not good a moment before.
         self.key_refused_for = 0.0
         self._streak = FailureStreak()
@@ -74,7 +74,7 @@ class Outage:
 
         :param seen: what it was answered with, or the BitScaleError in place of that.
         """
-        key_refused_for = self._sights.lasting(seen, now)
+        key_refused_for = self._history.lasting(seen, now)
         # With that code BitScale has answered, though the fate of the run is unknown.
         if isinstance(seen, _UNREACHABLE) and seen.code != CODE_WEBHOOK_DELIVERY_FAILED:
             self._failed(seen, now)

@@ -17,8 +17,9 @@ from airflow_provider_bitscale.batch.plan.error_policy import (
     is_understood,
     stopped_by,
 )
-from airflow_provider_bitscale.runs import polling
-from airflow_provider_bitscale.runs.polling import Outcome, Wait
+from airflow_provider_bitscale.runs import outcome as ended
+from airflow_provider_bitscale.runs.outcome import Outcome
+from airflow_provider_bitscale.runs.polling import Wait
 
 AFTER: list[tuple[errors.BitScaleError, SubmitAction]] = [
     (errors.RateLimitedError("x"), SubmitAction.PUT_BACK),
@@ -120,54 +121,54 @@ NOT_AS_EXPECTED = errors.TransportError("x", status=200)
 POLLS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, PollAction, PollAction]] = {
     "goes on": (RUNNING, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
     "nothing seen": (BUSY, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
-    "completed": (COMPLETED, Outcome(polling.COMPLETED), PollAction.ENDED, PollAction.ENDED),
-    "failed": (FAILED, Outcome(polling.FAILED), PollAction.ENDED, PollAction.ENDED),
-    "still under way": (RUNNING, Outcome(polling.TIMED_OUT), PollAction.SLOW, PollAction.LEFT),
-    "not seen to the last": (BUSY, Outcome(polling.TIMED_OUT, error=BUSY), PollAction.SLOW, PollAction.LEFT),
+    "completed": (COMPLETED, Outcome(ended.COMPLETED), PollAction.ENDED, PollAction.ENDED),
+    "failed": (FAILED, Outcome(ended.FAILED), PollAction.ENDED, PollAction.ENDED),
+    "still under way": (RUNNING, Outcome(ended.TIMED_OUT), PollAction.SLOW, PollAction.LEFT),
+    "not seen to the last": (BUSY, Outcome(ended.TIMED_OUT, error=BUSY), PollAction.SLOW, PollAction.LEFT),
     "a status that is not known": (
         a_run(RunStatus.UNKNOWN),
-        Outcome(polling.TIMED_OUT),
+        Outcome(ended.TIMED_OUT),
         PollAction.LOST,
         PollAction.LEFT,
     ),
     "unreadable to the last": (
         NOT_AS_EXPECTED,
-        Outcome(polling.TIMED_OUT, error=NOT_AS_EXPECTED),
+        Outcome(ended.TIMED_OUT, error=NOT_AS_EXPECTED),
         PollAction.LOST,
         PollAction.LEFT,
     ),
     "about another run to the last": (
         a_run(RunStatus.RUNNING, run_id="run_of_another"),
-        Outcome(polling.TIMED_OUT, error=NOT_AS_EXPECTED),
+        Outcome(ended.TIMED_OUT, error=NOT_AS_EXPECTED),
         PollAction.LOST,
         PollAction.LEFT,
     ),
     "refused to the last": (
         EXPIRED,
-        Outcome(polling.TIMED_OUT, error=EXPIRED),
+        Outcome(ended.TIMED_OUT, error=EXPIRED),
         PollAction.LOST,
         PollAction.LEFT,
     ),
-    "gone": (GONE, Outcome(polling.REFUSED, error=GONE), PollAction.LOST, PollAction.LOST),
-    "no grid": (NO_GRID, Outcome(polling.REFUSED, error=NO_GRID), PollAction.LOST, PollAction.LOST),
-    "denied": (DENIED, Outcome(polling.REFUSED, error=DENIED), PollAction.LOST, PollAction.LOST),
-    "expired": (EXPIRED, Outcome(polling.REFUSED, error=EXPIRED), PollAction.LOST, PollAction.LOST),
-    "no credits": (NO_CREDITS, Outcome(polling.REFUSED, error=NO_CREDITS), PollAction.LOST, PollAction.LOST),
+    "gone": (GONE, Outcome(ended.REFUSED, error=GONE), PollAction.LOST, PollAction.LOST),
+    "no grid": (NO_GRID, Outcome(ended.REFUSED, error=NO_GRID), PollAction.LOST, PollAction.LOST),
+    "denied": (DENIED, Outcome(ended.REFUSED, error=DENIED), PollAction.LOST, PollAction.LOST),
+    "expired": (EXPIRED, Outcome(ended.REFUSED, error=EXPIRED), PollAction.LOST, PollAction.LOST),
+    "no credits": (NO_CREDITS, Outcome(ended.REFUSED, error=NO_CREDITS), PollAction.LOST, PollAction.LOST),
     "an id that cannot be asked for": (
         BAD_ID,
-        Outcome(polling.REFUSED, error=BAD_ID),
+        Outcome(ended.REFUSED, error=BAD_ID),
         PollAction.LOST,
         PollAction.LOST,
     ),
     "the connection is wrong": (
         SETTINGS,
-        Outcome(polling.REFUSED, error=SETTINGS),
+        Outcome(ended.REFUSED, error=SETTINGS),
         PollAction.ABORT,
         PollAction.ABORT,
     ),
     "completed, and unreadable": (
         a_run(RunStatus.COMPLETED),
-        Outcome(polling.REFUSED, error=errors.UnreadableOutputsError("x")),
+        Outcome(ended.REFUSED, error=errors.UnreadableOutputsError("x")),
         PollAction.LOST,
         PollAction.LOST,
     ),
@@ -175,13 +176,13 @@ POLLS: dict[str, tuple[Run | errors.BitScaleError, Wait | Outcome, PollAction, P
     "key refused by a hiccup": (NO_KEY, Wait(5), PollAction.NOT_ENDED, PollAction.NOT_ENDED),
     "key refused to the last": (
         NO_KEY,
-        Outcome(polling.TIMED_OUT, error=NO_KEY),
+        Outcome(ended.TIMED_OUT, error=NO_KEY),
         PollAction.SLOW,
         PollAction.LEFT,
     ),
     "key refused for good": (
         NO_KEY,
-        Outcome(polling.REFUSED, error=NO_KEY),
+        Outcome(ended.REFUSED, error=NO_KEY),
         PollAction.ABORT,
         PollAction.ABORT,
     ),

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.parsing import parse_run
-from airflow_provider_bitscale.runs.sights import Sights
+from airflow_provider_bitscale.runs.poll_history import PollHistory
 
 RUNNING = parse_run({"status": "running"})
 COMPLETED = parse_run({"status": "completed", "outputs": {}})
@@ -35,9 +35,9 @@ CASES: dict[str, tuple[list[tuple[object, float]], list[float]]] = {
 
 @pytest.mark.parametrize(("polls", "lasting"), CASES.values(), ids=CASES.keys())
 def test_how_long_it_has_lasted(polls: list[tuple[object, float]], lasting: list[float]) -> None:
-    sights = Sights()
+    sights = PollHistory()
     assert [sights.lasting(seen, now) for seen, now in polls] == lasting
 
 
 def test_a_key_may_be_known_to_be_good_from_elsewhere() -> None:
-    assert Sights(good_at=100.0).lasting(REFUSED, 101.0) == 0
+    assert PollHistory(good_at=100.0).lasting(REFUSED, 101.0) == 0

@@ -13,7 +13,7 @@ from airflow_provider_bitscale.api.models import Run, RunStatus
 RECENTLY_SECONDS = 60.0
 
 
-class Sights:
+class PollHistory:
     """What the polls of one wait have shown. Time is passed in, in seconds of any one clock.
 
     :param good_at: when BitScale last gave a good answer to this key; None if that is not known.
