@@ -48,11 +48,15 @@ class EmulatorApp:
             scope["method"], target, scope["headers"], body, partial(_while_connected, receive)
         )
         if response is None:
-            await _cut(scope, receive)
-            return
-        await _write(send, response)
-        if response.cut_after is not None:
-            await _hang_up(scope, receive)
+            scope[TRANSPORT].abort()
+        else:
+            await _write(send, response)
+            if response.cut_after is None:
+                return
+            # What was written leaves first.
+            scope[TRANSPORT].close()
+        # If this returned before the server knows, it would answer 500.
+        await _disconnected(receive)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -78,18 +82,6 @@ async def _write(send: Send, response: Response) -> None:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _cut(scope: Scope, receive: Receive) -> None:
-    """Drop the connection, and return once the server knows: it would answer 500 by itself otherwise."""
-    scope[TRANSPORT].abort()
-    await _disconnected(receive)
-
-
-async def _hang_up(scope: Scope, receive: Receive) -> None:
-    """Close the connection after what was written has left."""
-    scope[TRANSPORT].close()
-    await _disconnected(receive)
 
 
 async def _while_connected(receive: Receive, work: Coroutine[Any, Any, bool]) -> bool:

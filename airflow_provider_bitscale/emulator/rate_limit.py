@@ -21,19 +21,14 @@ class Decision:
     remaining: int
     resets_at: float
 
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """The three headers of the document, for allowed and refused requests alike."""
-        return (
-            ("X-RateLimit-Limit", str(self.limit)),
-            ("X-RateLimit-Remaining", str(self.remaining)),
-            ("X-RateLimit-Reset", str(math.ceil(self.resets_at))),
-        )
-
     def headers_for(self, hints: str, now: float) -> tuple[tuple[str, str], ...]:
         """Return the headers that tell of the limit under ``hints``, one of ``HINTS``."""
         if hints == HEADERS:
-            return self.headers
+            return (
+                ("X-RateLimit-Limit", str(self.limit)),
+                ("X-RateLimit-Remaining", str(self.remaining)),
+                ("X-RateLimit-Reset", str(math.ceil(self.resets_at))),
+            )
         if hints == RETRY_AFTER and not self.allowed:
             return (("Retry-After", str(max(1, math.ceil(self.resets_at - now)))),)
         return ()

@@ -32,9 +32,9 @@ from airflow_provider_bitscale.emulator.rate_limit import RateLimiter
 def test_windows(window_seconds: float, requests: list[tuple[float, str, bool, int, int]]) -> None:
     limiter = RateLimiter(2, window_seconds)
     for now, key, allowed, remaining, reset in requests:
-        verdict = limiter.count(key, now)
-        assert verdict.allowed is allowed
-        assert dict(verdict.headers) == {
+        decision = limiter.count(key, now)
+        assert decision.allowed is allowed
+        assert dict(decision.headers_for("headers", now)) == {
             "X-RateLimit-Limit": "2",
             "X-RateLimit-Remaining": str(remaining),
             "X-RateLimit-Reset": str(reset),

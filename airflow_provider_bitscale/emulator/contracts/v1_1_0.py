@@ -118,16 +118,6 @@ def sync_answer(run: Run, now: float) -> dict[str, Any]:
     return {"mode": run.request.mode, "status": run.status(now), **_result(run, now)}
 
 
-def async_answer(run: Run, base_url: str) -> dict[str, Any]:
-    """Return the receipt of an async run ("Asynchronous Response"); it says queued by contract."""
-    return {
-        "mode": run.request.mode,
-        "run_id": run.run_id,
-        "status": QUEUED,
-        "poll_url": f"{base_url}/grids/{run.grid_id}/runs/{run.run_id}",
-    }
-
-
 def _result(run: Run, now: float) -> dict[str, Any]:
     if not run.ended(now):
         return {}
@@ -140,7 +130,15 @@ def _result(run: Run, now: float) -> dict[str, Any]:
 
 
 def _answer_run(_world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
-    return async_answer(run, base_url) if run.request.mode == ASYNC else sync_answer(run, now)
+    if run.request.mode != ASYNC:
+        return sync_answer(run, now)
+    # "Asynchronous Response" says queued, whatever the run's status.
+    return {
+        "mode": run.request.mode,
+        "run_id": run.run_id,
+        "status": QUEUED,
+        "poll_url": f"{base_url}/grids/{run.grid_id}/runs/{run.run_id}",
+    }
 
 
 def _workspace_summary(workspace: Workspace) -> dict[str, Any]:
