@@ -23,7 +23,7 @@ from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 POST = int(os.environ.get("KILL_SWEEP_POST", "2"))
 POLL = POST + 1
 BEFORE_INTENT = (
-    "execute call run_grid._submit 1",
+    "execute call run_session._submit 1",
     "execute call client._attempt 1",
     f"execute return client._attempt {POST - 1}",
     f"execute call client._attempt {POST}",
@@ -46,7 +46,7 @@ PAID_WAITING_HERE = (
 )
 PAID_DEFERRED = (
     "execute return run_record.write 2",
-    "execute call run_waiter._defer 1",
+    "execute call run_waiter._deferral 1",
     "execute_complete call run_grid.execute_complete 1",
     "execute_complete return run_grid.execute_complete 1",
 )
