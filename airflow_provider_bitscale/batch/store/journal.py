@@ -61,7 +61,7 @@ class Changes:
 class Journal:
     """The records of one batch. Changes are gathered, and become durable by :meth:`write`.
 
-    :param head: its id is part of the keys, so that batches do not read each other's.
+    :param batch: its id is part of the keys, so that batches do not read each other's.
     :param records: what earlier tries left of its segments.
     """
 
@@ -72,11 +72,11 @@ class Journal:
         self._finished: dict[int, dict[int, Summary]] = defaultdict(dict)
         self._changed: set[int] = set()
         self._changed_groups: set[int] = set()
-        self._changed_head = False
+        self._batch_changed = False
         self._chunks: dict[str, Any] = {}
         self._dropped: list[str] = []
         self._accepted: dict[tuple[int, int], str] = {}
-        self._being_written: Changes | None = None
+        self._being_written = Changes()
         for number, record in (records or {}).items():
             if isinstance(record, Summary):
                 self._finished[number // SUMMARIES][number] = record
@@ -86,7 +86,7 @@ class Journal:
     def begin(self, token: str) -> None:
         """Begin a new try; it may submit rows once this is durable."""
         self.batch = replace(self.batch, tries=[*self.batch.tries, token])
-        self._changed_head = True
+        self._batch_changed = True
 
     def changed(self, records: Records, results: Mapping[str, Any]) -> None:
         """Note rows that differ from what is in the store.
@@ -105,7 +105,7 @@ class Journal:
         self._open[number] = record
         if number >= self.batch.opened:
             self.batch = replace(self.batch, opened=number + 1)
-            self._changed_head = True
+            self._batch_changed = True
             self._changed.add(number)
 
     def note(self, number: int, row: int, entry: Entry) -> None:
@@ -141,27 +141,15 @@ class Journal:
         self._dropped += [segment_key(self.batch.batch_id, number), *chunks]
 
     def changes(self) -> Changes:
-        """Return the changes since the last call; :meth:`written` or :meth:`restore` follows."""
-        changes = self._being_written = self._unwritten()
-        self._changed, self._changed_groups, self._changed_head = set(), set(), False
+        """Return all that is not durable; :meth:`written` follows unless writing it failed."""
+        changes = self._being_written = self.unsaved()
+        self._changed, self._changed_groups, self._batch_changed = set(), set(), False
         self._chunks, self._dropped, self._accepted = {}, [], {}
         return changes
 
     def written(self) -> None:
         """Note that the changes are durable."""
-        self._being_written = None
-
-    def restore(self) -> None:
-        """Put changes that could not be written among the next ones."""
-        changes, self._being_written = self._being_written, None
-        if changes is None:
-            return
-        self._changed |= changes.segments.keys() & self._open.keys()
-        self._changed_groups |= changes.groups.keys()
-        self._changed_head |= changes.batch is not None
-        self._chunks = {**changes.chunks, **self._chunks}
-        self._dropped = changes.dropped + self._dropped
-        self._accepted = {**changes.accepted, **self._accepted}
+        self._being_written = Changes()
 
     def write(self, changes: Changes) -> None:
         """Make changes durable; raises what the store raises."""
@@ -171,25 +159,18 @@ class Journal:
             self._store.delete(key)
 
     def unsaved(self) -> Changes:
-        """Return all that is not known to be durable, also what is just being written."""
-        later, before = self._unwritten(), self._being_written or Changes()
+        """Return all that is not known to be durable: a copy, also of what is just being written."""
+        before = self._being_written
+        changed = {number: self._open[number].to_json() for number in sorted(self._changed)}
+        segments = {number: value for number, value in before.segments.items() if number in self._open}
+        groups = {group: group_to_json(self._finished[group]) for group in sorted(self._changed_groups)}
         return Changes(
-            {**before.chunks, **later.chunks},
-            {**before.segments, **later.segments},
-            {**before.groups, **later.groups},
-            later.batch or before.batch,
-            before.dropped + later.dropped,
-            {**before.accepted, **later.accepted},
-        )
-
-    def _unwritten(self) -> Changes:
-        return Changes(
-            dict(self._chunks),
-            {number: self._open[number].to_json() for number in sorted(self._changed)},
-            {group: group_to_json(self._finished[group]) for group in sorted(self._changed_groups)},
-            asdict(self.batch) if self._changed_head else None,
-            list(self._dropped),
-            dict(self._accepted),
+            {**before.chunks, **self._chunks},
+            {**segments, **changed},
+            {**before.groups, **groups},
+            asdict(self.batch) if self._batch_changed else before.batch,
+            before.dropped + self._dropped,
+            {**before.accepted, **self._accepted},
         )
 
     def _add_chunk(self, number: int, chunk: dict[str, Any]) -> None:

@@ -112,7 +112,6 @@ class JournalWriter:
             if problem is None:
                 self._journal.written()
             else:
-                self._journal.restore()
                 self._waiting_since = self._being_written_since
                 self._wanted.set()
             self._being_written_since = None

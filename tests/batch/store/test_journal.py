@@ -227,12 +227,10 @@ def test_after_a_write_that_failed_what_changed_since_goes_before() -> None:
     with pytest.raises(OSError, match="no route"):
         journal.write(changes)
     journal.note(0, 0, "run_0")
-    journal.restore()
     store.fails = False
     save(journal)
     assert read(store) == {0: SegmentRecord(["run_0", ANNOUNCED, None]), 1: SegmentRecord([ANNOUNCED])}
-    journal.restore()
-    assert not journal.changes(), "there is nothing to restore"
+    assert not journal.changes(), "all of it is durable"
 
 
 def test_a_segment_finished_while_its_write_failed_is_finished() -> None:
@@ -242,7 +240,6 @@ def test_a_segment_finished_while_its_write_failed_is_finished() -> None:
     journal.answered(0, {0: FOUND})
     journal.changes()
     journal.finish(0, SUMMARY)
-    journal.restore()
     save(journal)
     assert read(store) == {0: SUMMARY}
     assert keys(store) == {"finished_0000"}
@@ -255,7 +252,6 @@ def test_keys_whose_drop_failed_are_dropped_later() -> None:
     save(journal)
     journal.finish(0, SUMMARY)
     journal.changes()
-    journal.restore()
     save(journal)
     assert keys(store) == {"finished_0000"}
 
