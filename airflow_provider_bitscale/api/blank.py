@@ -3,7 +3,8 @@
 The package's words for it: a *blank* has nothing visible in it; a *null value* is a text that data writes for
 NULL (``NULL_VALUES``, ``null_values``); a *miss value* is an output that says that nothing was found
 (``miss_values``); *undefined* is what a template renders for a value that is not there
-(:mod:`airflow_provider_bitscale.runs.undefined`).
+(:mod:`airflow_provider_bitscale.runs.undefined`); a *possible null* is a word in the rows of a batch that may
+mean NULL or itself: it is sent, with a warning (:mod:`airflow_provider_bitscale.batch.table.data_quality`).
 """
 
 from __future__ import annotations

@@ -7,5 +7,5 @@
   ``polls`` asks for runs, ``inbox`` takes deliveries.
 - ``options`` are checked when the DAG is parsed; ``row_result``, ``progress``: what comes out.
 
-Imports go one way: the runner and its helpers use plan and store, store uses table, table uses none of them.
+Imports go one way: the runner and its helpers use all rooms, store uses table and plan, these use neither.
 """

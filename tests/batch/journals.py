@@ -49,5 +49,5 @@ def announce(journal: Journal, number: int, rows: Iterable[int]) -> None:
 
 
 def keys(store: JsonStore) -> set[str]:
-    """All but that of the head."""
+    """All but that of the batch as a whole."""
     return {key.removeprefix(f"{BATCH_KEY}_b1_") for key in store.texts if key != BATCH_KEY}

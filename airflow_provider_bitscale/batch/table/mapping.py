@@ -104,7 +104,7 @@ class InputMapping(RowMapping):
     """What the rows of a batch have in common: which fields are inputs, and which make up the key.
 
     Numbers, booleans and dates are read from text where it is certain what they mean; what is not certain is
-    left for the grid's form to refuse.
+    left for the grid's schema to refuse.
 
     :param mapping: by name, id or label of an input, the field of the row with its value; a row without the
         field has no value for it. None: every field that is named like an input is one.
@@ -115,21 +115,21 @@ class InputMapping(RowMapping):
 
     def __init__(
         self,
-        form: GridSchema,
+        schema: GridSchema,
         mapping: Mapping[str, str] | None = None,
         row_key: str | Sequence[str] | None = None,
         null_values: Collection[str] = NULL_VALUES,
     ) -> None:
-        self._form = form
+        self._schema = schema
         self._mapping = mapping
         self._key_fields = (row_key,) if isinstance(row_key, str) else tuple(row_key or ())
         self._null_values = frozenset(null_values)
         self._reading = lru_cache(_MAX_READINGS)(self._reading_of)
         # A header has the names of fields in place of those of the inputs that they are mapped to.
         self._folded_names = frozenset(
-            map(folded, (*form.input_names.values(), *(() if mapping is None else mapping.values())))
+            map(folded, (*schema.input_names.values(), *(() if mapping is None else mapping.values())))
         )
-        if mapping is not None and (problems := form.names(mapping).problems):
+        if mapping is not None and (problems := schema.names(mapping).problems):
             raise InvalidRequestError(f"input_fields: {'; '.join(problems)}")
 
     @property
@@ -140,7 +140,7 @@ class InputMapping(RowMapping):
     def is_name(self, text: str) -> bool:
         """Whether a text is the name of a field that is read, however it is spelled."""
         if self._mapping is None:
-            return self._form.may_be_input(text) or text in self._key_fields
+            return self._schema.may_be_input(text) or text in self._key_fields
         return folded(text) in map(folded, self.named_fields)
 
     def check_fields(self, fields: Sequence[str]) -> None:
@@ -244,7 +244,7 @@ class InputMapping(RowMapping):
         filled: dict[str, list[str]] = {}
         for name, field, _ in reading.cells:
             if (key := reading.names.keys.get(name)) is not None:
-                filled.setdefault(self._form.input_names.get(key, key), []).append(field)
+                filled.setdefault(self._schema.input_names.get(key, key), []).append(field)
         used = {field for of_input in filled.values() for field in of_input}
         # The author of a mapping has seen the fields.
         free = [field for field in fields if field not in used] if self._mapping is None else []
@@ -252,7 +252,7 @@ class InputMapping(RowMapping):
             filled,
             {
                 name: next(iter(nearest(name, free, 1, _LIKENESS)), None)
-                for name in self._form.input_names.values()
+                for name in self._schema.input_names.values()
                 if name not in filled
             },
         )
@@ -260,8 +260,8 @@ class InputMapping(RowMapping):
     def _reading_of(self, fields: tuple[str, ...]) -> _Reading:
         mapping = self._mapping
         if mapping is None:
-            mapping = {field: field for field in fields if self._form.may_be_input(field)}
-        names = self._form.names(mapping)
+            mapping = {field: field for field in fields if self._schema.may_be_input(field)}
+        names = self._schema.names(mapping)
         return _Reading(
             names,
             tuple((name, field, converter_of(names.columns.get(name))) for name, field in mapping.items()),
@@ -269,10 +269,12 @@ class InputMapping(RowMapping):
         )
 
     def _no_input_among(self, fields: Mapping[str, Any]) -> str:
-        inputs = dict.fromkeys(self._form.input_names.values())
+        inputs = dict.fromkeys(self._schema.input_names.values())
         takes = f"; the grid takes {listed(inputs)}" if inputs else ""
         meant = f"; input_fields={{{next(iter(inputs))!r}: '…'}} says which field is meant" if inputs else ""
-        header = [text for text in fields.values() if isinstance(text, str) and self._form.may_be_input(text)]
+        header = [
+            text for text in fields.values() if isinstance(text, str) and self._schema.may_be_input(text)
+        ]
         if header:
             return (
                 f"it has the names of inputs as values, {', '.join(map(repr, header))}: if it is the header, "

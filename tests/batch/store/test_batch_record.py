@@ -60,7 +60,7 @@ def test_a_head_that_is_not_found_is_not_missing_for_that() -> None:
         read_batch(store)
 
 
-# An earlier try's head; then whether a try goes on: for the same wish and for another one (None: refused),
+# An earlier try's record; then whether a try goes on: for the same wish and for another one (None: refused),
 # without a clear and after one.
 CONTINUES: dict[str, tuple[BatchRecord | None, bool | None, bool | None, bool | None, bool | None]] = {
     "none": (None, False, False, False, False),
