@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 
@@ -120,7 +120,7 @@ class AsyncClient:
         grid_id: str,
         inputs: Mapping[str, Any],
         *,
-        mode: str = "async",
+        mode: Literal["async", "sync"] = "async",
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,

@@ -6,7 +6,7 @@ import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -119,7 +119,7 @@ class Client:
         grid_id: str,
         inputs: Mapping[str, Any],
         *,
-        mode: str = "async",
+        mode: Literal["async", "sync"] = "async",
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,

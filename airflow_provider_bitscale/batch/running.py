@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_bitscale.api.async_client import AsyncClient
     from airflow_provider_bitscale.api.errors import BitScaleError
     from airflow_provider_bitscale.api.models import RunRecipe
+    from airflow_provider_bitscale.runs.options import Mode
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class BatchRequest:
     """
 
     grid_id: str
-    mode: str
+    mode: Mode
     output_columns: list[str] | None
     recipe: RunRecipe | None
     timeout: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import amask_secret, mask_secret
@@ -134,7 +134,7 @@ class BitScaleHook(Polling, BaseHook):
         grid_id: str,
         inputs: Mapping[str, Any],
         *,
-        mode: str = "async",
+        mode: Literal["async", "sync"] = "async",
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,
@@ -178,7 +178,7 @@ class BitScaleHook(Polling, BaseHook):
         grid_id: str,
         inputs: Mapping[str, Any],
         *,
-        mode: str = "async",
+        mode: Literal["async", "sync"] = "async",
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         timeout: float | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -27,7 +27,9 @@ CONFIG = ClientConfig(api_key=KEY, workspace_id="ws_abc123")
 contract = contract_for(CONFIG)
 
 
-def run_grid(grid_id: Any, inputs: Any = None, mode: str = "async", **changes: Any) -> Call[Any]:
+def run_grid(
+    grid_id: Any, inputs: Any = None, mode: Literal["async", "sync"] = "async", **changes: Any
+) -> Call[Any]:
     return contract.run_grid(grid_id, {} if inputs is None else inputs, mode=mode, **changes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -38,7 +38,9 @@ RECIPE = answers.parse_recipe(doc.RECIPE)
 ROW = {"full_name": "Jane"}
 
 
-def run_grid(inputs: Any, recipe: RunRecipe | None = RECIPE, mode: str = "async", **more: Any) -> Call[Run]:
+def run_grid(
+    inputs: Any, recipe: RunRecipe | None = RECIPE, mode: Literal["async", "sync"] = "async", **more: Any
+) -> Call[Run]:
     return contract.run_grid("g/1", inputs, mode=mode, recipe=recipe, **more)
 
 
@@ -263,7 +265,7 @@ def test_a_poll(payload: dict[str, Any], status: RunStatus, run_id: str, error: 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("mode", ["async", "sync"])
-def test_a_run_is_accepted_with_an_id_or_an_answer(mode: str, status: int) -> None:
+def test_a_run_is_accepted_with_an_id_or_an_answer(mode: Literal["async", "sync"], status: int) -> None:
     call = run_grid(ROW, mode=mode)
     running = {**doc.RUNNING, "mode": mode}
     run = call.read(CONFIG, status, {}, json.dumps(running).encode())

@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_bitscale import __version__
@@ -102,7 +102,7 @@ class Contract(ABC):
         grid_id: str,
         inputs: Mapping[str, Any],
         *,
-        mode: str,
+        mode: Literal["async", "sync"],
         output_columns: Sequence[str] | None = None,
         webhook_url: str | None = None,
         recipe: RunRecipe | None = None,
