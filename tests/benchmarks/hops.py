@@ -30,6 +30,7 @@ from tests.support.batch_process import write_rows
 from tests.support.state_store import FolderStore
 from tests.support.task_runs import FakeTaskInstance
 
+_TIMEOUT = 300
 _PACKAGE = Path(airflow_provider_bitscale.__file__).parent
 # Where the way of a row begins and ends; a single run is followed for as long as its task executes.
 _ANNOUNCED = ("batch/prefetch.py", "_announce_group")
@@ -51,7 +52,7 @@ def _hops(folder: Path, what: str) -> Figure:
     folder.mkdir()
     with emulator(folder, "--run-seconds", "0.2", "0.3") as server:
         arguments = ["-m", "tests.benchmarks.hops", what, str(folder)]
-        entered = run_json(arguments, server.environment(folder), timeout=60)
+        entered = run_json(arguments, server.environment(folder), timeout=_TIMEOUT)
     files = [file for file, _ in entered]
     own = [file for file in files if file.startswith(within)]
     return Figure(
@@ -70,9 +71,9 @@ class _Way:
 
     def __init__(self, first: tuple[str, str] | None, last: tuple[str, str] | None) -> None:
         self.entered: list[tuple[str, str]] = []
-        self._last = last
+        self.has_ended = last is None
         self._notes = first is None
-        self._first = first
+        self._first, self._last = first, last
         # A coroutine is called again whenever it goes on.
         self._frames: set[FrameType] = set()
 
@@ -87,7 +88,7 @@ class _Way:
                 self._frames.add(frame)
                 self.entered.append(function)
         elif function == self._last:
-            self._notes, self._first = False, None
+            self._notes, self._first, self.has_ended = False, None, bool(self.entered)
 
 
 def _follow(what: str, folder: Path) -> _Way:
@@ -109,6 +110,8 @@ def _follow(what: str, folder: Path) -> _Way:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
+    if not way.has_ended:
+        raise RuntimeError(f"{_ANNOUNCED} or {_WRITTEN} was never entered: follow what they are called now")
     return way
 
 
