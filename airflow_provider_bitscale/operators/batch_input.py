@@ -1,4 +1,4 @@
-"""What the log says of a batch's rows before the first is submitted; never what is in them."""
+"""Where the rows of a batch come from, and what the log says about them; never their values."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def source_of(options: BatchOptions) -> Source:
     return ListSource([] if options.rows is None else options.rows)
 
 
-def tell_fields(mapping: RowMapping, fields: Sequence[str]) -> None:
-    """Tell which field goes to which input, and which inputs get nothing.
+def log_fields(mapping: RowMapping, fields: Sequence[str]) -> None:
+    """Log which field goes to which input, and which inputs get nothing.
 
     :param fields: of all rows.
     """
@@ -41,10 +41,10 @@ def tell_fields(mapping: RowMapping, fields: Sequence[str]) -> None:
         log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)
 
 
-def tell_input(
+def log_input(
     source: Source, mapping: RowMapping, survey: Survey, form: GridSchema, output_names: Collection[str]
 ) -> None:
-    """Tell which rows are left out, and what of the others may not be meant.
+    """Log which rows are left out, and what looks unintended in the others.
 
     :param output_names: of the batch. A field of the same name is replaced, as one that is named like what a
         part says of each row.

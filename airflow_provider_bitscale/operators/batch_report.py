@@ -1,4 +1,4 @@
-"""How a batch goes, for people: a line in the log, a value in the task's state store, and metrics."""
+"""Reports the progress of a batch: in the log, in the task's state store, and as metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METRICS = "bitscale.batch"
 class Reporter:
     """Called with the progress of a batch, every few seconds and at its end.
 
-    :param before: what earlier tries have come to, and counted in the metrics.
+    :param before: the results of earlier tries, which the metrics have counted.
     """
 
     def __init__(self, store: Store, before: Tally) -> None:
@@ -32,7 +32,7 @@ class Reporter:
         self._credits = before.credits
 
     def __call__(self, progress: Progress) -> None:
-        """Tell it to everybody; that a metric or a progress value cannot be had stops no batch."""
+        """Report the progress. A failure to do so is logged, and does not stop the batch."""
         log.info("%s", progress)
         self._send_metrics(progress)
         try:

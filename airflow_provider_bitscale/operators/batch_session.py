@@ -1,4 +1,4 @@
-"""One try of a batch: put together from an operator and its context, run, and summed up."""
+"""One try of a batch: checked, run, and summed up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from airflow_provider_bitscale.batch.table.mapping import InputMapping, RowMappi
 from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, RowsInMemory
 from airflow_provider_bitscale.operators.batch_ending import ending_of, failure_of, manifest_of, summary_of
-from airflow_provider_bitscale.operators.batch_input import source_of, tell_fields, tell_input
+from airflow_provider_bitscale.operators.batch_input import log_fields, log_input, source_of
 from airflow_provider_bitscale.operators.batch_report import Reporter
 from airflow_provider_bitscale.operators.batch_start import take_up
 from airflow_provider_bitscale.operators.batch_thread import run_in_thread
@@ -67,7 +67,7 @@ SYNC_CONNECTIONS = 500
 class BatchSession:
     """Checks everything when it is made, and spends nothing before :meth:`run`.
 
-    :raises BitScaleError: naming all that speaks against the rows or the options.
+    :raises BitScaleError: naming everything that is wrong with the rows or the options.
     """
 
     def __init__(self, options: BatchOptions, hook: BitScaleHook, context: Context, started: float) -> None:
@@ -95,12 +95,10 @@ class BatchSession:
             else InputMapping(self._form, read_options.inputs, options.row_key, read_options.null_values)
         )
         log.info("Checking all rows before anything is paid for")
-        self._survey = survey(
-            source, mapping, options.segment_size, tell_fields=partial(tell_fields, mapping)
-        )
+        self._survey = survey(source, mapping, options.segment_size, tell_fields=partial(log_fields, mapping))
         log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
         names = output_names(self._form)
-        tell_input(source, mapping, self._survey, self._form, names)
+        log_input(source, mapping, self._survey, self._form, names)
         if options.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
             raise errors.InvalidRequestError(
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"

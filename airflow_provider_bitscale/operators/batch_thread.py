@@ -1,4 +1,4 @@
-"""Where the event loop of a batch runs."""
+"""Runs the event loop of a batch in a thread of its own."""
 
 from __future__ import annotations
 

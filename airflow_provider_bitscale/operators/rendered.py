@@ -35,7 +35,7 @@ def arguments(operator: BaseOperator) -> dict[str, Any]:
 def refuse(problems: list[str], *, of: str = "") -> None:
     """Fail the task, or the import of its DAG, for all problems at once.
 
-    :param of: what has the problems, where nothing else leads there.
+    :param of: put before the problems, to name the task that has them.
     :raises InvalidRequestError: there are any.
     """
     if problems:

@@ -104,7 +104,7 @@ class RunSession:
         try:
             run = submission.send(inputs, webhook_url, intent)
         except errors.UnreadableAcceptanceError as error:
-            return self._wait_for(record).keep_unreadable(error)
+            return self._wait_for(record).record_unreadable(error)
         except errors.AmbiguousSubmitError as error:
             if self._options.resubmit_ambiguous:
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None

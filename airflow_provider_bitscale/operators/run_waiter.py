@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 # The XCom that a sensor takes.
 ADDRESS_XCOM = "delivery_address"
-# For how long the store is asked again to take what has been paid for, where nothing else is to be done.
+# Seconds for which a write of what has been paid for is repeated, where nothing else is to be done.
 STORE_PATIENCE = 300.0
 
 
@@ -60,13 +60,13 @@ class RunWaiter:
         self._context = context
         self._records = records
         self._record = record
-        # The record, as long as the store has not taken it.
-        self._unkept: DurableWrite | None = None
+        # The write of the id, until the store has taken it.
+        self._unsaved: DurableWrite | None = None
         # The id, while the run is waited for.
         self.in_flight = record.run_id
 
     def take_answer(self, answer: Run) -> dict[str, Any] | Deferral:
-        """Go on with what BitScale answered to the submission.
+        """Go on with the answer to the submission.
 
         :raises AmbiguousSubmitError: a run was started whose id could not be kept.
         """
@@ -75,7 +75,7 @@ class RunWaiter:
             return self._collect_sync(answer)
         log.info("BitScale accepted run %s of grid %s", run_id, self._record.grid_id)
         self._record, self.in_flight = self._record.submitted(run_id), run_id
-        self._keep(self._write(self._record))
+        self._save_id(self._write(self._record))
         return self.wait(answer)
 
     def poll(self) -> Run | errors.BitScaleError:
@@ -96,8 +96,8 @@ class RunWaiter:
                 note_submission(self._context, str(record.run_id), record.grid_id, options.bitscale_conn_id)
             return {"run_id": record.run_id, "grid_id": record.grid_id, "status": status}
         step = self.after(seen)
-        if isinstance(step, Wait) and self._unkept is not None:
-            step = self._wait_until_kept(step)
+        if isinstance(step, Wait) and self._unsaved is not None:
+            step = self._wait_until_saved(step)
         if isinstance(step, Outcome):
             return self.collect(step)
         if defers(options.deferrable):
@@ -119,8 +119,8 @@ class RunWaiter:
         )
         return self.collect(outcome)
 
-    def keep_unreadable(self, error: errors.BitScaleError) -> dict[str, Any] | Deferral:
-        """Write down that BitScale accepted a run that its answer does not name, so that none is paid again.
+    def record_unreadable(self, error: errors.BitScaleError) -> dict[str, Any] | Deferral:
+        """Record that BitScale accepted a run that its answer does not name, so that none is paid again.
 
         :raises UnreadableAcceptanceError: no delivery is expected that would name it, or none came in time.
         """
@@ -169,7 +169,7 @@ class RunWaiter:
             self._forget()
             raise failure_of(error, _reason(outcome)) from None
         except errors.BitScaleError as error:
-            if self._unkept is not None:
+            if self._unsaved is not None:
                 raise self._id_lost(error) from error
             if isinstance(error, errors.NotFoundError):
                 error.message += f". If BitScale has forgotten the run: {RUN_RECOVERY}"
@@ -178,48 +178,48 @@ class RunWaiter:
         return self._result(run)
 
     def is_futile(self, outcome: Outcome) -> bool:
-        """Whether another run would fail as this one did: the whole account lacks something."""
+        """Whether another run would fail for the same reason, which is the account's."""
         return account_error(_reason(outcome)) is not None
 
     @property
     def way_back(self) -> str:
         """How the run is collected after this try, for a log line or an error."""
-        if self._unkept is None:
+        if self._unsaved is None:
             return "A retry goes on with it."
         return adopt_advice(self._record.run_id)
 
     def _write(self, record: Record) -> DurableWrite:
         return DurableWrite(partial(self._records.write, record))
 
-    def _keep(self, write: DurableWrite) -> None:
+    def _save_id(self, write: DurableWrite) -> None:
         """Write the id, if the store takes it by now."""
-        self._unkept = write
+        self._unsaved = write
         try:
             if self._options.wait_for_completion:
-                kept = write.attempt()
+                saved = write.attempt()
             else:
                 # There is nothing else to wait for.
                 write.persist(STORE_PATIENCE)
-                kept = True
+                saved = True
         except Exception as problem:
             raise self._id_lost(problem) from problem
-        if kept:
-            self._unkept = None
+        if saved:
+            self._unsaved = None
 
-    def _wait_until_kept(self, step: Wait) -> Wait | Outcome:
+    def _wait_until_saved(self, step: Wait) -> Wait | Outcome:
         """Wait for the run with its id in memory, until the store takes it or the run has ended."""
         record = self._record
         log.warning(
             "The id of run %s is in this process alone: waiting here until it is written", record.run_id
         )
-        while self._unkept is not None:
-            until = min(record.deadline, self._unkept.next_at)
+        while self._unsaved is not None:
+            until = min(record.deadline, self._unsaved.next_at)
             decision = replace(self._decision, deadline=until)
             first = Wait(max(0.0, min(step.seconds, until - time.time())))
             outcome = watch(self._poller(), decision, first)
             if outcome.kind != TIMED_OUT or time.time() >= record.deadline:
                 return outcome
-            self._keep(self._unkept)
+            self._save_id(self._unsaved)
         log.info("The id of run %s is written", record.run_id)
         return step
 
@@ -245,12 +245,12 @@ class RunWaiter:
             self._forget()
             raise failure_of(error, answer.error) from None
         except errors.UnreadableAcceptanceError as error:
-            return self.keep_unreadable(error)
+            return self.record_unreadable(error)
         result = self._result(run)
         try:
             self._write(self._record.submitted(None, result)).persist(STORE_PATIENCE)
         except Exception:
-            # The result is here and paid for; that a retry could not have it is no reason to lose it.
+            # The result is here and paid for, even if a retry could not have it.
             log.exception("The result could not be written to the task's state store")
         return result
 

@@ -19,17 +19,17 @@ def stored(path: str | ObjectStoragePath) -> ObjectStoragePath:
         if not isinstance(path, ObjectStoragePath):
             found = ObjectStoragePath(readable_path(str(path)))
         elif path.protocol in ("file", "local"):
-            # What looks like an escape is in the file's name: this is no URI any more.
+            # A path, not a URI: what looks like an escape belongs to the file's name.
             found = ObjectStoragePath(file_text(path.path))
         else:
             found = path
-        # Only now the store is looked for.
+        # Connects to the store.
         _ = found.fs
     except (ValueError, ImportError) as problem:
         raise InvalidRequestError(
             f"{path} cannot be used: {problem}. Is the provider of that store installed?"
         ) from None
     except OSError as problem:
-        # Some connect as soon as they are made.
+        # Some stores connect as soon as they are made.
         raise StoreError.of(path, problem) from problem
     return found

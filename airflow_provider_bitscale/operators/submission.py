@@ -1,4 +1,4 @@
-"""A run of one row, checked before anything is paid for, and sent once."""
+"""Checks one row before anything is paid for, and submits it once."""
 
 from __future__ import annotations
 

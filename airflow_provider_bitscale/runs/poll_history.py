@@ -9,7 +9,7 @@ from __future__ import annotations
 from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
 from airflow_provider_bitscale.api.models import Run, RunStatus
 
-# A key that was good so lately is not believed to be refused for good.
+# A refusal is not believed within this time of a good answer.
 RECENTLY_SECONDS = 60.0
 
 
@@ -25,7 +25,7 @@ class PollHistory:
         self._since = 0.0
 
     def lasting(self, seen: object, now: float) -> float:
-        """Seconds for which polls have shown this kind of sight; 0 for the first time.
+        """Return the seconds for which polls have shown the same; 0 for the first time.
 
         :param seen: a record, or the BitScaleError in place of one.
 

@@ -1,4 +1,4 @@
-"""The two thin loops around a decision: polling in a worker, and in an event loop."""
+"""The two thin loops around a decision: blocking in a worker, and in an event loop."""
 
 from __future__ import annotations
 

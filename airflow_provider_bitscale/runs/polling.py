@@ -127,7 +127,7 @@ class RunDecision(_Patience):
 
 @dataclass(frozen=True)
 class HintedRunDecision:
-    """Looks seldom until a hint has come, then as often as ever.
+    """Polls rarely until a hint has come, then at the usual interval.
 
     :param seldom: before.
     :param often: after; about the same run, with the same deadline.
@@ -139,7 +139,7 @@ class HintedRunDecision:
 
     @property
     def run_id(self) -> str:
-        """Of the run."""
+        """The id of the run."""
         return self.often.run_id
 
     def after(

@@ -1,4 +1,4 @@
-"""Pure: what a run is asked for, and what can be said against it before anybody is asked."""
+"""Pure: the request for one run, and its checks that need no answer from BitScale."""
 
 from __future__ import annotations
 
