@@ -106,7 +106,7 @@ class RunningBatch:
             row, event, time.monotonic(), run_id=run_id, result=result, took=took, not_before=not_before
         )
         writer, sent_log = self.journal_writer, self.sent_log
-        for effect in transition.effects:
+        for effect in transition.written:
             match effect:
                 case Effect.WRITE_ENTRY:
                     writer.note(row.segment, row.position, row.entry)
@@ -130,9 +130,6 @@ class RunningBatch:
                 case Effect.FINISH:
                     if self.segments.finish(row):
                         self.start(self._write_segment(row.segment))
-                case _:
-                    # It was the scheduler's.
-                    pass
 
     def stop_if_too_many_failed(self) -> None:
         """Submit no more once more rows have failed than may."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
@@ -15,9 +16,14 @@ NOW = 1000.0
 class Plan(Scheduler):
     """The rows of one segment, made as they are named."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.rows: dict[int, BatchRow] = {}
+
     def row(self, number: int) -> BatchRow:
-        rows: dict[int, BatchRow] = self.__dict__.setdefault("rows", {})
-        return rows.setdefault(number, BatchRow(number, 0, number))
+        if number not in self.rows:
+            self.rows[number] = BatchRow(number, 0, number)
+        return self.rows[number]
 
     def age(self, number: int, now: float) -> float:
         return now - self.row(number).since

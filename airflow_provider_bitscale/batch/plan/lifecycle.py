@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from airflow_provider_bitscale.batch.plan.batch_row import UNSENT, BatchRow, State
+from airflow_provider_bitscale.batch.plan.batch_row import DONE, SENDING, UNSENT, BatchRow, State
 from airflow_provider_bitscale.batch.row_result import RowResult
 
 
@@ -46,7 +46,7 @@ class Event(str, Enum):
     CLOSED = "the try ends, and it is written as it stands"
 
 
-class Effect(Enum):
+class Effect:
     """What follows a transition: for the budget, for the order of requests, and what is written down."""
 
     RESERVE = "reserve what a run may cost"
@@ -74,12 +74,15 @@ class Effect(Enum):
 class Transition(NamedTuple):
     """Where an event leads.
 
+    :param planned: effects that the scheduler has to see to.
+    :param written: effects that whoever writes things down has to see to, in this order.
     :param restarts: whether the age of the row counts from now on.
     """
 
     to: State
-    effects: tuple[Effect, ...]
-    restarts: bool = False
+    planned: tuple[str, ...]
+    written: tuple[str, ...]
+    restarts: bool
 
 
 class IllegalEventError(RuntimeError):
@@ -88,6 +91,7 @@ class IllegalEventError(RuntimeError):
 
 # A delivery may have come while its submission was on its way.
 _NOT_WITH_A_RUN = frozenset((Event.NOT_PROCESSED, Event.REFUSED, Event.RESUBMITTED, Event.SENT))
+_OF_LOST_SUBMISSIONS = frozenset((Event.RESUBMITTED, Event.DELIVERED, Event.DISOWNED))
 
 
 def move(
@@ -101,30 +105,52 @@ def move(
     :raises IllegalEventError: this event cannot happen in this state.
     """
     transition = TRANSITIONS[row.state].get(event)
-    if transition is None or (transition.to is State.DONE) is (result is None):
+    if transition is None or (transition.to is DONE) is (result is None):
         raise IllegalEventError(f"row {row.number + 1} is {row.state.name}, and cannot be {event.name}")
     if event in _NOT_WITH_A_RUN and row.run_id is not None:
         raise IllegalEventError(f"row {row.number + 1} has run {row.run_id}, and cannot be {event.name}")
-    if event is Event.RESUBMITTED:
-        row.unanswered += 1
-        row.resubmissions += row.state is State.SENDING
-    elif event in (Event.DELIVERED, Event.DISOWNED) and row.state in UNSENT:
-        if not row.unanswered:
-            raise IllegalEventError(f"row {row.number + 1} was never submitted, and cannot be {event.name}")
-        # It answers the submission that was lost.
-        row.unanswered = 0
+    if event in _OF_LOST_SUBMISSIONS:
+        _count_unanswered(row, event)
     if transition.restarts:
         row.since, row.exact = now, event is Event.SENT
     row.state = transition.to
-    if run_id is not None or event is Event.DISOWNED:
+    if run_id is not None:
         row.run_id = run_id
     if result is not None:
         row.result = result
     return transition
 
 
-def _to(state: State, *effects: Effect, restarts: bool = False) -> Transition:
-    return Transition(state, effects, restarts)
+def _count_unanswered(row: BatchRow, event: Event) -> None:
+    if event is Event.RESUBMITTED:
+        row.unanswered += 1
+        row.resubmissions += row.state is SENDING
+    elif row.state in UNSENT:
+        if not row.unanswered:
+            raise IllegalEventError(f"row {row.number + 1} was never submitted, and cannot be {event.name}")
+        # It answers the submission that was lost.
+        row.unanswered = 0
+    if event is Event.DISOWNED:
+        row.run_id = None
+
+
+_WRITTEN = frozenset(
+    (
+        Effect.WRITE_ENTRY,
+        Effect.WRITE_RUN,
+        Effect.WRITE_RESULT,
+        Effect.WRITE_ANSWER,
+        Effect.WRITE_REFUSAL,
+        Effect.LOG_NOT_PROCESSED,
+        Effect.COUNT,
+        Effect.FINISH,
+    )
+)
+
+
+def _to(state: State, *effects: str, restarts: bool = False) -> Transition:
+    written = tuple(effect for effect in effects if effect in _WRITTEN)
+    return Transition(state, tuple(effect for effect in effects if effect not in _WRITTEN), written, restarts)
 
 
 _RECOVERED = (Effect.RECOVER, Effect.WRITE_RUN, Effect.SCHEDULE_POLL)

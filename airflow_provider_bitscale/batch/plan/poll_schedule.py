@@ -7,7 +7,7 @@ from collections import deque
 from math import inf
 from typing import TypeAlias
 
-from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
+from airflow_provider_bitscale.batch.plan.batch_row import RUNNING, BatchRow
 from airflow_provider_bitscale.batch.plan.run_times import EAGER, FIRST_POLL, PATIENT, RunTimes
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
 
@@ -50,7 +50,7 @@ class PollSchedule:
         self._undelivered_ends = 0
         if not row.hinted:
             row.hinted = True
-            if row.state is State.RUNNING:
+            if row.state is RUNNING:
                 row.version += 1
                 self._hinted.append((0.0, row.number, row.version, row))
 
@@ -139,4 +139,4 @@ class PollSchedule:
 
 def _holds(entry: _Entry) -> bool:
     _, _, version, row = entry
-    return row.version == version and row.state is State.RUNNING
+    return row.version == version and row.state is RUNNING

@@ -13,7 +13,18 @@ from math import inf
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.plan.ambiguous import AmbiguousRows
-from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
+from airflow_provider_bitscale.batch.plan.batch_row import (
+    AMBIGUOUS,
+    ANNOUNCED,
+    NEW,
+    POLLING,
+    READY,
+    RUNNING,
+    SENDING,
+    UNREADABLE,
+    BatchRow,
+    State,
+)
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
 from airflow_provider_bitscale.batch.plan.lifecycle import Effect, Event, Transition, move
@@ -97,7 +108,7 @@ class Scheduler:
         self._submit_from = 0.0
         # How many rows are in each state; those of segments that are not open yet are NEW.
         self._count = dict.fromkeys(State, 0)
-        self._count[State.NEW] = rows
+        self._count[NEW] = rows
         # The order of the rows that are READY.
         self._queue: deque[BatchRow] = deque()
         self._ambiguous = AmbiguousRows(timeout)
@@ -108,23 +119,23 @@ class Scheduler:
     def rows_left(self) -> int:
         """Rows that may still be submitted."""
         count = self._count
-        return count[State.NEW] + count[State.ANNOUNCED] + count[State.READY]
+        return count[NEW] + count[ANNOUNCED] + count[READY]
 
     @property
     def ready(self) -> int:
         """Rows that could be submitted now."""
-        return self._count[State.READY]
+        return self._count[READY]
 
     @property
     def in_flight(self) -> int:
         """Runs under way, and submissions on their way."""
         count = self._count
-        return count[State.SENDING] + count[State.RUNNING] + count[State.POLLING]
+        return count[SENDING] + count[RUNNING] + count[POLLING]
 
     @property
     def awaiting(self) -> int:
         """Rows of which only a delivery would show what became of them."""
-        return self._count[State.AMBIGUOUS] + self._count[State.UNREADABLE]
+        return self._count[AMBIGUOUS] + self._count[UNREADABLE]
 
     @property
     def expected_credits(self) -> float | None:
@@ -159,7 +170,7 @@ class Scheduler:
         transition = move(row, event, now, run_id=run_id, result=result)
         self._count[before] -= 1
         self._count[transition.to] += 1
-        for effect in transition.effects:
+        for effect in transition.planned:
             match effect:
                 case Effect.RESERVE:
                     self._budget.reserve()
@@ -175,7 +186,7 @@ class Scheduler:
                     self.known += 1
                     if took is not None:
                         self._longest_run = max(took, self._longest_run or 0.0)
-                    if before is not State.SENDING:
+                    if before is not SENDING:
                         self.polls.ended(row, now, took)
                 case Effect.QUEUE:
                     self._queue.append(row)
@@ -193,8 +204,6 @@ class Scheduler:
                     self.polls.hint(row)
                 case Effect.AWAIT:
                     self._ambiguous.add(row)
-                case _:
-                    pass
         return transition
 
     def hold(self, submit_from: float) -> None:
@@ -204,7 +213,7 @@ class Scheduler:
     def stop(self) -> list[BatchRow]:
         """Submit no more; the rows that are READY, and to be retracted."""
         self.stopped = True
-        rows = [row for row in self._queue if row.state is State.READY]
+        rows = [row for row in self._queue if row.state is READY]
         self._queue.clear()
         return rows
 
@@ -218,7 +227,7 @@ class Scheduler:
         :param polls_per_run: one, or none where most results come by themselves.
         """
         to_submit = 0 if self.stopped else self.rows_left
-        sending = self._count[State.SENDING]
+        sending = self._count[SENDING]
         return to_submit + polls_per_run * (to_submit + sending) + self.in_flight - sending
 
     def next(self, now: float) -> Step:
@@ -228,13 +237,13 @@ class Scheduler:
             return GiveUp(overdue)
         if not in_flight and (hurried or not awaiting) and (self.stopped or not self.rows_left):
             return Done()
-        allows = not self.stopped and self._count[State.READY] > 0 and self._budget.allows()
+        allows = not self.stopped and self._count[READY] > 0 and self._budget.allows()
         if not in_flight and not awaiting and not allows and self.ready and not self.stopped:
             return OutOfBudget()
         if not hurried and (rest := self.outage.rest(now)):
             return Rest(rest)
         submits = allows and now >= self._submit_from and self.brake.allows(in_flight, self.known)
-        row = self.polls.next_row(now, eager=not submits) if self._count[State.RUNNING] else None
+        row = self.polls.next_row(now, eager=not submits) if self._count[RUNNING] else None
         if submits and (row is None or self._rows_go_first(now)):
             return Submit(self._first_ready())
         return Rest(self._until_next(now, eager=not submits)) if row is None else Poll(row)
@@ -259,7 +268,7 @@ class Scheduler:
         return self._ambiguous.overdue(now, longest)
 
     def _first_ready(self) -> BatchRow:
-        while self._queue[0].state is not State.READY:
+        while self._queue[0].state is not READY:
             # Its run was delivered meanwhile.
             self._queue.popleft()
         return self._queue[0]

@@ -135,12 +135,12 @@ def test_what_no_path_may_do(seed: int) -> None:
             run_id="run_1" if event in (Event.ACCEPTED, Event.DELIVERED, Event.RESUMED) else None,
             result=result_for(before, event),
         )
-        effects = Counter(transition.effects)
+        effects = Counter((*transition.planned, *transition.written))
         reserved += effects[Effect.RESERVE] + effects[Effect.RECOVER]
         reserved -= effects[Effect.RELEASE] + effects[Effect.CHARGE]
         counted += effects[Effect.COUNT] - (was_done and event is Event.DISOWNED)
         finished += effects[Effect.FINISH]
-        if {Effect.WRITE_ENTRY, Effect.WRITE_RUN, Effect.WRITE_RESULT} & set(transition.effects):
+        if {Effect.WRITE_ENTRY, Effect.WRITE_RUN, Effect.WRITE_RESULT} & set(transition.written):
             durable = row.entry
         if event is Event.CLOSED:
             assert reserved == (before in IN_FLIGHT), "the try is over: its budget, too"
