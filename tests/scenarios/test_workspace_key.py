@@ -312,11 +312,11 @@ def test_a_try_that_sends_nothing_leaves_the_record_of_a_paid_run_alone(
 
 
 def test_an_input_that_a_row_leaves_out_is_mentioned(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     connect(monkeypatch, emulator)
     assert task(inputs={"Full Name": "Jane Doe"}).attempt()["outputs"]
-    assert "no value for company" in "".join(capsys.readouterr())
+    assert "no value for company" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -332,9 +332,9 @@ def test_a_blank_row_is_refused_before_it_is_paid_for(
 
 
 def test_a_null_text_is_left_out_and_told(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     connect(monkeypatch, emulator)
     task(inputs={"Full Name": "Jane Doe", "Company": r"\N"}).attempt()
     assert json.loads(posts(emulator)[0]["body"])["inputs"] == {"full_name": "Jane Doe"}
-    assert r"Is it meant that the input 'Company' is '\\N'?" in "".join(capsys.readouterr())
+    assert r"Is it meant that the input 'Company' is '\\N'?" in caplog.text
