@@ -9,12 +9,14 @@ import pytest
 from airflow_provider_bitscale.batch.plan.ambiguous import LEAST_PATIENCE, PATIENCE
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
+from airflow_provider_bitscale.batch.plan.poll_schedule import SOON_SECONDS
 from airflow_provider_bitscale.batch.plan.scheduler import (
     Done,
     Poll,
     Rest,
     Submit,
 )
+from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
 from tests.support.numbered import NOW, Plan, take
 
 TIMEOUT = 3600.0
@@ -159,3 +161,14 @@ def test_rows_that_an_earlier_try_left_ambiguous(delivered: bool) -> None:
     take(plan, Submit, 1)
     plan.ended(1, NOW, 10)
     assert budget.committed == 20, "it may have been paid for before"
+
+
+@pytest.mark.parametrize(("proven", "seconds"), [(False, SOON_SECONDS), (True, SELDOM_SECONDS)])
+def test_until_a_run_was_understood_its_delivery_is_not_waited_for_long(proven: bool, seconds: float) -> None:
+    plan = Plan(1, Budget(None), Brake(proven=proven), expects_deliveries=True)
+    plan.add([0])
+    take(plan, Submit, 0)
+    plan.accepted(0, NOW)
+    step = plan.next(NOW)
+    assert isinstance(step, Rest)
+    assert step.seconds == pytest.approx(seconds)
