@@ -53,9 +53,11 @@ def busiest(emulator: Emulator) -> list[int]:
 
 
 # Under one contract only: told of the limit by the same headers, both are paced alike.
-@pytest.mark.parametrize(("waits", "seconds"), [(150, 3.0), pytest.param(1000, 20.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("waits", "seconds", "used"), [(150, 3.0, 0.8), pytest.param(1000, 20.0, 0.9, marks=pytest.mark.slow)]
+)
 def test_many_deferred_runs_share_sixty_requests_a_second(
-    waits: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+    waits: int, seconds: float, used: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = 60
 
@@ -82,7 +84,7 @@ def test_many_deferred_runs_share_sixty_requests_a_second(
         outcomes = asyncio.run(scenario(BitScaleHook().config))
         assert outcomes == [COMPLETED] * waits
         assert refused_after_the_first_window(emulator) == []
-        assert sum(busiest(emulator)) >= 0.9 * limit * len(busiest(emulator))
+        assert sum(busiest(emulator)) >= used * limit * len(busiest(emulator))
         polled: dict[str, list[float]] = defaultdict(list)
         for poll in polls(emulator):
             polled[poll["path"]].append(poll["at"])
