@@ -46,7 +46,7 @@ class ClientProvider:
 
         :raises ConfigurationError: naming everything that is wrong with the connection.
         """
-        return self._config or self._read()
+        return self._config or self._load()
 
     @property
     def webhook_settings(self) -> WebhookSettings | None:
@@ -59,7 +59,7 @@ class ClientProvider:
 
     async def aconfig(self) -> ClientConfig:
         """Async twin of :attr:`config`; reads the connection without blocking the event loop."""
-        return self._config or await self._aread()
+        return self._config or await self._aload()
 
     @cached_property
     def client(self) -> Client:
@@ -93,17 +93,17 @@ class ClientProvider:
         return AsyncClient(self.config, self._aread_key, connections=connections)
 
     def _read_key(self) -> str:
-        return self._read().api_key
+        return self._load().api_key
 
     async def _aread_key(self) -> str:
-        return (await self._aread()).api_key
+        return (await self._aload()).api_key
 
-    def _read(self) -> ClientConfig:
+    def _load(self) -> ClientConfig:
         config, secrets = self._take(BaseHook.get_connection(self.bitscale_conn_id))
         mask_secret(list(secrets))
         return config
 
-    async def _aread(self) -> ClientConfig:
+    async def _aload(self) -> ClientConfig:
         try:
             connection = await BaseHook.aget_connection(self.bitscale_conn_id)
         except AirflowNotFoundException:
@@ -126,7 +126,7 @@ class ClientProvider:
                     f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "
                     "another connection as bitscale_conn_id"
                 )
-            config, before = _config_of(connection), self._config
+            config, before = _read(connection), self._config
             if before is not None and _target(config) != _target(before):
                 raise ConfigurationError(
                     "it was changed meanwhile, and leads to another workspace or contract"
@@ -140,7 +140,7 @@ def _target(config: ClientConfig) -> tuple[str, str | None, str]:
     return config.base_url, config.workspace_id, config.api_contract
 
 
-def _config_of(connection: Connection) -> ClientConfig:
+def _read(connection: Connection) -> ClientConfig:
     return config_from_fields(
         host=connection.host,
         port=connection.port,
