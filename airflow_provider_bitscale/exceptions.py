@@ -107,27 +107,7 @@ class TransportError(errors.TransportError, AirflowException):
 
 
 _TWINS: dict[type[errors.BitScaleError], type[errors.BitScaleError]] = {
-    twin.__bases__[0]: twin
-    for twin in (
-        ConfigurationError,
-        AuthenticationError,
-        PermissionDeniedError,
-        NotFoundError,
-        InvalidRequestError,
-        RateLimitedError,
-        InsufficientCreditsError,
-        RunLimitExceededError,
-        FeatureDisabledError,
-        MissingSourceError,
-        UnsupportedError,
-        AmbiguousSubmitError,
-        UnreadableAcceptanceError,
-        UnreadableOutputsError,
-        RunFailedError,
-        RunTimedOutError,
-        ServerError,
-        TransportError,
-    )
+    kind: globals()[name] for name, kind in errors.KINDS.items()
 }
 
 

@@ -16,15 +16,8 @@ from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, TransferEncod
 from aiohttp.http_parser import HeadersParser, HttpResponseParserPy, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
+from airflow_provider_bitscale.api import answer_head
 from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING, AnswerBody
-from airflow_provider_bitscale.api.answer_head import (
-    MAX_HEADERS,
-    MAX_INFORMATIONAL,
-    MAX_LINE,
-    plain_length,
-    tidy_fields,
-    tidy_version,
-)
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.network import Network
 
@@ -52,10 +45,10 @@ def open_session(
         headers={"Accept-Encoding": ACCEPT_ENCODING, **(seen_by_proxy or {})},
         proxy=None if network.proxy is None else network.proxy.url,
         auto_decompress=False,
-        max_line_size=MAX_LINE,
-        max_field_size=MAX_LINE,
+        max_line_size=answer_head.MAX_LINE,
+        max_field_size=answer_head.MAX_LINE,
         # aiohttp counts the status line and the empty one.
-        max_headers=MAX_HEADERS + 2,
+        max_headers=answer_head.MAX_HEADERS + 2,
     )
 
 
@@ -127,7 +120,7 @@ class _Protocol(ResponseHandler):
 
     def _of_answer(self, data: bytes) -> bytes:
         if self._left is None:
-            self._left = plain_length(data)
+            self._left = answer_head.plain_length(data)
             if self._left is None:
                 self._left = math.inf
                 self._parser = self._lenient_parser()
@@ -150,9 +143,9 @@ class _Protocol(ResponseHandler):
             response_with_body=not settings.get("skip_payload", False),
             read_until_eof=settings.get("read_until_eof", False),
             auto_decompress=settings.get("auto_decompress", True),
-            max_line_size=settings.get("max_line_size", MAX_LINE),
-            max_field_size=settings.get("max_field_size", MAX_LINE),
-            max_headers=settings.get("max_headers", MAX_HEADERS + 2),
+            max_line_size=settings.get("max_line_size", answer_head.MAX_LINE),
+            max_field_size=settings.get("max_field_size", answer_head.MAX_LINE),
+            max_headers=settings.get("max_headers", answer_head.MAX_HEADERS + 2),
         )
 
 
@@ -188,11 +181,11 @@ class _Parser(HttpResponseParserPy):
 
     def parse_message(self, lines: list[bytes]) -> RawResponseMessage:
         version, *rest = lines[0].split(maxsplit=1) or [b""]
-        known = tidy_version(version.decode("latin-1")).encode("latin-1")
+        known = answer_head.tidy_version(version.decode("latin-1")).encode("latin-1")
         message = super().parse_message([b" ".join([known, *rest]), *lines[1:]])
         if 100 <= message.code < 200 and message.code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._informational += 1
-            if self._informational > MAX_INFORMATIONAL:
+            if self._informational > answer_head.MAX_INFORMATIONAL:
                 raise BadHttpMessage("too many informational answers")
             # Whatever its headers say, the answer follows.
             return super().parse_message([b"HTTP/1.1 %d" % message.code, b""])
@@ -212,7 +205,7 @@ class _Parser(HttpResponseParserPy):
 
 class _Fields(HeadersParser):
     def parse_headers(self, lines: list[bytes]) -> Any:
-        return super().parse_headers([*tidy_fields(filter(None, lines)), b""])
+        return super().parse_headers([*answer_head.tidy_fields(filter(None, lines)), b""])
 
 
 def _text(lines: list[bytes]) -> str:

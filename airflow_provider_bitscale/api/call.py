@@ -7,17 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.carriable import MAX_MESSAGE_LENGTH, read_json, shorten
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.error_answers import excerpt, from_response, surely_refuses
-from airflow_provider_bitscale.api.errors import (
-    TRANSIENT,
-    AuthenticationError,
-    BitScaleError,
-    InvalidRequestError,
-    TransportError,
-    UnreadableAcceptanceError,
-)
 from airflow_provider_bitscale.api.run_ids import in_headers
 
 T = TypeVar("T")
@@ -58,7 +51,7 @@ class Call(Generic[T]):
     label: str
     headers: Mapping[str, str] = field(repr=False)
     parse: Callable[[Any], T]
-    hint_on: Callable[[BitScaleError], str | None]
+    hint_on: Callable[[errors.BitScaleError], str | None]
     ambiguity: str | None = None
     paid: bool = False
     body: bytes | None = None
@@ -87,7 +80,7 @@ class Call(Generic[T]):
             raise self._unreadable(config, status, headers, body, reason)
         if not is_success and self.ambiguity is None and _is_from_elsewhere(error, body):
             message = f"not an answer of BitScale (a proxy's, or the base URL is wrong): {error.message}"
-            error = TransportError(message, status=status, request=self.label)
+            error = errors.TransportError(message, status=status, request=self.label)
         # Scrub again: a redirect's Location is not in the body, and the body may have escaped the key. Then
         # shorten, which might cut through a key.
         message = shorten(config.scrub_text(error.message), 2 * MAX_MESSAGE_LENGTH)
@@ -108,13 +101,13 @@ class Call(Generic[T]):
 
     def _unreadable(
         self, config: ClientConfig, status: int, headers: Mapping[str, str], body: bytes, reason: str
-    ) -> BitScaleError:
+    ) -> errors.BitScaleError:
         if not self.paid:
-            return TransportError(
+            return errors.TransportError(
                 f"the answer is not as expected: {reason}", status=status, request=self.label
             )
         message = f"{ACCEPTED_UNREADABLE}: {reason}. {config.scrub_text(excerpt(body, headers))}"
-        return UnreadableAcceptanceError(message, status=status, request=self.label)
+        return errors.UnreadableAcceptanceError(message, status=status, request=self.label)
 
     def unanswered(
         self, config: ClientConfig, causes: Sequence[BaseException], reason: str, *, sent: bool, got: Partial
@@ -137,13 +130,13 @@ class Call(Generic[T]):
         if config.network.proxy is not None and not sent:
             message = f"{message}. {config.network.proxy.advice}"
         status, headers = got.status, got.headers
-        broken_off = TransportError(message, sent=sent or status is not None, request=self.label)
+        broken_off = errors.TransportError(message, sent=sent or status is not None, request=self.label)
         if status is None:
             raise broken_off from None
         if not 200 <= status < 300:
             try:
                 return self.read(config, status, headers, got.body)
-            except InvalidRequestError as refusal:
+            except errors.InvalidRequestError as refusal:
                 # The missing part may hold a code that leaves open whether a run was started.
                 is_told = refusal.code is not None or _is_json(got.body)
                 raise (refusal if is_told else broken_off) from None
@@ -156,9 +149,9 @@ class Call(Generic[T]):
         raise self._unreadable(config, status, headers, config.scrub(got.body), reason) from None
 
 
-def _is_from_elsewhere(error: BitScaleError, body: bytes) -> bool:
+def _is_from_elsewhere(error: errors.BitScaleError, body: bytes) -> bool:
     """Whether a refusal is not JSON: it is a proxy's or a gateway's, which may let the next request pass."""
-    if isinstance(error, (*TRANSIENT, AuthenticationError)):
+    if isinstance(error, (*errors.TRANSIENT, errors.AuthenticationError)):
         return False
     return not _is_json(body)
 

@@ -14,14 +14,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from airflow_provider_bitscale.api import answer_head
 from airflow_provider_bitscale.api.answer_body import ACCEPT_ENCODING
-from airflow_provider_bitscale.api.answer_head import (
-    MAX_HEADERS,
-    MAX_INFORMATIONAL,
-    MAX_LINE,
-    tidy_fields,
-    tidy_version,
-)
 from airflow_provider_bitscale.api.network import Network
 
 # What is raised before a connection is asked for.
@@ -110,10 +104,10 @@ class _Answer(http.client.HTTPResponse):
         # 101 ends HTTP, and is an answer.
         if 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS:
             self._informational += 1
-            if self._informational > MAX_INFORMATIONAL:
+            if self._informational > answer_head.MAX_INFORMATIONAL:
                 raise http.client.HTTPException("too many informational answers")
             status = http.client.CONTINUE
-        return tidy_version(version), status, reason
+        return answer_head.tidy_version(version), status, reason
 
 
 class _Reader(io.BufferedReader):
@@ -126,14 +120,14 @@ class _Reader(io.BufferedReader):
     def tidy_head(self) -> None:
         """Read the header lines to the empty one; they are what is read next."""
         lines: list[bytes] = []
-        while line := super().readline(MAX_LINE + 1).rstrip(b"\r\n"):
-            if len(line) >= MAX_LINE or len(lines) >= MAX_HEADERS:
+        while line := super().readline(answer_head.MAX_LINE + 1).rstrip(b"\r\n"):
+            if len(line) >= answer_head.MAX_LINE or len(lines) >= answer_head.MAX_HEADERS:
                 raise http.client.HTTPException("a header of the answer is too long, or there are too many")
             lines.append(line)
         # The library puts the lines together again, but takes 100 of them only: several go as one.
         block = b""
-        for line in tidy_fields(lines):
-            if block and len(block) + len(line) + 2 > MAX_LINE:
+        for line in answer_head.tidy_fields(lines):
+            if block and len(block) + len(line) + 2 > answer_head.MAX_LINE:
                 self._tidied.append(block)
                 block = b""
             block += line + b"\r\n"

@@ -12,71 +12,58 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.carriable import read_json, shorten
-from airflow_provider_bitscale.api.errors import (
-    CODE_WEBHOOK_DELIVERY_FAILED,
-    AuthenticationError,
-    BitScaleError,
-    FeatureDisabledError,
-    InsufficientCreditsError,
-    InvalidRequestError,
-    MissingSourceError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitedError,
-    RunLimitExceededError,
-    ServerError,
-    TransportError,
-)
 from airflow_provider_bitscale.api.limit.headers import parse_retry_after
 from airflow_provider_bitscale.api.run_ids import helpful_headers
 
 MAX_EXCERPT_LENGTH = 300
 
-_BY_CODE: dict[str, type[BitScaleError]] = {
-    "INVALID_API_KEY": AuthenticationError,
-    "WORKSPACE_NOT_FOUND": NotFoundError,
-    "GRID_NOT_FOUND": NotFoundError,
-    "MISSING_REQUIRED_FIELD": InvalidRequestError,
-    "INVALID_COLUMN_TYPE": InvalidRequestError,
-    "RUN_LIMIT_EXCEEDED": RunLimitExceededError,
-    "INSUFFICIENT_CREDITS": InsufficientCreditsError,
-    CODE_WEBHOOK_DELIVERY_FAILED: InvalidRequestError,
-    "FEATURE_DISABLED": FeatureDisabledError,
-    "MISSING_SOURCE": MissingSourceError,
+_BY_CODE: dict[str, type[errors.BitScaleError]] = {
+    "INVALID_API_KEY": errors.AuthenticationError,
+    "WORKSPACE_NOT_FOUND": errors.NotFoundError,
+    "GRID_NOT_FOUND": errors.NotFoundError,
+    "MISSING_REQUIRED_FIELD": errors.InvalidRequestError,
+    "INVALID_COLUMN_TYPE": errors.InvalidRequestError,
+    "RUN_LIMIT_EXCEEDED": errors.RunLimitExceededError,
+    "INSUFFICIENT_CREDITS": errors.InsufficientCreditsError,
+    errors.CODE_WEBHOOK_DELIVERY_FAILED: errors.InvalidRequestError,
+    "FEATURE_DISABLED": errors.FeatureDisabledError,
+    "MISSING_SOURCE": errors.MissingSourceError,
 }
 # What to change in BitScale.
 _ADVICE = {
-    FeatureDisabledError: "The workspace's plan does not include this part of the API: change the plan, or "
-    "ask BitScale to enable it.",
-    MissingSourceError: 'Open the grid in BitScale and add a data source of the kind "BitScale API" to it.',
+    errors.FeatureDisabledError: "The workspace's plan does not include this part of the API: change the "
+    "plan, or ask BitScale to enable it.",
+    errors.MissingSourceError: "Open the grid in BitScale and add a data source of the kind "
+    '"BitScale API" to it.',
 }
 # What answers call a code, besides.
 _CODE_NAMES = ("code", "error_code", "type", "error")
 # Words in codes that are not documented, of answers that refuse for good.
-_BY_WORD: tuple[tuple[str, type[BitScaleError]], ...] = (
-    ("CREDIT", InsufficientCreditsError),
-    ("PAYMENT", InsufficientCreditsError),
-    ("BILLING", InsufficientCreditsError),
-    ("QUOTA", RunLimitExceededError),
-    ("LIMIT_EXCEEDED", RunLimitExceededError),
-    ("LIMIT_REACHED", RunLimitExceededError),
+_BY_WORD: tuple[tuple[str, type[errors.BitScaleError]], ...] = (
+    ("CREDIT", errors.InsufficientCreditsError),
+    ("PAYMENT", errors.InsufficientCreditsError),
+    ("BILLING", errors.InsufficientCreditsError),
+    ("QUOTA", errors.RunLimitExceededError),
+    ("LIMIT_EXCEEDED", errors.RunLimitExceededError),
+    ("LIMIT_REACHED", errors.RunLimitExceededError),
 )
 _STATUSES_OF_WORDS = (400, 402, 403, 409, 422)
-_BY_STATUS: dict[int, type[BitScaleError]] = {
-    401: AuthenticationError,
-    402: InsufficientCreditsError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    408: TransportError,
-    425: TransportError,
-    429: RateLimitedError,
+_BY_STATUS: dict[int, type[errors.BitScaleError]] = {
+    401: errors.AuthenticationError,
+    402: errors.InsufficientCreditsError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    408: errors.TransportError,
+    425: errors.TransportError,
+    429: errors.RateLimitedError,
 }
 
 
 def from_response(
     request: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None
-) -> BitScaleError | None:
+) -> errors.BitScaleError | None:
     """Turn an answer into the error it stands for, or None if it stands for none.
 
     A success stands for one only if its code is documented; whoever can read it otherwise does that first.
@@ -93,12 +80,12 @@ def from_response(
     if code in _BY_CODE:
         kind = _BY_CODE[code]
     elif 300 <= status < 400:
-        kind = TransportError
+        kind = errors.TransportError
         message = f"redirected to {headers.get('Location')!r}; redirects are not followed, check the base URL"
     elif status >= 500 or status < 200:
-        kind = ServerError
+        kind = errors.ServerError
     else:
-        kind = _by_word(status, code) or _BY_STATUS.get(status, InvalidRequestError)
+        kind = _by_word(status, code) or _BY_STATUS.get(status, errors.InvalidRequestError)
     message = message or "no message given"
     if kind in _ADVICE:
         message = f"{message.rstrip('.')}. {_ADVICE[kind]}"
@@ -108,7 +95,7 @@ def from_response(
 def surely_refuses(code: str | None) -> bool:
     """Whether a code says that no run was started, whatever the status of the answer."""
     # The document does not say whether a run goes ahead whose webhook could not be delivered.
-    return code in _BY_CODE and code != CODE_WEBHOOK_DELIVERY_FAILED
+    return code in _BY_CODE and code != errors.CODE_WEBHOOK_DELIVERY_FAILED
 
 
 def is_refusal(payload: Mapping[str, Any]) -> bool:
@@ -137,7 +124,7 @@ def _excerpt(payload: Mapping[str, Any], text: str) -> str:
     return f"Answered: {keys}{shorten(text, MAX_EXCERPT_LENGTH) or 'nothing'}"
 
 
-def _by_word(status: int, code: str | None) -> type[BitScaleError] | None:
+def _by_word(status: int, code: str | None) -> type[errors.BitScaleError] | None:
     if code is None or status not in _STATUSES_OF_WORDS:
         return None
     return next((kind for word, kind in _BY_WORD if word in code.upper()), None)
@@ -179,8 +166,8 @@ def _code_of(payload: Mapping[str, Any], *, only_known: bool) -> str | None:
     return next(filter(None, (_code(place, known=True) for place in places)), code)
 
 
-def _first(errors: Any) -> Any:
-    return errors[0] if isinstance(errors, list) and errors else None
+def _first(items: Any) -> Any:
+    return items[0] if isinstance(items, list) and items else None
 
 
 def _read(body: bytes) -> Any:

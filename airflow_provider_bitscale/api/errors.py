@@ -32,6 +32,8 @@ from typing import Any
 
 from airflow_provider_bitscale.api.carriable import plain_text
 
+_FIELDS = ("message", "status", "code", "request", "retry_after", "connection")
+
 
 class BitScaleError(Exception):
     """Base of all errors.
@@ -73,14 +75,7 @@ class BitScaleError(Exception):
 
     def fields(self) -> dict[str, Any]:
         """Return the keyword arguments that rebuild this error; JSON only."""
-        return {
-            "message": self.message,
-            "status": self.status,
-            "code": self.code,
-            "request": self.request,
-            "retry_after": self.retry_after,
-            "connection": self.connection,
-        }
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries; keyword-only arguments do not survive the default pickling.
@@ -188,6 +183,5 @@ class TransportError(BitScaleError):
 TRANSIENT = (RateLimitedError, ServerError, TransportError)
 
 CODE_WEBHOOK_DELIVERY_FAILED = "WEBHOOK_DELIVERY_FAILED"
-
 
 KINDS: dict[str, type[BitScaleError]] = {kind.__name__: kind for kind in BitScaleError.__subclasses__()}

@@ -10,24 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from airflow_provider_bitscale.api import fields
+from airflow_provider_bitscale.api import fields, models
 from airflow_provider_bitscale.api.carriable import shorten
-from airflow_provider_bitscale.api.models import (
-    Column,
-    ColumnType,
-    Credits,
-    Grid,
-    GridPage,
-    GridSettings,
-    Json,
-    Members,
-    Plan,
-    Run,
-    RunCredits,
-    RunStatus,
-    User,
-    Workspace,
-)
 from airflow_provider_bitscale.api.unexpected import tell_once
 
 T = TypeVar("T")
@@ -51,13 +35,13 @@ def readable(items: Sequence[Any], parse: Callable[[Any], T]) -> list[T]:
     return read
 
 
-def parse_user(payload: Any) -> User:
+def parse_user(payload: Any) -> models.User:
     """Read a user.
 
     :raises ValueError: the payload is not a user, as for every parser here.
     """
     data = fields.unwrapped(payload, "id")
-    return User(
+    return models.User(
         id=fields.required_id(data, "id"),
         name=fields.text(data, "name"),
         email=fields.text(data, "email"),
@@ -68,12 +52,12 @@ def parse_user(payload: Any) -> User:
     )
 
 
-def parse_workspace(payload: Any) -> Workspace:
+def parse_workspace(payload: Any) -> models.Workspace:
     """Read a workspace, listed or in detail. Its credits are worth reading without its id, too."""
     data = fields.unwrapped(payload, "id", "credits")
     creator = fields.part(data, "created_by")
     credits = _credits(fields.part(data, "credits"))
-    return Workspace(
+    return models.Workspace(
         id="" if credits is not None and not data.get("id") else fields.required_id(data, "id"),
         name=fields.text(data, "name"),
         created_at=fields.time(data, "created_at"),
@@ -86,15 +70,15 @@ def parse_workspace(payload: Any) -> Workspace:
     )
 
 
-def parse_workspaces(payload: Any) -> list[Workspace]:
+def parse_workspaces(payload: Any) -> list[models.Workspace]:
     """Read the list of workspaces."""
     return readable(fields.json_list(payload, "workspaces"), parse_workspace)
 
 
-def parse_grid(payload: Any) -> Grid:
+def parse_grid(payload: Any) -> models.Grid:
     """Read a grid, listed or in detail."""
     data = fields.unwrapped(payload, "id")
-    return Grid(
+    return models.Grid(
         id=fields.required_id(data, "id"),
         name=fields.text(data, "name"),
         description=fields.text(data, "description"),
@@ -110,23 +94,23 @@ def parse_grid(payload: Any) -> Grid:
     )
 
 
-def parse_grids(payload: Any) -> GridPage:
+def parse_grids(payload: Any) -> models.GridPage:
     """Read the list of grids, which is whole."""
-    return GridPage(readable(fields.json_list(payload, "grids"), parse_grid), None)
+    return models.GridPage(readable(fields.json_list(payload, "grids"), parse_grid), None)
 
 
-def parse_run(payload: Any, raw: Json | None = None) -> Run:
+def parse_run(payload: Any, raw: models.Json | None = None) -> models.Run:
     """Read a run in just this form; only its status is required. Answers: see ``run_answers``.
 
     :param raw: the answer as it came; None for the payload.
     """
     data = fields.json_object(payload)
     status = fields.required_text(data, "status")
-    return Run(
+    return models.Run(
         run_id=fields.text(data, "run_id"),
         grid_id=fields.text(data, "grid_id"),
         mode=fields.text(data, "mode"),
-        status=RunStatus(status),
+        status=models.RunStatus(status),
         outputs=fields.part(data, "outputs"),
         output_names=fields.part(data, "output_names") or {},
         credits=_run_credits(fields.part(data, "credits")),
@@ -138,53 +122,54 @@ def parse_run(payload: Any, raw: Json | None = None) -> Run:
     )
 
 
-def _members(data: Json) -> Members | None:
+def _members(data: models.Json) -> models.Members | None:
     """Of a workspace in detail; one that is listed tells the total alone."""
     members = fields.part(data, "members")
     if members is None:
         total = fields.integer(data, "member_count")
-        return None if total is None else Members(total, None, None, None)
-    return Members(*(fields.integer(members, name) for name in ("total", "owners", "admins", "editors")))
+        return None if total is None else models.Members(total, None, None, None)
+    told = (fields.integer(members, name) for name in ("total", "owners", "admins", "editors"))
+    return models.Members(*told)
 
 
-def _plan(data: Json | None) -> Plan | None:
+def _plan(data: models.Json | None) -> models.Plan | None:
     if data is None:
         return None
-    return Plan(
+    return models.Plan(
         fields.text(data, "name"), fields.number(data, "credits_included"), fields.time(data, "renewal_date")
     )
 
 
-def _credits(data: Json | None) -> Credits | None:
+def _credits(data: models.Json | None) -> models.Credits | None:
     if data is None:
         return None
-    return Credits(
+    return models.Credits(
         fields.number(data, "total"), fields.number(data, "used"), fields.number(data, "remaining")
     )
 
 
-def _run_credits(data: Json | None) -> RunCredits | None:
-    return (
-        None if data is None else RunCredits(fields.cost(data, "consumed"), fields.amount(data, "remaining"))
-    )
-
-
-def _settings(data: Json | None) -> GridSettings | None:
+def _run_credits(data: models.Json | None) -> models.RunCredits | None:
     if data is None:
         return None
-    return GridSettings(
+    return models.RunCredits(fields.cost(data, "consumed"), fields.amount(data, "remaining"))
+
+
+def _settings(data: models.Json | None) -> models.GridSettings | None:
+    if data is None:
+        return None
+    return models.GridSettings(
         fields.integer(data, "row_limit"), fields.boolean(data, "auto_run"), fields.text(data, "visibility")
     )
 
 
-def parse_column(payload: Any) -> Column:
+def parse_column(payload: Any) -> models.Column:
     """Read a column of a grid."""
     data = fields.json_object(payload)
     column_id = fields.required_id(data, "id")
-    return Column(
+    return models.Column(
         id=column_id,
         name=fields.text(data, "name") or column_id,
-        type=ColumnType(data.get("type")),
+        type=models.ColumnType(data.get("type")),
         is_input=data.get("is_input") is True,
         is_output=data.get("is_output") is True,
         required=data.get("required") is True,

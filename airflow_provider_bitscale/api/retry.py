@@ -6,15 +6,7 @@ connection was never made, or the answer was 429. A POST that may have been proc
 
 from __future__ import annotations
 
-from airflow_provider_bitscale.api.errors import (
-    CODE_WEBHOOK_DELIVERY_FAILED,
-    TRANSIENT,
-    AmbiguousSubmitError,
-    BitScaleError,
-    RateLimitedError,
-    ServerError,
-    TransportError,
-)
+from airflow_provider_bitscale.api import errors
 
 MAX_ATTEMPTS = 4
 FIRST_BACKOFF = 0.5
@@ -33,14 +25,14 @@ def backoff(failures: int, *, first: float = FIRST_BACKOFF, longest: float = MAX
 
 
 def after_failure(
-    error: BitScaleError,
+    error: errors.BitScaleError,
     *,
     ambiguity: str | None,
     attempt: int,
     elapsed: float,
     jitter: float,
     max_attempts: int = MAX_ATTEMPTS,
-) -> float | BitScaleError:
+) -> float | errors.BitScaleError:
     """Return the seconds to pause before the request is sent again, or the error to give up with.
 
     :param ambiguity: what is unknown when the request may have been processed, for the message; None if it
@@ -52,32 +44,37 @@ def after_failure(
     """
     if ambiguity is not None and not provably_not_processed(error):
         return _ambiguous(error, ambiguity) if _may_have_been_processed(error) else error
-    if not isinstance(error, TRANSIENT) or _is_redirect(error):
+    if not isinstance(error, errors.TRANSIENT) or _is_redirect(error):
         return error
     # A Retry-After of 0, or in the past, is not obeyed.
     wait = max(backoff(attempt) * (0.75 + 0.5 * jitter), error.retry_after or 0.0)
-    patient = isinstance(error, RateLimitedError) and max_attempts > 1
+    patient = isinstance(error, errors.RateLimitedError) and max_attempts > 1
     if elapsed + wait > MAX_RATE_LIMITED or not (patient or attempt < max_attempts):
         return error
     return wait
 
 
-def provably_not_processed(error: BitScaleError) -> bool:
+def provably_not_processed(error: errors.BitScaleError) -> bool:
     """Whether a request that failed so was not processed, and may be sent again, even if it is paid."""
-    return isinstance(error, RateLimitedError) or (isinstance(error, TransportError) and not error.sent)
+    return isinstance(error, errors.RateLimitedError) or (
+        isinstance(error, errors.TransportError) and not error.sent
+    )
 
 
-def _may_have_been_processed(error: BitScaleError) -> bool:
+def _may_have_been_processed(error: errors.BitScaleError) -> bool:
     # The document does not say whether a run goes ahead whose webhook could not be delivered.
-    return isinstance(error, (ServerError, TransportError)) or error.code == CODE_WEBHOOK_DELIVERY_FAILED
+    return (
+        isinstance(error, (errors.ServerError, errors.TransportError))
+        or error.code == errors.CODE_WEBHOOK_DELIVERY_FAILED
+    )
 
 
-def _is_redirect(error: BitScaleError) -> bool:
+def _is_redirect(error: errors.BitScaleError) -> bool:
     return error.status is not None and 300 <= error.status < 400
 
 
-def _ambiguous(error: BitScaleError, ambiguity: str) -> AmbiguousSubmitError:
-    return AmbiguousSubmitError(
+def _ambiguous(error: errors.BitScaleError, ambiguity: str) -> errors.AmbiguousSubmitError:
+    return errors.AmbiguousSubmitError(
         f"{ambiguity}: {error.message}",
         status=error.status,
         code=error.code,

@@ -15,14 +15,7 @@ from datetime import date, datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from airflow_provider_bitscale.emulator.errors import (
-    INVALID_COLUMN_TYPE,
-    INVALID_REQUEST,
-    MISSING_REQUIRED_FIELD,
-    UNKNOWN_COLUMN,
-    WEBHOOK_DELIVERY_FAILED,
-    ApiError,
-)
+from airflow_provider_bitscale.emulator import errors
 from airflow_provider_bitscale.emulator.seed import Grid
 
 SYNC = "sync"
@@ -74,7 +67,7 @@ def parse_labelled_run_request(grid: Grid, content_type: str | None, body: bytes
     document, mode = _run_document(content_type, body)
     given = document["inputs"]
     if not isinstance(given, dict):
-        _refuse(400, INVALID_REQUEST, "inputs must be an object of labels and values")
+        _refuse(400, errors.INVALID_REQUEST, "inputs must be an object of labels and values")
     inputs = {
         column_id: _as_text(given[label])
         for label, column_id in grid.labels.items()
@@ -100,7 +93,7 @@ def is_public_https_url(url: str) -> bool:
 
 
 def _refuse(status: int, code: str, message: str) -> NoReturn:
-    raise ApiError(status, code, message)
+    raise errors.ApiError(status, code, message)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -110,13 +103,13 @@ def _no_constant(name: str) -> NoReturn:
 def _json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
     media_type = (content_type or "").split(";", 1)[0].strip().lower()
     if media_type != "application/json":
-        _refuse(400, INVALID_REQUEST, "Content-Type must be application/json")
+        _refuse(400, errors.INVALID_REQUEST, "Content-Type must be application/json")
     try:
         document = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        _refuse(400, INVALID_REQUEST, "the body is not valid JSON")
+        _refuse(400, errors.INVALID_REQUEST, "the body is not valid JSON")
     if not isinstance(document, dict):
-        _refuse(400, INVALID_REQUEST, "the body must be a JSON object")
+        _refuse(400, errors.INVALID_REQUEST, "the body must be a JSON object")
     return document
 
 
@@ -125,9 +118,9 @@ def _run_document(content_type: str | None, body: bytes) -> tuple[dict[str, Any]
     document = _json_object(content_type, body)
     mode = document.get("mode", SYNC)
     if not isinstance(mode, str) or mode not in {SYNC, ASYNC}:
-        _refuse(400, INVALID_REQUEST, "mode must be sync or async")
+        _refuse(400, errors.INVALID_REQUEST, "mode must be sync or async")
     if document.get("inputs") is None:
-        _refuse(400, MISSING_REQUIRED_FIELD, "inputs is required")
+        _refuse(400, errors.MISSING_REQUIRED_FIELD, "inputs is required")
     return document, mode
 
 
@@ -137,19 +130,21 @@ def _as_text(value: object) -> str:
 
 def _inputs(grid: Grid, inputs: object) -> dict[str, Any]:
     if not isinstance(inputs, dict):
-        _refuse(400, INVALID_REQUEST, "inputs must be an object of column ids and values")
+        _refuse(400, errors.INVALID_REQUEST, "inputs must be an object of column ids and values")
     for column_id in inputs:
         column = grid.by_id.get(column_id)
         if column is None:
-            _refuse(422, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column_id}")
+            _refuse(422, errors.UNKNOWN_COLUMN, f"grid {grid.id} has no column {column_id}")
         if not column.is_input:
-            _refuse(422, UNKNOWN_COLUMN, f"column {column_id} ({column.name}) is not an input")
+            _refuse(422, errors.UNKNOWN_COLUMN, f"column {column_id} ({column.name}) is not an input")
     for column in grid.columns:
         value = inputs.get(column.id)
         if column.required and (value is None or (isinstance(value, str) and not value.strip())):
-            _refuse(400, MISSING_REQUIRED_FIELD, f"column {column.id} ({column.name}) is required")
+            _refuse(400, errors.MISSING_REQUIRED_FIELD, f"column {column.id} ({column.name}) is required")
         if value is not None and column.is_input and not _TYPE_CHECKS[column.type](value):
-            _refuse(422, INVALID_COLUMN_TYPE, f"column {column.id} ({column.name}) must be a {column.type}")
+            _refuse(
+                422, errors.INVALID_COLUMN_TYPE, f"column {column.id} ({column.name}) must be a {column.type}"
+            )
     return {column_id: value for column_id, value in inputs.items() if value is not None}
 
 
@@ -159,18 +154,20 @@ def _output_columns(grid: Grid, document: Mapping[str, Any], *, unknown: int) ->
         return None
     columns = document["output_columns"]
     if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
-        _refuse(400, INVALID_REQUEST, "output_columns must be an array of column ids")
+        _refuse(400, errors.INVALID_REQUEST, "output_columns must be an array of column ids")
     for column in columns:
         if column not in grid.by_id:
-            _refuse(unknown, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column}")
+            _refuse(unknown, errors.UNKNOWN_COLUMN, f"grid {grid.id} has no column {column}")
     return tuple(columns)
 
 
 def _webhook_url(url: object) -> str:
     if not isinstance(url, str):
-        _refuse(400, INVALID_REQUEST, "webhook_url must be a string")
+        _refuse(400, errors.INVALID_REQUEST, "webhook_url must be a string")
     if not is_public_https_url(url):
-        _refuse(422, WEBHOOK_DELIVERY_FAILED, "webhook_url must be a publicly reachable https:// address")
+        _refuse(
+            422, errors.WEBHOOK_DELIVERY_FAILED, "webhook_url must be a publicly reachable https:// address"
+        )
     return url
 
 

@@ -6,19 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from airflow_provider_bitscale.emulator import errors
 from airflow_provider_bitscale.emulator.contracts.base import ServedContract
-from airflow_provider_bitscale.emulator.errors import (
-    FORBIDDEN,
-    GRID_NOT_FOUND,
-    INVALID_API_KEY,
-    INVALID_REQUEST,
-    MISSING_REQUIRED_FIELD,
-    RUN_FAILED,
-    RUN_NOT_FOUND,
-    WORKSPACE_NOT_FOUND,
-    ApiError,
-    error_body,
-)
 from airflow_provider_bitscale.emulator.fake_values import draw
 from airflow_provider_bitscale.emulator.rate_limit import HEADERS
 from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
@@ -64,8 +53,8 @@ def list_grids(call: ApiRequest) -> Result:
     """Endpoint 4: the header's workspace must be the path's."""
     workspace = _context(call)
     if _workspace(call, call.params["workspace_id"]) is not workspace:
-        raise ApiError(
-            400, INVALID_REQUEST, "the workspace-id header and the path name two different workspaces"
+        raise errors.ApiError(
+            400, errors.INVALID_REQUEST, "the workspace-id header and the path name two different workspaces"
         )
     wanted = parse_qs(call.query).get("search", [""])[0].casefold()
     grids = [
@@ -93,7 +82,7 @@ def get_run(call: ApiRequest) -> Result:
     grid = _grid(call)
     run = call.world.poll(call.params["run_id"], call.now, grid.id)
     if run is None:
-        raise ApiError(404, RUN_NOT_FOUND, f"grid {grid.id} has no run {call.params['run_id']}")
+        raise errors.ApiError(404, errors.RUN_NOT_FOUND, f"grid {grid.id} has no run {call.params['run_id']}")
     return poll_answer(run, call.now)
 
 
@@ -122,7 +111,7 @@ def _result(run: Run, now: float) -> dict[str, Any]:
     if not run.ended(now):
         return {}
     if run.failure is not None:
-        return error_body(RUN_FAILED, run.failure)
+        return errors.error_body(errors.RUN_FAILED, run.failure)
     return {
         "outputs": run.outputs,
         "credits": {"consumed": run.cost, "remaining": run.remaining},
@@ -205,15 +194,15 @@ def _column_document(column: Column) -> dict[str, Any]:
 
 def _require_key(call: ApiRequest) -> None:
     if call.headers.get("api_key") != API_KEY:
-        raise ApiError(401, INVALID_API_KEY, "the api_key header is missing or wrong")
+        raise errors.ApiError(401, errors.INVALID_API_KEY, "the api_key header is missing or wrong")
 
 
 def _workspace(call: ApiRequest, workspace_id: str) -> Workspace:
     workspace = call.world.workspaces.get(workspace_id)
     if workspace is None:
-        raise ApiError(404, WORKSPACE_NOT_FOUND, f"there is no workspace {workspace_id}")
+        raise errors.ApiError(404, errors.WORKSPACE_NOT_FOUND, f"there is no workspace {workspace_id}")
     if workspace.role is None:
-        raise ApiError(403, FORBIDDEN, f"you are not a member of workspace {workspace_id}")
+        raise errors.ApiError(403, errors.FORBIDDEN, f"you are not a member of workspace {workspace_id}")
     return workspace
 
 
@@ -222,7 +211,7 @@ def _context(call: ApiRequest) -> Workspace:
     _require_key(call)
     workspace_id = call.headers.get("workspace-id")
     if not workspace_id:
-        raise ApiError(400, MISSING_REQUIRED_FIELD, "the workspace-id header is required")
+        raise errors.ApiError(400, errors.MISSING_REQUIRED_FIELD, "the workspace-id header is required")
     return _workspace(call, workspace_id)
 
 
@@ -231,7 +220,9 @@ def _grid(call: ApiRequest) -> Grid:
     grid = call.world.grids.get(call.params["grid_id"])
     # Another workspace's grid is answered like one that does not exist, so ids cannot be probed.
     if grid is None or grid.workspace_id != workspace.id:
-        raise ApiError(404, GRID_NOT_FOUND, f"workspace {workspace.id} has no grid {call.params['grid_id']}")
+        raise errors.ApiError(
+            404, errors.GRID_NOT_FOUND, f"workspace {workspace.id} has no grid {call.params['grid_id']}"
+        )
     return grid
 
 

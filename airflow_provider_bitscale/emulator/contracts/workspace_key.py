@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+from airflow_provider_bitscale.emulator import errors
 from airflow_provider_bitscale.emulator.contracts.base import ServedContract
 from airflow_provider_bitscale.emulator.contracts.workspace_key_documents import (
     answer_run,
@@ -22,15 +23,6 @@ from airflow_provider_bitscale.emulator.contracts.workspace_key_documents import
     run_document,
     runnable_columns,
     workspace_document,
-)
-from airflow_provider_bitscale.emulator.errors import (
-    GRID_NOT_FOUND,
-    INVALID_API_KEY,
-    INVALID_REQUEST,
-    MISSING_SOURCE,
-    RUN_NOT_FOUND,
-    UNKNOWN_COLUMN,
-    ApiError,
 )
 from airflow_provider_bitscale.emulator.fake_values import draw
 from airflow_provider_bitscale.emulator.rate_limit import NOTHING
@@ -120,7 +112,7 @@ def get_run(call: ApiRequest) -> Result:
     _require_key(call)
     run = call.world.poll(call.params["run_id"], call.now)
     if run is None:
-        raise ApiError(404, RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
+        raise errors.ApiError(404, errors.RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
     return {**run_document(call.world, run, call.now), "grid_id": run.grid_id}
 
 
@@ -150,7 +142,7 @@ def _current_key(world: World) -> str:
 
 def _require_key(call: ApiRequest) -> None:
     if call.headers.get("x-api-key") != _current_key(call.world):
-        raise ApiError(401, INVALID_API_KEY, "the X-API-KEY header is missing or wrong")
+        raise errors.ApiError(401, errors.INVALID_API_KEY, "the X-API-KEY header is missing or wrong")
 
 
 def _limited_as(world: World, headers: Mapping[str, str]) -> str:
@@ -162,21 +154,23 @@ def _grid(call: ApiRequest) -> Grid:
     _require_key(call)
     grid = call.world.grids.get(call.params["grid_id"])
     if grid is None or grid.workspace_id != WORKSPACE_ID:
-        raise ApiError(404, GRID_NOT_FOUND, f"the workspace has no grid {call.params['grid_id']}")
+        raise errors.ApiError(
+            404, errors.GRID_NOT_FOUND, f"the workspace has no grid {call.params['grid_id']}"
+        )
     return grid
 
 
 def _runnable_grid(call: ApiRequest) -> Grid:
     grid = _grid(call)
     if grid.source_id is None:
-        raise ApiError(400, MISSING_SOURCE, f"grid {grid.id} has no BitScale API data source")
+        raise errors.ApiError(400, errors.MISSING_SOURCE, f"grid {grid.id} has no BitScale API data source")
     return grid
 
 
 def _whole_number(query: Mapping[str, list[str]], name: str, default: int) -> int:
     text = query.get(name, [str(default)])[0]
     if not _WHOLE_NUMBER.fullmatch(text):
-        raise ApiError(400, INVALID_REQUEST, f"{name} must be a whole number >= 1")
+        raise errors.ApiError(400, errors.INVALID_REQUEST, f"{name} must be a whole number >= 1")
     return int(text)
 
 
@@ -184,7 +178,7 @@ def _columns_named(grid: Grid, column_ids: Iterable[str]) -> list[Column]:
     columns = []
     for column_id in column_ids:
         if column_id not in grid.by_id:
-            raise ApiError(400, UNKNOWN_COLUMN, f"grid {grid.id} has no column {column_id}")
+            raise errors.ApiError(400, errors.UNKNOWN_COLUMN, f"grid {grid.id} has no column {column_id}")
         columns.append(grid.by_id[column_id])
     return columns
 
