@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from airflow_provider_bitscale.api.models import RunStatus
+from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.error_policy import has_result
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS
-from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue, QueuedDelivery
+from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Inbox:
                 # Rows of segments that are written have their results: a delivery is repeated where its
                 # acknowledgement is lost.
                 if (row := self._batch.segments.find(delivery.row)) is not None:
-                    self._take_in(row, delivery)
+                    self._take_in(row, parse_run(delivery.payload))
         holding, self._holding = self._holding, []
         for row in holding:
             if row.state is State.SENDING:
@@ -64,48 +64,48 @@ class Inbox:
 
     def answered(self, row: BatchRow) -> None:
         """Take in the delivery that came before the answer to a request about this row, if one did."""
-        delivery, row.delivery = row.delivery, None
-        if delivery is not None:
-            self._take_in(row, delivery)
+        run, row.delivery = row.delivery, None
+        if run is not None:
+            self._take_in(row, run)
 
-    def _take_in(self, row: BatchRow, delivery: QueuedDelivery) -> None:
+    def _take_in(self, row: BatchRow, run: Run) -> None:
         if row.state is State.SENDING:
-            if self._is_noted(row, delivery):
-                self._hold(row, delivery)
+            if self._is_noted(row, run):
+                self._hold(row, run)
         elif row.awaits_delivery or (row.is_unsent and row.unanswered):
-            if self._is_noted(row, delivery):
-                self._hint(row, delivery)
+            if self._is_noted(row, run):
+                self._hint(row, run)
         elif row.state not in (State.RUNNING, State.POLLING):
             # A delivery is repeated where its acknowledgement is lost.
             pass
-        elif row.run_id == delivery.run_id:
-            self._hint(row, delivery)
+        elif row.run_id == run.run_id:
+            self._hint(row, run)
         elif not row.unanswered:
             # Submitted once, and accepted as another run.
             log.warning(
                 "A delivery names run %s for row %d, which is run %s: it is ignored",
-                delivery.run_id,
+                run.run_id,
                 row.number + 1,
                 row.run_id,
             )
         else:
             log.warning(
-                "Row %d was paid for more than once: run %s has ended, too", row.number + 1, delivery.run_id
+                "Row %d was paid for more than once: run %s has ended, too", row.number + 1, run.run_id
             )
             # The other one may fail yet.
-            if parse_run(delivery.payload).status is RunStatus.COMPLETED and self._is_noted(row, delivery):
-                self._hint(row, delivery)
+            if run.status is RunStatus.COMPLETED and self._is_noted(row, run):
+                self._hint(row, run)
         self._batch.happened.set()
 
-    def _is_noted(self, row: BatchRow, delivery: QueuedDelivery) -> bool:
+    def _is_noted(self, row: BatchRow, run: Run) -> bool:
         """Note that the run is of this row, unless it is of another one, too; return whether it is."""
-        if not self._batch.claim(row, delivery.run_id):
+        if not self._batch.claim(row, str(run.run_id)):
             return False
-        self._batch.apply(row, Event.DELIVERED, run_id=delivery.run_id)
+        self._batch.apply(row, Event.DELIVERED, run_id=run.run_id)
         return True
 
-    def _hint(self, row: BatchRow, delivery: QueuedDelivery) -> None:
-        batch, run = self._batch, parse_run(delivery.payload)
+    def _hint(self, row: BatchRow, run: Run) -> None:
+        batch = self._batch
         batch.apply(row, Event.HINTED)
         if has_result(run):
             batch.plan.brake.note_understood(ended=True)
@@ -113,10 +113,10 @@ class Inbox:
             return
         if row.state is State.POLLING:
             # The answer is likely to show the same.
-            self._hold(row, delivery)
+            self._hold(row, run)
         else:
-            batch.end(row, run, delivery.run_id)
+            batch.end(row, run, run.run_id)
 
-    def _hold(self, row: BatchRow, delivery: QueuedDelivery) -> None:
-        row.delivery = delivery
+    def _hold(self, row: BatchRow, run: Run) -> None:
+        row.delivery = run
         self._holding.append(row)

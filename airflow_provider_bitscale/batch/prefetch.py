@@ -6,14 +6,11 @@ import asyncio
 import logging
 import time
 from itertools import islice
-from typing import Protocol
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
-from airflow_provider_bitscale.batch.store.segments import Opened, Segments
+from airflow_provider_bitscale.batch.running import RunningBatch
+from airflow_provider_bitscale.batch.store.segments import Opened
 
 # What is announced, and not yet submitted, is ambiguous after a crash of the machine. The most is for 500
 # submissions a second where writing takes 0.4 s. The slower the writes are, the more likely is a crash, and
@@ -40,75 +37,48 @@ def rows_ahead(ahead: int, left: int, seconds: float) -> int:
     return max(FEWEST_AHEAD, min(most, ahead))
 
 
-class Apply(Protocol):
-    """Takes in what happens to a row; see :meth:`RunningBatch.apply`."""
-
-    def __call__(
-        self, row: BatchRow, event: Event, *, run_id: str | None = None, result: RowResult | None = None
-    ) -> None: ...
-
-
 class Prefetch:
-    """Opens segments, and keeps rows ready to be submitted.
+    """Opens segments, and keeps rows ready to be submitted."""
 
-    :param apply: takes in what happens to a row.
-    :param happened: set when the scheduler has got something.
-    """
-
-    def __init__(
-        self,
-        plan: Scheduler,
-        segments: Segments,
-        journal_writer: JournalWriter,
-        *,
-        apply: Apply,
-        happened: asyncio.Event,
-    ) -> None:
-        self._plan = plan
-        self._segments = segments
-        self._journal_writer = journal_writer
-        self._apply = apply
-        self._happened = happened
+    def __init__(self, batch: RunningBatch) -> None:
+        self._batch = batch
         self._ahead = FEWEST_AHEAD
         self._left_over: list[BatchRow] = []
 
     async def take_over(self) -> None:
         """Open all that an earlier try left: what it has paid for is known before anything is submitted."""
-        if self._segments.has_left_overs:
+        segments = self._batch.segments
+        if segments.has_left_overs:
             log.info("Reading the rows again that earlier tries have left unfinished")
-        while self._segments.has_left_overs and (opened := await self._segments.open_next()) is not None:
+        while segments.has_left_overs and (opened := await segments.open_next()) is not None:
             self._left_over += self._take_in(opened)
 
     def submit_ambiguous(self) -> None:
         """Submit again what an earlier try may have submitted, and of which no delivery came."""
-        for row in self._plan.take_ambiguous():
-            self._apply(row, Event.RESUBMITTED)
+        for row in self._batch.plan.take_ambiguous():
+            self._batch.apply(row, Event.RESUBMITTED)
             self._left_over.append(row)
 
     async def feed(self) -> None:
         """Announce rows as they are needed, until there are no more, or the scheduler is stopped."""
+        batch = self._batch
         await self._announce(self._left_over)
-        while not self._plan.stopped and (opened := await self._segments.open_next()) is not None:
+        while not batch.plan.stopped and (opened := await batch.segments.open_next()) is not None:
             await self._announce(self._take_in(opened))
-
-    def stop(self) -> None:
-        """Submit no more; what is in flight is collected."""
-        for row in self._plan.stop():
-            self._apply(row, Event.RETRACTED)
-        self._happened.set()
 
     def _take_in(self, opened: list[Opened]) -> list[BatchRow]:
         for row, event, run_id, result in opened:
             if event is not None:
-                self._apply(row, event, run_id=run_id, result=result)
-        self._happened.set()
+                self._batch.apply(row, event, run_id=run_id, result=result)
+        self._batch.happened.set()
         return [row for row, event, _, _ in opened if event is None]
 
     async def _announce(self, rows: list[BatchRow]) -> None:
+        plan = self._batch.plan
         # A delivery may come for a row that was to be submitted again.
         rest = (row for row in rows if row.state is State.NEW)
-        while not self._plan.stopped:
-            wanted = self._ahead - self._plan.ready
+        while not plan.stopped:
+            wanted = self._ahead - plan.ready
             if wanted <= 0:
                 await asyncio.sleep(_ENOUGH_FOR_NOW_SECONDS)
             elif group := list(islice(rest, wanted)):
@@ -117,18 +87,19 @@ class Prefetch:
                 return
 
     async def _announce_group(self, group: list[BatchRow]) -> None:
+        batch, plan = self._batch, self._batch.plan
         for row in group:
-            self._apply(row, Event.ANNOUNCED)
+            batch.apply(row, Event.ANNOUNCED)
         began = time.monotonic()
         event = Event.RETRACTED
         try:
-            await self._journal_writer.durable()
-            if not self._plan.stopped:
-                self._ahead = rows_ahead(self._ahead, self._plan.ready, time.monotonic() - began)
+            await batch.journal_writer.durable()
+            if not plan.stopped:
+                self._ahead = rows_ahead(self._ahead, plan.ready, time.monotonic() - began)
                 event = Event.DURABLE
         finally:
             for row in group:
                 # Its delivery may have come meanwhile.
                 if row.state is State.ANNOUNCED:
-                    self._apply(row, event)
-            self._happened.set()
+                    batch.apply(row, event)
+            batch.happened.set()

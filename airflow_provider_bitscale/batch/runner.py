@@ -12,6 +12,7 @@ from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, Submit
 from airflow_provider_bitscale.batch.polls import Polls
+from airflow_provider_bitscale.batch.prefetch import Prefetch
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.row_result import UNKNOWN, RowResult
 from airflow_provider_bitscale.batch.running import RunningBatch
@@ -58,6 +59,7 @@ class Runner:
     ) -> None:
         self._batch = batch
         self._inbox = Inbox(batch, delivery_queue)
+        self._prefetch = Prefetch(batch)
         self._submissions = Submissions(batch, self._inbox)
         self._polls = Polls(batch)
         self._connections = connections
@@ -71,7 +73,7 @@ class Runner:
         No exception, which may hit where an answer is just being taken in, or be lost on its way.
         """
         self._batch.aborted = True
-        self._batch.prefetch.stop()
+        self._batch.stop_submitting()
 
     async def run(self) -> None:
         """Run all rows that the budget, the limits and time allow.
@@ -79,13 +81,13 @@ class Runner:
         :raises BitScaleError: something is wrong that no retry of single rows can mend.
         """
         batch = self._batch
-        await batch.prefetch.take_over()
+        await self._prefetch.take_over()
         for row in batch.plan.polls.rows():
             batch.claim(row, str(row.run_id))
         # Before anything is submitted: what a delivery has a run of is paid for.
         await self._inbox.collect()
         if batch.request.resubmit_ambiguous:
-            batch.prefetch.submit_ambiguous()
+            self._prefetch.submit_ambiguous()
         # Rows may have failed in earlier tries.
         batch.stop_if_too_many_failed()
         recording = asyncio.create_task(batch.journal_writer.run())
@@ -159,7 +161,7 @@ class Runner:
 
     async def _feed(self) -> None:
         try:
-            await self._batch.prefetch.feed()
+            await self._prefetch.feed()
         except Exception as error:
             self._batch.give_up_submitting(error)
 
@@ -169,7 +171,7 @@ class Runner:
         Answers are recorded as they come, since a SIGKILL may follow the SIGTERM before the last one.
         """
         batch = self._batch
-        batch.prefetch.stop()
+        batch.stop_submitting()
         until = time.monotonic() + LAST_ANSWERS_SECONDS
         while batch.under_way and time.monotonic() < until:
             # An answer may be the last of a segment, which is then to be written.

@@ -14,7 +14,6 @@ from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import Effect, Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.prefetch import Prefetch
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowResult, unreadable_acceptance
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
 from airflow_provider_bitscale.batch.store.segments import Segments
@@ -82,7 +81,6 @@ class RunningBatch:
         self.sent_log = sent_log
         self.under_way: set[asyncio.Task[None]] = set()
         self.happened = asyncio.Event()
-        self.prefetch = Prefetch(plan, segments, journal_writer, apply=self.apply, happened=self.happened)
         self.error: BaseException | None = None
         self.aborted = False
         # A run that belongs to two rows is the result of neither.
@@ -169,18 +167,24 @@ class RunningBatch:
         return time.time() - (time.monotonic() - row.since)
 
     def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
-        """Submit no more; what is in flight is collected.
+        """Submit no more, and say why.
 
         :param reason: as in the manifest.
         :param cause: the answer behind it, where it was one.
         """
         self.segments.tally.stop(reason, cause)
-        self.prefetch.stop()
+        self.stop_submitting()
+
+    def stop_submitting(self) -> None:
+        """Submit no more; what is in flight is collected."""
+        for row in self.plan.stop():
+            self.apply(row, Event.RETRACTED)
+        self.happened.set()
 
     def give_up_submitting(self, error: BaseException) -> None:
         """Submit no more, collect what is in flight, then raise the error."""
         self.error = self.error or error
-        self.prefetch.stop()
+        self.stop_submitting()
 
     def abort(self, error: BaseException) -> None:
         """Nothing can be asked any more."""

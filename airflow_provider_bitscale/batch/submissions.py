@@ -154,7 +154,7 @@ class Submissions:
         elif action is SubmitAction.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
             batch.abort(error)
         elif batch.plan.stopped:
-            batch.prefetch.stop()
+            batch.stop_submitting()
 
     def _paused_until(self, error: BitScaleError, now: float) -> float:
         """Count one more submission that failed; when anything may be submitted again."""

@@ -18,6 +18,7 @@ from airflow_provider_bitscale.batch.plan.budget import Budget
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler, Submit
 from airflow_provider_bitscale.batch.polls import Polls
+from airflow_provider_bitscale.batch.prefetch import Prefetch
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
 from airflow_provider_bitscale.batch.store.journal import Journal
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
@@ -154,6 +155,7 @@ class Rig:
             request, cast(AsyncClient, self.client), self.plan, self.segments, self.writer, self.log
         )
         self.inbox = Inbox(self.batch, cast(DeliveryQueue, self.queue))
+        self.prefetch = Prefetch(self.batch)
         self.submissions = Submissions(self.batch, self.inbox)
         self.polls = Polls(self.batch)
 

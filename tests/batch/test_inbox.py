@@ -56,7 +56,7 @@ def test_a_row_that_was_to_be_submitted_again_is_not(ready: bool) -> None:
             trust_webhook=False,
         )
         await rig.open()
-        rig.batch.prefetch.submit_ambiguous()
+        rig.prefetch.submit_ambiguous()
         if ready:
             rig.make_ready(0)
         row = await rig.deliver(0, a_run())

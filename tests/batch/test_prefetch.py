@@ -7,21 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
-from airflow_provider_bitscale.batch.plan.brake import Brake
-from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
-from airflow_provider_bitscale.batch.prefetch import FEWEST_AHEAD, MOST_AHEAD, Prefetch, rows_ahead
-from airflow_provider_bitscale.batch.row_result import RowResult
-from airflow_provider_bitscale.batch.store.journal import Journal
-from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
+from airflow_provider_bitscale.batch.prefetch import FEWEST_AHEAD, MOST_AHEAD, rows_ahead
 from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED
-from airflow_provider_bitscale.batch.store.segments import Segments
-from airflow_provider_bitscale.batch.table.survey import Row, Segment
-from airflow_provider_bitscale.batch.table.writers import RowsInMemory
-from tests.batch.journals import BATCH
-from tests.support.json_store import JsonStore
+from tests.batch.rig import Rig
 
 
 @pytest.mark.parametrize(
@@ -59,79 +47,54 @@ def test_it_settles_at_two_to_four_times_what_is_submitted_in_a_turn(submitted: 
 
 
 def test_rows_wait_to_be_announced_until_others_are_submitted() -> None:
-    store, plan = JsonStore(), Scheduler(50, Budget(None), Brake(proven=True))
-    journal = Journal(store, BATCH)
-    segments = _segments(50, journal)
-
     async def run() -> None:
-        journal_writer = JournalWriter(journal)
-        prefetch = _prefetch(plan, segments, journal_writer)
-        recording, feeding = asyncio.create_task(journal_writer.run()), asyncio.create_task(prefetch.feed())
+        rig = Rig(50)
+        recording, feeding = asyncio.create_task(rig.writer.run()), asyncio.create_task(rig.prefetch.feed())
         # Writes take some of it; none is submitted.
         await asyncio.wait([feeding], timeout=1.0)
         for task in (feeding, recording):
             task.cancel()
         await asyncio.gather(feeding, recording, return_exceptions=True)
+        rig.segments.close()
+        announced = rig.entries().count(ANNOUNCED)
+        assert 0 < announced <= 2 * FEWEST_AHEAD
+        assert rig.plan.ready == announced
 
     asyncio.run(run())
-    segments.close()
-    announced = _entries(store).count(ANNOUNCED)
-    assert 0 < announced <= 2 * FEWEST_AHEAD
-    assert plan.ready == announced
 
 
-def _prefetch(plan: Scheduler, segments: Segments, journal_writer: JournalWriter) -> Prefetch:
-    def apply(
-        row: BatchRow, event: Event, *, run_id: str | None = None, result: RowResult | None = None
-    ) -> None:
-        plan.apply(row, event, 0.0, run_id=run_id, result=result)
-        journal_writer.note(row.segment, row.position, row.entry)
-
-    return Prefetch(plan, segments, journal_writer, apply=apply, happened=asyncio.Event())
+def _stop(rig: Rig, feeding: asyncio.Task[None]) -> None:
+    rig.batch.stop_submitting()
 
 
-def _segments(count: int, journal: Journal) -> Segments:
-    rows = tuple(Row(row, {"n": row}, {"c-n": row}, False) for row in range(count))
-    segments = iter([Segment(0, rows)])
-    return Segments(count, count, segments, RowsInMemory(), journal, {}, parks_ambiguous=True)
-
-
-def _stop(prefetch: Prefetch, feeding: asyncio.Task[None]) -> None:
-    prefetch.stop()
-
-
-def _cancel(prefetch: Prefetch, feeding: asyncio.Task[None]) -> None:
+def _cancel(rig: Rig, feeding: asyncio.Task[None]) -> None:
     feeding.cancel()
 
 
 @pytest.mark.parametrize("end", [_stop, _cancel])
 def test_rows_that_are_just_being_announced_are_taken_back(
-    end: Callable[[Prefetch, asyncio.Task[None]], None],
+    end: Callable[[Rig, asyncio.Task[None]], None],
 ) -> None:
-    store, plan = JsonStore(), Scheduler(9, Budget(None), Brake(proven=True))
-    journal = Journal(store, BATCH)
-    segments = _segments(9, journal)
-
     async def run() -> None:
-        journal_writer = JournalWriter(journal)
-        prefetch = _prefetch(plan, segments, journal_writer)
-        await prefetch.take_over()
-        feeding = asyncio.create_task(prefetch.feed())
-        recording = asyncio.create_task(journal_writer.run())
-        while ANNOUNCED not in _entries(store):
+        rig = Rig(9)
+        await rig.prefetch.take_over()
+        feeding = asyncio.create_task(rig.prefetch.feed())
+        recording = asyncio.create_task(rig.writer.run())
+        while not _announced(rig):
             await asyncio.sleep(0)
-        end(prefetch, feeding)
+        end(rig, feeding)
         await asyncio.wait([feeding], timeout=5)
         recording.cancel()
         await asyncio.gather(recording, return_exceptions=True)
-        await journal_writer.write()
+        await rig.writer.write()
+        rig.segments.close()
+        assert rig.plan.ready == 0
+        assert rig.entries() == [None] * 9
 
     asyncio.run(run())
-    segments.close()
-    assert plan.ready == 0
-    assert _entries(store) == [None] * 9
 
 
-def _entries(store: JsonStore) -> list[str | None]:
-    stored = store.get("bitscale_batch_b1_00000")
-    return stored["entries"] if stored else []
+def _announced(rig: Rig) -> bool:
+    """Whether the store has an intent."""
+    stored = rig.store.get("bitscale_batch_b1_00000")
+    return stored is not None and ANNOUNCED in stored["entries"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_bitscale.batch.row_result import NOT_SUBMITTED, UNKNOWN, RowResult
 
 if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.models import Run
     from airflow_provider_bitscale.runs.poll_history import PollHistory
-    from airflow_provider_bitscale.webhooks.delivery_queue import QueuedDelivery
 
 
 class State(str, Enum):
@@ -52,7 +52,7 @@ class BatchRow:
     :param resubmissions: how many of these are of this try.
     :param since: when it was submitted, became ambiguous, or was taken over.
     :param exact: whether that is when it was submitted.
-    :param delivery: a delivery that waits for the answer to a request.
+    :param delivery: a run that was delivered, and waits for the answer to a request.
     :param history: what polls have shown, once there was one.
     :param hinted: whether the end of its run was delivered.
     :param soon: whether its first poll is soon, though its delivery is expected.
@@ -72,7 +72,7 @@ class BatchRow:
     resubmissions: int = 0
     since: float = 0.0
     exact: bool = False
-    delivery: QueuedDelivery | None = None
+    delivery: Run | None = None
     history: PollHistory | None = None
     hinted: bool = False
     soon: bool = False
