@@ -9,83 +9,44 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from airflow_provider_bitscale.emulator.contracts import CONTRACTS
 from airflow_provider_bitscale.emulator.rate_limit import HINTS
 from airflow_provider_bitscale.emulator.server import Emulator
+from airflow_provider_bitscale.emulator.settings import CONTRACTS, Settings
 
 
-def _rate_limit(text: str) -> tuple[int, float]:
-    requests, _, seconds = text.partition("/")
-    try:
-        return int(requests), float(seconds)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not REQUESTS/SECONDS, such as 60/1") from None
+def _rate_limit(text: str) -> tuple[str, str]:
+    requests, slash, seconds = text.partition("/")
+    if not slash:
+        raise argparse.ArgumentTypeError(f"{text!r} is not REQUESTS/SECONDS, such as 60/1")
+    return requests, seconds
 
 
 def _parser() -> argparse.ArgumentParser:
+    # What is not given has the default of Settings, which also check and convert what is.
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_bitscale.emulator",
         description="A local BitScale on 127.0.0.1, with either contract of its API. It costs nothing.",
+        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument(
-        "--contract",
-        choices=tuple(CONTRACTS),
-        default="v1.1.0",
-        help="what the API looks like (default %(default)s)",
-    )
-    parser.add_argument("--port", type=int, default=8765, help="0: any free port (default %(default)s)")
-    parser.add_argument(
-        "--seed",
-        type=int,
-        help="same seed and inputs, same answers and run ids (default: answers of seed 0, fresh run ids)",
-    )
-    parser.add_argument("--credits", type=int, default=65_800, help="credits left in the demo workspace")
-    parser.add_argument(
-        "--run-seconds",
-        type=float,
-        nargs=2,
-        default=(0.2, 0.5),
-        metavar=("LOW", "HIGH"),
-        help="how long runs take, in seconds: log-normal between the two",
-    )
-    parser.add_argument(
-        "--slow-runs",
-        type=float,
-        nargs=2,
-        default=(0.0, 0.0),
-        metavar=("SHARE", "SECONDS"),
-        help="share of runs, from 0 to 1, that take SECONDS instead",
-    )
-    parser.add_argument(
-        "--rate-limit",
-        type=_rate_limit,
-        metavar="REQUESTS/SECONDS",
-        help="per API key, under workspace-key per workspace",
-    )
-    parser.add_argument(
-        "--rate-limit-hints",
-        choices=HINTS,
-        help="what answers tell of the limit (default: headers under v1.1.0, nothing under workspace-key)",
-    )
-    parser.add_argument(
-        "--sync-cut-off",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="when workspace-key answers a sync request whose run has not ended (default %(default)s)",
-    )
-    parser.add_argument(
-        "--miss-rate",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="share of enrichments that find nothing, from 0 to 1",
-    )
-    parser.add_argument(
-        "--webhook-target",
-        metavar="URL",
-        help="loopback origin that receives all webhooks in place of their hosts",
-    )
+    add = parser.add_argument
+    add("--contract", choices=CONTRACTS, help=f"what the API looks like (default {Settings.contract})")
+    add("--port", default=8765, help="0: any free port (default %(default)s)")
+    seed = "same seed and inputs, same answers and run ids (default: answers of seed 0, fresh run ids)"
+    add("--seed", help=seed)
+    add("--credits", help="credits left in the demo workspace")
+    run_seconds = "how long runs take, in seconds: log-normal between the two"
+    add("--run-seconds", nargs=2, metavar=("LOW", "HIGH"), help=run_seconds)
+    slow_runs = "share of runs, from 0 to 1, that take SECONDS instead"
+    add("--slow-runs", nargs=2, metavar=("SHARE", "SECONDS"), help=slow_runs)
+    rate_limit = "per API key, under workspace-key per workspace"
+    add("--rate-limit", type=_rate_limit, metavar="REQUESTS/SECONDS", help=rate_limit)
+    hints = "what answers tell of the limit (default: headers under v1.1.0, nothing under workspace-key)"
+    add("--rate-limit-hints", choices=HINTS, help=hints)
+    cut_off = "when workspace-key answers a sync request whose run has not ended"
+    add("--sync-cut-off", metavar="SECONDS", help=f"{cut_off} (default {Settings.sync_cut_off})")
+    add("--miss-rate", metavar="SHARE", help="share of enrichments that find nothing, from 0 to 1")
+    target = "loopback origin that receives all webhooks in place of their hosts"
+    add("--webhook-target", metavar="URL", help=target)
     return parser
 
 

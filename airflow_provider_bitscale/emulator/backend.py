@@ -31,7 +31,6 @@ from airflow_provider_bitscale.emulator.responses import Response
 from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, find_endpoint
 from airflow_provider_bitscale.emulator.run_waiters import RunWaiters
 from airflow_provider_bitscale.emulator.runs import Run, RunScript
-from airflow_provider_bitscale.emulator.seed import GRIDS, WEBHOOK_SECRET, extra_grids
 from airflow_provider_bitscale.emulator.settings import Settings
 from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import ASYNC
@@ -65,33 +64,19 @@ class Backend:
 
     def _set_start_state(self) -> None:
         settings = self._settings
-        seed = settings.seed or 0
         # An id from before a reset, or from another process, must not name a run of this world.
         id_seed = secrets.randbits(64) if settings.seed is None else settings.seed
         self.world = World(
-            seed=seed,
-            credits=settings.credits,
-            run_seconds=settings.run_seconds,
-            slow_runs=settings.slow_runs,
-            run_limit=settings.run_limit,
-            grids=(*GRIDS, *extra_grids(settings.extra_grids)),
-            run_id=partial(self._contract.run_id, id_seed),
-            miss_rate=settings.miss_rate,
+            settings,
+            partial(self._contract.run_id, id_seed),
             blank_misses=self._contract.blank_misses,
         )
-        self.faults = Faults(seed, tuple(endpoint.name for endpoint in self._contract.endpoints))
+        self.faults = Faults(self.world.seed, tuple(endpoint.name for endpoint in self._contract.endpoints))
         self.request_log: deque[RecordedRequest] = deque(maxlen=LONGEST_LOG)
         self.rate_limited = 0
         self._limiter = None if settings.rate_limit is None else RateLimiter(*settings.rate_limit)
         self._waiters = RunWaiters(self._clock)
-        self.webhooks = WebhookSender(
-            target=settings.webhook_target,
-            secret=WEBHOOK_SECRET,
-            timeout=settings.webhook_timeout,
-            backoff=settings.webhook_backoff,
-            waiters=self._waiters,
-            clock=self._clock,
-        )
+        self.webhooks = WebhookSender(settings, self._waiters, self._clock)
 
     async def reset(self) -> None:
         """Return to the start state. Deliveries are dropped; requests that wait for a run are cut off."""

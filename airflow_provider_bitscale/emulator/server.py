@@ -22,36 +22,11 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
 
-class Emulator:
+class Emulator(Settings):
     """A local BitScale on 127.0.0.1 that costs nothing; use it as a context manager.
 
-    What the demo account holds is in ``seed.py``. ``api_key`` is the key at the start; a rotation does not
-    change it here.
-
-    :param port: where to listen; 0 takes any free port.
-    :param seed: the same seed, inputs and order of runs give the same answers, costs, durations and run ids.
-        None: those of seed 0, but with run ids that no other process and no reset repeats.
-    :param credits: credits left in the demo workspace at the start.
-    :param run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs
-        near their geometric mean (uniform if the lowest is 0).
-    :param slow_runs: (share of runs from 0 to 1, seconds that each of those takes instead).
-    :param rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
-        no limit and sends no headers that tell of one.
-    :param run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
-    :param webhook_target: a loopback origin that stands for the internet: a webhook to
-        ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
-        undeliverable.
-    :param webhook_backoff: seconds before the first webhook retry; doubled for each further one.
-    :param webhook_timeout: seconds a receiver has to acknowledge a webhook.
-    :param contract: ``v1.1.0``, the documented API with ``api_key`` and ``workspace-id``, or
-        ``workspace-key``, its successor with ``X-API-KEY``, inputs by label and runs found by request id.
-    :param sync_cut_off: seconds after which workspace-key answers a sync request whose run has not ended.
-    :param miss_rate: share of enrichments, from 0 to 1, that complete without a find.
-    :param extra_grids: how many further grids without a data source the demo workspace has.
-    :param rate_limit_hints: what answers tell of the limit: ``headers`` (``X-RateLimit-*`` on every answer),
-        ``retry-after`` (only how long to wait, on the 429) or ``nothing``. None: as the contract has it,
-        ``headers`` under v1.1.0 and ``nothing`` under workspace-key.
-    :raises ValueError: a setting is out of range; the message names it.
+    Its parameters are those of ``Settings``. The demo account is in ``seed.py``. ``api_key`` is the
+    key at the start; a rotation does not change it here.
     """
 
     api_key = API_KEY
@@ -59,44 +34,9 @@ class Emulator:
     webhook_secret = WEBHOOK_SECRET
     grid_id = GRID_ID
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        seed: int | None = None,
-        credits: int = 65_800,
-        run_seconds: tuple[float, float] = (0.2, 0.5),
-        slow_runs: tuple[float, float] = (0.0, 0.0),
-        rate_limit: tuple[int, float] | None = None,
-        run_limit: int | None = None,
-        webhook_target: str | None = None,
-        webhook_backoff: float = 1.0,
-        webhook_timeout: float = 10.0,
-        contract: str = "v1.1.0",
-        sync_cut_off: float = 120.0,
-        miss_rate: float = 0.0,
-        extra_grids: int = 0,
-        rate_limit_hints: str | None = None,
-    ) -> None:
-        self._settings = Settings(
-            port=port,
-            seed=seed,
-            credits=credits,
-            run_seconds=run_seconds,
-            slow_runs=slow_runs,
-            rate_limit=rate_limit,
-            run_limit=run_limit,
-            webhook_target=webhook_target,
-            webhook_backoff=webhook_backoff,
-            webhook_timeout=webhook_timeout,
-            contract=contract,
-            sync_cut_off=sync_cut_off,
-            miss_rate=miss_rate,
-            extra_grids=extra_grids,
-            rate_limit_hints=rate_limit_hints,
-        )
-        self.contract = contract
-        self.api_key = CONTRACTS[contract].api_key
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.api_key = CONTRACTS[self.contract].api_key
         self._url: str | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -110,9 +50,9 @@ class Emulator:
         if self._server is not None:
             raise RuntimeError("the emulator is already started")
         # Clients can connect from here on, and wait until the loop runs.
-        listener = socket.create_server(("127.0.0.1", self._settings.port), backlog=2048)
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=2048)
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = _Server(Backend(self._settings, self.base_url))
+        server = _Server(Backend(self, self.base_url))
         self._server = server
         self._thread = threading.Thread(
             target=server.run, args=([listener],), name="bitscale-emulator", daemon=True

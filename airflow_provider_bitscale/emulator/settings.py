@@ -3,59 +3,73 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from airflow_provider_bitscale.emulator.contracts import CONTRACTS
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+
 from airflow_provider_bitscale.emulator.rate_limit import HINTS
 
+V1_1_0 = "v1.1.0"
+WITH_WORKSPACE_KEYS = "workspace-key"
+CONTRACTS = (V1_1_0, WITH_WORKSPACE_KEYS)
 
-@dataclass(frozen=True)
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Settings:
-    """The settings of one emulator; ``Emulator`` says what each means.
+    """What one emulator shall be like.
 
+    :param port: where to listen; 0 takes any free port.
+    :param seed: the same seed, inputs and order of runs give the same answers, costs, durations and run ids.
+        None: those of seed 0, but with run ids that no other process and no reset repeats.
+    :param credits: credits left in the demo workspace at the start.
+    :param run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs
+        near their geometric mean (uniform if the lowest is 0).
+    :param slow_runs: (share of runs from 0 to 1, seconds that each of those takes instead).
+    :param rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
+        no limit and sends no headers that tell of one.
+    :param run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
+    :param webhook_target: a loopback origin that stands for the internet: a webhook to
+        ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
+        undeliverable.
+    :param webhook_backoff: seconds before the first webhook retry; doubled for each further one.
+    :param webhook_timeout: seconds a receiver has to acknowledge a webhook.
+    :param contract: ``v1.1.0``, the documented API with ``api_key`` and ``workspace-id``, or
+        ``workspace-key``, its successor with ``X-API-KEY``, inputs by label and runs found by request id.
+    :param sync_cut_off: seconds after which workspace-key answers a sync request whose run has not ended.
+    :param miss_rate: share of enrichments, from 0 to 1, that complete without a find.
+    :param extra_grids: how many further grids without a data source the demo workspace has.
+    :param rate_limit_hints: what answers tell of the limit: ``headers`` (``X-RateLimit-*`` on every answer),
+        ``retry-after`` (only how long to wait, on the 429) or ``nothing``. None: as the contract has it,
+        ``headers`` under v1.1.0 and ``nothing`` under workspace-key.
     :raises ValueError: a setting is out of range; the message names it.
     """
 
     port: int = 0
     seed: int | None = None
-    credits: int = 65_800
-    run_seconds: tuple[float, float] = (0.2, 0.5)
-    slow_runs: tuple[float, float] = (0.0, 0.0)
-    rate_limit: tuple[int, float] | None = None
-    run_limit: int | None = None
+    credits: NonNegativeInt = 65_800
+    run_seconds: tuple[NonNegativeFloat, NonNegativeFloat] = (0.2, 0.5)
+    slow_runs: tuple[Share, NonNegativeFloat] = (0.0, 0.0)
+    rate_limit: tuple[PositiveInt, PositiveFloat] | None = None
+    run_limit: NonNegativeInt | None = None
     webhook_target: str | None = None
-    webhook_backoff: float = 1.0
-    webhook_timeout: float = 10.0
-    contract: str = "v1.1.0"
-    sync_cut_off: float = 120.0
-    miss_rate: float = 0.0
-    extra_grids: int = 0
+    webhook_backoff: NonNegativeFloat = 1.0
+    webhook_timeout: PositiveFloat = 10.0
+    contract: str = V1_1_0
+    sync_cut_off: NonNegativeFloat = 120.0
+    miss_rate: Share = 0.0
+    extra_grids: NonNegativeInt = 0
     rate_limit_hints: str | None = None
 
     def __post_init__(self) -> None:
-        if self.credits < 0:
-            raise ValueError(f"credits must not be negative, got {self.credits}")
         low, high = self.run_seconds
-        if not 0 <= low <= high:
-            raise ValueError(f"run_seconds must be (low, high) with 0 <= low <= high, got {self.run_seconds}")
-        share, seconds = self.slow_runs
-        if not 0 <= share <= 1 or not seconds >= 0:
-            raise ValueError(f"slow_runs must be (share from 0 to 1, seconds >= 0), got {self.slow_runs}")
-        if self.rate_limit is not None and (self.rate_limit[0] < 1 or self.rate_limit[1] <= 0):
-            raise ValueError(f"rate_limit must be (requests >= 1, window_seconds > 0), got {self.rate_limit}")
-        if self.run_limit is not None and self.run_limit < 0:
-            raise ValueError(f"run_limit must not be negative, got {self.run_limit}")
-        if self.webhook_backoff < 0 or self.webhook_timeout <= 0:
-            raise ValueError("webhook_backoff must be >= 0 and webhook_timeout > 0 seconds")
+        if low > high:
+            raise ValueError(f"run_seconds must be (low, high) with low <= high, got {self.run_seconds}")
         if self.contract not in CONTRACTS:
             raise ValueError(f"contract must be one of {', '.join(CONTRACTS)}, got {self.contract!r}")
-        if not self.sync_cut_off >= 0:
-            raise ValueError(f"sync_cut_off must be >= 0 seconds, got {self.sync_cut_off}")
-        if not 0 <= self.miss_rate <= 1:
-            raise ValueError(f"miss_rate must be from 0 to 1, got {self.miss_rate}")
-        if self.extra_grids < 0:
-            raise ValueError(f"extra_grids must not be negative, got {self.extra_grids}")
         if self.rate_limit_hints not in {None, *HINTS}:
             raise ValueError(
                 f"rate_limit_hints must be None or one of {', '.join(HINTS)}, got {self.rate_limit_hints!r}"

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_bitscale.emulator import seed
 from airflow_provider_bitscale.emulator.errors import INSUFFICIENT_CREDITS, RUN_LIMIT_EXCEEDED, ApiError
 from airflow_provider_bitscale.emulator.fake_values import draw, draw_fraction, draw_log_normal
 from airflow_provider_bitscale.emulator.runs import COMPLETED, FAILED, Run, RunScript
-from airflow_provider_bitscale.emulator.seed import (
-    AI_ENRICHMENT,
-    GRIDS,
-    WORKSPACE_ID,
-    WORKSPACES,
-    Column,
-    Grid,
-    Workspace,
-)
+from airflow_provider_bitscale.emulator.settings import Settings
 from airflow_provider_bitscale.emulator.validation import ValidRunRequest
 
 _QUEUED_SHARE = 0.2
@@ -51,43 +44,34 @@ class CreditBalance:
 
 
 class World:
-    """Everything that BitScale would remember. The parameters not told here are those of ``Emulator``.
+    """Everything that BitScale would remember.
 
     :param run_id: ``ordinal -> id`` of a run.
     :param blank_misses: whether an enrichment whose inputs are all blank finds nothing.
     """
 
     def __init__(
-        self,
-        *,
-        seed: int,
-        credits: int,
-        run_seconds: tuple[float, float],
-        slow_runs: tuple[float, float] = (0.0, 0.0),
-        run_limit: int | None,
-        grids: Iterable[Grid] = GRIDS,
-        run_id: Callable[[int], str],
-        miss_rate: float = 0.0,
-        blank_misses: bool = False,
+        self, settings: Settings, run_id: Callable[[int], str], *, blank_misses: bool = False
     ) -> None:
-        self.seed = seed
-        self.workspaces: dict[str, Workspace] = {workspace.id: workspace for workspace in WORKSPACES}
-        self.grids: dict[str, Grid] = {grid.id: grid for grid in grids}
+        self.seed = settings.seed or 0
+        self.workspaces: dict[str, seed.Workspace] = {
+            workspace.id: workspace for workspace in seed.WORKSPACES
+        }
+        self.grids: dict[str, seed.Grid] = {
+            grid.id: grid for grid in (*seed.GRIDS, *seed.extra_grids(settings.extra_grids))
+        }
         self.runs: dict[str, Run] = {}
         self.runs_of_grid: Counter[str] = Counter()
         self.key_rotations = 0
-        self._run_seconds = run_seconds
-        self._slow_runs = slow_runs
-        self._run_limit = run_limit
+        self._settings = settings
         self._run_id = run_id
-        self._miss_rate = miss_rate
         self._blank_misses = blank_misses
         self._balances = {
             workspace.id: CreditBalance.with_remaining(
                 workspace.credits_included,
-                credits if workspace.id == WORKSPACE_ID else workspace.credits_included,
+                settings.credits if workspace.id == seed.WORKSPACE_ID else workspace.credits_included,
             )
-            for workspace in WORKSPACES
+            for workspace in seed.WORKSPACES
         }
         self._refunds: list[tuple[float, str]] = []
 
@@ -107,7 +91,7 @@ class World:
         self._balances[workspace_id] = CreditBalance.with_remaining(balance.total, remaining)
 
     def accept(
-        self, grid: Grid, request: ValidRunRequest, now: float, draw_script: Callable[[], RunScript]
+        self, grid: seed.Grid, request: ValidRunRequest, now: float, draw_script: Callable[[], RunScript]
     ) -> Run:
         """Accept a valid request as a run, and take its cost at once, so that credits never go negative.
 
@@ -117,9 +101,10 @@ class World:
         :raises ApiError: the quota or the credits do not allow the run; nothing has changed.
         """
         self._settle(now)
-        if self._run_limit is not None and len(self.runs) >= self._run_limit:
+        run_limit = self._settings.run_limit
+        if run_limit is not None and len(self.runs) >= run_limit:
             # The document ties no status to this code. Not 429: waiting does not help against a quota.
-            raise ApiError(403, RUN_LIMIT_EXCEEDED, f"the plan's quota of {self._run_limit} runs is used up")
+            raise ApiError(403, RUN_LIMIT_EXCEEDED, f"the plan's quota of {run_limit} runs is used up")
         row = dict(request.inputs)
         cost = _CHEAPEST_RUN + draw(self.seed, "cost", grid.id, row) % _COST_SPREAD
         balance = self._balances[grid.workspace_id]
@@ -191,28 +176,28 @@ class World:
         }
 
     def _draw_seconds(self, *run: object) -> float:
-        share, slow_seconds = self._slow_runs
+        share, slow_seconds = self._settings.slow_runs
         if draw_fraction(self.seed, "slow", *run) < share:
             return slow_seconds
-        return draw_log_normal(*self._run_seconds, self.seed, "seconds", *run)
+        return draw_log_normal(*self._settings.run_seconds, self.seed, "seconds", *run)
 
-    def _outputs(self, grid: Grid, request: ValidRunRequest) -> dict[str, Any]:
+    def _outputs(self, grid: seed.Grid, request: ValidRunRequest) -> dict[str, Any]:
         wanted = request.output_columns
         columns = grid.columns if wanted is None else [grid.by_id[column_id] for column_id in wanted]
         return {column.id: self._value(grid, column, request.inputs) for column in columns}
 
-    def _value(self, grid: Grid, column: Column, inputs: Mapping[str, Any]) -> Any:
+    def _value(self, grid: seed.Grid, column: seed.Column, inputs: Mapping[str, Any]) -> Any:
         if column.fake_value is None:
             return inputs.get(column.id)
-        if column.type == AI_ENRICHMENT and self._misses(grid, column, inputs):
+        if column.type == seed.AI_ENRICHMENT and self._misses(grid, column, inputs):
             return column.fake_value.miss
         return column.fake_value(self.seed, inputs)
 
-    def _misses(self, grid: Grid, column: Column, inputs: Mapping[str, Any]) -> bool:
+    def _misses(self, grid: seed.Grid, column: seed.Column, inputs: Mapping[str, Any]) -> bool:
         blank = all(not str(inputs.get(needed) or "").strip() for needed in column.dependencies)
         if blank and self._blank_misses:
             return True
-        return draw_fraction(self.seed, "miss", grid.id, column.id, dict(inputs)) < self._miss_rate
+        return draw_fraction(self.seed, "miss", grid.id, column.id, dict(inputs)) < self._settings.miss_rate
 
     def _note_refund(self, run: Run) -> None:
         if run.failure is not None and run.ends_at is not None:

@@ -19,6 +19,8 @@ import aiohttp
 from airflow_provider_bitscale.emulator.contracts.v1_1_0 import webhook_payload
 from airflow_provider_bitscale.emulator.run_waiters import RunWaiters
 from airflow_provider_bitscale.emulator.runs import Run
+from airflow_provider_bitscale.emulator.seed import WEBHOOK_SECRET
+from airflow_provider_bitscale.emulator.settings import Settings
 
 _RETRIES = 3
 
@@ -43,28 +45,11 @@ def redirected_to(target: str, webhook_url: str) -> str:
 
 
 class WebhookSender:
-    """Delivers the results of runs that have a webhook URL, on the running event loop.
+    """Delivers the results of runs that have a webhook URL, on the running event loop."""
 
-    :param target: the loopback origin that all deliveries go to; None records them as undeliverable.
-    :param timeout: seconds a receiver has to acknowledge.
-    :param backoff: seconds before the first retry.
-    """
-
-    def __init__(
-        self,
-        *,
-        target: str | None,
-        secret: str,
-        timeout: float,
-        backoff: float,
-        waiters: RunWaiters,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, settings: Settings, waiters: RunWaiters, clock: Callable[[], float]) -> None:
         self.deliveries: list[dict[str, Any]] = []
-        self._target = target
-        self._secret = secret
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
-        self._backoff = backoff
+        self._settings = settings
         self._waiters = waiters
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,17 +73,18 @@ class WebhookSender:
         attempts: list[dict[str, Any]] = []
         delivery = {"run_id": run.run_id, "url": webhook_url, "attempts": attempts, "acknowledged": False}
         self.deliveries.append(delivery)
-        if self._target is None:
+        if self._settings.webhook_target is None:
             attempts.append(
                 {"at": self._clock(), "error": "undeliverable: the emulator has no webhook_target"}
             )
             return
         payload = json.dumps(webhook_payload(run, self._clock())).encode()
-        url = redirected_to(self._target, webhook_url)
+        url = redirected_to(self._settings.webhook_target, webhook_url)
         # No connection is kept for the next attempt, or a receiver's restart would look like its refusal.
+        timeout = aiohttp.ClientTimeout(self._settings.webhook_timeout)
         connector = aiohttp.TCPConnector(force_close=True)
-        async with aiohttp.ClientSession(timeout=self._timeout, connector=connector) as session:
-            for pause in pauses_before_attempts(self._backoff):
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            for pause in pauses_before_attempts(self._settings.webhook_backoff):
                 await asyncio.sleep(pause)
                 attempt = await self._attempt(session, url, run.run_id, payload)
                 attempts.append(attempt)
@@ -113,7 +99,7 @@ class WebhookSender:
         headers = {
             "Content-Type": "application/json",
             "X-BitScale-Run-Id": run_id,
-            "X-BitScale-Signature": sign(payload, self._secret),
+            "X-BitScale-Signature": sign(payload, WEBHOOK_SECRET),
         }
         try:
             async with session.post(url, data=payload, headers=headers, allow_redirects=False) as answer:

@@ -19,6 +19,7 @@ from airflow_provider_bitscale.emulator.seed import (
     LINKEDIN_URL,
     WORKSPACE_ID,
 )
+from airflow_provider_bitscale.emulator.settings import Settings
 from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import ValidRunRequest
 from tests.emulator.conftest import JANE
@@ -26,15 +27,9 @@ from tests.emulator.conftest import JANE
 START = 1_713_182_400.0  # 2024-04-15T12:00:00Z
 
 
-def world(**settings: Any) -> World:
-    defaults = {
-        "seed": 0,
-        "credits": 65_800,
-        "run_seconds": (10.0, 10.0),
-        "run_limit": None,
-    }
-    seeded = {**defaults, **settings}
-    return World(run_id=partial(CONTRACT.run_id, seeded["seed"]), **seeded)
+def world(*, blank_misses: bool = False, **changed: Any) -> World:
+    settings = Settings(**{"seed": 0, "run_seconds": (10.0, 10.0), **changed})
+    return World(settings, partial(CONTRACT.run_id, settings.seed or 0), blank_misses=blank_misses)
 
 
 def accept(

@@ -21,6 +21,7 @@ from airflow_provider_bitscale.emulator.seed import (
     Grid,
     Workspace,
 )
+from airflow_provider_bitscale.emulator.settings import V1_1_0
 from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_request
 
@@ -236,7 +237,7 @@ def _limited_as(_world: World, headers: Mapping[str, str]) -> str:
 
 
 CONTRACT = ServedContract(
-    name="v1.1.0",
+    name=V1_1_0,
     endpoints=(
         Endpoint("get_current_user", "GET", "/user/me", get_current_user),
         Endpoint("list_workspaces", "GET", "/workspaces", list_workspaces),

@@ -28,10 +28,9 @@ from airflow_provider_bitscale.emulator.fake_values import draw
 from airflow_provider_bitscale.emulator.rate_limit import NOTHING
 from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
 from airflow_provider_bitscale.emulator.seed import WORKSPACE_ID, WORKSPACE_KEY, Column, Grid
+from airflow_provider_bitscale.emulator.settings import WITH_WORKSPACE_KEYS
 from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import SYNC, parse_labelled_run_request
-
-NAME = "workspace-key"
 
 _PAGE_SIZE = 20
 _LARGEST_PAGE = 100
@@ -184,7 +183,7 @@ def _columns_named(grid: Grid, column_ids: Iterable[str]) -> list[Column]:
 
 
 CONTRACT = ServedContract(
-    name=NAME,
+    name=WITH_WORKSPACE_KEYS,
     endpoints=(
         Endpoint("get_workspace", "GET", "/workspace", get_workspace),
         Endpoint("list_grids", "GET", "/grids", list_grids),
@@ -195,7 +194,7 @@ CONTRACT = ServedContract(
         Endpoint("rotate_api_key", "POST", "/api-key/rotate", rotate_api_key),
     ),
     api_key=WORKSPACE_KEY,
-    connection_extra={"api_contract": NAME},
+    connection_extra={"api_contract": WITH_WORKSPACE_KEYS},
     run_id=request_id,
     answer_run=answer_run,
     limited_as=_limited_as,
