@@ -17,9 +17,6 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 def canonical_base_url(text: str) -> str:
     """Return a base URL in the one spelling that requests, fingerprints and the rate limit use.
 
-    Scheme and host are in lower case, the host in ASCII and without a final dot. The scheme's own port and
-    superfluous slashes are left out. The path is percent-encoded where it must be.
-
     :raises ValueError: saying why it is not a base URL, or not one that all libraries read alike.
     """
     if "@" in text:
@@ -55,9 +52,8 @@ def split_url(text: str) -> SplitResult | None:
 
 
 def canonical_host(host: str) -> str:
-    """Return a host in lower case and ASCII without a final dot, or an address in its shortest form.
+    """Return a host, without brackets, in lower case and ASCII; an address in its shortest form.
 
-    :param host: without brackets.
     :raises ValueError: saying why not all libraries could reach it.
     """
     host = host.lower().removesuffix(".")

@@ -25,10 +25,7 @@ class BodyError(Exception):
 
 
 class AnswerBody:
-    """Gathers the pieces of a body.
-
-    :param encoding: the ``Content-Encoding`` of the answer.
-    """
+    """Gathers the pieces of a body that came with a ``Content-Encoding``."""
 
     def __init__(self, encoding: str | None) -> None:
         stated = [part.strip() for part in encoding.lower().split(",")] if encoding else []
@@ -75,10 +72,7 @@ class AnswerBody:
         return first == _GZIP or self._encoding == "deflate" or (bool(self._encoding) and first == _ZLIB)
 
     def _decompress(self, piece: bytes) -> bytes:
-        """Keep what a piece holds, or as much of it as one step gives.
-
-        :return: the rest of it, which may belong to a further member of a gzip file.
-        """
+        """Keep as much of a piece as one step gives; return the rest, or a further member of a gzip file."""
         if self._decompressor is None:
             # Servers mean one of two things by "deflate"; the first byte tells which.
             bare = piece[0] != _GZIP and piece[0] & 0x0F != zlib.DEFLATED

@@ -28,10 +28,7 @@ _NOT_PLAIN = {b"set-cookie", b"transfer-encoding", b"upgrade"}
 
 
 def plain_length(data: bytes) -> int | None:
-    """Bytes of an answer, head and body, where the head has come and is as it would be tidied; else None.
-
-    :param data: the first bytes of the answer.
-    """
+    """Bytes of an answer, if its head is in the first bytes and is as it would be tidied; else None."""
     head = _PLAIN_HEAD.match(data)
     if head is None:
         return None
@@ -55,8 +52,6 @@ def tidy_fields(lines: Iterable[bytes]) -> list[bytes]:
     lines are joined, and headers of one name, with each value once. Chunked wins over any length (RFC 9112,
     section 6.3). Of different lengths the longest wins: a body that ends before it is still read. After such
     an answer the connection closes.
-
-    :param lines: without the empty one at their end.
     """
     fields: dict[bytes, tuple[bytes, list[bytes]]] = {}
     for name, value in _fields(lines):

@@ -27,7 +27,6 @@ def open_session(
 ) -> aiohttp.ClientSession:
     """Return a session that reaches a base URL as resolved, and by nothing else.
 
-    :param connections: how many there may be at once.
     :param keep: whether connections are kept to be used again.
     """
     network = config.network
@@ -60,7 +59,6 @@ def proxy_headers(network: Network) -> dict[str, str] | None:
 async def read_body(response: aiohttp.ClientResponse, body: AnswerBody) -> bytes:
     """Return the body of an answer.
 
-    :param body: gathers it.
     :raises BodyError: it cannot be read.
     """
     while not response.content.at_eof():

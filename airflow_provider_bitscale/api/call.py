@@ -20,11 +20,7 @@ ACCEPTED_UNREADABLE = "the run was accepted and is paid for, but the answer cann
 
 @dataclass(frozen=True)
 class Partial:
-    """An incomplete answer.
-
-    :param status: None if not even the status arrived.
-    :param body: the part that can be read.
-    """
+    """The part of an answer that arrived; its ``status`` is None if not even that did."""
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -115,10 +111,8 @@ class Call(Generic[T]):
         """Handle a request whose answer did not arrive, or not completely.
 
         :param causes: the error of the HTTP library, and those that it wraps.
-        :param reason: what happened.
         :param sent: whether the request may have been sent.
-        :param got: the part of the answer that arrived.
-        :return: the run, if it is paid for and that part names it.
+        :return: the run, if it is paid for and the part that arrived names it.
         :raises UnreadableAcceptanceError: it is paid for, and that part does not name it.
         :raises BitScaleError: the error that the status or the code in that part stands for.
         :raises TransportError: in all other cases.

@@ -44,7 +44,6 @@ _UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u2
 def carriable(value: Any) -> Any:
     """Return the value, with everything replaced that a channel of Airflow does not carry.
 
-    :param value: anything that JSON can hold.
     :return: the same object where nothing had to be replaced.
     """
     return _carriable(value, 0)

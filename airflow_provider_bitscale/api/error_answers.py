@@ -69,7 +69,6 @@ def from_response(
     A success stands for one only if its code is documented; whoever can read it otherwise does that first.
 
     :param request: method and path, for the message.
-    :param headers: the answer's headers; names in any case.
     :param now: Unix time, to read a Retry-After that is a date.
     """
     succeeded = 200 <= status < 300
@@ -107,7 +106,6 @@ def excerpt(body: bytes, headers: Mapping[str, str] | None = None) -> str:
     """Return the keys and the beginning of an answer, for a person who looks for a run in it.
 
     :param body: without secrets.
-    :param headers: those that may help are told, too.
     """
     payload = _read(body)
     told = "".join(f"; {name}: {shorten(value)}" for name, value in helpful_headers(headers or {}).items())
@@ -178,10 +176,7 @@ def _read(body: bytes) -> Any:
 
 
 def _code(value: Any, *, known: bool = False) -> str | None:
-    """Return a code as it is documented, whatever its letter case; one that is not documented as it came.
-
-    :param known: whether only documented codes count.
-    """
+    """Return a code as documented, in any letter case; another as it came, or None if only ``known``."""
     if not isinstance(value, str):
         return None
     documented = re.sub(r"[\s-]+", "_", value.strip()).upper()

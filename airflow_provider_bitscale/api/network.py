@@ -18,20 +18,14 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies
 
-from airflow_provider_bitscale.api.addresses import (
-    DEFAULT_PORTS,
-    authority,
-    canonical_host,
-    is_loopback,
-    split_url,
-)
+from airflow_provider_bitscale.api import addresses
 from airflow_provider_bitscale.api.trust import Trust, checked, find_trust, trust_in
 
 log = logging.getLogger(__name__)
 
 # asyncio has it from then on.
 _TLS_WITHIN_TLS = sys.version_info >= (3, 11)
-_PROXY_KEYS = (*DEFAULT_PORTS, "all")
+_PROXY_KEYS = (*addresses.DEFAULT_PORTS, "all")
 # What is written where no proxy is meant; no company calls its proxy so.
 _NO_PROXY_NAMES = {"none", "null", "nil", "direct", "false", "no", "off", "undefined"}
 
@@ -78,11 +72,8 @@ class Network:
 
 
 def find_network(base_url: str, proxies: Mapping[str, str] | None, verify: bool | str) -> Network:
-    """Resolve settings and environment.
+    """Resolve the settings of a :class:`ClientConfig`, and the environment.
 
-    :param base_url: in its canonical spelling.
-    :param proxies: proxy URL by scheme, or by ``all``; None to follow the environment.
-    :param verify: True to follow the environment, and certifi without one; a path; False not to check.
     :raises ValueError: naming the setting or the variable that cannot be followed.
     """
     proxy = _find_proxy(base_url, proxies)
@@ -117,7 +108,7 @@ def _find_proxy(base_url: str, proxies: Mapping[str, str] | None) -> Proxy | Non
     name, text = _proxy_of_environment(base_url) if proxies is None else _configured(proxies, url.scheme)
     if not text or not text.strip():
         return None
-    stays_here = is_loopback(url.hostname or "")
+    stays_here = addresses.is_loopback(url.hostname or "")
     try:
         proxy = replace(read_proxy(text), source=name)
     except ValueError as problem:
@@ -125,7 +116,7 @@ def _find_proxy(base_url: str, proxies: Mapping[str, str] | None) -> Proxy | Non
             return None
         raise ValueError(f"{name} {problem}") from None
     # What is meant for this machine, in plain http perhaps, does not go over the network to come back.
-    return None if stays_here and not is_loopback(urlsplit(proxy.url).hostname or "") else proxy
+    return None if stays_here and not addresses.is_loopback(urlsplit(proxy.url).hostname or "") else proxy
 
 
 def _configured(proxies: Mapping[str, str], scheme: str) -> tuple[str, str | None]:
@@ -158,7 +149,7 @@ def is_excepted(base_url: str, no_proxy: str) -> bool:
     These are a port that the scheme implies, ``*.domain``, brackets, and networks of IPv6.
     """
     url = urlsplit(base_url)
-    host, port = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
+    host, port = url.hostname or "", url.port or addresses.DEFAULT_PORTS[url.scheme]
     return any(_names(entry, host, port) for entry in re.split(r"[\s,]+", no_proxy.lower()))
 
 
@@ -185,17 +176,17 @@ def read_proxy(text: str) -> Proxy:
     # As requests, urllib and curl read it.
     full = text if "://" in text else f"http://{text.removeprefix('//')}"
     scheme = full.partition("://")[0].lower()
-    if scheme not in DEFAULT_PORTS:
+    if scheme not in addresses.DEFAULT_PORTS:
         raise ValueError("must be a proxy that speaks http or https, not socks or another")
-    url = split_url(full)
+    url = addresses.split_url(full)
     # An @ behind the host is that of a password with a / or # in it, which must be percent-encoded.
     if url is None or "@" in url.path + url.query + url.fragment or not full.isprintable() or "\\" in full:
         raise ValueError("is not a URL of a proxy (http://user:password@host:port, percent-encoded)")
     try:
-        host = canonical_host(url.hostname or "")
+        host = addresses.canonical_host(url.hostname or "")
     except ValueError:
         raise ValueError("does not name a host that can be looked up") from None
-    bare = f"{scheme}://{authority(host, url.port, scheme)}"
+    bare = f"{scheme}://{addresses.authority(host, url.port, scheme)}"
     if "@" not in url.netloc:
         return Proxy(bare)
     user, password = unquote(url.username or ""), unquote(url.password or "")

@@ -16,11 +16,7 @@ MAX_RATE_LIMITED = 300.0
 
 
 def backoff(failures: int, *, first: float = FIRST_BACKOFF, longest: float = MAX_BACKOFF) -> float:
-    """Seconds to pause after failures in a row. The pause doubles with each; after none it is 0.
-
-    :param first: seconds after the first failure.
-    :param longest: seconds at most.
-    """
+    """Seconds to pause after failures in a row: ``first``, then double each time, up to ``longest``."""
     return min(longest, first * 2.0 ** min(failures - 1, 10)) if failures > 0 else 0.0
 
 

@@ -121,11 +121,9 @@ class _Found:
         return cls(fields, layers, spelling, status, id_unexpected, unexpected)
 
     def accepted_id(self) -> str | None:
-        """Return the id of a run that was accepted, under whatever name."""
         return run_ids.accepted_id(self.layers, self.spelling.run_id, self.id_unexpected)
 
     def polled_id(self, asked: str) -> str | None:
-        """Return the id of the run that a poll is about, if it says so."""
         return run_ids.polled_id(self.layers, self.spelling.run_id, asked)
 
     def is_about_run(self, asked: str = "") -> bool:
@@ -135,7 +133,6 @@ class _Found:
         )
 
     def grid_id(self) -> str | None:
-        """Return the id of the run's grid, under whatever name."""
         for name in named(self.fields, _GRID_IDS):
             if (grid_id := id_text(self.fields[name])) is not None:
                 if name != "grid_id":

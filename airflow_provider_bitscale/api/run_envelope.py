@@ -18,7 +18,6 @@ _MAX_WRAPPERS = 3
 def opened(payload: Any, unexpected: list[str]) -> tuple[Json, list[Json]]:
     """Return the fields of a run, and the objects they came from, the fullest first.
 
-    :param unexpected: gets what was not as documented.
     :raises ValueError: there is no object.
     """
     around: Json = {}

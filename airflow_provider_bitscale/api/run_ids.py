@@ -41,7 +41,6 @@ def accepted_id(layers: Sequence[Json], documented: Sequence[str], unexpected: l
 
     :param layers: the objects of the answer, the inner ones first.
     :param documented: the names that the contract has.
-    :param unexpected: gets what was not as documented.
     """
     by_name = [(name, run_id) for layer in layers for name in documented for run_id in ids(layer, [name])]
     others = [

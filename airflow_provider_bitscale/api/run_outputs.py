@@ -27,9 +27,7 @@ def holds_outputs(data: Json) -> bool:
 def read_outputs(data: Json, *, cells: bool, unexpected: list[str]) -> tuple[Json | None, dict[str, str]]:
     """Return the values by column id, and the names of columns that came with them.
 
-    :param data: the fields of a run.
     :param cells: whether ``{"value": …, "name": …}`` is how a value is documented.
-    :param unexpected: gets what was not as documented.
     :return: None for values that cannot be read; none at all only where nothing else has any.
     """
     for field in named(data, _FIELDS):

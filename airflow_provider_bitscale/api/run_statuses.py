@@ -40,7 +40,6 @@ def reported(layers: Sequence[Json], unexpected: list[str]) -> str | None:
 
     :param layers: the objects of the answer, the run first: the status of an envelope is that of the request,
         and counts only where the run has none.
-    :param unexpected: gets what was not as documented.
     """
     return next((word for layer in layers if (word := _reported(layer, unexpected)) is not None), None)
 

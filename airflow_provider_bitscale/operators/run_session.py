@@ -12,20 +12,11 @@ from airflow_provider_bitscale.exceptions import RetryableAmbiguousSubmitError
 from airflow_provider_bitscale.operators.run_waiter import RunWaiter
 from airflow_provider_bitscale.operators.submission import Submission
 from airflow_provider_bitscale.operators.task_state import store_of, try_of
+from airflow_provider_bitscale.runs import run_record
 from airflow_provider_bitscale.runs.adoption import refusal, result_without_record
 from airflow_provider_bitscale.runs.outcome import FAILED, Outcome
 from airflow_provider_bitscale.runs.polling import poll_once
 from airflow_provider_bitscale.runs.resume import is_cleared
-from airflow_provider_bitscale.runs.run_record import (
-    ADOPT_KEY,
-    RUN_RECOVERY,
-    Ambiguous,
-    Attach,
-    Intent,
-    Record,
-    RunRecords,
-    next_step,
-)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,7 +35,7 @@ class RunSession:
         self._options = options
         self._hook = hook
         self._context = context
-        self._records = RunRecords(store_of(context))
+        self._records = run_record.RunRecords(store_of(context))
         self._waiter: RunWaiter | None = None
 
     def start(self) -> dict[str, Any] | Deferral:
@@ -56,15 +47,15 @@ class RunSession:
         record = self._records.read()
         if record is not None and record.lacks_id and record.fingerprint == fingerprint:
             record = self._records.delivered(record) or record
-        step = next_step(
+        step = run_record.next_step(
             record,
             fingerprint=fingerprint,
             this_try=this_try,
             resubmit_ambiguous=options.resubmit_ambiguous,
         )
-        if isinstance(step, Ambiguous):
+        if isinstance(step, run_record.Ambiguous):
             return self._wait_for(step.record).await_delivery(step.error)
-        if isinstance(step, Attach):
+        if isinstance(step, run_record.Attach):
             return self._attach(step.record)
         if (warning := step.warning(fingerprint)) is not None:
             log.warning(warning)
@@ -100,7 +91,7 @@ class RunSession:
         inputs = submission.checked_inputs()
         webhook_url, delivery_key = submission.webhook()
         record = submission.record(delivery_key)
-        intent = Intent(self._records, record)
+        intent = run_record.Intent(self._records, record)
         try:
             run = submission.send(inputs, webhook_url, intent)
         except errors.UnreadableAcceptanceError as error:
@@ -109,7 +100,7 @@ class RunSession:
             if self._options.resubmit_ambiguous:
                 raise RetryableAmbiguousSubmitError(**error.fields()) from None
             if record.delivery_key is None:
-                error.message += f". {RUN_RECOVERY}"
+                error.message += f". {run_record.RUN_RECOVERY}"
             return self._wait_for(record).await_delivery(error)
         except errors.BitScaleError:
             intent.not_processed()
@@ -125,10 +116,10 @@ class RunSession:
         submission = Submission(self._options, self._hook, self._context, fingerprint)
         record = submission.record().submitted(run_id)
         self._records.adopted(record)
-        log.info("Adopted run %s, as the key %r of the task's state store said", run_id, ADOPT_KEY)
+        log.info("Adopted run %s, as the key %r of the task's state store said", run_id, run_record.ADOPT_KEY)
         return self._attach(record)
 
-    def _attach(self, record: Record) -> dict[str, Any] | Deferral:
+    def _attach(self, record: run_record.Record) -> dict[str, Any] | Deferral:
         """Go on with a run that has been paid for."""
         if record.run_id is None:
             log.info("An earlier try has the result of its synchronous run; returning that")
@@ -152,7 +143,7 @@ class RunSession:
             return self._submit(record.fingerprint)
         return waiter.wait(seen)
 
-    def _wait_for(self, record: Record) -> RunWaiter:
+    def _wait_for(self, record: run_record.Record) -> RunWaiter:
         # Kept for the warning when the task is killed.
         self._waiter = RunWaiter(self._options, self._hook, self._context, self._records, record)
         return self._waiter

@@ -19,14 +19,8 @@ from airflow_provider_bitscale.api.errors import (
     InvalidRequestError,
     UnreadableAcceptanceError,
 )
+from airflow_provider_bitscale.runs import state_store
 from airflow_provider_bitscale.runs.resume import Resume, Try, resume_rule
-from airflow_provider_bitscale.runs.state_store import (
-    DurableWrite,
-    Store,
-    read_record,
-    read_verified,
-    unreadable,
-)
 
 RUN_KEY = "bitscale_run"
 # Written by a person, who knows which run the task has paid for.
@@ -107,7 +101,7 @@ class Record:
 class RunRecords:
     """Reads and writes the record of one task instance."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: state_store.Store) -> None:
         self._store = store
 
     def read(self) -> Record | None:
@@ -116,9 +110,9 @@ class RunRecords:
         :raises AmbiguousSubmitError: there is one that cannot be read, which is not the same as none.
         :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
         """
-        record = read_record(self._store, RUN_KEY, Record, RUN_RECOVERY)
+        record = state_store.read_record(self._store, RUN_KEY, Record, RUN_RECOVERY)
         if record is not None and not _makes_sense(record):
-            raise unreadable(asdict(record), RUN_RECOVERY)
+            raise state_store.unreadable(asdict(record), RUN_RECOVERY)
         return record
 
     def write(self, record: Record) -> None:
@@ -133,7 +127,7 @@ class RunRecords:
         :raises ConnectionError: the store cannot be relied on; see :func:`read_verified`.
         """
         is_first = this_try.number == 1
-        stored = self._store.get(ADOPT_KEY) if is_first else read_verified(self._store, ADOPT_KEY)
+        stored = self._store.get(ADOPT_KEY) if is_first else state_store.read_verified(self._store, ADOPT_KEY)
         if stored is None:
             return None
         if not isinstance(stored, str) or not stored.strip():
@@ -194,12 +188,12 @@ class Intent:
         :raises OwnerChangedError: it is not.
         """
         self._written = True
-        DurableWrite(partial(self.run_records.write, self.record)).persist(INTENT_PATIENCE)
+        state_store.DurableWrite(partial(self.run_records.write, self.record)).persist(INTENT_PATIENCE)
 
     def not_processed(self) -> None:
         """Nothing was started: there is no intent any more. A record of another run stays."""
         if self._written:
-            DurableWrite(self.run_records.forget).persist(INTENT_PATIENCE)
+            state_store.DurableWrite(self.run_records.forget).persist(INTENT_PATIENCE)
         self._written = False
 
 

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import conf
 
-from airflow_provider_bitscale.webhooks.callback_token import (
-    RECEIVER_PATH,
-    Claims,
-    DeliveryAddress,
-    leads_to_receiver,
-    with_token,
-)
+from airflow_provider_bitscale.webhooks import callback_token
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -43,11 +37,11 @@ class CallbackUrl:
         """
         if webhook_url is None:
             return None
-        if not leads_to_receiver(webhook_url, hook.bitscale_conn_id):
+        if not callback_token.leads_to_receiver(webhook_url, hook.bitscale_conn_id):
             if trust:
                 log.warning(
                     "trust_webhook does nothing: webhook_url does not lead to %s/%s, and nothing is awaited",
-                    RECEIVER_PATH,
+                    callback_token.RECEIVER_PATH,
                     hook.bitscale_conn_id,
                 )
             return None
@@ -67,9 +61,9 @@ class CallbackUrl:
             log.warning("Connection %s: %s", hook.bitscale_conn_id, warning)
         return cls(webhook_url, settings.secret)
 
-    def addressed_to(self, address: DeliveryAddress, row: int | None = None) -> str:
+    def addressed_to(self, address: callback_token.DeliveryAddress, row: int | None = None) -> str:
         """Return the webhook URL of one submission.
 
         :param row: of the batch that the task runs, if it runs one.
         """
-        return with_token(self.url, Claims(address, row), self.secret)
+        return callback_token.with_token(self.url, callback_token.Claims(address, row), self.secret)

@@ -40,8 +40,6 @@ class Contract(ABC):
 
     Pure: it prepares calls, and each call reads its own answer; the two clients only send. A call that a
     contract does not have raises UnsupportedError.
-
-    :param config: credentials and settings.
     """
 
     name: ClassVar[str]
@@ -152,12 +150,10 @@ class Contract(ABC):
         """Return the seconds to wait for the answer to a synchronous run."""
 
     def _grid_headers(self) -> dict[str, str]:
-        """Return the headers of a grid's endpoints, besides those of all endpoints."""
         return {}
 
     @property
     def _has_workspace_key(self) -> bool:
-        """Whether the key looks like that of a workspace."""
         return self._config.api_key.startswith("sk-live-")
 
     def hint_on(self, error: BitScaleError) -> str | None:
@@ -218,10 +214,6 @@ class Contract(ABC):
 def _run_body(
     inputs: Mapping[str, Any], *, mode: str, output_columns: Sequence[str] | None, webhook_url: str | None
 ) -> bytes:
-    """Return the body of a run request.
-
-    :raises InvalidRequestError: the inputs are not a JSON object.
-    """
     if not isinstance(inputs, Mapping):
         raise InvalidRequestError(f"inputs must map columns to values, not {type(inputs).__name__}")
     request: dict[str, Any] = {"mode": mode, "inputs": dict(inputs)}
@@ -247,10 +239,7 @@ def _refuse_blank_row(inputs: Mapping[str, Any], labels: Sequence[str]) -> None:
 
 
 def search_query(search: str | None) -> dict[str, str | int]:
-    """Return the query that searches a list by name.
-
-    :raises InvalidRequestError: the search is not text.
-    """
+    """Return the query that searches a list by name, which must be text."""
     if search is None:
         return {}
     try:

@@ -41,7 +41,7 @@ class Pacer:
     async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
         """Wait until a request may leave, and count it as sent; see :meth:`wait`.
 
-        :param queue: the waiting line of this event loop, first come, first served.
+        :param queue: the waiting line of this event loop.
         """
         if not queue.locked() and not self.book():
             return
@@ -73,10 +73,7 @@ class Pacer:
             self.limit.counted()
 
     def answered(self, status: int, headers: Mapping[str, str], *, counted: bool = False) -> None:
-        """Note the answer to a request.
-
-        :param counted: whether it was called :meth:`counted`.
-        """
+        """Note the answer to a request, and whether it was called :meth:`counted`."""
         with self._state_lock:
             self.limit.answered(time.time(), status, headers, random.random(), counted=counted)  # noqa: S311
 
@@ -109,10 +106,7 @@ _registry_lock = threading.Lock()
 
 
 def pacer_for(config: ClientConfig, assumed_per_second: float | None) -> Pacer:
-    """Return the pacer that every client with this base URL and API key shares.
-
-    :param assumed_per_second: the rate that the contract assumes; None for none.
-    """
+    """Return the pacer that every client with this base URL and API key shares."""
     key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest())
     with _registry_lock:
         pacer = _pacers.setdefault(key, Pacer())

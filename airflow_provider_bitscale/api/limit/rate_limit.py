@@ -54,18 +54,14 @@ class RateLimit:
         self.traffic.counted()
 
     def failed(self, *, counted: bool = False) -> None:
-        """Note that a request got no answer.
-
-        :param counted: whether it was called :meth:`counted`.
-        """
+        """Note that a request got no answer, and whether it was called :meth:`counted`."""
         self.traffic.over(counted=counted, answered=False)
 
     def answered(
         self, now: float, status: int, headers: Mapping[str, str], jitter: float, *, counted: bool = False
     ) -> None:
-        """Note the answer to a request.
+        """Note the answer to a request, and whether it was called :meth:`counted`.
 
-        :param counted: whether it was called :meth:`counted`.
         :param jitter: a random number in [0, 1), to spread those who wait for the same reset.
         """
         self.traffic.over(counted=counted, answered=True)

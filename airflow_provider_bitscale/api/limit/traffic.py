@@ -33,10 +33,7 @@ class Traffic:
         self.late += 1
 
     def over(self, *, counted: bool, answered: bool) -> None:
-        """Note that a request is over.
-
-        :param counted: whether it was called :meth:`counted`.
-        """
+        """Note that a request is over, and whether it was called :meth:`counted`."""
         self._answered = self._answered or answered
         if counted:
             self.late -= 1

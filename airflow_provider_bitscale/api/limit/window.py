@@ -61,10 +61,7 @@ class Window:
         return min(COUNTED_AFTER_SECONDS, COUNTED_AFTER_SHARE * (self.length or MAX_WINDOW))
 
     def sent(self, now: float, share: float) -> None:
-        """Note that a request leaves now.
-
-        :param share: of an even pace, which others use the key at, too.
-        """
+        """Note that a request leaves now, with this share of an even pace for this key."""
         self._available -= 1
         self._used += 1
         if self.limit and self.length is not None:
@@ -139,7 +136,6 @@ class Window:
         self.reset_at = self._last_reset_at = None
 
     def _roll_over(self, now: float) -> None:
-        """Begin a new window, if this one is over."""
         if self.limit is not None and self.reset_at is not None and now >= self.reset_at + RESET_MARGIN:
             # Requests still under way may be counted in the new window.
             self._used = self._traffic.in_flight
