@@ -85,7 +85,7 @@ lint: $(VENV)/ready ## ruff, rules and format
 types: $(VENV)/ready ## mypy, strict
 	@$(BIN)/mypy
 
-constraints: ## resolve constraints.txt anew, for Python 3.10 to 3.13
+constraints: ## resolve constraints.txt again, for Python 3.10 to 3.13
 	@$(require-python)
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT \
 	&& $(PYTHON) -m venv "$$tools" && "$$tools/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \

@@ -21,7 +21,7 @@ with DAG("bitscale_credits_gate", schedule=None, tags=["bitscale"], doc_md=__doc
         task_id="enrich",
         grid_id="grid_001",
         inputs={"Full Name": "Katherine Johnson"},
-        min_credits=1_000,  # looked at once more, right before the run is paid for
+        min_credits=1_000,  # checked once more, right before the run is paid for
         deferrable=True,
         poll_interval=2,
         retries=2,

@@ -31,8 +31,8 @@ with DAG("bitscale_enrich_chunks", schedule=None, tags=["bitscale"], doc_md=__do
     def report(manifests: list[dict[str, Any]]) -> str:
         """Say what all chunks gave, and what they cost."""
         found = sum(manifest["counts"]["succeeded"] for manifest in manifests)
-        if untold := sum(manifest["runs_without_credits"] for manifest in manifests):
-            return f"{found} leads, {untold} runs did not tell what they cost"
+        if without_cost := sum(manifest["runs_without_credits"] for manifest in manifests):
+            return f"{found} leads, {without_cost} runs did not tell what they cost"
         return f"{found} leads, {sum(manifest['credits'] for manifest in manifests)} credits"
 
     enrich = RunGridBatchOperator.partial(

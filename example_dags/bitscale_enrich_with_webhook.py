@@ -40,7 +40,7 @@ with DAG("bitscale_enrich_with_webhook", schedule=None, tags=["bitscale"], doc_m
         rows=leads(),
         input_fields={"Full Name": "name", "Company": "company"},
         webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
-        # The delivery is the result; else each run would be looked at once more.
+        # The delivery is the result; else each run would be polled once more.
         trust_webhook=True,
         max_failed_rows="10%",
         retries=3,

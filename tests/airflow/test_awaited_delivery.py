@@ -1,4 +1,4 @@
-"""Waiting for a delivery: rare polls until it comes, and a submission in doubt that it clears."""
+"""Waiting for a delivery: rare polls until it comes, and an ambiguous submission that it resolves."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_lost_answer_is_made_good_by_the_delivery(
 
 
 @pytest.mark.parametrize("deferrable", WAITS)
-def test_a_run_in_doubt_that_is_delivered_as_failed_is_not_submitted_again_by_the_same_try(
+def test_an_ambiguous_run_that_is_delivered_as_failed_is_not_submitted_again_by_the_same_try(
     emulator: Emulator, airflow: Airflow, deferrable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
@@ -187,7 +187,7 @@ def test_a_run_in_doubt_that_is_delivered_as_failed_is_not_submitted_again_by_th
         task.attempt()
     thread.join()
     assert len(posted_bodies(emulator)) == 1
-    assert task.attempt()["status"] == "completed", "a retry submits anew, as after any failed run"
+    assert task.attempt()["status"] == "completed", "a retry submits again, as after any failed run"
 
 
 @pytest.mark.parametrize("deferrable", WAITS)
@@ -260,7 +260,7 @@ def test_only_what_a_sensor_waits_for_is_awaited_once_the_task_has_succeeded(
 
 @pytest.mark.parametrize("deferrable", WAITS)
 @pytest.mark.parametrize("choice", ["fail", "resubmit"])
-def test_a_worker_killed_before_the_answer_leaves_nothing_in_doubt_once_it_is_delivered(
+def test_a_worker_killed_before_the_answer_leaves_nothing_ambiguous_once_it_is_delivered(
     emulator: Emulator, airflow: Airflow, deferrable: bool, choice: str
 ) -> None:
     task = Task(emulator, deferrable=deferrable, webhook_url=URL, on_ambiguous_submit=choice)
@@ -272,7 +272,7 @@ def test_a_worker_killed_before_the_answer_leaves_nothing_in_doubt_once_it_is_de
 
 
 @pytest.mark.parametrize("deferrable", WAITS)
-def test_a_submission_that_never_arrived_is_in_doubt_at_its_deadline(
+def test_a_submission_that_never_arrived_is_ambiguous_at_its_deadline(
     emulator: Emulator, airflow: Airflow, deferrable: bool
 ) -> None:
     emulator.control.add_fault("lost_request", on="run_grid")
@@ -283,7 +283,7 @@ def test_a_submission_that_never_arrived_is_in_doubt_at_its_deadline(
     assert time.monotonic() - began < 6
     with pytest.raises(api.AmbiguousSubmitError):
         task.attempt()
-    assert len(posted_bodies(emulator)) == 1, "nobody knows, so nobody submits again"
+    assert len(posted_bodies(emulator)) == 1, "it is not known, so it is not submitted again"
 
 
 def test_whoever_would_rather_pay_twice_does_not_wait(emulator: Emulator, airflow: Airflow) -> None:

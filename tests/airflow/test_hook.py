@@ -99,7 +99,7 @@ def test_waiting_for_a_failed_run_says_why(call: Call, emulator: Emulator) -> No
 
 
 @BOTH
-def test_waiting_ends_at_the_timeout_after_a_last_look(call: Call, emulator: Emulator) -> None:
+def test_waiting_ends_at_the_timeout_after_a_last_poll(call: Call, emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
     run = call("run_grid", "grid_001", JANE)
     started = time.monotonic()

@@ -89,9 +89,7 @@ def test_it_is_named(
 
 
 @pytest.mark.parametrize("conn_type", ["bitscale", "", None])
-def test_a_connection_whose_type_nobody_told_is_used(
-    conn_type: str | None, connection: Callable[..., None]
-) -> None:
+def test_a_connection_without_a_type_is_used(conn_type: str | None, connection: Callable[..., None]) -> None:
     connection(conn_type=conn_type)
     assert BitScaleHook(CONN_ID).get_grid("grid_001").id == "grid_001"
 

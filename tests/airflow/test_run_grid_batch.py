@@ -148,7 +148,7 @@ def test_rows_that_cannot_be_run_are_told_together(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     "argument", ["rows_path", "retry_failed_from", "collect_unknown_from", "output_path"]
 )
-def test_a_store_that_nobody_knows_is_refused(argument: str, emulator: Emulator) -> None:
+def test_an_unknown_store_is_refused(argument: str, emulator: Emulator) -> None:
     rows = {"rows": people(1)} if argument == "output_path" else {}
     batch = Batch(**{"output_path": None, **rows, argument: "nobodys://bucket/a.csv"})
     with pytest.raises(api.InvalidRequestError, match=r"nobodys://bucket/a\.csv cannot be used"):
@@ -259,7 +259,7 @@ def test_metrics_count_each_row_once_over_all_tries(
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
     emulator.control.finish_run(stuck["run_id"])
     batch.attempt()
-    # Those of a segment that is not finished are looked at, and counted, anew.
+    # Those of a segment that is not finished are read, and counted, again.
     assert 10 <= figures.counts["bitscale.batch.rows_succeeded"] <= 14
     assert figures.gauges["bitscale.batch.in_flight"] == 0
     assert figures.counts["bitscale.batch.credits"] > 0

@@ -112,7 +112,7 @@ def test_a_lost_answer_is_ambiguous_and_never_posted_again(
     assert len(posted_bodies(emulator)) == 1
 
 
-def test_who_prefers_to_pay_twice_gets_a_retry_that_submits_anew(emulator: Emulator) -> None:
+def test_who_prefers_to_pay_twice_gets_a_retry_that_submits_again(emulator: Emulator) -> None:
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
     task = Task(emulator, on_ambiguous_submit="resubmit")
     with pytest.raises(api.AmbiguousSubmitError) as caught:
@@ -162,7 +162,7 @@ def test_a_retry_waits_on_for_the_run_that_is_still_going(
 
 @pytest.mark.parametrize("arguments", WAITS)
 @pytest.mark.parametrize("seen_by", ["the try that waits", "the retry"])
-def test_a_run_that_bitscale_reports_as_failed_is_submitted_anew(
+def test_a_run_that_bitscale_reports_as_failed_is_submitted_again(
     seen_by: str, arguments: dict[str, Any], emulator: Emulator
 ) -> None:
     emulator.control.add_fault("run_fails", times=1)
@@ -222,7 +222,7 @@ def test_another_workspace_is_another_run(emulator: Emulator, connect: Connect) 
 
 
 @pytest.mark.parametrize("arguments", MODES)
-def test_a_clear_after_success_runs_anew_and_its_retry_does_not(
+def test_a_clear_after_success_runs_again_and_its_retry_does_not(
     arguments: dict[str, Any], emulator: Emulator
 ) -> None:
     task = Task(emulator, **arguments)
@@ -249,7 +249,7 @@ def test_a_clear_of_what_never_got_its_result_collects_it(
     assert len(posted_bodies(emulator)) == 1
     task.clear()
     task.attempt()
-    assert len(posted_bodies(emulator)) == 2, "now it has succeeded: a clear runs it anew"
+    assert len(posted_bodies(emulator)) == 2, "now it has succeeded: a clear runs it again"
 
 
 @pytest.mark.parametrize("arguments", WAITS)

@@ -189,9 +189,7 @@ def test_what_says_that_a_try_is_of_the_past(detail: dict[str, Any], past: bool)
 
 
 @pytest.mark.parametrize("key", [run_record.RUN_KEY, run_record.ADOPT_KEY])
-def test_a_record_that_a_retry_is_told_not_to_be_there_is_looked_for_again(
-    key: str, emulator: Emulator
-) -> None:
+def test_a_record_that_a_retry_is_told_not_to_be_there_is_read_again(key: str, emulator: Emulator) -> None:
     class BlindOnce(MemoryStore):
         blind = False
 

@@ -205,7 +205,7 @@ def test_a_workspace_that_does_not_tell_its_credits(
 
 
 @IN_EVERY_MODE
-def test_no_workspace_to_look_at_is_a_clear_error(mode: str, emulator: Emulator, connect: Connect) -> None:
+def test_no_workspace_to_ask_for_is_a_clear_error(mode: str, emulator: Emulator, connect: Connect) -> None:
     connect(host=emulator.base_url, password=emulator.api_key)
     with pytest.raises(api.ConfigurationError, match="a workspace id is needed"):
         waiting_for_credits(mode).attempt()

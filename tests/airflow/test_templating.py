@@ -79,7 +79,7 @@ def test_a_retry_collects_the_run_that_an_earlier_try_paid_for(run_dag: RunDag, 
     assert len(posted_bodies(emulator)) == 1
 
 
-def test_a_retry_submits_anew_what_bitscale_reports_as_failed(run_dag: RunDag, emulator: Emulator) -> None:
+def test_a_retry_submits_again_what_bitscale_reports_as_failed(run_dag: RunDag, emulator: Emulator) -> None:
     emulator.control.add_fault("run_fails", times=1)
     dag = run_dag(FIXTURE_DAGS, "retries")
     assert dag.xcom("outputs") == ["Jane Doe"]

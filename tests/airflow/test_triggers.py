@@ -90,7 +90,7 @@ def test_no_event_and_no_row_holds_the_key(emulator: Emulator, connect: Connect)
         assert emulator.api_key not in repr(trigger)
 
 
-def test_a_run_that_does_not_end_is_looked_at_once_more_at_the_deadline(emulator: Emulator) -> None:
+def test_a_run_that_does_not_end_is_polled_once_more_at_the_deadline(emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
     run_id = submitted(emulator)
     deadline = time.time() + 0.6
@@ -101,7 +101,7 @@ def test_a_run_that_does_not_end_is_looked_at_once_more_at_the_deadline(emulator
     assert times[-1] >= deadline - 0.05
 
 
-def test_a_deadline_that_has_passed_still_leaves_one_look(emulator: Emulator) -> None:
+def test_a_deadline_that_has_passed_still_leaves_one_poll(emulator: Emulator) -> None:
     run_id = submitted(emulator)
     BitScaleHook().wait_for_run("grid_001", run_id, poll_interval=0.05)
     assert fire(run_trigger(run_id, seconds=-3600))["outcome"] == "completed"

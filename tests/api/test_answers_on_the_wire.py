@@ -159,7 +159,7 @@ def test_no_more_is_kept_than_may_be() -> None:
         tracemalloc.stop()
 
 
-def test_an_answer_that_would_fill_the_memory_is_refused_and_one_that_was_paid_for_is_no_doubt(
+def test_an_answer_that_would_fill_the_memory_is_refused_and_one_that_was_paid_for_is_not_ambiguous(
     open_client: Opener,
 ) -> None:
     with answering(http_answer(BOMB, "200 OK", "Content-Encoding: gzip")) as server:

@@ -79,11 +79,11 @@ def test_path_query_and_headers(call: Call[Any], label: str, query: dict[str, li
     assert KEY not in repr(call) + call.url
 
 
-def test_what_may_not_be_repeated_says_what_is_in_doubt() -> None:
-    doubts = {name: call.ambiguity for name, (call, _, _) in CALLS.items() if call.ambiguity}
-    assert list(doubts) == ["run", "rotate"]
-    assert "paid for" in str(doubts["run"])
-    assert "take the new one from" in str(doubts["rotate"])
+def test_what_may_not_be_repeated_says_what_is_ambiguous() -> None:
+    ambiguities = {name: call.ambiguity for name, (call, _, _) in CALLS.items() if call.ambiguity}
+    assert list(ambiguities) == ["run", "rotate"]
+    assert "paid for" in str(ambiguities["run"])
+    assert "take the new one from" in str(ambiguities["rotate"])
 
 
 MISSING: dict[str, tuple[Callable[[Contract], Any], str]] = {
@@ -252,7 +252,7 @@ RUNS: dict[str, tuple[dict[str, Any], RunStatus, str, str | None]] = {
     "failed": ({"status": "failed", "message": "no credits"}, RunStatus.FAILED, "r-7", "no credits"),
     "failed with an error": ({"status": "failed", "error": {"message": "no"}}, RunStatus.FAILED, "r-7", "no"),
     "a message while it runs": ({"status": "running", "message": "soon"}, RunStatus.RUNNING, "r-7", None),
-    "a status nobody documents": ({"status": "error", "message": "x"}, RunStatus.UNKNOWN, "r-7", None),
+    "a status that is not documented": ({"status": "error", "message": "x"}, RunStatus.UNKNOWN, "r-7", None),
     "by the other name": ({"status": "running", "run_id": "r"}, RunStatus.RUNNING, "r", None),
 }
 
@@ -295,7 +295,7 @@ HINTS = [
 
 
 @pytest.mark.parametrize(("name", "key", "hint"), HINTS)
-def test_a_refused_key_is_looked_at(name: str, key: str, hint: str) -> None:
+def test_a_refused_key_is_examined(name: str, key: str, hint: str) -> None:
     found = contract_for(ClientConfig(api_key=key, api_contract=name)).hint_on(AuthenticationError("no"))
     assert found is not None
     assert hint in found

@@ -26,7 +26,7 @@ from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.emulator.webhooks import sign
 from tests.support.documents import WEBHOOK_RUN as DOCUMENTED
 
-SECRET = "a secret of nobody"
+SECRET = "a secret of no connection"
 SETTINGS = WebhookSettings(SECRET)
 BODY = json.dumps(DOCUMENTED).encode()
 
@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "so deep that Python gives up": (b'{"a":' + b"[" * 200_000, deliveries.NOT_JSON),
     "no run": (b"{}", deliveries.NOT_A_RUN),
     "a run that goes on": (changed(status="running"), deliveries.NOT_A_RUN),
-    "a status that nobody knows": (changed(status="paused"), deliveries.NOT_A_RUN),
+    "an unknown status": (changed(status="paused"), deliveries.NOT_A_RUN),
     "no grid": (changed(grid_id=None), deliveries.NOT_A_RUN),
     "no run id": (changed(run_id=None), deliveries.NOT_A_RUN),
     "another run": (changed(run_id="run_of_somebody"), deliveries.OTHER_RUN_ID),

@@ -33,7 +33,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for this machine that nobody vouches for."""
+    """A certificate for this machine of no known authority."""
     return self_signed(tmp_path_factory.mktemp("certificate"))
 
 

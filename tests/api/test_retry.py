@@ -18,7 +18,7 @@ from airflow_provider_bitscale.api.retry import (
 AGAIN, FAIL, AMBIGUOUS = "again", "fail", "ambiguous"
 
 
-DOUBT = "the run may have been started, or not"
+AMBIGUITY = "the run may have been started, or not"
 
 
 def decide(error: BitScaleError, **changes: Any) -> float | BitScaleError:
@@ -58,23 +58,23 @@ TABLE = {
 
 @pytest.mark.parametrize(("error", "get", "post"), TABLE.values(), ids=TABLE.keys())
 def test_what_follows_each_error(error: BitScaleError, get: tuple[str, str], post: tuple[str, str]) -> None:
-    for ambiguity, expected in ((None, get), (DOUBT, post)):
+    for ambiguity, expected in ((None, get), (AMBIGUITY, post)):
         steps = [decide(error, ambiguity=ambiguity, attempt=attempt) for attempt in (1, MAX_ATTEMPTS)]
         assert tuple(verdict(error, step) for step in steps) == expected
 
 
 @pytest.mark.parametrize("error", [case[0] for case in TABLE.values()], ids=TABLE.keys())
 def test_a_caller_with_its_own_patience_gets_one_attempt(error: BitScaleError) -> None:
-    for ambiguity in (None, DOUBT):
+    for ambiguity in (None, AMBIGUITY):
         assert isinstance(decide(error, ambiguity=ambiguity, max_attempts=1), BitScaleError)
 
 
 def test_an_ambiguous_error_says_what_happened() -> None:
     lost = errors.ServerError("boom", status=502, code="C", request="POST /x", retry_after=4)
-    step = decide(lost, ambiguity=DOUBT)
+    step = decide(lost, ambiguity=AMBIGUITY)
     assert isinstance(step, BitScaleError)
     assert step.fields() == {**lost.fields(), "message": step.message}
-    assert step.message == f"{DOUBT}: boom"
+    assert step.message == f"{AMBIGUITY}: boom"
 
 
 @pytest.mark.parametrize(("attempt", "middle"), [(1, 0.5), (2, 1.0), (3, 2.0)])
@@ -117,7 +117,7 @@ def test_a_server_that_asks_for_no_pause_is_not_taken_at_its_word(seconds: float
         (MAX_RATE_LIMITED, None, False),
     ],
 )
-@pytest.mark.parametrize("ambiguity", [None, DOUBT])
+@pytest.mark.parametrize("ambiguity", [None, AMBIGUITY])
 def test_being_rate_limited_is_borne_for_a_while_only(
     elapsed: float, retry_after: float | None, again: bool, ambiguity: str | None
 ) -> None:

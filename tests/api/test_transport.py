@@ -117,7 +117,7 @@ def test_a_request_that_never_left_is_known_as_such(open_client: Opener, host: s
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_leaves(
+def test_a_certificate_of_no_known_authority_is_refused_before_the_key_leaves(
     open_client: Opener, tmp_path: Path
 ) -> None:
     certificate = self_signed(tmp_path)

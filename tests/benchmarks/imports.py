@@ -1,6 +1,6 @@
 """What a DAG file pays for importing what it uses of ours: CPU on top of Airflow's SDK, in new processes.
 
-What every operator module needs is imported first, so it is charged to nobody.
+What every operator module needs is imported first, and does not count.
 """
 
 from __future__ import annotations

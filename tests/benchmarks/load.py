@@ -31,7 +31,7 @@ _REHEARSAL = "999999"
 
 async def _measure(waiter: Waiter, load: Load, what: str) -> dict[str, Any]:
     if what == "cpu":
-        # One run first, so that lazy imports and caches of the whole process are nobody's cost per poll.
+        # One run first, so that lazy imports and caches of the whole process do not count per poll.
         await waiter(Load(load.origin, [_REHEARSAL], load.interval, lambda _: None))
     gc.collect()
     if what == "memory":

@@ -24,7 +24,7 @@ POLLS_OF_A_RUN = 5
 STATS_PATH = "/stats"
 
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-# A limit that paces nobody here, but must be read from every answer, as BitScale documents it.
+# A limit that slows nothing here, but must be read from every answer, as BitScale documents it.
 _LIMIT = 1_000_000
 
 

@@ -88,7 +88,7 @@ def _latency(airflow: LocalAirflow, bitscale: Emulator) -> Figure:
     time.sleep(_TAKE_OVER_SECONDS)
     for run in bitscale.control.state()["runs"]:
         bitscale.control.finish_run(run["run_id"])
-    wait_until(lambda: all(run["polls"] for run in bitscale.control.state()["runs"]), "a look at each")
+    wait_until(lambda: all(run["polls"] for run in bitscale.control.state()["runs"]), "a poll of each")
     delivered = {
         each["run_id"]: each["attempts"][-1]["at"] for each in bitscale.control.state()["deliveries"]
     }

@@ -68,7 +68,7 @@ def test_close_ends_everything_even_with_clients_that_hang_on() -> None:
     emulator.close()
 
 
-def test_it_can_be_started_again_and_begins_anew() -> None:
+def test_it_can_be_started_again_with_a_new_state() -> None:
     emulator = Emulator(run_seconds=(0, 0))
     with emulator:
         assert Client(emulator).run().status_code == 200

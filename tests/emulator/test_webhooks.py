@@ -165,7 +165,7 @@ def test_a_slow_receiver_has_not_acknowledged(client: Client, emulator: Emulator
     assert delivery["acknowledged"]
 
 
-def test_nobody_listening_is_an_error_of_each_attempt(unused_port: int) -> None:
+def test_a_receiver_that_does_not_listen_is_an_error_of_each_attempt(unused_port: int) -> None:
     with Emulator(
         run_seconds=(0, 0), webhook_target=f"http://127.0.0.1:{unused_port}", webhook_backoff=0.01
     ) as emulator:

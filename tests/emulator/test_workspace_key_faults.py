@@ -121,7 +121,7 @@ def test_endpoints_of_the_other_contract_cannot_be_struck(
         emulator.control.add_fault("empty", on="get_run_recipe")
 
 
-def test_a_lost_rotation_leaves_nobody_with_a_key(key_client: KeyClient, keyed: Emulator) -> None:
+def test_a_lost_rotation_leaves_no_known_key(key_client: KeyClient, keyed: Emulator) -> None:
     keyed.control.add_fault("lost_answer", on="rotate_api_key")
     with pytest.raises(requests.ConnectionError):
         key_client.post("/api-key/rotate")

@@ -1,4 +1,4 @@
-"""How the package is built: no circles, no file that is too long, nobody who leans on its operator."""
+"""How the package is built: no circles, no file that is too long, no class that leans on its operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows a look, as a pure table; the same for worker and triggerer."""
+"""What follows a poll, as a pure table; the same for worker and triggerer."""
 
 from __future__ import annotations
 

@@ -221,6 +221,6 @@ def test_the_fingerprint_shows_nothing_of_the_row() -> None:
 
 
 def test_the_fingerprint_is_the_same_in_every_release() -> None:
-    """Else each retry of a run in flight pays anew: a new part may count only where it is used."""
+    """Else each retry of a run in flight pays again: a new part may count only where it is used."""
     digest = request().fingerprint("https://api.bitscale.ai/api/v1", "ws_1")
     assert digest == "ae69a976abf68954c739b6c162cd8b9253ff148a3dd825d7b59316e8c3958285"

@@ -62,7 +62,7 @@ def test_the_wait_neither_fails_nor_spins_and_then_completes(
     assert (run.run_id, run.status) == (run_id, RunStatus.COMPLETED)
     assert BAD_FOR < took < BAD_FOR + 2
     count = len(polls(emulator))
-    # aiohttp sends a GET once more on a connection that was cut: two requests a look at most.
+    # aiohttp sends a GET once more on a connection that was cut: two requests a poll at most.
     assert 2 <= count <= (took / (0.9 * INTERVAL) + 2) * (2 if fault["kind"] == "lost_answer" else 1)
     assert len(posts(emulator)) == 1
 
@@ -79,7 +79,7 @@ def test_at_the_deadline_the_outcome_is_unknown_and_not_a_failure(
     assert 0.3 <= time.monotonic() - started < 1.5
 
 
-def test_one_last_look_at_the_deadline_and_no_more(call: HookCaller, emulator: Emulator) -> None:
+def test_one_last_poll_at_the_deadline_and_no_more(call: HookCaller, emulator: Emulator) -> None:
     emulator.control.add_fault("run_never_ends")
     run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     started = time.time()
@@ -90,14 +90,14 @@ def test_one_last_look_at_the_deadline_and_no_more(call: HookCaller, emulator: E
     assert last["at"] - started == pytest.approx(0.5, abs=0.15)
 
 
-def test_the_last_look_may_find_the_run_completed(call: HookCaller, emulator: Emulator) -> None:
+def test_the_last_poll_may_find_the_run_completed(call: HookCaller, emulator: Emulator) -> None:
     run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     run = call("wait_for_run", GRID_ID, run_id, poll_interval=60, timeout=0.4)
     assert run.status is RunStatus.COMPLETED
     assert len(polls(emulator)) <= 2
 
 
-def test_a_deadline_that_has_passed_still_gets_its_look(call: HookCaller, emulator: Emulator) -> None:
+def test_a_deadline_that_has_passed_still_gets_its_poll(call: HookCaller, emulator: Emulator) -> None:
     run_id = call("run_grid", GRID_ID, jane(emulator)).run_id
     time.sleep(0.15)
     assert call("wait_for_run", GRID_ID, run_id, timeout=-100).status is RunStatus.COMPLETED

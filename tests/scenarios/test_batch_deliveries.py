@@ -1,4 +1,4 @@
-"""A batch is told the ends of its runs: fewer requests, and no row in doubt of which a delivery tells."""
+"""A batch is told the ends of its runs: fewer requests, and no row is ambiguous that was delivered."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ToldBatch(Batch):
 
 
 @pytest.mark.parametrize(("trust", "expected"), [(True, 0), (False, 1)])
-def test_each_row_costs_its_submission_and_a_look_unless_deliveries_are_trusted(
+def test_each_row_costs_its_submission_and_a_poll_unless_deliveries_are_trusted(
     emulator: Emulator, receiver: Receiver, trust: bool, expected: int
 ) -> None:
     manifest = ToldBatch(receiver, rows=people(300), trust_webhook=trust).attempt()
@@ -107,7 +107,7 @@ def test_a_request_that_was_lost_is_unknown_in_the_end(
 ) -> None:
     monkeypatch.setattr(ambiguous, "LEAST_PATIENCE", 1.0)
     emulator.control.add_fault("lost_request", on="run_grid", times=2)
-    # Rows in doubt hold up no others, and nobody knows what they cost.
+    # Ambiguous rows hold up no others, and what they cost is not known.
     batch = ToldBatch(receiver, rows=people(12), max_in_flight=1, max_credits=10_000)
     manifest = batch.incomplete()
     assert statuses(manifest) == {"succeeded": 10, "unknown": 2}
@@ -127,7 +127,7 @@ def test_deliveries_that_do_not_come_cost_latency_alone(
 
 
 @pytest.mark.parametrize("policy", ["park", "resubmit"])
-def test_a_killed_worker_leaves_no_paid_row_in_doubt(
+def test_a_killed_worker_leaves_no_paid_row_ambiguous(
     emulator: Emulator, receiver: Receiver, policy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(ambiguous, "LEAST_PATIENCE", 1.0)
@@ -135,9 +135,9 @@ def test_a_killed_worker_leaves_no_paid_row_in_doubt(
     batch = ToldBatch(receiver, rows=people(40), segment_size=20, on_ambiguous_submit=policy)
     batch.crash(4, keeps_last=False)
     batch.move(monkeypatch, tmp_path / "elsewhere")
-    in_doubt = batch.entries.count("")
+    without_id = batch.entries.count("")
     paid = sum(names_paid(emulator).values())
-    assert in_doubt >= paid > 0
+    assert without_id >= paid > 0
     deadline = time.monotonic() + 10
     while receiver.received < paid and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -146,7 +146,7 @@ def test_a_killed_worker_leaves_no_paid_row_in_doubt(
     assert set(names_paid(emulator).values()) == {1}
     unknown = {row["Full Name"] for row in written(manifest) if row["_status"] == "unknown"}
     assert unknown == {row["Full Name"] for row in people(40)} - names_paid(emulator).keys()
-    assert len(unknown) == (in_doubt - paid if policy == "park" else 0)
+    assert len(unknown) == (without_id - paid if policy == "park" else 0)
 
 
 def test_a_row_to_be_submitted_again_is_not_once_its_delivery_has_come(
@@ -228,7 +228,7 @@ def test_of_a_row_that_was_paid_for_twice_the_run_counts_that_completes_first(
     assert second["status"] == "running"
 
 
-def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
+def test_a_run_that_completes_while_the_other_of_its_row_is_polled_counts(
     emulator: Emulator, receiver: Receiver
 ) -> None:
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
@@ -238,7 +238,7 @@ def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
     batch = ToldBatch(receiver, rows=people(1), on_ambiguous_submit="resubmit", batch_timeout=30)
     with ThreadPoolExecutor(1) as pool:
         manifest = pool.submit(batch.attempt)
-        wait_until(lambda: any(run["polls"] for run in emulator.control.state()["runs"]), "a look")
+        wait_until(lambda: any(run["polls"] for run in emulator.control.state()["runs"]), "a poll")
         first, second = emulator.control.state()["runs"]
         emulator.control.finish_run(first["run_id"])
         [row] = written(manifest.result())
@@ -246,7 +246,7 @@ def test_a_run_that_completes_while_the_other_of_its_row_is_looked_at_counts(
     assert second["status"] == "failed"
 
 
-def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
+def test_a_deadline_leaves_ambiguous_rows_to_a_retry(
     emulator: Emulator, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.control.add_fault("lost_request", on="run_grid", times=1)
@@ -261,7 +261,7 @@ def test_a_deadline_leaves_rows_in_doubt_to_a_retry(
     assert len(posts(emulator)) == 5
 
 
-def test_a_budget_counts_rows_in_doubt_and_goes_on(emulator: Emulator, receiver: Receiver) -> None:
+def test_a_budget_counts_ambiguous_rows_and_goes_on(emulator: Emulator, receiver: Receiver) -> None:
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
     emulator.control.add_fault("latency", on="run_grid", times=1, seconds=0.5)
     manifest = ToldBatch(receiver, rows=people(30), max_credits=100, trust_webhook=True).attempt()
@@ -339,7 +339,7 @@ def test_nothing_is_submitted_before_the_deliveries_of_an_earlier_try_are_known(
 def test_todays_api_has_no_webhooks(emulators: dict[str, Emulator], monkeypatch: pytest.MonkeyPatch) -> None:
     today = emulators["workspace-key"]
     today.control.reset()
-    connect(monkeypatch, today, webhook_secret="a secret of nobody")
+    connect(monkeypatch, today, webhook_secret="a secret of no connection")
     with pytest.raises(AirflowException) as caught:
         Batch(rows=people(5), webhook_url=URL).attempt()
     assert isinstance(caught.value, api.UnsupportedError)

@@ -82,7 +82,7 @@ def after_the_grid(emulator: Emulator, act: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("contract", ["workspace-key"])
-def test_a_key_rotated_in_the_middle_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_rotated_in_the_middle_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with Emulator(contract="workspace-key", run_seconds=(0.5, 0.6)) as emulator:
         connect(monkeypatch, emulator)
 
@@ -199,7 +199,7 @@ def test_an_answer_to_a_submission_ends_the_wait_for_one(
 
 
 @ONE_CONTRACT
-def test_looks_that_see_nothing_are_repeated(emulator: Emulator) -> None:
+def test_polls_that_find_nothing_are_repeated(emulator: Emulator) -> None:
     emulator.control.add_fault("status", on="get_run", status=404, body="<html>no backend</html>", times=2)
     assert statuses(Batch(rows=people(10)).attempt()) == {"succeeded": 10}
     assert len(posts(emulator)) == 10

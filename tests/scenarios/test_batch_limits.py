@@ -276,8 +276,8 @@ def test_a_deadline_submits_no_more_and_a_retry_goes_on(emulator: Emulator, tmp_
 
 
 @ONE_CONTRACT
-def test_a_last_look_that_finds_everything_is_a_success(emulator: Emulator) -> None:
-    # The first look at any run but the first, after a second, would come too late.
+def test_a_last_poll_that_finds_everything_is_a_success(emulator: Emulator) -> None:
+    # The first poll of any run but the first, after a second, would come too late.
     manifest = Batch(rows=people(10), batch_timeout=1.8).attempt()
     assert statuses(manifest) == {"succeeded": 10}
     assert manifest["stopped_by"] is None
@@ -289,7 +289,7 @@ def test_a_deadline_does_not_wait_for_a_pause_that_bitscale_asks_for(
 ) -> None:
     monkeypatch.setattr(runner, "LAST_POLLS_SECONDS", 1.0)
     emulator.control.add_fault("run_never_ends")
-    # The first run is understood, and others are submitted before one is looked at again.
+    # The first run is understood, and others are submitted before one is polled again.
     monkeypatch.setattr(run_times, "FIRST_POLL", 1.0)
     emulator.control.add_fault("storm", retry_after=120, on="get_run", after=1)
     batch = Batch(rows=people(20), batch_timeout=2, max_in_flight=5, output_path=f"file://{tmp_path}")
@@ -332,7 +332,7 @@ def test_runs_that_never_end_are_left_where_rows_may_be_missing(emulator: Emulat
     )
     assert statuses(batch.attempt()) == {"succeeded": 4, "unknown": 1}
     batch.clear()
-    assert statuses(batch.attempt()) == {"succeeded": 5}, "cleared after it had succeeded, it runs anew"
+    assert statuses(batch.attempt()) == {"succeeded": 5}, "cleared after it had succeeded, it runs again"
 
 
 @ONE_CONTRACT

@@ -51,13 +51,13 @@ def test_a_worker_killed_with_any_write_pays_for_no_row_twice(
     batch.move(monkeypatch, tmp_path / "elsewhere")
     # Nothing was sent of a segment that the head does not count yet.
     is_counted = json.loads(batch.store.values["bitscale_batch"])["opened"]
-    in_doubt = batch.entries.count("") - len(_kept_results(batch)) if is_counted else 0
-    manifest = batch.incomplete() if in_doubt else batch.attempt()
+    ambiguous = batch.entries.count("") - len(_kept_results(batch)) if is_counted else 0
+    manifest = batch.incomplete() if ambiguous else batch.attempt()
     assert_each_once(manifest, 30)
     assert max(names_paid(emulator).values()) == 1
     counts = statuses(manifest)
-    assert counts["unknown"] == in_doubt
-    assert counts["succeeded"] == 30 - in_doubt
+    assert counts["unknown"] == ambiguous
+    assert counts["succeeded"] == 30 - ambiguous
 
 
 @pytest.mark.parametrize(("write", "keeps_last"), [(3, True), (4, True), (6, False)])
@@ -151,7 +151,7 @@ def test_a_retry_after_success_returns_the_same_and_polls_nothing(emulator: Emul
 
 
 @ONE_CONTRACT
-def test_a_clear_after_success_runs_anew(emulator: Emulator, tmp_path: Path) -> None:
+def test_a_clear_after_success_runs_again(emulator: Emulator, tmp_path: Path) -> None:
     batch = Batch(rows=people(5), output_path=f"file://{tmp_path}")
     first = batch.attempt()
     batch.clear()
@@ -243,13 +243,13 @@ def test_a_row_whose_answers_are_all_lost_is_not_paid_for_without_end(
 
 
 @ONE_CONTRACT
-def test_rows_in_doubt_are_submitted_again_by_a_retry_where_that_is_preferred(emulator: Emulator) -> None:
+def test_ambiguous_rows_are_submitted_again_by_a_retry_where_that_is_preferred(emulator: Emulator) -> None:
     batch = Batch(rows=people(20), on_ambiguous_submit="resubmit")
     batch.crash(2)
-    in_doubt = batch.entries.count("")
-    assert in_doubt
+    ambiguous = batch.entries.count("")
+    assert ambiguous
     assert statuses(batch.attempt()) == {"succeeded": 20}
-    assert sum(names_paid(emulator).values()) <= 20 + in_doubt
+    assert sum(names_paid(emulator).values()) <= 20 + ambiguous
 
 
 @ONE_CONTRACT

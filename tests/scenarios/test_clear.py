@@ -1,4 +1,4 @@
-"""Clearing a task that has succeeded runs it anew; a retry returns what was paid for. One row and a batch."""
+"""Clearing a task that has succeeded runs it again; a retry returns what was paid for. A row and a batch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def task(request: pytest.FixtureRequest, emulator: Emulator, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("retries", [0, 2, 3])
-def test_a_clear_after_success_runs_anew_whatever_the_retries_are_by_then(
+def test_a_clear_after_success_runs_again_whatever_the_retries_are_by_then(
     task: TaskRun, emulator: Emulator, retries: int
 ) -> None:
     task.attempt()

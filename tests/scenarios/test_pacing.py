@@ -1,4 +1,4 @@
-"""One limit for all that use a key in a process: learned, kept, shared, and nobody starves."""
+"""One limit for all that use a key in a process: learned, kept, shared, and fair."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_a_limit_belongs_to_a_key_and_an_address() -> None:
     assert again.limit.requests_per_minute is None, "removed again"
 
 
-def test_a_network_that_is_down_for_a_window_blocks_nobody_for_ever(contract: str) -> None:
+def test_a_network_that_is_down_for_a_window_does_not_block_for_ever(contract: str) -> None:
     with limited(contract, 3) as emulator, Client(config_for(emulator)) as client:
         assert client.get_workspace().id == "ws_abc123"
         emulator.control.add_fault("lost_answer", times=8)

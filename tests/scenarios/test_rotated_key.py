@@ -1,4 +1,4 @@
-"""A key may be rotated while tasks wait: they read the connection anew, once, before they give up."""
+"""A key may be rotated while tasks wait: they read the connection again, once, before they give up."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def after(seconds: float, *actions: Callable[[], None]) -> threading.Thread:
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_key_rotated_while_a_task_waits_is_read_anew(
+def test_a_key_rotated_while_a_task_waits_is_read_again(
     slow: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
     rotation = after(0.7, lambda: rotate(monkeypatch))
@@ -97,7 +97,7 @@ def test_a_key_rotated_while_a_task_waits_is_read_anew(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.usefixtures("impatient")
-def test_a_key_that_nobody_stored_is_given_up_after_one_more_read(
+def test_a_key_that_was_not_stored_is_given_up_after_one_more_read(
     slow: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
     rotation = after(0.7, lambda: rotate(monkeypatch, tell=False))
@@ -109,7 +109,7 @@ def test_a_key_that_nobody_stored_is_given_up_after_one_more_read(
     assert run.store.get("bitscale_run")["phase"] == "submitted", "and a Clear collects it"
 
 
-def test_sensors_that_poke_read_it_anew_too(slow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sensors_that_poke_read_it_again_too(slow: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = BitScaleHook().run_grid(GRID_ID, jane(slow)).run_id
     waiting: dict[str, Any] = {"poke_interval": 0.1, "timeout": 10, "deferrable": False}
     rotation = after(0.3, lambda: rotate(monkeypatch))
@@ -240,7 +240,7 @@ def test_a_rotated_key_is_masked_and_its_owner_told_what_to_do(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_call_reads_it_anew_and_a_paid_one_is_sent_once_more(
+def test_every_call_reads_it_again_and_a_paid_one_is_sent_once_more(
     slow: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     call = hook_caller(kind)

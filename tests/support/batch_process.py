@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true", help="run a small batch first")
     options = parser.parse_args()
     if options.rehearse:
-        # So that lazy imports and caches of the whole process are nobody's cost per row.
+        # So that lazy imports and caches of the whole process do not count per row.
         rehearsal = write_rows(options.rows.parent / "rehearsal", _REHEARSAL_ROWS, first=10**9)
         _run(rehearsal, options.mode, options.max_in_flight, FolderStore(rehearsal.parent / "store"))
     store = HttpStore(options.store) if options.store else FolderStore(options.rows.parent / "store")

@@ -71,7 +71,7 @@ def config_for(emulator: Emulator, **changes: Any) -> ClientConfig:
     return ClientConfig(**{**settings, **changes})
 
 
-# What lists the one input of `jane`, for a test in which nobody is there to be asked.
+# What lists the one input of `jane`, for a test without a server to ask.
 RECIPE = RunRecipe(GRID_ID, None, ("full_name",), (), {})
 
 

@@ -126,7 +126,7 @@ def _binary(name: str) -> str | None:
 
 
 def _account() -> Account | None:
-    """Whom to run as: nobody else but ourselves, unless we are root."""
+    """Whom to run as: ourselves, unless we are root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):

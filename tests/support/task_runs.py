@@ -122,7 +122,7 @@ class FakeTaskInstance:
 
 @dataclass
 class TaskRun:
-    """One task instance over its tries, each with an operator made anew, as in a new process.
+    """One task instance over its tries, each with a new operator, as in a new process.
 
     :param make: makes the operator.
     :param max_tries: as Airflow keeps it for the task instance.

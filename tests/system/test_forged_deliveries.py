@@ -1,4 +1,4 @@
-"""A holder of one connection's secret harms nobody else: neither tasks nor DAGs of another connection."""
+"""A holder of one connection's secret harms no others: neither tasks nor DAGs of another connection."""
 
 from __future__ import annotations
 
@@ -132,23 +132,23 @@ def test_a_task_that_does_not_wait_is_told_nothing(airflow: LocalAirflow) -> Non
     finished = waiting(airflow, phase=COLLECTED, run_id="run_1", delivery_key=None)
     other_run = waiting(airflow, phase=SUBMITTED, run_id="run_2")
     over = batching(airflow, collected=True)
-    nobody = address_of("manual__of_nobody", new_key())
-    names = [replace(idle, dag_id="of_nobody"), replace(idle, task_id="of_nobody")]
-    for number, each in enumerate((idle, finished, other_run, over, nobody, *names)):
+    unknown = address_of("manual__unknown", new_key())
+    names = [replace(idle, dag_id="of_another"), replace(idle, task_id="of_another")]
+    for number, each in enumerate((idle, finished, other_run, over, unknown, *names)):
         claims = Claims(each, 0 if each is over else None)
         path = with_token(PATH, claims, MINE)
-        assert deliver(airflow, a_run("run_1", grid_id=f"grid_of_nobody_{number}"), path) == 202
+        assert deliver(airflow, a_run("run_1", grid_id=f"grid_of_another_{number}"), path) == 202
     assert [kept(airflow, each) for each in (idle, finished, other_run, over)] == [{}] * 4
 
 
 def test_a_delivery_that_is_replayed_leaves_nothing_more(airflow: LocalAirflow) -> None:
     address = waiting(airflow)
     path = with_token(PATH, Claims(address), MINE)
-    run = a_run("run_that_is_replayed", grid_id="grid_of_nobody")
+    run = a_run("run_that_is_replayed", grid_id="grid_of_another")
     assert deliver(airflow, run, path) == 202
     left = kept(airflow, address)
     assert deliver(airflow, run, path) == 200
-    assert deliver(airflow, a_run("run_of_somebody", grid_id="grid_of_nobody"), path) == 202
+    assert deliver(airflow, a_run("run_of_one_more", grid_id="grid_of_another"), path) == 202
     assert kept(airflow, address) == left
 
 

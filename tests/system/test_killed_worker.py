@@ -49,7 +49,7 @@ def test_sigkill_at_every_step_pays_once_or_says_it_is_ambiguous(
             point = sweeps[sweep][1][index]
             seen = (task["state"], paid[sweep, point], task["try_number"] > 1)
             log = ""
-            if point in kill_sweep.IN_DOUBT:
+            if point in kill_sweep.AMBIGUOUS:
                 log = airflow.task_log(dag_id, run_id, sweep, task["try_number"], index)
                 good = seen in {("failed", 0, True), ("failed", 1, True)} and "AmbiguousSubmitError" in log
             else:

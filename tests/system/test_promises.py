@@ -87,7 +87,7 @@ def succeed(airflow: LocalAirflow, dag_id: str, **conf: Any) -> str:
 
 
 @pytest.mark.parametrize("dag_id", ["one_row_deferred", "one_row_waiting"])
-def test_clear_after_success_runs_anew(airflow: LocalAirflow, bitscale: Emulator, dag_id: str) -> None:
+def test_clear_after_success_runs_again(airflow: LocalAirflow, bitscale: Emulator, dag_id: str) -> None:
     run_id = succeed(airflow, dag_id, name="Ada")
     first = airflow.xcom(dag_id, run_id, "enrich")["run_id"]
 
@@ -98,7 +98,7 @@ def test_clear_after_success_runs_anew(airflow: LocalAirflow, bitscale: Emulator
     assert paid(bitscale) == 2
 
 
-def test_retry_after_bitscale_says_failed_submits_anew(airflow: LocalAirflow, bitscale: Emulator) -> None:
+def test_retry_after_bitscale_says_failed_submits_again(airflow: LocalAirflow, bitscale: Emulator) -> None:
     bitscale.control.add_fault("run_fails", message="the model was out of office", times=1)
 
     run_id = succeed(airflow, "one_row_deferred", name="Grace")
@@ -148,7 +148,7 @@ def test_a_person_names_the_run_whose_answer_was_lost_and_a_clear_collects_it(
     assert paid(bitscale) == 1
 
 
-def test_a_retry_with_changed_inputs_submits_anew(airflow: LocalAirflow, bitscale: Emulator) -> None:
+def test_a_retry_with_changed_inputs_submits_again(airflow: LocalAirflow, bitscale: Emulator) -> None:
     bitscale.control.add_fault("run_never_ends", times=1)
 
     succeed(airflow, "one_row_changing", name="Edsger")

@@ -214,7 +214,7 @@ def test_a_stranger_is_refused_even_while_recording_is_held_up(airflow: LocalAir
         for number in range(BURST):
             pool.submit(deliver, airflow, a_run(f"run_held_up_{number}"))
         wait_until(lambda: locking.scalar(HELD_UP), "a transaction that waits")
-        # Else bodies that nobody has signed would pile up for as long as the database is slow.
+        # Else unsigned bodies would pile up for as long as the database is slow.
         assert deliver(airflow, a_run("run_of_a_stranger"), secret="made up") == 401
 
 

@@ -1,4 +1,4 @@
-"""Promises of the triggerer: no value harms it, it may go at any time, and runs are not waited for anew."""
+"""Promises of the triggerer: no value harms it, it may go at any time, and waits do not start over."""
 
 from __future__ import annotations
 

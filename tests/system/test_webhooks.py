@@ -29,7 +29,7 @@ from tests.support.deliveries import a_run, acknowledged, deliver, delivered_run
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
-from tests.system.dags.kill_sweep import IN_DOUBT
+from tests.system.dags.kill_sweep import AMBIGUOUS
 
 DAGS = Path(__file__).parent / "dags"
 FORGETFUL = f"{RECEIVER_PATH}/forgetful"
@@ -142,7 +142,7 @@ def test_many_deliveries_at_once_are_all_collected_each_by_one_event(airflow: Lo
     assert len(delivered) == len(set(delivered))
 
 
-def test_a_run_that_nobody_waits_for_is_collected_by_event_without_a_poll(
+def test_a_run_that_no_task_waits_for_is_collected_by_event_without_a_poll(
     airflow: LocalAirflow, bitscale: Emulator
 ) -> None:
     run_id = airflow.trigger("forgets", {"name": "Ada"})
@@ -241,10 +241,10 @@ def test_a_kill_between_post_and_answer_ends_collected(airflow: LocalAirflow, bi
     ended = {
         point: (task["state"], task["try_number"])
         for task in airflow.task_instances(dag_id, run_id)
-        for point in (IN_DOUBT[task["map_index"]],)
+        for point in (AMBIGUOUS[task["map_index"]],)
     }
-    # Collected by the second try; the others never arrived, and nobody can tell that.
-    assert ended == {point: ("success" if paid[point] else "failed", 2) for point in IN_DOUBT}
+    # Collected by the second try; the others never arrived, which cannot be known.
+    assert ended == {point: ("success" if paid[point] else "failed", 2) for point in AMBIGUOUS}
     assert len(paid) >= 3
 
 

@@ -93,7 +93,7 @@ def test_a_retry_collects_the_run(left: Left) -> None:
 
 
 @pytest.mark.parametrize("name", ["run-collected"])
-def test_a_clear_after_success_runs_anew(left: Left) -> None:
+def test_a_clear_after_success_runs_again(left: Left) -> None:
     left.task.clear()
     left.task.attempt()
     assert left.posted == 1

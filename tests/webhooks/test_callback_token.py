@@ -1,4 +1,4 @@
-"""Whom a delivery is for: written in a URL, read back, and by nobody else."""
+"""Whom a delivery is for: written in a URL, and read back by its writer alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from airflow_provider_bitscale.webhooks.callback_token import (
     with_token,
 )
 
-SECRET = "a secret of nobody"
+SECRET = "a secret of no connection"
 KEY = "bitscale_delivery_0123456789abcdef"
 QUEUE = queue_key("20260101T000000Z-0123ab")
 HOME = DeliveryAddress("dag", "manual__2026-01-01T00:00:00+00:00", "group.task", 3, KEY, "c")

@@ -27,7 +27,7 @@ from airflow_provider_bitscale.webhooks.receiver import Receiver
 from airflow_provider_bitscale.webhooks.served_connections import ServedConnections
 from tests.support.waiting import wait_until
 
-SECRET = "a secret of nobody"
+SECRET = "a secret of no connection"
 BODY = json.dumps({"run_id": "run_1", "grid_id": "grid_001", "status": "completed"}).encode()
 NOBODYS, LISTED, ODD, BARE = "nobodys", "listed", "odd", "bare"
 # Alike for whatever is named: a connection that is served, one that is not listed, one without a secret.
@@ -103,7 +103,7 @@ def status_of(port: int, name: str, body: bytes = BODY, **headers: str) -> int:
 STRANGERS: dict[str, tuple[bytes, dict[str, str]]] = {
     "not signed": (BODY, {}),
     "signed wrong": (BODY, {"X_BitScale_Signature": "0" * 64}),
-    "signed by nobody": (BODY, {"X_BitScale_Signature": sign(BODY, "made up")}),
+    "signed with an unknown secret": (BODY, {"X_BitScale_Signature": sign(BODY, "made up")}),
     "signed in another header": (BODY, {"X_Odd": "0" * 64}),
     "signed in no way": (BODY, {"X_BitScale_Signature": "whatever"}),
     "not JSON": (b"x", {"X_BitScale_Signature": "0" * 64}),

@@ -193,14 +193,14 @@ def test_a_limit_without_a_reset_is_probed_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("reset", [-3600.0, -1.5, 0.0])
-def test_a_reset_in_the_past_blocks_nobody_for_ever(reset: float) -> None:
+def test_a_reset_in_the_past_does_not_block_for_ever(reset: float) -> None:
     limit = RateLimit()
     for at in (0.0, 0.1, 0.2, 90.0):
         assert burst(limit, at, 1) == 1
         limit.answered(NOW + at, 200, window(10, 5, reset), jitter=0.0)
 
 
-def test_a_window_of_requests_that_all_fail_blocks_nobody_for_ever() -> None:
+def test_a_window_of_requests_that_all_fail_does_not_block_for_ever() -> None:
     limit = learned(remaining=0, limit=10)
     assert burst(limit, 61) == 10
     for _ in range(10):

@@ -59,7 +59,7 @@ class Server:
 class Network:
     """How long an answer takes, half of it each way; up to ``spread`` more, so that some are overtaken.
 
-    :param lost: the share of requests that nobody answers.
+    :param lost: the share of requests without an answer.
     :param held: seconds, from and to, that the server takes for an answer, having counted the request.
     """
 
@@ -223,7 +223,7 @@ def test_answers_that_come_windows_later_hold_nothing_up(
 
 
 @pytest.mark.parametrize(("requests", "window"), [(50, 1.0), (20, 1.0), (100, 10.0)])
-def test_late_answers_after_a_long_time_at_the_limit_stall_nobody(requests: int, window: float) -> None:
+def test_late_answers_after_a_long_time_at_the_limit_stall_nothing(requests: int, window: float) -> None:
     limit, server = RateLimit(), Server(requests, window)
     simulate([limit], server, Network(0.01), start=EPOCH, jobs=300 * requests, patience=400 * window)
     now = EPOCH + (max(server.served) + 1.5) * window
@@ -234,7 +234,7 @@ def test_late_answers_after_a_long_time_at_the_limit_stall_nobody(requests: int,
 
 
 @pytest.mark.parametrize("lost", [0.1, 0.9])
-def test_requests_that_nobody_answers_block_nobody(lost: float) -> None:
+def test_requests_without_an_answer_do_not_block_others(lost: float) -> None:
     server = Server(60, 1.0)
     (done,) = simulate([RateLimit()], server, Network(0.02, lost=lost), start=EPOCH, jobs=300)
     assert sorted(done) == list(range(300))

@@ -89,7 +89,7 @@ def test_in_short_windows_requests_are_counted_sooner(length: float | None, seco
         ({}, False),
     ],
 )
-def test_whether_nothing_is_left_for_nobody_knows_how_long(headers: dict[str, str], is_used_up: bool) -> None:
+def test_whether_nothing_is_left_for_an_unknown_time(headers: dict[str, str], is_used_up: bool) -> None:
     a_window = Window(Traffic())
     assert a_window.answered(NOW, headers, late=False, reset_is_documented=True) is is_used_up
 
@@ -117,7 +117,7 @@ def test_how_long_an_answer_asks_to_wait(headers: dict[str, str], seconds: float
     assert a_window.asked_to_wait(NOW, headers) == seconds
 
 
-def test_an_even_pace_begins_anew_with_the_window() -> None:
+def test_an_even_pace_begins_again_with_the_window() -> None:
     """Where answers tell of older windows only: what left before is a matter of the window that is over."""
     a_window, traffic = after((0, window(10, 9, 1)), (1.5, window(10, 9, 2)), late=9)
     assert a_window.length == 1.0

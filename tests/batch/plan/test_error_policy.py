@@ -63,7 +63,7 @@ def test_the_table_has_every_error() -> None:
     assert {type(error) for error, _ in AFTER} | OF_RUNS | {ACCEPTED} == set(errors.KINDS.values())
 
 
-@pytest.mark.parametrize("options", product([False, True], repeat=3))
+@pytest.mark.parametrize("options", list(product([False, True], repeat=3)))
 def test_what_was_accepted_is_never_submitted_again(options: tuple[bool, bool, bool]) -> None:
     names = ("may_pay_twice", "expects_deliveries", "is_delivered")
     assert (

@@ -81,14 +81,14 @@ LEFT_OUT: list[tuple[RowResult, bool, bool]] = [
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
-@pytest.mark.parametrize(("settled", "in_doubt", "otherwise"), LEFT_OUT, ids=str)
+@pytest.mark.parametrize(("settled", "ambiguous", "otherwise"), LEFT_OUT, ids=str)
 def test_which_rows_are_submitted_again(
-    settled: RowResult, in_doubt: bool, otherwise: bool, format: str, tmp_path: Path
+    settled: RowResult, ambiguous: bool, otherwise: bool, format: str, tmp_path: Path
 ) -> None:
     output = Output(folder_in("file", tmp_path), format, "b1", fields=["name"])
     part = output.write_part(0, [output_row({"name": "a"}, settled)])
     output.write_manifest({"parts": [part], "output_names": [], "format": format})
-    for resubmit, wanted in ((True, in_doubt), (False, otherwise)):
+    for resubmit, wanted in ((True, ambiguous), (False, otherwise)):
         source = UnfinishedRows(output.folder / "b1-manifest.json", resubmit=resubmit)
         for _ in range(2):
             assert len(read(source)) == wanted

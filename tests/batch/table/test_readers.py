@@ -542,7 +542,7 @@ def test_an_outage_of_the_store_is_no_fault_of_the_file(problem: Exception, kind
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a", "csv", "a.csv.zip", "a.gz", "leads/*"])
-def test_a_kind_of_file_that_nobody_reads(name: str, tmp_path: Path) -> None:
+def test_a_kind_of_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     with pytest.raises(
         InvalidRequestError, match=r"\.csv, \.tsv, \.jsonl, \.ndjson, \.json, with or without \.gz"
     ):

@@ -250,7 +250,7 @@ def test_notes_above_the_header_are_told(
     assert caught.value.message == problem
 
 
-def test_below_a_header_with_names_no_other_is_looked_for(tmp_path: Path) -> None:
+def test_below_a_header_with_names_no_other_is_searched(tmp_path: Path) -> None:
     text = "Full Name\n" + "Lovelace, Ada\n" * 3 + "Full Name,Company\n"
     path = write(folder_in("file", tmp_path) / "a.csv", text.encode())
     with pytest.raises(

@@ -22,7 +22,7 @@ with DAG("batch", schedule=None, catchup=False):
         input_fields={"Full Name": "name", "Company": "company"},
         output_path=os.environ.get("BATCH_OUTPUT"),
         run_timeout=120,
-        # Rows of which nobody can tell whether they were submitted are counted by the tests.
+        # Rows that may or may not have been submitted are counted by the tests.
         fail_when_incomplete=False,
         retries=2,
         retry_delay=timedelta(seconds=1),

@@ -31,7 +31,7 @@ BEFORE_INTENT = (
 )
 LEAVING = f"execute call sessions.request {POST}"
 ANSWERED = f"execute call connection.getresponse {POST}"
-IN_DOUBT = (
+AMBIGUOUS = (
     "execute return run_record.write 1",
     LEAVING,
     ANSWERED,
@@ -55,14 +55,14 @@ PAID_SYNC = (
     "execute return run_grid.execute 1",
 )
 SWEEPS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "waiting": ({"deferrable": False}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_WAITING_HERE)),
-    "deferred": ({"deferrable": True}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_DEFERRED)),
-    "sync": ({"mode": "sync", "deferrable": False}, (*BEFORE_INTENT, *IN_DOUBT, *PAID_SYNC)),
+    "waiting": ({"deferrable": False}, (*BEFORE_INTENT, *AMBIGUOUS, *PAID_WAITING_HERE)),
+    "deferred": ({"deferrable": True}, (*BEFORE_INTENT, *AMBIGUOUS, *PAID_DEFERRED)),
+    "sync": ({"mode": "sync", "deferrable": False}, (*BEFORE_INTENT, *AMBIGUOUS, *PAID_SYNC)),
 }
 # One point of each kind in each way of waiting.
 SAMPLES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "waiting": (SWEEPS["waiting"][0], (BEFORE_INTENT[-1], LEAVING, ANSWERED, PAID_WAITING_HERE[2])),
-    "deferred": (SWEEPS["deferred"][0], (IN_DOUBT[-1], *PAID_DEFERRED[:3])),
+    "deferred": (SWEEPS["deferred"][0], (AMBIGUOUS[-1], *PAID_DEFERRED[:3])),
     "sync": (SWEEPS["sync"][0], PAID_SYNC),
 }
 
@@ -101,7 +101,7 @@ class DoomedRunGridOperator(RunGridOperator):
             return super().execute_complete(context, event)
 
 
-# Where a delivery tells what became of a submission. The points before the POST are in doubt until `timeout`.
+# Where a delivery tells what became of a submission. Points before the POST are ambiguous until `timeout`.
 with DAG("kill_sweep_delivered", schedule=None, catchup=False, max_active_tasks=64):
     DoomedRunGridOperator.partial(
         task_id="delivered",
@@ -111,7 +111,7 @@ with DAG("kill_sweep_delivered", schedule=None, catchup=False, max_active_tasks=
         timeout=30,
         retries=2,
         retry_delay=timedelta(seconds=1),
-    ).expand(inputs=[{"Full Name": "delivered", "Company": point} for point in IN_DOUBT])
+    ).expand(inputs=[{"Full Name": "delivered", "Company": point} for point in AMBIGUOUS])
 
 for dag_id, sweeps in (("kill_sweep", SWEEPS), ("kill_samples", SAMPLES)):
     with DAG(dag_id, schedule=None, catchup=False, max_active_tasks=64):

@@ -59,7 +59,7 @@ with DAG("batch_trusts", schedule=None, catchup=False):
 with DAG("batch_confirms", schedule=None, catchup=False):
     RunGridBatchOperator(task_id="enrich", rows=LEADS, **BATCH)
 
-# Rows that were announced, and whose request never left, are in doubt until `timeout`.
+# Rows that were announced, and whose request never left, are ambiguous until `timeout`.
 with DAG("batch_is_killed", schedule=None, catchup=False):
     RunGridBatchOperator(
         task_id="enrich",
