@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+
+def _in_modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"airflow_provider_bitscale.{name}" for name in names]
+    return [{"integration-name": "BitScale", "python-modules": modules}]
+
+
 PROVIDER_INFO: dict[str, Any] = {
     "package-name": "airflow-provider-bitscale",
     "name": "BitScale",
@@ -15,37 +21,12 @@ PROVIDER_INFO: dict[str, Any] = {
             "tags": ["service"],
         }
     ],
-    "hooks": [
-        {"integration-name": "BitScale", "python-modules": ["airflow_provider_bitscale.hooks.bitscale"]}
-    ],
-    "operators": [
-        {
-            "integration-name": "BitScale",
-            "python-modules": [
-                "airflow_provider_bitscale.operators.run_grid",
-                "airflow_provider_bitscale.operators.run_grid_batch",
-                "airflow_provider_bitscale.operators.collect_undelivered",
-            ],
-        }
-    ],
-    "sensors": [
-        {
-            "integration-name": "BitScale",
-            "python-modules": [
-                "airflow_provider_bitscale.sensors.run_completed",
-                "airflow_provider_bitscale.sensors.credits",
-            ],
-        }
-    ],
-    "triggers": [
-        {
-            "integration-name": "BitScale",
-            "python-modules": [
-                "airflow_provider_bitscale.triggers.run_completed",
-                "airflow_provider_bitscale.triggers.credits",
-            ],
-        }
-    ],
+    "hooks": _in_modules("hooks.bitscale"),
+    "operators": _in_modules(
+        "operators.run_grid", "operators.run_grid_batch", "operators.collect_undelivered"
+    ),
+    "sensors": _in_modules("sensors.run_completed", "sensors.credits"),
+    "triggers": _in_modules("triggers.run_completed", "triggers.credits"),
     "config": {
         "bitscale": {
             "description": "How Airflow works with BitScale.",

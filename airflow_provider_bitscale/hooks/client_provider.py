@@ -84,10 +84,7 @@ class ClientProvider:
                 yield client
 
     def batch_client(self, connections: int) -> AsyncClient:
-        """Return an async client of its own for a batch, to be opened.
-
-        :param connections: requests that may be under way at once.
-        """
+        """Return an async client of its own for a batch, to be opened."""
         from airflow_provider_bitscale.api.async_client import AsyncClient
 
         return AsyncClient(self.config, self._aread_key, connections=connections)

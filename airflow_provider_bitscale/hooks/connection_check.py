@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_connection(hook: ClientProvider) -> tuple[bool, str]:
-    """Check the key and, where set, the workspace and the webhook settings. Costs no credits.
-
-    :return: whether all is well, and who and what was found, or what is wrong.
-    """
+    """Answer the Test button; see :meth:`BitScaleHook.test_connection`."""
     try:
         user, workspace = hook.client.identify()
         settings = hook.webhook_settings

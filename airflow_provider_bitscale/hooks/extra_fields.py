@@ -21,7 +21,6 @@ def extra_fields(extra: Any, known: Sequence[str], problems: list[str]) -> Mappi
     """Return the extra fields of a connection by name.
 
     :param extra: JSON text, as Airflow keeps it, or what it stands for.
-    :param known: names of the fields that there are.
     :param problems: gets a sentence for each problem.
     """
     if isinstance(extra, str):

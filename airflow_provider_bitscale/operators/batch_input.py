@@ -32,10 +32,7 @@ def source_of(options: BatchOptions) -> Source:
 
 
 def log_fields(mapping: RowMapping, fields: Sequence[str]) -> None:
-    """Log which field goes to which input, and which inputs get nothing.
-
-    :param fields: of all rows.
-    """
+    """Log which field goes to which input, and which inputs get nothing."""
     if fields and isinstance(mapping, InputMapping):
         matching = mapping.matching(fields)
         log.log(logging.WARNING if any(matching.unfilled.values()) else logging.INFO, "%s", matching)

@@ -119,10 +119,7 @@ class BatchSession:
         self._tally = Tally()
 
     def run(self) -> dict[str, Any]:
-        """Run the batch.
-
-        :return: the manifest, as the operator describes it.
-        """
+        """Run the batch, and return its manifest."""
         options, survey = self._options, self._survey
         begins = "Going on with" if self._goes_on else "Collecting" if self._collects else "Running"
         about = (
@@ -172,10 +169,7 @@ class BatchSession:
         return manifest
 
     def failure(self, manifest: dict[str, Any]) -> errors.BitScaleError | None:
-        """Return the error that the task fails with; None if enough of its rows succeeded.
-
-        :param manifest: of :meth:`run`.
-        """
+        """Return the error that the task fails with; None if enough rows succeeded."""
         ending = self._ending
         verdict = ending.verdict(fail_when_incomplete=self._options.fail_when_incomplete)
         return failure_of(verdict, ending, self._tally, manifest)

@@ -120,7 +120,6 @@ class RunSession:
         return self._attach(record)
 
     def _attach(self, record: run_record.Record) -> dict[str, Any] | Deferral:
-        """Go on with a run that has been paid for."""
         if record.run_id is None:
             log.info("An earlier try has the result of its synchronous run; returning that")
             return record.result or {}

@@ -48,8 +48,6 @@ class RunWaiter:
     """Waits for the run of one record. A run whose id is not known can only be told by its delivery.
 
     Methods that wait return the task's result, or what the task defers on.
-
-    :param records: where the record is kept.
     """
 
     def __init__(
@@ -192,7 +190,6 @@ class RunWaiter:
         return DurableWrite(partial(self._records.write, record))
 
     def _save_id(self, write: DurableWrite) -> None:
-        """Write the id, if the store takes it by now."""
         self._unsaved = write
         try:
             if self._options.wait_for_completion:

@@ -20,7 +20,6 @@ from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, adopt_advice
 def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScaleError | None:
     """Why the task does not go on with a run that a person names; None if it does.
 
-    :param seen: the poll of the run.
     :return: InvalidRequestError if it is not a run of the grid; else what kept the poll from telling.
     """
     if isinstance(seen, Run):
@@ -43,7 +42,6 @@ def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScale
 def result_without_record(outcome: Outcome, grid_id: str, miss_values: Collection[str]) -> dict[str, Any]:
     """Return the result of a run whose record went while it was waited for.
 
-    :param miss_values: see :func:`run_result`.
     :return: as :func:`run_result`, outputs keyed by column id.
     :raises AmbiguousSubmitError: it has none, and a task without a record would submit and pay again.
     """

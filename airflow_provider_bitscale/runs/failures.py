@@ -20,11 +20,9 @@ _NO_CREDITS = re.compile(
 
 
 def account_error(reason: str | None) -> type[BitScaleError] | None:
-    """Return the error of the whole account that a failed run tells of; None if it is the run's alone.
+    """Return the error of the account that a failed run's ``error`` tells of; None if it is the run's alone.
 
     The codes are those of "Error Handling" in the document of v1.1.0, and others of their kind.
-
-    :param reason: the run's ``error``.
     """
     code = _CODE.match(reason or "")
     words = set(code.group(1).upper().split("_")) if code else set()
@@ -36,11 +34,7 @@ def account_error(reason: str | None) -> type[BitScaleError] | None:
 
 
 def failure_of(error: RunFailedError, reason: str | None) -> BitScaleError:
-    """Return the error that a failed run ends its task with.
-
-    :param error: the failure.
-    :param reason: the run's ``error``.
-    """
+    """Return the error that a failed run ends its task with, by the ``error`` of the run."""
     kind = account_error(reason)
     if kind is None:
         return error

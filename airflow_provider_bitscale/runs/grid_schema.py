@@ -61,10 +61,7 @@ class GridSchema:
         return {column.id for column in columns} | {column.name for column in columns}
 
     def names(self, names: Iterable[str]) -> InputNames:
-        """Resolve the names of many rows' values: the same as :meth:`inputs_of`, in two steps.
-
-        :param names: of columns, their ids, or labels.
-        """
+        """Resolve the names of many rows' values: the same as :meth:`inputs_of`, in two steps."""
         return InputNames.resolve(self.grid, names, self.recipe, validate=self.validate)
 
     def may_be_input(self, name: str) -> bool:

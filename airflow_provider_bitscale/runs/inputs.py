@@ -67,10 +67,7 @@ class InputNames:
         return cls(keys, {}, (), False, problems)
 
     def fill_in(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Return a row's values by the key that a run takes, and every error in names and values.
-
-        :param values: by name, one for each of the names.
-        """
+        """Return a row's values by the key that a run takes, and every error in names and values."""
         problems = list(self.problems)
         inputs: dict[str, Any] = {}
         for name, key in self.keys.items():
@@ -147,7 +144,6 @@ def unique_names(grid: Grid) -> dict[str, str]:
 
 
 def _given_before(keys: Mapping[str, str], key: str, name: str) -> list[str]:
-    """Return what is wrong if another name means this key already."""
     return [f"an input is given twice: as {each!r} and as {name!r}" for each in keys if keys[each] == key]
 
 
@@ -173,7 +169,6 @@ def _matching_labels(grid: Grid, labels: Sequence[str], key: str) -> list[str]:
 
 
 def _column_name(grid: Grid, key: str) -> str:
-    """Return the name of the column with this id, or the key where there is none."""
     return next((column.name for column in grid.columns if column.id == key), key)
 
 

@@ -115,10 +115,7 @@ def option_problems(**options: Any) -> list[str]:
 
 
 def choice_problems(literal: Any, **options: Any) -> list[str]:
-    """Return which options are none of a few values, one sentence each.
-
-    :param literal: a ``Literal`` of the values.
-    """
+    """Return which options are none of the values of a ``Literal``, one sentence each."""
     choices = get_args(literal)
     return [
         f"{name} must be {' or '.join(choices)}, not {value!r}"

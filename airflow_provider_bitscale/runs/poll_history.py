@@ -27,8 +27,6 @@ class PollHistory:
     def lasting(self, seen: object, now: float) -> float:
         """Return the seconds for which polls have shown the same; 0 for the first time.
 
-        :param seen: a record, or the BitScaleError in place of one.
-
         Infinite for a refused key that is not known to have been good in the last minute.
         """
         kind = _kind(seen)

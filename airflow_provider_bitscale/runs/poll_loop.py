@@ -74,7 +74,6 @@ class _Progress(Generic[T]):
         self._has_warned = False
 
     def decide(self, decision: Decision[T], seen: T | BitScaleError) -> Wait | Outcome:
-        """Note what was seen, and decide what follows."""
         now = time.time()
         lasting = self._polls.lasting(seen, now)
         current = str(seen) if isinstance(seen, BitScaleError) else getattr(seen, "status", seen)

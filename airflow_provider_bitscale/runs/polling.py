@@ -127,11 +127,7 @@ class RunDecision(_Patience):
 
 @dataclass(frozen=True)
 class HintedRunDecision:
-    """Polls rarely until a hint has come, then at the usual interval.
-
-    :param seldom: before.
-    :param often: after; about the same run, with the same deadline.
-    """
+    """Polls ``seldom`` until a hint has come, then ``often``: two decisions about the same run."""
 
     seldom: RunDecision
     often: RunDecision
@@ -190,10 +186,7 @@ def poll_once(poll: Callable[[], T]) -> T | BitScaleError:
 
 
 async def happens(event: asyncio.Event, seconds: float, unless: asyncio.Future[Any] | None = None) -> bool:
-    """Wait for an event, up to a number of seconds; return whether it has happened.
-
-    :param unless: what else ends the waiting.
-    """
+    """Wait for an event, up to a number of seconds, or for ``unless``; return whether it has happened."""
     happening = asyncio.ensure_future(event.wait())
     awaited = [happening] if unless is None else [happening, unless]
     try:

@@ -67,10 +67,7 @@ class EarlierRecord(Protocol):
 
 
 def resume_rule(earlier: EarlierRecord, fingerprint: str, this_try: Try) -> Resume:
-    """Return what a try does with the record of an earlier one.
-
-    :param fingerprint: of what this try would buy.
-    """
+    """Return what a try does with the record of an earlier one, by the fingerprint of what it would buy."""
     changed = earlier.fingerprint != fingerprint
     if earlier.collected and (changed or is_cleared(earlier.last_try, this_try, succeeded=True)):
         return Resume.START_OVER

@@ -90,11 +90,7 @@ class Record:
         return self.phase == COLLECTED
 
     def submitted(self, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
-        """Return the record once BitScale has accepted the run.
-
-        :param run_id: None for a synchronous run.
-        :param result: of a synchronous run.
-        """
+        """Return the record once BitScale has accepted the run; of a synchronous one, with its result."""
         return replace(self, phase=SUBMITTED, run_id=run_id, result=result, answer=None)
 
 
@@ -207,10 +203,7 @@ class Submit:
     instead_of: Record | None = None
 
     def warning(self, fingerprint: str) -> str | None:
-        """Return the warning that an earlier run is left alone; None if none is.
-
-        :param fingerprint: of the request of this try.
-        """
+        """Return the warning that an earlier run is left alone; None if none is."""
         earlier = self.instead_of
         if earlier is None:
             return None
@@ -250,9 +243,8 @@ class Ambiguous:
 def next_step(
     record: Record | None, *, fingerprint: str, this_try: Try, resubmit_ambiguous: bool
 ) -> Submit | Attach | Ambiguous:
-    """Return what a try does, given what earlier ones left behind.
+    """Return what a try does, given the record that earlier ones left behind.
 
-    :param record: the record found, if any.
     :param fingerprint: of the request this try would make.
     :param resubmit_ambiguous: whether to pay again rather than fail where an earlier try is ambiguous.
     """

@@ -41,10 +41,7 @@ class GivenArguments:
         ]
 
     def problems(self, rendered: Mapping[str, Any]) -> list[str]:
-        """One sentence for each argument that is undefined.
-
-        :param rendered: the arguments by name, as Airflow has rendered them.
-        """
+        """One sentence for each argument that is undefined once Airflow has rendered it."""
         return [
             f"{name} came to {rendered[name]!r}, which is what a template gives that finds nothing; correct "
             "the template, or leave the argument out"

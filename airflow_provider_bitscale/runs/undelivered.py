@@ -71,10 +71,7 @@ class Backlog:
 
 
 def can_be_delivered(run: Run, run_id: str) -> bool:
-    """Whether a poll has shown what a delivery would: the run has ended, and its result is there.
-
-    :param run_id: of the run that was asked for.
-    """
+    """Whether a poll has shown what a delivery would: this run has ended, and its result is there."""
     if run.run_id not in (None, run_id) or not run.status.is_terminal:
         return False
     return run.status is RunStatus.FAILED or run.outputs is not None

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 class Awaited(ABC):
     """The attributes of a sensor under their own names, and what they make of a poll.
 
-    :param poke_interval: seconds between polls.
     :param polls: those of this process: a sensor that is rescheduled begins with none.
     """
 
@@ -43,10 +42,7 @@ class Awaited(ABC):
 
     @abstractmethod
     def poll(self, deadline: float) -> Wait | Outcome:
-        """Poll once, and decide.
-
-        :param deadline: Unix seconds.
-        """
+        """Poll once, and decide by a deadline in Unix seconds."""
 
     @abstractmethod
     def trigger(self, bounds: Bounds) -> BaseTrigger:
@@ -138,7 +134,6 @@ class AwaitedRun(Awaited):
         )
 
     def _checked_address(self) -> dict[str, Any] | None:
-        """Return where the delivery will be; None if none is awaited."""
         address = self.delivery_address
         if not address:
             return None

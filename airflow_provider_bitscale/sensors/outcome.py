@@ -38,10 +38,7 @@ class OutcomeSensor(BaseSensorOperator):
         self.deferrable = deferrable
 
     def _check(self, **options: Any) -> None:
-        """Check the options, once a sensor has taken them.
-
-        :raises InvalidRequestError: naming every problem at once.
-        """
+        """Check the options, once a sensor has taken them, and name every problem at once."""
         # What the author gave, which no template may have lost.
         self._given = GivenArguments(arguments(self))
         problems = option_problems(deferrable=self.deferrable, **options)

@@ -6,6 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -119,16 +120,11 @@ class Contract(ABC):
         body = _run_body(inputs, mode=mode, output_columns=output_columns, webhook_url=webhook_url)
         if self.needs_recipe:
             _refuse_blank_row(inputs, () if recipe is None else recipe.inputs)
-        return self._call(
-            "POST /grids/{grid_id}/run",
-            partial(read_accepted_run, spelling=self.run_spelling),
-            headers=self._grid_headers(),
-            body=body,
-            ambiguity=RUN_AMBIGUITY,
-            paid=True,
-            timeout=self._sync_timeout(timeout) if mode == "sync" else timeout,
-            grid_id=grid_id,
-        )
+        parse = partial(read_accepted_run, spelling=self.run_spelling)
+        headers = {**self._grid_headers(), "Content-Type": "application/json"}
+        call = self._call("POST /grids/{grid_id}/run", parse, headers=headers, grid_id=grid_id)
+        timeout = self._sync_timeout(timeout) if mode == "sync" else timeout
+        return replace(call, ambiguity=RUN_AMBIGUITY, paid=True, body=body, timeout=timeout)
 
     def get_run(self, grid_id: str, run_id: str) -> Call[Run]:
         """Return the state of a run."""
@@ -187,25 +183,14 @@ class Contract(ABC):
         *,
         query: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        ambiguity: str | None = None,
-        paid: bool = False,
-        timeout: float | None = None,
-        is_about_key: bool = False,
         **ids: str,
     ) -> Call[T]:
         """Return a call of an endpoint such as ``GET /grids/{grid_id}``."""
         method, _, template = endpoint.partition(" ")
         path = template.format(**{name: _quoted(name, value) for name, value in ids.items()})
-        parameters = f"?{urlencode(query)}" if query else ""
+        url = self._config.base_url + path + (f"?{urlencode(query)}" if query else "")
         all_headers = {**self._headers, **(headers or {})}
-        if body is not None:
-            all_headers["Content-Type"] = "application/json"
-        url = self._config.base_url + path + parameters
-        label = f"{method} {path}"
-        return Call(
-            method, url, label, all_headers, parse, self.hint_on, ambiguity, paid, body, timeout, is_about_key
-        )
+        return Call(method, url, f"{method} {path}", all_headers, parse, self.hint_on)
 
     def _unsupported(self, what: str, instead: str) -> UnsupportedError:
         return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")

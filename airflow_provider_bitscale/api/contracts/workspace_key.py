@@ -6,6 +6,7 @@ There is no complete document of it. What is known, observed and assumed is one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from airflow_provider_bitscale.api.call import Call
@@ -71,8 +72,8 @@ class WorkspaceKeyContract(Contract):
 
     def rotate_api_key(self) -> Call[str]:
         """``POST /api-key/rotate``."""
-        endpoint = "POST /api-key/rotate"
-        return self._call(endpoint, answers.parse_api_key, ambiguity=ROTATION_AMBIGUITY, is_about_key=True)
+        call = self._call("POST /api-key/rotate", answers.parse_api_key)
+        return replace(call, ambiguity=ROTATION_AMBIGUITY, is_about_key=True)
 
     def identity(self) -> tuple[Call[User] | None, Call[Workspace] | None]:
         """Return the workspace of the key."""
