@@ -241,14 +241,7 @@ class Client:
 
 
 # requests and urllib3 let some of the standard library's through.
-_FAILURES = (
-    requests.RequestException,
-    HTTPError,
-    http.client.HTTPException,
-    OSError,
-    ValueError,
-    BodyError,
-)
+_FAILURES = (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError, BodyError)
 
 
 def _read(response: requests.Response, body: AnswerBody) -> bytes:

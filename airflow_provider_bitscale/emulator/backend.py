@@ -50,7 +50,6 @@ class Backend:
     """One emulated BitScale. All methods belong to one event loop.
 
     :param base_url: where clients reach the API; it begins every ``poll_url``.
-    :param clock: returns Unix seconds.
     """
 
     def __init__(self, settings: Settings, base_url: str, clock: Callable[[], float] = time.time) -> None:

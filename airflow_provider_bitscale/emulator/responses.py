@@ -103,11 +103,7 @@ def after_work(fault: Fault, response: Response) -> Response | None:
     return replace(response, cut_after=half)
 
 
-def alter_fields(
-    document: dict[str, Any],
-    faults: Sequence[Fault],
-    null_until_true: Sequence[str],
-) -> Any:
+def alter_fields(document: dict[str, Any], faults: Sequence[Fault], null_until_true: Sequence[str]) -> Any:
     """Return ``document``, a successful answer, with the changes of the ``faults`` on its fields, in order.
 
     :param null_until_true: the fields that ``null_fields`` adds to a run's answer that lacks them.

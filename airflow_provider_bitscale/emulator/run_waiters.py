@@ -10,10 +10,7 @@ from airflow_provider_bitscale.emulator.runs import Run
 
 
 class RunWaiters:
-    """Lets tasks of one event loop wait until runs have ended.
-
-    :param clock: returns Unix seconds.
-    """
+    """Lets tasks of one event loop wait until runs have ended."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 def manifest_of(
-    batch: BatchRecord,
-    grid_id: str,
-    rows: int,
-    tally: Tally,
-    read_options: ReadOptions,
+    batch: BatchRecord, grid_id: str, rows: int, tally: Tally, read_options: ReadOptions
 ) -> dict[str, Any]:
     """Return the manifest, as the operator describes it, without its own path."""
     finished = time.time()

@@ -15,10 +15,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.async_client import MAX_CONNECTIONS
-from airflow_provider_bitscale.batch.options import (
-    allowed_failures,
-    failures_to_go_on_with,
-)
+from airflow_provider_bitscale.batch.options import allowed_failures, failures_to_go_on_with
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
@@ -105,13 +102,7 @@ class BatchSession:
             )
         self._read_segments = partial(read_segments, source, mapping, options.segment_size, self._survey)
         self._batch, self._goes_on = take_up(
-            self._store,
-            options,
-            self._fingerprint(),
-            try_of(context),
-            started,
-            self._delivery_conn_id,
-            names,
+            self._store, options, self._fingerprint(), try_of(context), started, self._delivery_conn_id, names
         )
         self._output = self._checked_output()
         self._cancelled = False

@@ -48,10 +48,7 @@ class RunSession:
         if record is not None and record.lacks_id and record.fingerprint == fingerprint:
             record = self._records.delivered(record) or record
         step = run_record.next_step(
-            record,
-            fingerprint=fingerprint,
-            this_try=this_try,
-            resubmit_ambiguous=options.resubmit_ambiguous,
+            record, fingerprint=fingerprint, this_try=this_try, resubmit_ambiguous=options.resubmit_ambiguous
         )
         if isinstance(step, run_record.Ambiguous):
             return self._wait_for(step.record).await_delivery(step.error)

@@ -127,10 +127,7 @@ class Submission:
     def _form(self) -> GridSchema:
         options = self._options
         return GridSchema.fetch(
-            self._hook.client,
-            options.grid_id,
-            options.output_columns,
-            validate=options.validate_inputs,
+            self._hook.client, options.grid_id, options.output_columns, validate=options.validate_inputs
         )
 
     def _check_credits(self) -> None:

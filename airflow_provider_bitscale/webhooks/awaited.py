@@ -15,10 +15,8 @@ from airflow_provider_bitscale.webhooks.outcomes import ACCEPTED, DUPLICATE, NO_
 
 
 def awaits(store: Store, claims: Claims, run_id: str) -> str:
-    """Return what becomes of a delivery for a task.
+    """Return what becomes of a delivery for a task, by the state store of the task.
 
-    :param store: the state store of the task.
-    :param run_id: of the delivered run.
     :return: ``accepted``: the task waits for it; ``duplicate``: the task has it; ``no_subscribers``: the task
         waits for none, for one of another connection, or for another run.
     """

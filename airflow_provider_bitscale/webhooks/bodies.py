@@ -13,19 +13,15 @@ class TooManyBodiesError(Exception):
 
 
 class HeldBodies:
-    """Reads bodies, and limits how many bytes are held at a time.
-
-    :param most: bytes of all together.
-    """
+    """Reads bodies, of which ``most`` bytes are held at a time, all together."""
 
     def __init__(self, most: int) -> None:
         self._free = most
 
     @asynccontextmanager
     async def of(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """Provide the body of a request while the block lasts; of one that is too large, only its beginning.
+        """Provide the body of a request while the block lasts; of one longer than ``most``, its beginning.
 
-        :param most: bytes of this one.
         :raises TooManyBodiesError: there is no room for it now.
         """
         body = bytearray()

@@ -19,10 +19,7 @@ PAGE_SIZE = 16_000
 
 @dataclass(frozen=True)
 class QueuedDelivery:
-    """A delivery for a row of a batch.
-
-    :param payload: of a verified delivery.
-    """
+    """A verified delivery for a row of a batch."""
 
     row: int
     payload: Mapping[str, Any]
@@ -34,10 +31,7 @@ class QueuedDelivery:
 
 
 class DeliveryQueue:
-    """The delivery queue of one batch.
-
-    :param store: the state store of the batch's task.
-    """
+    """The delivery queue of one batch, in the state store of its task."""
 
     def __init__(self, store: Store, key: str) -> None:
         self._store = store

@@ -18,10 +18,7 @@ class _Reason:
 
 
 class QuietLog:
-    """Logs each reason at most once a minute, with how often it was suppressed since.
-
-    :param log: the logger to use.
-    """
+    """Logs each reason at most once a minute, with how often it was suppressed since."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log

@@ -153,10 +153,7 @@ class Receiver:
         return outcome_of(await asyncio.gather(*work))
 
     def _log_refusal(self, refused: DeliveryRefusedError, conn_id: str | None) -> None:
-        """Log why a delivery was refused, without text from the request.
-
-        :param conn_id: None if it is not served.
-        """
+        """Log why a delivery was refused, without text from the request, nor an id that is not served."""
         if conn_id is None:
             self._log.log(
                 logging.WARNING,
@@ -173,7 +170,6 @@ class Receiver:
             )
 
     def _log_fault(self, problem: Exception) -> None:
-        """Log a fault of the receiver, or of what it uses of Airflow."""
         self._log.log(
             logging.ERROR,
             ("fault", type(problem).__name__),

@@ -29,8 +29,6 @@ class ServedConnections:
     """The settings of the listed connections, all read together every few seconds.
 
     So a request takes as long for one connection as for any other.
-
-    :param log: for connections that cannot be served.
     """
 
     def __init__(self, log: QuietLog) -> None:

@@ -51,11 +51,7 @@ def submitted(context: Context, asset: Asset, grid_id: str, since: float, until:
 
 
 def delivered(context: Context, asset: Asset, since: float) -> set[str]:
-    """Return the ids of the runs of which an event was made.
-
-    :param asset: an inlet of the task.
-    :param since: Unix seconds.
-    """
+    """Return the ids of the runs of which an event was made since these Unix seconds."""
     ids = set()
     for event in _events(context, asset, _time(since)):
         try:

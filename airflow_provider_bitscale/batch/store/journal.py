@@ -89,10 +89,7 @@ class Journal:
         self._batch_changed = True
 
     def changed(self, records: Records, results: Mapping[str, Any]) -> None:
-        """Note rows that differ from what is in the store.
-
-        :param results: of rows, as they are kept, by key.
-        """
+        """Note rows that differ from what is in the store, and results as they are kept, by key."""
         for number, record in records.items():
             if isinstance(record, Summary):
                 self._changed_groups.add(number // SUMMARIES)

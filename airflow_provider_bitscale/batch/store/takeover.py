@@ -58,10 +58,7 @@ def forget(batch: BatchRecord, sent_logs: SentLogs, unsaved: UnsavedChanges) -> 
 
 
 def collected_records(segments: Iterable[Segment]) -> dict[int, SegmentRecord]:
-    """Return what an earlier try would have left of these rows: each has a run, or is unknown for good.
-
-    :param segments: of :class:`~airflow_provider_bitscale.batch.table.earlier_rows.UnknownRows`.
-    """
+    """Return what an earlier try would have left of these rows: each has a run, or is unknown for good."""
     return {segment.number: _record(segment) for segment in segments}
 
 

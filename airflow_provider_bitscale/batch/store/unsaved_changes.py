@@ -32,7 +32,6 @@ class UnsavedChanges:
     """What the tries of one batch leave of what they could not write; each in a file of its own.
 
     :param folder: None where the batch has none: then the log alone has it.
-    :param segment_size: rows in a segment.
     """
 
     def __init__(self, batch_id: str, folder: Folder | None, segment_size: int) -> None:
@@ -48,10 +47,7 @@ class UnsavedChanges:
         return self._folder is not None
 
     def leave(self, token: str, changes: Changes) -> None:
-        """Leave what is not known to be durable, for a try that comes later. Never raises.
-
-        :param token: of the try that ends.
-        """
+        """Leave what is not known to be durable when this try ends, for a later one. Never raises."""
         self._tell(changes)
         values = changes.values(self._batch_id)
         if self._folder is None or values == self._left:

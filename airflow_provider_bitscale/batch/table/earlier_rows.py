@@ -19,10 +19,9 @@ from airflow_provider_bitscale.batch.table.writers import ERROR, OWN_FIELDS, RUN
 
 
 class EarlierRows(ABC):
-    """Rows of an earlier batch.
+    """Rows of an earlier batch, whose parts are beside its manifest.
 
-    :param manifest_path: of that batch; its parts are beside it.
-    :raises InvalidRequestError: that is not a manifest.
+    :raises InvalidRequestError: the path is not that of a manifest.
     """
 
     header: Sequence[str] = ()
@@ -96,7 +95,6 @@ class UnfinishedRows(EarlierRows):
 class UnknownRows(EarlierRows):
     """The unknown rows of an earlier batch, each with the id of its run, if there is one, and its error.
 
-    :param manifest_path: of that batch; its parts are beside it.
     :param grid_id: of the grid whose runs are to be asked for.
     :raises InvalidRequestError: that is not a manifest, or it is one of another grid.
     """

@@ -52,9 +52,8 @@ def compression_of(data: bytes) -> str | None:
 
 
 def format_of(named: TableFormat, data: bytes, *, whole: bool) -> TableFormat:
-    """Return the format of a file that has this name and begins so.
+    """Return the format of a file whose name says this and whose content begins so.
 
-    :param named: what the name says.
     :param whole: whether that is all of it.
     :raises Unreadable: it is not a table of text; with what to do.
     """

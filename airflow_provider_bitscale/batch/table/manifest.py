@@ -26,10 +26,8 @@ class ReadOptions:
 
     @classmethod
     def of(cls, inputs: Any, null_values: Any, earlier: Mapping[str, Any]) -> ReadOptions:
-        """Take what is asked for, and where nothing is, how an earlier batch read its rows.
+        """Take what the operator's arguments ask for, and where they are None, how an earlier batch was read.
 
-        :param inputs: the argument of the operator, or None.
-        :param null_values: the argument of the operator, or None.
         :param earlier: the manifest of the batch that the rows are from; empty if they are from none.
         """
         return cls(

@@ -28,7 +28,6 @@ class Row:
     """A row to run, unless it is a duplicate.
 
     :param index: its position in the input, from 0.
-    :param fields: as it came.
     :param inputs: values by the key that a run takes.
     :param duplicate: whether an earlier row has the same key.
     """
@@ -145,7 +144,6 @@ def read_segments(
 ) -> Iterator[Segment]:
     """Yield the rows again, to be run.
 
-    :param segment_size: as for the survey.
     :param finished: numbers of segments that are left out.
     :raises InvalidRequestError: they are not those that were surveyed. A changed segment is not given out.
     """

@@ -130,10 +130,7 @@ class Output:
         return str(self._path("manifest.json"))
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> str:
-        """Write what :func:`read_manifest` reads; last: with it, all parts are there.
-
-        :return: the path of the manifest.
-        """
+        """Write what :func:`read_manifest` reads, last: with it, all parts are there. Return its path."""
         return self._write("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
 
     def write_file(self, name: str, text: str) -> str:
