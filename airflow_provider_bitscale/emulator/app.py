@@ -7,9 +7,12 @@ must be cut on purpose, and a poll should cost little.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
 
 from airflow_provider_bitscale.emulator.backend import Backend
 from airflow_provider_bitscale.emulator.control_api import CONTROL_PATH, control_app
@@ -17,10 +20,6 @@ from airflow_provider_bitscale.emulator.responses import Response
 
 TRANSPORT = "airflow_provider_bitscale.transport"
 """The key of the ASGI scope under which the server leaves the connection, so that it can be cut."""
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class EmulatorApp:
@@ -33,13 +32,14 @@ class EmulatorApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI, type ``http`` only)."""
         if scope["path"].startswith(CONTROL_PATH):
-            await self._control(scope, receive, send)  # type: ignore[arg-type]
+            await self._control(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read_body(receive)
-        if body is None:
+        try:
+            body = await Request(scope, receive).body()
+        except ClientDisconnect:
             return
         path = scope["raw_path"].decode("latin-1")
         query = scope["query_string"].decode("latin-1")
@@ -57,18 +57,6 @@ class EmulatorApp:
             scope[TRANSPORT].close()
         # If this returned before the server knows, it would answer 500.
         await _disconnected(receive)
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if the client left before its end."""
-    chunks = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(chunks)
 
 
 async def _write(send: Send, response: Response) -> None:

@@ -228,13 +228,11 @@ def _script(faults: Iterable[Fault]) -> RunScript:
     for fault in faults:
         fields = fault.fields
         if fault.kind == "read_lag":
-            script = replace(
-                script, unseen_seconds=fields.get("seconds", 0.0), unseen_polls=fields.get("polls", 0)
-            )
+            script = replace(script, unseen_seconds=fields["seconds"], unseen_polls=fields["polls"])
         elif fault.kind == "run_never_ends":
             script = replace(script, endless=True)
         else:
-            script = replace(script, failure=fields.get("message") or _DEFAULT_FAILURE)
+            script = replace(script, failure=fields["message"] or _DEFAULT_FAILURE)
     return script
 
 

@@ -34,52 +34,47 @@ _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 # The Sec-Fetch-Site of a request that no page of another site caused.
 _OWN_SITE = ("none", "same-origin")
 
-_Handler = Callable[[Request], Awaitable[Response]]
+_Handler = Callable[[Request], Awaitable[Any]]
 
 
 def control_app(backend: Backend) -> Starlette:
     """Return the application that serves the control paths of ``backend``."""
 
-    async def state(_request: Request) -> Response:
-        return _json(backend.state())
+    async def state(_request: Request) -> Any:
+        return backend.state()
 
-    async def requests(_request: Request) -> Response:
-        return _json([recorded.document() for recorded in backend.request_log])
+    async def requests(_request: Request) -> Any:
+        return [recorded.document() for recorded in backend.request_log]
 
-    async def add_fault(request: Request) -> Response:
+    async def add_fault(request: Request) -> None:
         fields = await _fields(request)
         kind = fields.pop("kind", None)
         if not isinstance(kind, str):
             raise ValueError("a fault needs a kind")
         backend.add_fault(kind, fields)
-        return _json({}, status_code=201)
 
-    async def clear_faults(_request: Request) -> Response:
+    async def clear_faults(_request: Request) -> None:
         backend.faults.clear()
-        return _json({})
 
-    async def reset(_request: Request) -> Response:
+    async def reset(_request: Request) -> None:
         await backend.reset()
-        return _json({})
 
-    async def set_credits(request: Request) -> Response:
+    async def set_credits(request: Request) -> None:
         fields = await _fields(request)
         remaining = fields.get("remaining")
         if not isinstance(remaining, int) or isinstance(remaining, bool) or remaining < 0:
             raise ValueError("remaining must be a whole number >= 0")
         backend.world.set_credits(fields.get("workspace_id") or WORKSPACE_ID, remaining)
-        return _json({})
 
-    async def finish_run(request: Request) -> Response:
+    async def finish_run(request: Request) -> None:
         fields = await _fields(request)
         backend.finish_run(request.path_params["run_id"], fields.get("status", "completed"))
-        return _json({})
 
     return Starlette(
         routes=[
             Route("/_emulator/state", _checked(state)),
             Route("/_emulator/requests", _checked(requests)),
-            Route("/_emulator/faults", _checked(add_fault), methods=["POST"]),
+            Route("/_emulator/faults", _checked(add_fault, 201), methods=["POST"]),
             Route("/_emulator/faults", _checked(clear_faults), methods=["DELETE"]),
             Route("/_emulator/reset", _checked(reset), methods=["POST"]),
             Route("/_emulator/credits", _checked(set_credits), methods=["POST"]),
@@ -88,7 +83,7 @@ def control_app(backend: Backend) -> Starlette:
     )
 
 
-def _json(document: Any, status_code: int = 200) -> Response:
+def _json(document: Any, status_code: int) -> Response:
     # Not starlette's: it refuses the NaN and the half surrogates that inputs and faults may hold.
     return Response(json.dumps(document), status_code, media_type="application/json")
 
@@ -117,13 +112,12 @@ def _refuse_pages(request: Request) -> None:
         raise PermissionError("the control interface is not for pages of another origin")
 
 
-def _checked(handler: _Handler) -> _Handler:
-    """Wrap a handler so that a wrong request is answered with what is wrong."""
-
+def _checked(handler: _Handler, status_code: int = 200) -> Callable[[Request], Awaitable[Response]]:
     async def checked(request: Request) -> Response:
         try:
             _refuse_pages(request)
-            return await handler(request)
+            document = await handler(request)
+            return _json({} if document is None else document, status_code)
         except PermissionError as error:
             return _json(error_body(FORBIDDEN, str(error)), status_code=403)
         except ValueError as error:

@@ -7,12 +7,15 @@ runs for an accepted run: at most one decides how a run ends, and at most one hi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal
+
+import pydantic
 
 from airflow_provider_bitscale.emulator.fake_values import draw_fraction
+from airflow_provider_bitscale.emulator.settings import Share
 
 
 class Stage(Enum):
@@ -26,126 +29,80 @@ class Stage(Enum):
     LAG = "on polls of the accepted run"
 
 
-class Check(NamedTuple):
-    """What a field must be, in words and as a test."""
-
-    wanted: str
-    passes: Callable[[Any], bool]
-    required: bool = False
+# As it is: pydantic's own texts have no half surrogates, which an answer may have to carry.
+_Text = pydantic.InstanceOf[str]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+class _Fields(pydantic.BaseModel):
+    """The fields of all kinds."""
 
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_text_map(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_text(item) for pair in value.items() for item in pair)
-
-
-def _is_text_list(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_status(value: Any) -> bool:
-    return _is_count(value) and 200 <= value <= 599
-
-
-def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or check(value)
-
-
-_TEXT = Check("a string or null", _or_none(_is_text))
-_REQUIRED_TEXT = Check("a string", _is_text, required=True)
-
-_COMMON: dict[str, Check] = {
-    "times": Check("null or a whole number >= 1", _or_none(lambda value: _is_count(value) and value >= 1)),
-    "after": Check("a whole number >= 0", _is_count),
-    "probability": Check("a number from 0 to 1", lambda value: _is_number(value) and value <= 1),
-    "for_seconds": Check("null or a number of seconds >= 0", _or_none(_is_number)),
-}
+    on: str | None = None
+    times: pydantic.PositiveInt | None = None
+    after: pydantic.NonNegativeInt = 0
+    probability: Share = 1.0
+    for_seconds: pydantic.NonNegativeFloat | None = None
 
 
 @dataclass(frozen=True)
 class _Kind:
+    """A kind of fault, with its own fields: their types, or (type, default) where they can be left out."""
+
     stage: Stage
-    fields: Mapping[str, Check] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
     only_on: str | None = None
     needs_one_of: tuple[str, ...] = ()
 
 
+def _status(lowest: int, highest: int) -> Any:
+    return Annotated[int, pydantic.Field(ge=lowest, le=highest)]
+
+
+_RETRY_AFTER = pydantic.NonNegativeInt | pydantic.NonNegativeFloat | Literal["http-date"] | None
+_TEXT_OR_NONE = (_Text | None, None)
+_RESHAPINGS: dict[str, Any] = {
+    "set": (dict[str, Any], {}),
+    "cells": _TEXT_OR_NONE,
+    "drop": (list[_Text], []),
+    "rename": (dict[_Text, _Text], {}),
+    "wrap": _TEXT_OR_NONE,
+    "as_list": (bool, False),
+}
+_LAGS = {"seconds": (pydantic.NonNegativeFloat, 0.0), "polls": (pydantic.NonNegativeInt, 0)}
+
 _KINDS: dict[str, _Kind] = {
-    "latency": _Kind(Stage.LATENCY, {"seconds": Check("a number of seconds >= 0", _is_number, True)}),
+    "latency": _Kind(Stage.LATENCY, {"seconds": pydantic.NonNegativeFloat}),
     "status": _Kind(
         Stage.INSTEAD,
         {
-            "status": Check("a status from 200 to 599", _is_status, True),
-            "code": _TEXT,
-            "message": _TEXT,
-            "body": _TEXT,
-            "headers": Check("null or an object of strings", _or_none(_is_text_map)),
+            "status": _status(200, 599),
+            "code": _TEXT_OR_NONE,
+            "message": _TEXT_OR_NONE,
+            "body": _TEXT_OR_NONE,
+            "headers": (dict[_Text, _Text] | None, None),
         },
     ),
     "lost_request": _Kind(Stage.INSTEAD),
-    "storm": _Kind(
-        Stage.INSTEAD,
-        {
-            "retry_after": Check(
-                'null, a number of seconds >= 0 or "http-date"',
-                lambda value: value is None or value == "http-date" or _is_number(value),
-            )
-        },
-    ),
-    "redirect": _Kind(
-        Stage.INSTEAD,
-        {
-            "location": _REQUIRED_TEXT,
-            "status": Check("a status from 300 to 399", lambda v: _is_status(v) and 300 <= v <= 399),
-        },
-    ),
+    "storm": _Kind(Stage.INSTEAD, {"retry_after": (_RETRY_AFTER, None)}),
+    "redirect": _Kind(Stage.INSTEAD, {"location": _Text, "status": (_status(300, 399), 302)}),
     "lost_answer": _Kind(Stage.AFTER),
-    "server_error_after_work": _Kind(
-        Stage.AFTER, {"status": Check("a status from 500 to 599", lambda v: _is_status(v) and v >= 500)}
-    ),
+    "server_error_after_work": _Kind(Stage.AFTER, {"status": (_status(500, 599), 500)}),
     "empty": _Kind(Stage.AFTER),
     "half_json": _Kind(Stage.AFTER),
     "array": _Kind(Stage.AFTER),
     "truncated": _Kind(Stage.AFTER),
     "extra_fields": _Kind(Stage.FIELDS),
     "null_fields": _Kind(Stage.FIELDS),
-    "unknown_status": _Kind(Stage.FIELDS, {"value": _REQUIRED_TEXT}, only_on="get_run"),
-    "hostile_poll_url": _Kind(Stage.FIELDS, {"url": _REQUIRED_TEXT}, only_on="run_grid"),
-    "reshape": _Kind(
-        Stage.FIELDS,
-        {
-            "when": _TEXT,
-            "set": Check("an object", lambda value: isinstance(value, dict)),
-            "cells": _TEXT,
-            "drop": Check("a list of strings", _is_text_list),
-            "rename": Check("an object of strings", _is_text_map),
-            "wrap": _TEXT,
-            "as_list": Check("true or false", lambda value: isinstance(value, bool)),
-        },
-        needs_one_of=("set", "cells", "drop", "rename", "wrap", "as_list"),
-    ),
-    "read_lag": _Kind(
-        Stage.LAG,
-        {
-            "seconds": Check("a number of seconds >= 0", _is_number),
-            "polls": Check("a whole number >= 0", _is_count),
-        },
-        only_on="run_grid",
-        needs_one_of=("seconds", "polls"),
-    ),
-    "run_fails": _Kind(Stage.RUN, {"message": _TEXT}, only_on="run_grid"),
+    "unknown_status": _Kind(Stage.FIELDS, {"value": _Text}, only_on="get_run"),
+    "hostile_poll_url": _Kind(Stage.FIELDS, {"url": _Text}, only_on="run_grid"),
+    "reshape": _Kind(Stage.FIELDS, {"when": _TEXT_OR_NONE, **_RESHAPINGS}, needs_one_of=tuple(_RESHAPINGS)),
+    "read_lag": _Kind(Stage.LAG, _LAGS, only_on="run_grid", needs_one_of=tuple(_LAGS)),
+    "run_fails": _Kind(Stage.RUN, {"message": _TEXT_OR_NONE}, only_on="run_grid"),
     "run_never_ends": _Kind(Stage.RUN, only_on="run_grid"),
+}
+_MODELS = {
+    name: pydantic.create_model(name, __base__=_Fields, **kind.fields) for name, kind in _KINDS.items()
 }
 
 
@@ -193,7 +150,7 @@ class Faults:
 
     def __init__(self, seed: int, endpoints: Collection[str]) -> None:
         self._seed = seed
-        self._on = Check(f"null or one of {', '.join(endpoints)}", _or_none(endpoints.__contains__))
+        self._endpoints = endpoints
         self._rolls = 0
         self._faults: list[Fault] = []
 
@@ -205,31 +162,28 @@ class Faults:
         spec = _KINDS.get(kind)
         if spec is None:
             raise ValueError(f"unknown fault kind {kind!r}; there are {', '.join(_KINDS)}")
-        checks = {"on": self._on, **_COMMON, **spec.fields}
-        for name, value in fields.items():
-            if name not in checks:
-                raise ValueError(f"fault {kind} has no field {name!r}; it has {', '.join(checks)}")
-            if not checks[name].passes(value):
-                raise ValueError(f"field {name!r} of fault {kind} must be {checks[name].wanted}")
-        for name, check in spec.fields.items():
-            if check.required and name not in fields:
-                raise ValueError(f"fault {kind} needs the field {name!r}: {check.wanted}")
-        if spec.needs_one_of and not any(name in fields for name in spec.needs_one_of):
-            raise ValueError(f"fault {kind} needs at least one of {', '.join(spec.needs_one_of)}")
-        on = fields.get("on")
-        if spec.only_on is not None and on not in {None, spec.only_on}:
+        try:
+            checked = _MODELS[kind].model_validate(fields)
+        except pydantic.ValidationError as error:
+            raise ValueError("; ".join(_told(kind, problem) for problem in error.errors())) from None
+        if checked.on is not None and checked.on not in self._endpoints:
+            raise ValueError(
+                f"field 'on' of fault {kind} must be null or one of {', '.join(self._endpoints)}"
+            )
+        if spec.only_on is not None and checked.on not in {None, spec.only_on}:
             raise ValueError(f"field 'on' of fault {kind} can only be {spec.only_on}")
-        for_seconds = fields.get("for_seconds")
+        if spec.needs_one_of and checked.model_fields_set.isdisjoint(spec.needs_one_of):
+            raise ValueError(f"fault {kind} needs at least one of {', '.join(spec.needs_one_of)}")
         self._faults.append(
             Fault(
                 kind=kind,
                 stage=spec.stage,
-                fields={name: fields[name] for name in spec.fields if name in fields},
-                on=on if spec.only_on is None else spec.only_on,
-                times_left=fields.get("times"),
-                skips_left=fields.get("after", 0),
-                probability=fields.get("probability", 1.0),
-                until=None if for_seconds is None else now + for_seconds,
+                fields={name: getattr(checked, name) for name in spec.fields},
+                on=spec.only_on or checked.on,
+                times_left=checked.times,
+                skips_left=checked.after,
+                probability=checked.probability,
+                until=None if checked.for_seconds is None else now + checked.for_seconds,
             )
         )
 
@@ -293,3 +247,13 @@ class Faults:
         if fault.times_left is not None:
             fault.times_left -= 1
         return True
+
+
+def _told(kind: str, problem: Mapping[str, Any]) -> str:
+    # Pydantic names no place for a field whose name is not a text.
+    name = "".join(map(str, problem["loc"][:1]))
+    if problem["type"] == "missing":
+        return f"fault {kind} needs the field {name!r}"
+    if problem["type"] == "extra_forbidden":
+        return f"fault {kind} has no field {name!r}; it has {', '.join(_MODELS[kind].model_fields)}"
+    return f"field {name!r} of fault {kind}: {problem['msg']}"

@@ -63,24 +63,24 @@ def instead_of_work(fault: Fault, now: float) -> Response | None:
     if fault.kind == "lost_request":
         return None
     if fault.kind == "redirect":
-        return Response(fields.get("status", 302), b"", (("Location", fields["location"]),))
+        return Response(fields["status"], b"", (("Location", fields["location"]),))
     if fault.kind == "storm":
-        return _with_retry_after(too_many_requests(), fields.get("retry_after"), now)
+        return _with_retry_after(too_many_requests(), fields["retry_after"], now)
     status = fields["status"]
-    if fields.get("body") is not None:
+    if fields["body"] is not None:
         response = Response(
             status,
             fields["body"].encode("utf-8", "surrogatepass"),
             (("Content-Type", "text/html; charset=utf-8"),),
         )
     else:
-        message = fields.get("message")
+        message = fields["message"]
         response = error_response(
             status,
-            fields.get("code") or default_code(status),
+            fields["code"] or default_code(status),
             f"An injected {status}." if message is None else message,
         )
-    return replace(response, headers=_overridden(response.headers, fields.get("headers") or {}))
+    return replace(response, headers=_overridden(response.headers, fields["headers"] or {}))
 
 
 def after_work(fault: Fault, response: Response) -> Response | None:
@@ -89,7 +89,7 @@ def after_work(fault: Fault, response: Response) -> Response | None:
     if fault.kind == "lost_answer":
         return None
     if fault.kind == "server_error_after_work":
-        status = fault.fields.get("status", 500)
+        status = fault.fields["status"]
         return error_response(
             status, default_code(status), "Something went wrong after the request was handled."
         )
@@ -131,20 +131,18 @@ def alter_fields(document: dict[str, Any], faults: Sequence[Fault], null_until_t
 
 
 def _reshaped(document: dict[str, Any], fields: Mapping[str, Any]) -> Any:
-    dropped = fields.get("drop", ())
-    renamed = fields.get("rename", {})
     reshaped: dict[str, Any] = {}
-    for name, value in {**document, **fields.get("set", {})}.items():
-        if name in dropped:
+    for name, value in {**document, **fields["set"]}.items():
+        if name in fields["drop"]:
             continue
-        if name == "outputs" and fields.get("cells") is not None and isinstance(value, dict):
+        if name == "outputs" and fields["cells"] is not None and isinstance(value, dict):
             value = [_cell(fields["cells"], column_id, output) for column_id, output in value.items()]
-        _put(reshaped, renamed.get(name, name), value)
-    if fields.get("wrap") is not None:
+        _put(reshaped, fields["rename"].get(name, name), value)
+    if fields["wrap"] is not None:
         within: dict[str, Any] = {}
         _put(within, fields["wrap"], reshaped)
         reshaped = within
-    return [reshaped] if fields.get("as_list") else reshaped
+    return [reshaped] if fields["as_list"] else reshaped
 
 
 def _cell(name: str, column_id: str, output: Any) -> dict[str, Any]:
