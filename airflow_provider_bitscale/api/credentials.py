@@ -7,15 +7,20 @@ told to read it, and if there is another one the request is sent once more.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
+from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import Pacer, pacer_for
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # A key, or what a key is awaited from.
@@ -68,8 +73,8 @@ class Credentials(Generic[KeyT]):
         :return: whether there is another key now.
         """
         if self._read_key is not None and self._must_read(refused, left_at):
-            began = time.monotonic()
-            self._take(self._read_key(), began)
+            with self._noted():
+                self._take(self._read_key())
         return self.access is not refused
 
     async def arenew(self: Credentials[Awaitable[str]], refused: Access, left_at: float) -> bool:
@@ -77,14 +82,25 @@ class Credentials(Generic[KeyT]):
         if self._read_key is not None:
             async with self._reading:
                 if self._must_read(refused, left_at):
-                    began = time.monotonic()
-                    self._take(await self._read_key(), began)
+                    with self._noted():
+                        self._take(await self._read_key())
         return self.access is not refused
 
     def _must_read(self, refused: Access, left_at: float) -> bool:
         return self.access is refused and self._read_at <= left_at
 
-    def _take(self, key: str, began: float) -> None:
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note when a reading began. If it fails, the refusal stands, which proves that nothing was done."""
+        began = time.monotonic()
+        try:
+            yield
+        except BitScaleError:
+            raise
+        except Exception as problem:
+            log.warning("The API key was refused, and could not be read again: %s", type(problem).__name__)
         self._read_at = began
+
+    def _take(self, key: str) -> None:
         if key != self.access.config.api_key:
             self.access = Access.by(replace(self.access.config, api_key=key))

@@ -15,6 +15,7 @@ from airflow_provider_bitscale.api import (
     BitScaleError,
     Client,
     ClientConfig,
+    ConfigurationError,
 )
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
@@ -103,6 +104,40 @@ def test_else_the_refusal_stands(kind: str, keys: list[str], statuses: list[int]
     assert [post["status"] for post in posts(emulator)][1:] == statuses
 
 
+class Unreadable(Keys):
+    """Cannot be read the first time, as where a secrets backend is away."""
+
+    def read(self) -> str:
+        self.reads += 1
+        if self.reads == 1:
+            raise OSError("the secrets backend is away")
+        return next(self._keys)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_stands_where_the_key_cannot_be_read_for_nothing_was_processed(
+    kind: str, emulator: Emulator
+) -> None:
+    """An error of the backend would not say that: a paid request would be ambiguous."""
+    config, keys = rotated(emulator), Unreadable(NEW)
+    with pytest.raises(AuthenticationError):
+        called(kind, config, keys, "run_grid", inputs=jane(emulator), recipe=RECIPE)
+    assert keys.reads == 1
+    assert called(kind, config, keys, "run_grid", inputs=jane(emulator), recipe=RECIPE)
+    assert [post["status"] for post in posts(emulator)][1:] == [401, 401, 200]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_of_the_connection_goes_before_it(kind: str, emulator: Emulator) -> None:
+    def moved() -> str:
+        raise ConfigurationError("it leads to another workspace")
+
+    keys = Keys(NEW)
+    keys.read = moved  # type: ignore[method-assign]
+    with pytest.raises(ConfigurationError, match="another workspace"):
+        called(kind, rotated(emulator), keys, "get_workspace")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_anything_to_read_it_stands_too(kind: str, emulator: Emulator) -> None:
     config = rotated(emulator)
@@ -143,6 +178,19 @@ def test_requests_that_are_refused_together_have_the_key_read_once(emulator: Emu
             await asyncio.gather(*(poll() for _ in range(30)))
 
     asyncio.run(scenario())
+    assert keys.reads == 1
+
+
+def test_nor_is_it_read_again_for_each_where_it_cannot_be_read(emulator: Emulator) -> None:
+    config, keys = rotated(emulator), Unreadable(NEW)
+    emulator.control.add_fault("latency", on="get_workspace", seconds=0.3, times=30)
+
+    async def scenario() -> list[Any]:
+        async with AsyncClient(config, keys.aread) as client:
+            polls = (client.workspace_poller()() for _ in range(30))
+            return await asyncio.gather(*polls, return_exceptions=True)
+
+    assert {type(error) for error in asyncio.run(scenario())} == {AuthenticationError}
     assert keys.reads == 1
 
 
