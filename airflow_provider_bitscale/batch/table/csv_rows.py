@@ -12,17 +12,10 @@ from typing import Any
 from airflow_provider_bitscale.api.blank import is_blank, trimmed
 from airflow_provider_bitscale.api.carriable import carriable_text
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.table import raw_rows
 from airflow_provider_bitscale.batch.table.coercion import is_number
 from airflow_provider_bitscale.batch.table.data_quality import is_divider
 from airflow_provider_bitscale.batch.table.file_format import TableFormat
-from airflow_provider_bitscale.batch.table.raw_rows import (
-    Ragged,
-    Record,
-    Unreadable,
-    cell_count,
-    is_not_utf_8,
-    not_utf_8,
-)
 
 # Python's own limit is 131,072 characters. Answers may be longer, and what was written is to be read again.
 csv.field_size_limit(2**31 - 1)
@@ -30,7 +23,7 @@ csv.field_size_limit(2**31 - 1)
 
 def csv_table(
     lines: Iterator[str], format: TableFormat, warn: Callable[[str], None]
-) -> tuple[list[str], Iterator[Record]]:
+) -> tuple[list[str], Iterator[raw_rows.Record]]:
     """Return the names of the fields, and all rows after the header.
 
     :param warn: called with each remark on the header that is not an error.
@@ -67,8 +60,8 @@ def _fields(header: Sequence[str], cells: list[str]) -> dict[str, str] | Invalid
         return InvalidRequestError("the row is empty: remove it")
     if len(cells) != len(header):
         return _ragged(header, cells)
-    if any(map(is_not_utf_8, cells)):
-        return InvalidRequestError(not_utf_8("".join(cells)))
+    if any(map(raw_rows.is_not_utf_8, cells)):
+        return InvalidRequestError(raw_rows.not_utf_8("".join(cells)))
     return dict(zip(header, map(carriable_text, cells), strict=True))
 
 
@@ -78,14 +71,16 @@ def _ragged(header: Sequence[str], cells: Sequence[str]) -> InvalidRequestError:
     if is_divider(cells):
         return InvalidRequestError("it is a line of dashes, as below a header: remove it")
     has, wanted = len(cells), len(header)
-    problem = f"it has {cell_count(has)}, the header has {wanted}: "
+    problem = f"it has {raw_rows.cell_count(has)}, the header has {wanted}: "
     if has < wanted:
         footer = "; if it is a note or a footer, remove it" if has == 1 else ""
-        return Ragged(f"{problem}cell {has + 1}, {header[has]!r}, is missing{footer}", cells, is_longer=False)
+        return raw_rows.Ragged(
+            f"{problem}cell {has + 1}, {header[has]!r}, is missing{footer}", cells, is_longer=False
+        )
     if all(map(is_blank, cells[wanted:])):
         problem += f"cell {wanted + 1} is empty; remove the separator at the end of the line"
-        return Ragged(problem, cells, is_longer=False)
-    return Ragged(
+        return raw_rows.Ragged(problem, cells, is_longer=False)
+    return raw_rows.Ragged(
         f"{problem}cell {wanted + 1} is too many; {_why_longer(header, cells)}", cells, is_longer=True
     )
 
@@ -107,16 +102,16 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
     try:
         header = next(reader, None)
     except csv.Error as problem:
-        raise Unreadable(
+        raise raw_rows.Unreadable(
             f"line {line}, the header: it is not CSV: {problem}; cells are separated by a comma, a "
             "semicolon, a tab or |, and quotes within quotes are doubled"
         ) from None
     if header is None:
         return []
     if not header:
-        raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
-    if any(map(is_not_utf_8, header)):
-        raise Unreadable(f"line {line}, the header: {not_utf_8(''.join(header))}")
+        raise raw_rows.Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
+    if any(map(raw_rows.is_not_utf_8, header)):
+        raise raw_rows.Unreadable(f"line {line}, the header: {raw_rows.not_utf_8(''.join(header))}")
     return list(map(carriable_text, header))
 
 
@@ -125,7 +120,7 @@ def _names(header: Sequence[str], line: int, warn: Callable[[str], None]) -> lis
     names = list(header)
     nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
     if header and len(nameless) == len(header):
-        raise Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
+        raise raw_rows.Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
     for number in nameless:
         name = f"column {number}"
         while name in names:
@@ -134,7 +129,7 @@ def _names(header: Sequence[str], line: int, warn: Callable[[str], None]) -> lis
         warn(f"line {line}, the header: cell {number} is empty; its field is called {names[number - 1]!r}")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         more = ", ".join(f"it has {name!r} more than once" for name in repeated)
-        raise Unreadable(f"line {line}, the header: {more}; rename or remove all but one")
+        raise raw_rows.Unreadable(f"line {line}, the header: {more}; rename or remove all but one")
     return names
 
 

@@ -11,13 +11,8 @@ from gzip import BadGzipFile
 from typing import Any, Protocol
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
+from airflow_provider_bitscale.batch.table import file_format
 from airflow_provider_bitscale.batch.table.csv_rows import csv_table
-from airflow_provider_bitscale.batch.table.file_format import (
-    SAMPLE_SIZE,
-    TableFormat,
-    compression_of,
-    format_of,
-)
 from airflow_provider_bitscale.batch.table.json_rows import json_records
 from airflow_provider_bitscale.batch.table.raw_rows import Record, Unreadable, fields_of
 from airflow_provider_bitscale.batch.table.storage import StoreError, StorePath, hint_if_relative, is_final
@@ -74,7 +69,7 @@ class FileSource:
 
     SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 
-    def __init__(self, path: StorePath, format: TableFormat | None = None) -> None:
+    def __init__(self, path: StorePath, format: file_format.TableFormat | None = None) -> None:
         self._path = path
         self._format = format
         self._compression: str | None = None
@@ -88,7 +83,7 @@ class FileSource:
                 f"{path}: rows are read from {', '.join(self.SUFFIXES)}, with or without .gz, .bz2 or .xz "
                 f"after it; write the table as CSV in UTF-8 or as JSON lines{self._more_of_the_path()}"
             )
-        self._named = TableFormat(
+        self._named = file_format.TableFormat(
             is_csv=name.endswith((".csv", ".tsv")),
             may_be_array=name.endswith(".json"),
             separator="\t" if name.endswith(".tsv") else ",",
@@ -130,22 +125,22 @@ class FileSource:
                 raise InvalidRequestError(f"{self._path} cannot be read: {problem}") from None
             raise StoreError.of(self._path, problem) from problem
 
-    def _found(self) -> TableFormat:
+    def _found(self) -> file_format.TableFormat:
         """Return what the content says."""
         sample = self._sample()
-        self._compression = compression_of(sample)
+        self._compression = file_format.compression_of(sample)
         if self._compression is not None:
             sample = self._sample()
-            if compression_of(sample) is not None:
+            if file_format.compression_of(sample) is not None:
                 raise Unreadable("it is compressed twice: unpack it once")
-        found = format_of(self._named, sample, whole=len(sample) < SAMPLE_SIZE)
+        found = file_format.format_of(self._named, sample, whole=len(sample) < file_format.SAMPLE_SIZE)
         if found.peculiarities:
             self._warn_once(f"it is read {found.peculiarities}")
         return found
 
     def _sample(self) -> bytes:
         with self._path.open("rb", compression=self._compression) as file:
-            return bytes(file.read(SAMPLE_SIZE))
+            return bytes(file.read(file_format.SAMPLE_SIZE))
 
     def _warn_once(self, what: str) -> None:
         # A file is read twice.

@@ -9,13 +9,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.table.data_quality import (
-    PossibleNull,
-    PossibleNulls,
-    Preamble,
-    hint,
-    is_total,
-)
+from airflow_provider_bitscale.batch.table import data_quality
 from airflow_provider_bitscale.batch.table.mapping import RowMapping, canonical
 from airflow_provider_bitscale.batch.table.raw_rows import Record
 from airflow_provider_bitscale.batch.table.readers import Source
@@ -64,8 +58,8 @@ class Survey:
     digests: tuple[str, ...]
     fingerprint: str
     fields: tuple[str, ...] = ()
-    possible_nulls: tuple[PossibleNull, ...] = ()
-    possible_key_nulls: tuple[PossibleNull, ...] = ()
+    possible_nulls: tuple[data_quality.PossibleNull, ...] = ()
+    possible_key_nulls: tuple[data_quality.PossibleNull, ...] = ()
     total: str | None = None
 
 
@@ -89,12 +83,12 @@ def survey(
     seen: set[bytes] = set()
     known: dict[str, None] = {}
     first: dict[str, Any] = {}
-    possible_nulls, possible_key_nulls = PossibleNulls(), PossibleNulls()
-    preamble: Preamble | None = None
+    possible_nulls, possible_key_nulls = data_quality.PossibleNulls(), data_quality.PossibleNulls()
+    preamble: data_quality.Preamble | None = None
     last: tuple[str, dict[str, Any]] | None = None
     for segment in _cut(source, segment_size):
         digest = _digest_of(segment)
-        preamble = preamble or Preamble(source.header, mapping.is_name)
+        preamble = preamble or data_quality.Preamble(source.header, mapping.is_name)
         for place, found in segment:
             preamble.check(place, found)
             try:
@@ -120,7 +114,9 @@ def survey(
     if known and (unknown := sorted(mapping.named_fields.difference(known))):
         # One mistake, which may be what is wrong with every row.
         named, there_are = ", ".join(map(repr, unknown)), listed(known, unknown)
-        raise InvalidRequestError(f"no row has the field {named}; there are {there_are}{hint(first)}")
+        raise InvalidRequestError(
+            f"no row has the field {named}; there are {there_are}{data_quality.hint(first)}"
+        )
     if known and not rows:
         # A table of other fields would be one tomorrow, too, and with rows.
         mapping.check_fields(tuple(known))
@@ -135,7 +131,7 @@ def survey(
         tuple(known),
         possible_nulls.found,
         possible_key_nulls.repeated,
-        last[0] if last and is_total(last[1]) else None,
+        last[0] if last and data_quality.is_total(last[1]) else None,
     )
 
 

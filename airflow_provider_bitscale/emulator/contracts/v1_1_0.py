@@ -6,21 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from airflow_provider_bitscale.emulator import errors
+from airflow_provider_bitscale.emulator import errors, seed
 from airflow_provider_bitscale.emulator.contracts.base import ServedContract
 from airflow_provider_bitscale.emulator.fake_values import draw
 from airflow_provider_bitscale.emulator.rate_limit import HEADERS
 from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
 from airflow_provider_bitscale.emulator.runs import QUEUED, Run, timestamp
-from airflow_provider_bitscale.emulator.seed import (
-    API_KEY,
-    RENEWAL_DATE,
-    USER,
-    WORKSPACE_ID,
-    Column,
-    Grid,
-    Workspace,
-)
 from airflow_provider_bitscale.emulator.settings import V1_1_0
 from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_request
@@ -29,7 +20,7 @@ from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_reque
 def get_current_user(call: ApiRequest) -> Result:
     """Endpoint 1."""
     _require_key(call)
-    return dict(USER)
+    return dict(seed.USER)
 
 
 def list_workspaces(call: ApiRequest) -> Result:
@@ -131,7 +122,7 @@ def _answer_run(_world: World, run: Run, base_url: str, now: float) -> dict[str,
     }
 
 
-def _workspace_summary(workspace: Workspace) -> dict[str, Any]:
+def _workspace_summary(workspace: seed.Workspace) -> dict[str, Any]:
     return {
         "id": workspace.id,
         "name": workspace.name,
@@ -141,23 +132,23 @@ def _workspace_summary(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _workspace_document(workspace: Workspace, credits: dict[str, int]) -> dict[str, Any]:
+def _workspace_document(workspace: seed.Workspace, credits: dict[str, int]) -> dict[str, Any]:
     return {
         "id": workspace.id,
         "name": workspace.name,
         "created_at": workspace.created_at,
-        "created_by": {name: USER[name] for name in ("id", "name", "email")},
+        "created_by": {name: seed.USER[name] for name in ("id", "name", "email")},
         "plan": {
             "name": workspace.plan,
             "credits_included": workspace.credits_included,
-            "renewal_date": RENEWAL_DATE,
+            "renewal_date": seed.RENEWAL_DATE,
         },
         "credits": credits,
         "members": {"total": workspace.members, "admins": workspace.admins},
     }
 
 
-def _grid_summary(grid: Grid) -> dict[str, Any]:
+def _grid_summary(grid: seed.Grid) -> dict[str, Any]:
     return {
         "id": grid.id,
         "name": grid.name,
@@ -169,7 +160,7 @@ def _grid_summary(grid: Grid) -> dict[str, Any]:
     }
 
 
-def _grid_document(grid: Grid) -> dict[str, Any]:
+def _grid_document(grid: seed.Grid) -> dict[str, Any]:
     return {
         "id": grid.id,
         "name": grid.name,
@@ -182,7 +173,7 @@ def _grid_document(grid: Grid) -> dict[str, Any]:
     }
 
 
-def _column_document(column: Column) -> dict[str, Any]:
+def _column_document(column: seed.Column) -> dict[str, Any]:
     return {
         "id": column.id,
         "name": column.name,
@@ -194,11 +185,11 @@ def _column_document(column: Column) -> dict[str, Any]:
 
 
 def _require_key(call: ApiRequest) -> None:
-    if call.headers.get("api_key") != API_KEY:
+    if call.headers.get("api_key") != seed.API_KEY:
         raise errors.ApiError(401, errors.INVALID_API_KEY, "the api_key header is missing or wrong")
 
 
-def _workspace(call: ApiRequest, workspace_id: str) -> Workspace:
+def _workspace(call: ApiRequest, workspace_id: str) -> seed.Workspace:
     workspace = call.world.workspaces.get(workspace_id)
     if workspace is None:
         raise errors.ApiError(404, errors.WORKSPACE_NOT_FOUND, f"there is no workspace {workspace_id}")
@@ -207,7 +198,7 @@ def _workspace(call: ApiRequest, workspace_id: str) -> Workspace:
     return workspace
 
 
-def _context(call: ApiRequest) -> Workspace:
+def _context(call: ApiRequest) -> seed.Workspace:
     """Check the two headers most endpoints require and return the workspace they name."""
     _require_key(call)
     workspace_id = call.headers.get("workspace-id")
@@ -216,7 +207,7 @@ def _context(call: ApiRequest) -> Workspace:
     return _workspace(call, workspace_id)
 
 
-def _grid(call: ApiRequest) -> Grid:
+def _grid(call: ApiRequest) -> seed.Grid:
     workspace = _context(call)
     grid = call.world.grids.get(call.params["grid_id"])
     # Another workspace's grid is answered like one that does not exist, so ids cannot be probed.
@@ -247,8 +238,8 @@ CONTRACT = ServedContract(
         Endpoint("run_grid", "POST", "/grids/{grid_id}/run", run_grid),
         Endpoint("get_run", "GET", "/grids/{grid_id}/runs/{run_id}", get_run),
     ),
-    api_key=API_KEY,
-    connection_extra={"workspace_id": WORKSPACE_ID},
+    api_key=seed.API_KEY,
+    connection_extra={"workspace_id": seed.WORKSPACE_ID},
     run_id=run_id,
     answer_run=_answer_run,
     limited_as=_limited_as,

@@ -13,17 +13,8 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 from airflow_provider_bitscale.emulator import errors
+from airflow_provider_bitscale.emulator.contracts import workspace_key_documents as documents
 from airflow_provider_bitscale.emulator.contracts.base import ServedContract
-from airflow_provider_bitscale.emulator.contracts.workspace_key_documents import (
-    answer_run,
-    column_document,
-    curl,
-    grid_document,
-    grid_summary,
-    run_document,
-    runnable_columns,
-    workspace_document,
-)
 from airflow_provider_bitscale.emulator.fake_values import draw
 from airflow_provider_bitscale.emulator.rate_limit import NOTHING
 from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
@@ -42,7 +33,7 @@ def get_workspace(call: ApiRequest) -> Result:
     _require_key(call)
     workspace = call.world.workspaces[WORKSPACE_ID]
     credits = call.world.credits(WORKSPACE_ID, call.now)
-    return workspace_document(workspace, credits)
+    return documents.workspace_document(workspace, credits)
 
 
 def list_grids(call: ApiRequest) -> Result:
@@ -59,7 +50,7 @@ def list_grids(call: ApiRequest) -> Result:
     ]
     shown = grids[(page - 1) * limit : page * limit]
     return {
-        "grids": [grid_summary(call.world, grid) for grid in shown],
+        "grids": [documents.grid_summary(call.world, grid) for grid in shown],
         "total": len(grids),
         "page": page,
         "limit": limit,
@@ -69,14 +60,14 @@ def list_grids(call: ApiRequest) -> Result:
 def get_grid(call: ApiRequest) -> Result:
     """Answer with one grid: settings, all columns, sources."""
     grid = _grid(call)
-    return grid_document(call.world, grid)
+    return documents.grid_document(call.world, grid)
 
 
 def get_run_recipe(call: ApiRequest) -> Result:
     """Answer with how to run a grid: the only way to learn the labels of its inputs."""
     grid = _runnable_grid(call)
     asked = parse_qs(call.query).get("output_columns")
-    wanted = runnable_columns(grid) if asked is None else _columns_named(grid, asked[0].split(","))
+    wanted = documents.runnable_columns(grid) if asked is None else _columns_named(grid, asked[0].split(","))
     needed = {column.id for column in wanted if column.is_input}
     needed.update(*(column.dependencies for column in wanted))
     run_url = f"{call.base_url}/grids/{grid.id}/run"
@@ -94,8 +85,8 @@ def get_run_recipe(call: ApiRequest) -> Result:
         "method": "POST",
         "headers": headers,
         "request_body": body,
-        "output_columns": [column_document(column) for column in wanted],
-        "curl": curl(run_url, headers, body),
+        "output_columns": [documents.column_document(column) for column in wanted],
+        "curl": documents.curl(run_url, headers, body),
     }
 
 
@@ -112,7 +103,7 @@ def get_run(call: ApiRequest) -> Result:
     run = call.world.poll(call.params["run_id"], call.now)
     if run is None:
         raise errors.ApiError(404, errors.RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
-    return {**run_document(call.world, run, call.now), "grid_id": run.grid_id}
+    return {**documents.run_document(call.world, run, call.now), "grid_id": run.grid_id}
 
 
 def rotate_api_key(call: ApiRequest) -> Result:
@@ -196,7 +187,7 @@ CONTRACT = ServedContract(
     api_key=WORKSPACE_KEY,
     connection_extra={"api_contract": WITH_WORKSPACE_KEYS},
     run_id=request_id,
-    answer_run=answer_run,
+    answer_run=documents.answer_run,
     limited_as=_limited_as,
     rate_limit_hints=NOTHING,
     bounded_sync=True,
