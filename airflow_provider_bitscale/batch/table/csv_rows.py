@@ -116,7 +116,6 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
 
 
 def _names(header: Sequence[str], line: int, warn: Callable[[str], None]) -> list[str]:
-    """Return the names of the fields of all rows."""
     names = list(header)
     nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
     if header and len(nameless) == len(header):

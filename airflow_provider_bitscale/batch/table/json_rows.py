@@ -68,7 +68,6 @@ def _past_spaces(text: str, position: int) -> int:
 
 
 def _value(line: str) -> Any:
-    """Return the value, or what is wrong with it."""
     if is_not_utf_8(line):
         return InvalidRequestError(not_utf_8(line))
     if line.strip() == "\x1a":

@@ -200,7 +200,6 @@ class InputMapping(RowMapping):
         return is_blank(value, self._null_values)
 
     def _hints(self, reading: _Reading, fields: Mapping[str, Any]) -> list[str]:
-        """Return the hints beside the problems of a row."""
         hints = []
         if reading.names.problems and self._mapping is None:
             hints.append("input_fields={…} says which field is meant")

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 MAX_LENGTH = 300
+# Different problems that are named; all rows are counted.
+_MAX_NAMED = 20
 # Rows that are named for one problem.
 _MAX_PLACES = 3
 
 
 class RowErrors:
-    """What is wrong with rows: a problem that many share is named once.
+    """What is wrong with rows: a problem that many share is named once."""
 
-    :param most: problems that are named; all rows are counted.
-    """
-
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         self.rows = 0
-        self._most = most
         self._named: dict[str, tuple[list[str], int]] = {}
 
     def add(self, place: str, problem: str) -> None:
         """Add an error of the row at this place."""
         self.rows += 1
         problem = _shortened(problem)
-        if problem in self._named or len(self._named) < self._most:
+        if problem in self._named or len(self._named) < _MAX_NAMED:
             places, count = self._named.get(problem, ([], 0))
             self._named[problem] = ([*places, place][:_MAX_PLACES], count + 1)
 

@@ -67,18 +67,16 @@ def survey(
     source: Source,
     mapping: RowMapping,
     segment_size: int,
-    max_problems: int = 20,
     tell_fields: Callable[[Sequence[str]], None] = lambda fields: None,
 ) -> Survey:
     """Go through all rows once, before anything is paid for.
 
     :param segment_size: rows in a segment.
-    :param max_problems: different problems that the error names; it counts all rows.
     :param tell_fields: called with the fields of all rows, before anything is said against them.
     :raises InvalidRequestError: naming every row that cannot be run, or fields that are named and in no row.
     """
     rows = duplicates = 0
-    problems = RowErrors(max_problems)
+    problems = RowErrors()
     digests: list[str] = []
     seen: set[bytes] = set()
     known: dict[str, None] = {}
