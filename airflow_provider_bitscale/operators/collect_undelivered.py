@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_bitscale.api.errors import ConfigurationError, NotFoundError
 from airflow_provider_bitscale.exceptions import InvalidRequestError, airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
+from airflow_provider_bitscale.operators.hook_mixin import HookMixin
 from airflow_provider_bitscale.runs.options import option_problems, seconds
 from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED
 from airflow_provider_bitscale.runs.undelivered import Backlog, can_be_delivered
@@ -24,13 +25,12 @@ from airflow_provider_bitscale.webhooks.submission_events import delivered, subm
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
-    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
     from airflow_provider_bitscale.webhooks.redelivery import Redelivery
 
 _BACKLOG = "bitscale_undelivered"
 
 
-class CollectUndeliveredOperator(BaseOperator):
+class CollectUndeliveredOperator(HookMixin, BaseOperator):
     """Asks for runs that were submitted with a webhook and not delivered, and delivers them to Airflow.
 
     For a DAG of its own, every quarter of an hour or so, with ``max_active_runs=1``. It is for what
@@ -82,13 +82,6 @@ class CollectUndeliveredOperator(BaseOperator):
             # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
             raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
         self.inlets = [*self.inlets, self._submitted_runs, *self._delivered_runs]
-
-    @cached_property
-    def hook(self) -> BitScaleHook:
-        """The hook of this task's connection."""
-        from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-
-        return BitScaleHook(self.bitscale_conn_id)
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Ask once for each run of which no delivery is known, and deliver those that have ended."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
+from airflow_provider_bitscale.operators.hook_mixin import HookMixin
 from airflow_provider_bitscale.operators.rendered import arguments, options_of, refuse
 from airflow_provider_bitscale.runs.options import Mode, OnAmbiguousSubmit, OutputKey, RunOptions, seconds
 from airflow_provider_bitscale.runs.undefined import GivenArguments, templated
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_bitscale.deferral import Deferral
-    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
     from airflow_provider_bitscale.operators.run_session import RunSession
 
 
-class RunGridOperator(BaseOperator):
+class RunGridOperator(HookMixin, BaseOperator):
     """Runs a grid on one row of inputs and returns what BitScale found.
 
     A run is submitted at most once per decision. Its id is kept in the task's state store before anything
@@ -132,13 +131,6 @@ class RunGridOperator(BaseOperator):
             self.outlets = [*self.outlets, SUBMITTED_RUNS]
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
         self.on_success_callback = [*self.on_success_callback, _remember_success]
-
-    @cached_property
-    def hook(self) -> BitScaleHook:
-        """The hook of this task's connection."""
-        from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-
-        return BitScaleHook(self.bitscale_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a run, or go on with the one an earlier try paid for, or that a person names."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -14,6 +13,7 @@ from airflow_provider_bitscale.batch.options import BatchOptions, OnAmbiguousRow
 from airflow_provider_bitscale.batch.table.storage import OutputFormat
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink, BitScaleResultLink
+from airflow_provider_bitscale.operators.hook_mixin import HookMixin
 from airflow_provider_bitscale.operators.rendered import arguments, options_of, refuse
 from airflow_provider_bitscale.runs.options import Mode, seconds
 from airflow_provider_bitscale.runs.undefined import GivenArguments
@@ -21,11 +21,10 @@ from airflow_provider_bitscale.runs.undefined import GivenArguments
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
     from airflow_provider_bitscale.operators.batch_session import BatchSession
 
 
-class RunGridBatchOperator(BaseOperator):
+class RunGridBatchOperator(HookMixin, BaseOperator):
     """Runs a grid on each row of a table, as fast as the rate limit allows.
 
     No row is paid for twice: what is about to be submitted and each run's id are kept in the task's state
@@ -179,13 +178,6 @@ class RunGridBatchOperator(BaseOperator):
         )
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
         self.on_success_callback = [*self.on_success_callback, _remember_batch]
-
-    @cached_property
-    def hook(self) -> BitScaleHook:
-        """The hook of this task's connection."""
-        from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-
-        return BitScaleHook(self.bitscale_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run all rows, or go on with those that an earlier try has left."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -17,6 +16,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_bitscale.deferral import Bounds, defers, raise_if_try_ended
 from airflow_provider_bitscale.exceptions import as_airflow
+from airflow_provider_bitscale.operators.hook_mixin import HookMixin
 from airflow_provider_bitscale.operators.rendered import arguments, refuse
 from airflow_provider_bitscale.runs.options import option_problems
 from airflow_provider_bitscale.runs.outcome import COMPLETED, REFUSED, TIMED_OUT, Outcome
@@ -25,11 +25,10 @@ from airflow_provider_bitscale.runs.undefined import GivenArguments
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
     from airflow_provider_bitscale.sensors.awaited import Awaited
 
 
-class OutcomeSensor(BaseSensorOperator):
+class OutcomeSensor(HookMixin, BaseSensorOperator):
     """Waits for an outcome by poking, by being rescheduled, or in the triggerer; all end alike."""
 
     def __init__(self, *, bitscale_conn_id: str, deferrable: bool | None, **kwargs: Any) -> None:
@@ -43,13 +42,6 @@ class OutcomeSensor(BaseSensorOperator):
         self._given = GivenArguments(arguments(self))
         problems = option_problems(deferrable=self.deferrable, **options)
         refuse(problems, of=f"task {self.task_id!r}: ")
-
-    @cached_property
-    def hook(self) -> BitScaleHook:
-        """The hook of this task's connection."""
-        from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
-
-        return BitScaleHook(self.bitscale_conn_id)
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ SERVERS = {"starlette", "uvicorn", "airflow_provider_bitscale.emulator"}
 # loads when it runs: a DAG file is parsed every half a minute.
 _ERRORS = {"api", "api.carriable", "api.errors"}
 _OPTIONS = _ERRORS | {
-    "api.blank", "exceptions", "operators", "operators.rendered",
+    "api.blank", "exceptions", "operators", "operators.hook_mixin", "operators.rendered",
     "runs", "runs.options", "runs.request", "runs.undefined",
 }  # fmt: skip
 _ASSETS = _ERRORS | {"runs", "runs.outcome", "webhooks", "webhooks.assets"}
