@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
@@ -122,9 +122,9 @@ def alter_fields(document: dict[str, Any], faults: Sequence[Fault], null_until_t
             if "poll_url" in document:
                 document = {**document, "poll_url": fault.fields["url"]}
         elif fault.kind == "extra_fields":
-            document = _with_extra_fields(document)
+            document = _in_every_object(document, _with_extra_field)
         else:
-            document = _with_null_fields(document)
+            document = _in_every_object(document, _with_nulls)
             if "status" in document:
                 document = {**dict.fromkeys(null_until_true), **document}
     return document
@@ -151,7 +151,7 @@ def _cell(name: str, column_id: str, output: Any) -> dict[str, Any]:
 
 
 def _put(document: dict[str, Any], path: str, value: Any) -> None:
-    """Put ``value`` into ``document``; each dot in ``path`` is an object within the one before."""
+    # Each dot in the path is an object within the one before.
     *parents, name = path.split(".")
     for parent in parents:
         inner = document.get(parent)
@@ -177,26 +177,23 @@ def _overridden(headers: Headers, overrides: dict[str, str]) -> Headers:
     return (*((name, value) for name, value in headers if name.lower() not in names), *overrides.items())
 
 
-def _with_extra_fields(value: Any) -> Any:
+def _in_every_object(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     if isinstance(value, list):
-        return [_with_extra_fields(item) for item in value]
+        return [_in_every_object(item, change) for item in value]
     if not isinstance(value, dict):
         return value
-    altered = {
-        name: {key: _with_extra_fields(entry) for key, entry in item.items()}
+    inner = {
+        name: {key: _in_every_object(entry, change) for key, entry in item.items()}
         if name in _MAPS
-        else _with_extra_fields(item)
+        else _in_every_object(item, change)
         for name, item in value.items()
     }
-    return {**altered, UNKNOWN_FIELD: {"since": "1.2.0"}}
+    return change(inner)
 
 
-def _with_null_fields(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_with_null_fields(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: None if name in _NULLABLE else item if name in _MAPS else _with_null_fields(item)
-        for name, item in value.items()
-    }
+def _with_extra_field(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, UNKNOWN_FIELD: {"since": "1.2.0"}}
+
+
+def _with_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if name in _NULLABLE else value for name, value in fields.items()}

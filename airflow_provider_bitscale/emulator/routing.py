@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
+
+from starlette.routing import compile_path
 
 from airflow_provider_bitscale.emulator.errors import METHOD_NOT_ALLOWED, NOT_FOUND, ApiError
 from airflow_provider_bitscale.emulator.runs import Run, RunScript
@@ -49,10 +53,11 @@ class Endpoint:
     method: str
     path: str
     handle: Callable[[ApiRequest], Result]
-    segments: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "segments", tuple((BASE_PATH + self.path).split("/")))
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches the whole path, still encoded; its groups are the parameters."""
+        return compile_path(BASE_PATH + self.path)[0]
 
 
 def find_endpoint(
@@ -63,29 +68,10 @@ def find_endpoint(
     :param raw_path: as received, so that an id with an encoded slash stays one segment.
     :raises ApiError: 404 for an unknown path, 405 for a method that the path does not have.
     """
-    segments = raw_path.split("/")
-    known_path = False
-    for endpoint in endpoints:
-        params = _match(endpoint.segments, segments)
-        if params is None:
-            continue
+    found = [(endpoint, match) for endpoint in endpoints if (match := endpoint.pattern.match(raw_path))]
+    for endpoint, match in found:
         if endpoint.method == method:
-            return endpoint, params
-        known_path = True
-    if known_path:
+            return endpoint, {name: unquote(value) for name, value in match.groupdict().items()}
+    if found:
         raise ApiError(405, METHOD_NOT_ALLOWED, f"{method} is not allowed on {raw_path}")
     raise ApiError(404, NOT_FOUND, f"there is no {raw_path} in this API")
-
-
-def _match(template: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
-    if len(template) != len(segments):
-        return None
-    params = {}
-    for wanted, segment in zip(template, segments, strict=True):
-        if wanted.startswith("{"):
-            if not segment:
-                return None
-            params[wanted[1:-1]] = unquote(segment)
-        elif wanted != segment:
-            return None
-    return params

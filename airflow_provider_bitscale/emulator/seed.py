@@ -6,8 +6,8 @@ Ids and examples are those of the document of v1.1.0.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from airflow_provider_bitscale.emulator.fake_values import FakeValue, joined, one_of, profile_url, work_email
@@ -70,7 +70,6 @@ class Grid:
     """One grid and the workspace it lives in.
 
     :param source_id: of its "BitScale API" data source, which a run with inputs by label needs.
-    :param labels: from the label to the id of each input column; ``by_id`` has all columns.
     """
 
     id: str
@@ -82,12 +81,26 @@ class Grid:
     updated_at: str
     columns: tuple[Column, ...]
     source_id: str | None = None
-    by_id: dict[str, Column] = field(init=False, repr=False, compare=False)
-    labels: dict[str, str] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_id", {column.id: column for column in self.columns})
-        object.__setattr__(self, "labels", _labels(self.columns))
+    @cached_property
+    def by_id(self) -> dict[str, Column]:
+        """All columns."""
+        return {column.id: column for column in self.columns}
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """From the label to the id of each input column."""
+        labels: dict[str, str] = {}
+        for column in self.columns:
+            if not column.is_input:
+                continue
+            label = plain = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
+            ordinal = 1
+            while label in labels:
+                ordinal += 1
+                label = f"{plain}_{ordinal}"
+            labels[label] = column.id
+        return labels
 
 
 @dataclass(frozen=True)
@@ -102,20 +115,6 @@ class Workspace:
     created_at: str
     plan: str
     credits_included: int
-
-
-def _labels(columns: Iterable[Column]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for column in columns:
-        if not column.is_input:
-            continue
-        label = plain = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
-        ordinal = 1
-        while label in labels:
-            ordinal += 1
-            label = f"{plain}_{ordinal}"
-        labels[label] = column.id
-    return labels
 
 
 def _text(id: str, name: str, *, required: bool = False) -> Column:
