@@ -18,8 +18,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetAliasModel, AssetDagRunQueue, AssetModel
-from airflow.models.asset_state_store import AssetStateStoreModel
+from airflow.models.asset import AssetAliasModel, AssetDagRunQueue
+from airflow.models.asset import AssetModel as AssetModel
+from airflow.models.asset_state_store import AssetStateStoreModel as AssetStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.state import TaskScope, get_state_backend
@@ -34,18 +35,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from airflow_provider_bitscale.webhooks.callback_token import DeliveryAddress
-
-__all__ = [
-    "AssetModel",
-    "AssetStateStoreModel",
-    "TaskInstanceStore",
-    "check_connections_can_be_read",
-    "create_asset",
-    "in_a_transaction",
-    "include_in_queued_runs",
-    "register_event",
-    "task_instances",
-]
 
 LOCK_SECONDS = 3
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_bitscale.api.blank import NULL_VALUES
 from airflow_provider_bitscale.api.errors import InvalidRequestError
-from airflow_provider_bitscale.batch.table.storage import FORMATS, StoreError, StorePath, hint_if_relative
+from airflow_provider_bitscale.batch.table.storage import FORMATS, StorePath, hint_if_relative, read_whole
 from airflow_provider_bitscale.runs.options import are_texts
 
 
@@ -48,15 +48,12 @@ def read_manifest(path: StorePath) -> dict[str, Any]:
     :raises InvalidRequestError: there is none, or it is something else.
     :raises StoreError: the store cannot be read.
     """
+    if (data := read_whole(path)) is None:
+        raise InvalidRequestError(f"there is no file {path}{hint_if_relative(str(path))}")
     try:
-        with path.open("rb") as file:
-            manifest = json.loads(file.read())
-    except (FileNotFoundError, IsADirectoryError):
-        raise InvalidRequestError(f"there is no file {path}{hint_if_relative(str(path))}") from None
-    except ValueError:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError):
         manifest = None
-    except Exception as problem:
-        raise StoreError.of(path, problem) from problem
     if not isinstance(manifest, dict) or not _is_manifest(manifest):
         raise InvalidRequestError(f"{path} is not the manifest of a batch")
     return manifest

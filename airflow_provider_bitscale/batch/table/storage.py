@@ -61,6 +61,20 @@ def is_final(problem: BaseException | None) -> bool:
     return any(isinstance(status, int) and status in _FINAL_STATUSES for status in statuses)
 
 
+def read_whole(path: StorePath) -> bytes | None:
+    """Return what is in a file; None if there is none.
+
+    :raises StoreError: the store cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return bytes(file.read())
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+    except Exception as problem:
+        raise StoreError.of(path, problem) from problem
+
+
 def write_whole(path: StorePath, data: bytes) -> None:
     """Write a file that readers see as a whole or not at all; one that is there is replaced.
 

@@ -10,7 +10,13 @@ from typing import Any, Protocol
 from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.batch.row_result import RowResult
 from airflow_provider_bitscale.batch.table.csv_rows import csv_text
-from airflow_provider_bitscale.batch.table.storage import StoreError, StorePath, is_final, write_whole
+from airflow_provider_bitscale.batch.table.storage import (
+    StoreError,
+    StorePath,
+    is_final,
+    read_whole,
+    write_whole,
+)
 
 log = logging.getLogger(__name__)
 
@@ -99,14 +105,14 @@ class Output:
         """
         name = f"part-{number:05d}.{self.format}"
         if self.format == "jsonl":
-            return self._write(name, _jsonl(rows))
+            return self.write_file(name, _jsonl(rows))
         if more := sorted({field for row in rows for field in row}.difference(self._header)):
             log.warning(
                 "%s has no column for %s, unknown to the grid when the batch began; their runs have it",
                 self._path(name),
                 ", ".join(map(repr, more)),
             )
-        return self._write(name, csv_text(rows, self._header, escape_formulas=self._escape_formulas))
+        return self.write_file(name, csv_text(rows, self._header, escape_formulas=self._escape_formulas))
 
     def check(self) -> None:
         """Write a file, before anything is paid for that could not be written then.
@@ -117,7 +123,7 @@ class Output:
         :raises StoreError: it does not take it now.
         """
         try:
-            self._write("check", "")
+            self.write_file("check", "")
         except StoreError as problem:
             if is_final(problem.__cause__):
                 raise InvalidRequestError(f"output_path cannot be written: {problem}") from None
@@ -131,25 +137,22 @@ class Output:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> str:
         """Write what :func:`read_manifest` reads, last: with it, all parts are there. Return its path."""
-        return self._write("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        return self.write_file("manifest.json", json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
 
     def write_file(self, name: str, text: str) -> str:
         """Write a file of this batch's own; its path."""
-        return self._write(name, text)
+        path = self._path(name)
+        # An answer may be cut in the middle of a character. That half is written as JSON escapes it.
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
+        return str(path)
 
     def read_file(self, name: str) -> str | None:
         """Return what is in a file of this batch's own; None if there is none.
 
         :raises StoreError: the store cannot be read.
         """
-        path = self._path(name)
-        try:
-            with path.open("rb") as file:
-                return bytes(file.read()).decode()
-        except FileNotFoundError:
-            return None
-        except Exception as problem:
-            raise StoreError.of(path, problem) from problem
+        data = read_whole(self._path(name))
+        return None if data is None else data.decode()
 
     def remove_file(self, name: str) -> None:
         """Remove a file of this batch's own, if it is there and may be removed."""
@@ -163,12 +166,6 @@ class Output:
 
     def _path(self, name: str) -> StorePath:
         return self.folder / f"{self.batch_id}-{name}"
-
-    def _write(self, name: str, text: str) -> str:
-        path = self._path(name)
-        # An answer may be cut in the middle of a character. That half is written as JSON escapes it.
-        write_whole(path, text.encode("utf-8", "backslashreplace"))
-        return str(path)
 
 
 def _jsonl(rows: Sequence[Mapping[str, Any]]) -> str:
