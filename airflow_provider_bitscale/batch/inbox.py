@@ -18,10 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Inbox:
-    """What a delivery does to its row.
-
-    :param delivery_queue: where deliveries come; None where none are expected.
-    """
+    """What a delivery does to its row."""
 
     def __init__(self, batch: RunningBatch, delivery_queue: DeliveryQueue | None) -> None:
         self._batch = batch

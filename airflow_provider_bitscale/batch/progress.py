@@ -152,10 +152,7 @@ class Tally:
 
 
 def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
-    """Return what holds a batch up, for people; None if nothing does.
-
-    :param now: seconds of the scheduler's clock.
-    """
+    """Return what holds a batch up, for people, by the scheduler's clock; None if nothing does."""
     if (outage := plan.outage.describe(now, unix_now)) is not None:
         return outage
     if plan.stopped or not plan.ready or not plan.in_flight:
@@ -166,10 +163,7 @@ def hindrance_of(plan: Scheduler, now: float, unix_now: float) -> str | None:
 
 
 def credits_spent(credits: float, without_cost: int) -> str:
-    """Return what was spent, as far as it is known: no amount where the cost of no run is known.
-
-    :param without_cost: how many runs did not tell what they cost.
-    """
+    """Return what was spent, as far as it is known: no amount where the cost of no run is known."""
     if without_cost and not credits:
         return f"{without_cost:,} runs did not tell what they cost"
     return f"{_amount(credits)} credits spent" + (

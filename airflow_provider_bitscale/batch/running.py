@@ -96,10 +96,7 @@ class RunningBatch:
         took: float | None = None,
         not_before: float = 0.0,
     ) -> None:
-        """Change the state of a row by what has happened to it, and write down what follows.
-
-        The parameters are those of :meth:`Scheduler.apply`.
-        """
+        """Change the state of a row, see :meth:`Scheduler.apply`, and write down what follows."""
         transition = self.plan.apply(
             row, event, time.monotonic(), run_id=run_id, result=result, took=took, not_before=not_before
         )
@@ -167,11 +164,7 @@ class RunningBatch:
         return time.time() - (time.monotonic() - row.since)
 
     def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
-        """Submit no more, and say why.
-
-        :param reason: as in the manifest.
-        :param cause: the answer behind it, where it was one.
-        """
+        """Submit no more, and say why: in the manifest, and by the answer behind it, where it was one."""
         self.segments.tally.stop(reason, cause)
         self.stop_submitting()
 

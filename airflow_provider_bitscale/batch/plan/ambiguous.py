@@ -14,10 +14,7 @@ LEAST_PATIENCE = 120.0
 
 
 class AmbiguousRows:
-    """The order in which rows have come to wait. Time is passed in, in seconds.
-
-    :param timeout: after which a row is given up in any case.
-    """
+    """The order in which rows have come to wait, up to ``timeout``. Time is passed in, in seconds."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout

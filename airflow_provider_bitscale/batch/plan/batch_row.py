@@ -97,11 +97,6 @@ class BatchRow:
         """Whether it is still to be submitted, perhaps again."""
         return self.state in UNSENT
 
-    @property
-    def is_in_flight(self) -> bool:
-        """Whether a submission is on its way, or a run is under way."""
-        return self.state in IN_FLIGHT
-
     def as_it_stands(self, why: str) -> RowResult:
         """Return its result if nothing more becomes of it."""
         if self.fallback is not None:

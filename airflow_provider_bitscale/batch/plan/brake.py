@@ -10,13 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from airflow_provider_bitscale.api.errors import (
-    AuthenticationError,
-    BitScaleError,
-    NotFoundError,
-    RateLimitedError,
-    ServerError,
-)
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.runs import polling
 
@@ -37,10 +31,7 @@ _STATUSES_OF_ROWS = (413, 414)
 
 
 class Trial(NamedTuple):
-    """The first run, if the answer did not give its id as documented.
-
-    :param unexpected: what in the answer was not, in words.
-    """
+    """The first run, whose id the answer did not give as documented, and what was ``unexpected`` in words."""
 
     row: int
     unexpected: Sequence[str]
@@ -83,10 +74,7 @@ class Brake:
         self._read = True
 
     def note_accepted(self, row: int, unexpected: Sequence[str] = ()) -> None:
-        """Note that a submission was accepted, and the answer names the run or has its result.
-
-        :param unexpected: what in the answer was not as documented, if its id was not.
-        """
+        """Note that a submission was accepted: with a run or a result, perhaps in an unexpected form."""
         if unexpected and not self.proven:
             self._trial = Trial(row, unexpected)
         self._read = True
@@ -115,7 +103,7 @@ class Brake:
         self._lost += not (slow and self.proven)
         return self._lost >= (MOST_UNREADABLE if self._seen_end else MOST_FIRST_UNREADABLE)
 
-    def note_not_accepted(self, error: BitScaleError) -> bool:
+    def note_not_accepted(self, error: errors.BitScaleError) -> bool:
         """Count a submission that was refused, or is ambiguous; whether the batch stops.
 
         It does if the very first ones were all answered alike, and the answer is not about the row's values.
@@ -134,7 +122,6 @@ class Brake:
     def judge_trial(self, row: int, seen: object, lasting: float) -> Trial | None:
         """Decide whether the undocumented id of the first run is wrong; the trial if it is, else None.
 
-        :param seen: what the poll showed, or the BitScaleError in place of that.
         :param lasting: seconds for which polls have shown the same.
         """
         trial = self._trial
@@ -151,12 +138,12 @@ class Brake:
 
 def _tried_for(seen: object) -> float:
     """Return for how many seconds polls may show this by an id that may be a wrong one."""
-    if isinstance(seen, NotFoundError):
+    if isinstance(seen, errors.NotFoundError):
         return polling.NOT_FOUND_SECONDS
     # An outage says nothing of an id. But a wrong one may be what makes a server drop the connection.
-    is_outage = isinstance(seen, (ServerError, RateLimitedError, AuthenticationError))
+    is_outage = isinstance(seen, (errors.ServerError, errors.RateLimitedError, errors.AuthenticationError))
     return float("inf") if is_outage else TRIAL_SECONDS
 
 
-def _is_about_row(error: BitScaleError) -> bool:
+def _is_about_row(error: errors.BitScaleError) -> bool:
     return error.code in _CODES_OF_ROWS or error.status in _STATUSES_OF_ROWS

@@ -63,10 +63,7 @@ class Budget:
         self.in_flight -= 1
 
     def settle(self, credits: float | None) -> None:
-        """Charge a run that has ended, or is given up.
-
-        :param credits: what it cost; None where that is not known, and the reserve stays.
-        """
+        """Charge a run that has ended, or is given up; where its cost is not known, the reserve stays."""
         self.in_flight -= 1
         if credits is None:
             self._unknown += 1
@@ -88,7 +85,6 @@ class Budget:
         self._unknown -= 1
 
     def _reserve(self, runs: int) -> float:
-        """Return the credits that this many runs may cost."""
         mean = self._sum / self._seen
         deviation = sqrt(max(0.0, self._sum_of_squares / self._seen - mean * mean))
         # The mean is uncertain too: what was seen are some runs of many.

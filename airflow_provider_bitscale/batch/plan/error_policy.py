@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from airflow_provider_bitscale.api.errors import (
-    TRANSIENT,
-    AmbiguousSubmitError,
-    AuthenticationError,
-    BitScaleError,
-    ConfigurationError,
-    InsufficientCreditsError,
-    InvalidRequestError,
-    RunLimitExceededError,
-    ServerError,
-    TransportError,
-    UnreadableAcceptanceError,
-    UnsupportedError,
-)
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.retry import provably_not_processed
 from airflow_provider_bitscale.runs.outcome import COMPLETED, TIMED_OUT, Outcome
@@ -39,14 +26,14 @@ class SubmitAction(Enum):
     ABORT = "no run was started; something is wrong that is not about rows or credits"
 
 
-_STOPPED_BY: dict[type[BitScaleError], str] = {
-    InsufficientCreditsError: "insufficient_credits",
-    RunLimitExceededError: "run_limit_exceeded",
+_STOPPED_BY: dict[type[errors.BitScaleError], str] = {
+    errors.InsufficientCreditsError: "insufficient_credits",
+    errors.RunLimitExceededError: "run_limit_exceeded",
 }
 
 
 def after_failed_submission(
-    error: BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool, is_delivered: bool
+    error: errors.BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool, is_delivered: bool
 ) -> SubmitAction:
     """Decide, after an attempt that is not repeated by itself.
 
@@ -54,24 +41,24 @@ def after_failed_submission(
     :param expects_deliveries: whether the end of a run that was started would be delivered.
     :param is_delivered: whether it has been: a run was started, by this submission or an earlier one.
     """
-    if isinstance(error, UnreadableAcceptanceError):
+    if isinstance(error, errors.UnreadableAcceptanceError):
         return SubmitAction.KEEP
     if is_delivered:
         return SubmitAction.AWAIT
     if provably_not_processed(error):
         return SubmitAction.PUT_BACK
-    if isinstance(error, (AmbiguousSubmitError, ServerError, TransportError)):
+    if isinstance(error, (errors.AmbiguousSubmitError, errors.ServerError, errors.TransportError)):
         if may_pay_twice:
             return SubmitAction.SUBMIT_AGAIN
         return SubmitAction.AWAIT if expects_deliveries else SubmitAction.PARK
-    if isinstance(error, AuthenticationError):
+    if isinstance(error, errors.AuthenticationError):
         return SubmitAction.KEY_REFUSED
     if isinstance(error, tuple(_STOPPED_BY)):
         return SubmitAction.STOP
-    return SubmitAction.FAIL if isinstance(error, InvalidRequestError) else SubmitAction.ABORT
+    return SubmitAction.FAIL if isinstance(error, errors.InvalidRequestError) else SubmitAction.ABORT
 
 
-def stopped_by(error: BitScaleError) -> str:
+def stopped_by(error: errors.BitScaleError) -> str:
     """Return the reason in the manifest for an error that stops a batch."""
     return next(reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind))
 
@@ -81,22 +68,22 @@ def has_result(run: Run) -> bool:
     return run.status is RunStatus.FAILED or (run.status is RunStatus.COMPLETED and run.outputs is not None)
 
 
-def is_understood(seen: Run | BitScaleError, run_id: str) -> bool:
+def is_understood(seen: Run | errors.BitScaleError, run_id: str) -> bool:
     """Whether a poll showed what has become of this run."""
     if not isinstance(seen, Run) or seen.run_id not in (None, run_id):
         return False
     return has_result(seen) or _goes_on(seen)
 
 
-def _goes_on(seen: Run | BitScaleError) -> bool:
+def _goes_on(seen: Run | errors.BitScaleError) -> bool:
     return isinstance(seen, Run) and seen.status in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
-def _is_unanswered(seen: Run | BitScaleError) -> bool:
+def _is_unanswered(seen: Run | errors.BitScaleError) -> bool:
     # A 2xx was an answer, be it readable or not; a key that is refused by a hiccup says nothing of the run.
-    if isinstance(seen, AuthenticationError):
+    if isinstance(seen, errors.AuthenticationError):
         return True
-    return isinstance(seen, TRANSIENT) and (seen.status is None or not 200 <= seen.status < 300)
+    return isinstance(seen, errors.TRANSIENT) and (seen.status is None or not 200 <= seen.status < 300)
 
 
 class PollAction(Enum):
@@ -110,7 +97,7 @@ class PollAction(Enum):
     ABORT = "something is wrong that is not about this run"
 
 
-def after_poll(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: bool) -> PollAction:
+def after_poll(seen: Run | errors.BitScaleError, step: Wait | Outcome, *, time_is_up: bool) -> PollAction:
     """Decide, by what was seen and what follows from it for one run alone.
 
     :param time_is_up: whether the batch is past its deadline.
@@ -125,5 +112,7 @@ def after_poll(seen: Run | BitScaleError, step: Wait | Outcome, *, time_is_up: b
     if step.kind == TIMED_OUT and (_goes_on(last_seen) or _is_unanswered(last_seen)):
         return PollAction.SLOW
     # Another refusal is about this run: were it about the account, submissions would be refused, too.
-    is_settings = isinstance(step.error, (AuthenticationError, ConfigurationError, UnsupportedError))
+    is_settings = isinstance(
+        step.error, (errors.AuthenticationError, errors.ConfigurationError, errors.UnsupportedError)
+    )
     return PollAction.ABORT if is_settings else PollAction.LOST

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from airflow_provider_bitscale.api.errors import (
-    CODE_WEBHOOK_DELIVERY_FAILED,
-    AmbiguousSubmitError,
-    AuthenticationError,
-    BitScaleError,
-    ServerError,
-    TransportError,
-)
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.retry import backoff
 from airflow_provider_bitscale.runs.poll_history import PollHistory
 
@@ -19,7 +12,7 @@ from airflow_provider_bitscale.runs.poll_history import PollHistory
 _FEWEST_FAILURES = 2
 _LONGEST_REASON = 200
 
-_UNREACHABLE = (TransportError, ServerError, AmbiguousSubmitError)
+_UNREACHABLE = (errors.TransportError, errors.ServerError, errors.AmbiguousSubmitError)
 
 
 class FailureStreak:
@@ -37,7 +30,6 @@ class FailureStreak:
     def failed(self, left_at: float, now: float) -> bool:
         """Count one more request that has failed.
 
-        :param left_at: when it left.
         :return: whether it counts: requests that were under way together fail for one reason, and count once.
         """
         if self.failures and left_at < self._seen_at:
@@ -70,15 +62,12 @@ class Outage:
         self.reason = ""
 
     def note(self, seen: object, now: float) -> None:
-        """Note whether a request was answered.
-
-        :param seen: what it was answered with, or the BitScaleError in place of that.
-        """
+        """Note whether a request was answered, by a record or the BitScaleError in place of one."""
         key_refused_for = self._history.lasting(seen, now)
         # With that code BitScale has answered, though the fate of the run is unknown.
-        if isinstance(seen, _UNREACHABLE) and seen.code != CODE_WEBHOOK_DELIVERY_FAILED:
+        if isinstance(seen, _UNREACHABLE) and seen.code != errors.CODE_WEBHOOK_DELIVERY_FAILED:
             self._failed(seen, now)
-        elif isinstance(seen, AuthenticationError):
+        elif isinstance(seen, errors.AuthenticationError):
             self.key_refused_for = key_refused_for
             self._failed(seen, now)
         else:
@@ -96,7 +85,7 @@ class Outage:
         since = datetime.fromtimestamp(unix_now - (now - self._streak.since), timezone.utc)
         return f"cannot reach BitScale since {since:%H:%M:%S} UTC ({self.reason})"
 
-    def _failed(self, error: BitScaleError, now: float) -> None:
+    def _failed(self, error: errors.BitScaleError, now: float) -> None:
         if self._streak.failed(error.left_at, now):
             self.reason = str(error)[:_LONGEST_REASON]
             self._rest_until = now + backoff(self._streak.failures - _FEWEST_FAILURES + 1)

@@ -67,10 +67,7 @@ class PollSchedule:
         self.schedule(row)
 
     def ended(self, row: BatchRow, now: float, took: float | None) -> None:
-        """Note that the run of a row has ended.
-
-        :param took: seconds from its submission to its end as BitScale reports them.
-        """
+        """Note that a run has ended, ``took`` seconds after its submission, as BitScale reports them."""
         self._undelivered_ends += not row.hinted
         if row.exact:
             self.run_times.ended(row.not_ended_at, now - row.since, took)

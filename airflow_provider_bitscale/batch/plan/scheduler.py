@@ -82,8 +82,6 @@ class Scheduler:
     """Takes in what happens to rows, and decides one step at a time. Time is passed in, in seconds.
 
     :param rows: how many rows the batch has that are in no finished segment.
-    :param budget: asked before each submission.
-    :param brake: asked before each submission, too.
     :param timeout: the age at which a run is polled in any case, and an ambiguous row given up.
     :param expects_deliveries: whether ends are delivered: then polls are rare until that has happened.
     """
@@ -158,10 +156,8 @@ class Scheduler:
         took: float | None = None,
         not_before: float = 0.0,
     ) -> Transition:
-        """Take in what has happened to a row.
+        """Take in what has happened to a row; see :func:`move`.
 
-        :param run_id: see :func:`move`.
-        :param result: see :func:`move`.
         :param took: seconds from the submission of its run to its end as BitScale reports them.
         :param not_before: seconds for which it is not to be polled, where a poll found nothing out.
         :return: what follows; what is to be written is left to the caller.

@@ -31,7 +31,6 @@ class Ending:
     :param counts: rows by status.
     :param collectable: rows that are unknown, and whose run id is known.
     :param stopped_by: why rows were left out, as in the manifest.
-    :param max_failed: rows that may fail.
     :param refused: whether BitScale refused to start runs, and accepted none in this try.
     """
 
@@ -52,10 +51,7 @@ class Ending:
         return self.wanted - self._count(SUCCEEDED)
 
     def verdict(self, *, fail_when_incomplete: bool) -> Verdict:
-        """Return what the task does.
-
-        :param fail_when_incomplete: False where rows may be missing, as long as some succeeded.
-        """
+        """Return what the task does, if it fails, or not, where rows are missing and some succeeded."""
         if self.stopped_by == "unreadable_answers":
             return Verdict.UNREADABLE
         if self.stopped_by == "refused":
