@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_bitscale.batch.table.storage import FORMATS, OutputFormat, path_problems
-from airflow_provider_bitscale.runs.options import (
-    Mode,
-    are_texts,
-    choice_problems,
-    is_number,
-    option_problems,
-)
-from airflow_provider_bitscale.runs.request import RunRequest
+from airflow_provider_bitscale.runs.options import GridOptions, are_texts, choice_problems, is_number
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -32,26 +25,19 @@ _PATHS = (*_SOURCES[1:], "output_path")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
-    """What a task wants of its batch: the arguments of RunGridBatchOperator under their own names.
-
-    A DAG's author may have given anything: rely on the types once :meth:`problems` finds nothing.
+class BatchOptions(GridOptions):
+    """What a task wants of its batch, by the arguments of RunGridBatchOperator.
 
     :param run_timeout: seconds, as ``batch_timeout``.
     """
 
-    grid_id: str
     rows: list[dict[str, Any]] | None
     rows_path: str | ObjectStoragePath | None
     retry_failed_from: str | ObjectStoragePath | None
     collect_unknown_from: str | ObjectStoragePath | None
     output_path: str | ObjectStoragePath | None
     input_fields: dict[str, str] | None
-    output_columns: list[str] | None
     row_key: str | list[str] | None
-    mode: Mode
-    webhook_url: str | None
-    trust_webhook: bool
     max_credits: float | None
     max_failed_rows: int | str
     fail_when_incomplete: bool
@@ -62,27 +48,11 @@ class BatchOptions:
     output_format: OutputFormat
     csv_escape_formulas: bool
     null_values: Collection[str] | None
-    miss_values: Collection[str]
     on_ambiguous_submit: OnAmbiguousRow
-    bitscale_conn_id: str
-
-    @property
-    def request(self) -> RunRequest:
-        """What the runs of all rows have in common."""
-        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, self.webhook_url)
-
-    @property
-    def resubmit_ambiguous(self) -> bool:
-        """Whether to risk paying twice rather than leave a row unknown."""
-        return self.on_ambiguous_submit == "resubmit"
 
     def problems(self, *, rendered: bool = True) -> list[str]:
-        """Return what is wrong, one sentence each; empty if nothing is.
-
-        :param rendered: False while templates may stand in the fields; those are then passed over.
-        """
-        problems = self._path_problems() if rendered else []
-        problems += self.request.problems(rendered=rendered) + option_problems(**vars(self))
+        """As :meth:`GridOptions.problems`."""
+        problems = (self._path_problems() if rendered else []) + super().problems(rendered=rendered)
         given = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
             problems.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -31,43 +31,29 @@ _MAY_BE_NONE = ("deferrable", "batch_timeout", "null_values", "min_credits")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What a task wants of its run: the arguments of RunGridOperator under their own names.
+class GridOptions:
+    """What a single run and a batch have in common: arguments of their operators under their own names.
 
     A DAG's author may have given anything: rely on the types once :meth:`problems` finds nothing.
-
-    :param templated_inputs: names of those inputs that were templates.
-    :param poll_interval: seconds, as ``timeout``.
-    :param execution_timeout: after which Airflow ends a try.
     """
 
     grid_id: str
-    inputs: dict[str, Any]
-    templated_inputs: Collection[str]
     output_columns: list[str] | None
     mode: Mode
     webhook_url: str | None
     trust_webhook: bool
-    wait_for_completion: bool
-    deferrable: bool | None
-    poll_interval: float
-    timeout: float
-    execution_timeout: timedelta | None
-    min_credits: float | None
-    validate_inputs: bool
     miss_values: Collection[str]
-    key_outputs_by: OutputKey
-    on_ambiguous_submit: OnAmbiguousSubmit
+    on_ambiguous_submit: str
     bitscale_conn_id: str
 
     @property
     def request(self) -> RunRequest:
-        """The run to pay for."""
-        return RunRequest(self.grid_id, self.inputs, self.output_columns, self.mode, self.webhook_url)
+        """The runs to pay for, without the inputs of rows."""
+        return RunRequest(self.grid_id, {}, self.output_columns, self.mode, self.webhook_url)
 
     @property
     def resubmit_ambiguous(self) -> bool:
-        """Whether to risk paying twice rather than fail where an earlier try is ambiguous."""
+        """Whether to risk paying twice where it is not known whether a run was started."""
         return self.on_ambiguous_submit == "resubmit"
 
     def problems(self, *, rendered: bool = True) -> list[str]:
@@ -75,7 +61,38 @@ class RunOptions:
 
         :param rendered: False while templates may stand in the fields; those are then passed over.
         """
-        problems = self.request.problems(rendered=rendered) + option_problems(**vars(self))
+        return self.request.problems(rendered=rendered) + option_problems(**vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(GridOptions):
+    """What a task wants of its run, by the arguments of RunGridOperator.
+
+    :param templated_inputs: names of those inputs that were templates.
+    :param poll_interval: seconds, as ``timeout``.
+    :param execution_timeout: after which Airflow ends a try.
+    """
+
+    inputs: dict[str, Any]
+    templated_inputs: Collection[str]
+    wait_for_completion: bool
+    deferrable: bool | None
+    poll_interval: float
+    timeout: float
+    execution_timeout: timedelta | None
+    min_credits: float | None
+    validate_inputs: bool
+    key_outputs_by: OutputKey
+    on_ambiguous_submit: OnAmbiguousSubmit
+
+    @property
+    def request(self) -> RunRequest:
+        """The run to pay for."""
+        return replace(super().request, inputs=self.inputs)
+
+    def problems(self, *, rendered: bool = True) -> list[str]:
+        """As :meth:`GridOptions.problems`."""
+        problems = super().problems(rendered=rendered)
         problems += choice_problems(OnAmbiguousSubmit, on_ambiguous_submit=self.on_ambiguous_submit)
         if self.mode == "sync" and self.wait_for_completion is False:
             problems.append("wait_for_completion=False goes with mode='async' only")
