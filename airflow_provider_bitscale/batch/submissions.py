@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
-from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
 from airflow_provider_bitscale.api.retry import backoff
 from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.error_policy import (
-    SubmitAction,
     after_failed_submission,
     has_result,
+    is_passing,
     stopped_by,
 )
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
@@ -88,52 +88,48 @@ class Submissions:
 
     def _failed(self, row: BatchRow, error: BitScaleError) -> None:
         batch = self._batch
-        plan, tally = batch.plan, batch.segments.tally
+        plan = batch.plan
         is_delivered = row.delivery is not None
         may_pay_twice = batch.request.resubmit_ambiguous and row.resubmissions + 1 < MAX_SUBMISSIONS
-        action = after_failed_submission(
+        event = after_failed_submission(
             error,
             may_pay_twice=may_pay_twice and not plan.stopped,
             expects_deliveries=batch.request.expects_deliveries,
             is_delivered=is_delivered,
         )
-        if action in (SubmitAction.KEEP, SubmitAction.FAIL) and error.status is not None:
+        if event in (Event.UNREADABLE, Event.REFUSED) and error.status is not None:
             # BitScale itself has answered: a row may be refused before it is sent.
             self._streak.ended()
         if row.state is not State.SENDING:
             # It has its result by now: its delivery had a run that belongs to another row, too.
             return
-        if action is SubmitAction.KEEP:
-            self._keep(row, error)
-        elif action is SubmitAction.SUBMIT_AGAIN:
-            log.warning("Row %d is submitted again, and may be paid for twice: %s", row.number + 1, error)
-            tally.submitted += 1
-            plan.hold(self._paused_until(error, time.monotonic()))
-            batch.apply(row, Event.RESUBMITTED)
-        elif action is SubmitAction.AWAIT:
-            log.warning("Row %d is ambiguous until its delivery comes: %s", row.number + 1, error)
-            tally.submitted += 1
-            batch.apply(row, Event.LOST)
-            self._inbox.answered(row)
-        elif action is SubmitAction.PARK:
-            tally.submitted += 1
-            batch.apply(row, Event.GIVEN_UP, result=RowResult(UNKNOWN, error=str(error)))
-        elif action is SubmitAction.FAIL:
-            batch.apply(row, Event.REFUSED, result=RowResult(FAILED, error=str(error)))
-        else:
-            self._not_processed(row, error, action)
+        if event is Event.NOT_PROCESSED:
+            self._not_processed(row, error)
             return
-        if action is SubmitAction.KEEP:
+        batch.segments.tally.submitted += event is not Event.REFUSED
+        if event is Event.UNREADABLE:
+            self._keep(row, error)
             if plan.brake.note_unreadable():
                 batch.stop("unreadable_answers", error)
-        elif not is_delivered and plan.brake.note_not_accepted(error):
-            batch.stop("refused" if action is SubmitAction.FAIL else "ambiguous_answers", error)
+            return
+        if event is Event.RESUBMITTED:
+            log.warning("Row %d is submitted again, and may be paid for twice: %s", row.number + 1, error)
+            plan.hold(self._paused_until(error, time.monotonic()))
+            batch.apply(row, event)
+        elif event is Event.LOST:
+            log.warning("Row %d is ambiguous until its delivery comes: %s", row.number + 1, error)
+            batch.apply(row, event)
+            self._inbox.answered(row)
+        else:
+            status = FAILED if event is Event.REFUSED else UNKNOWN
+            batch.apply(row, event, result=RowResult(status, error=str(error)))
+        if not is_delivered and plan.brake.note_not_accepted(error):
+            batch.stop("refused" if event is Event.REFUSED else "ambiguous_answers", error)
 
     def _keep(self, row: BatchRow, error: BitScaleError) -> None:
         """Keep a row that was accepted with an unreadable answer: paid for, never submitted again."""
         batch, request = self._batch, self._batch.request
         log.warning("Row %d: %s", row.number + 1, error)
-        batch.segments.tally.submitted += 1
         row.fallback = unreadable_acceptance(str(error))
         # A later try that may submit again has to know. One that does not waits for the delivery as well.
         is_known_later = not request.expects_deliveries or request.resubmit_ambiguous
@@ -143,17 +139,17 @@ class Submissions:
         else:
             batch.apply(row, Event.GIVEN_UP, result=row.fallback)
 
-    def _not_processed(self, row: BatchRow, error: BitScaleError, action: SubmitAction) -> None:
-        batch, now = self._batch, time.monotonic()
-        batch.plan.hold(self._paused_until(error, now))
+    def _not_processed(self, row: BatchRow, error: BitScaleError) -> None:
+        batch, plan, now = self._batch, self._batch.plan, time.monotonic()
+        plan.hold(self._paused_until(error, now))
         batch.apply(row, Event.NOT_PROCESSED)
-        if action is SubmitAction.STOP:
-            batch.stop(stopped_by(error), error)
-        elif action is SubmitAction.ABORT or self._streak.lasts(_PATIENCE_SECONDS, now):
+        if (reason := stopped_by(error)) is not None:
+            batch.stop(reason, error)
+        elif not is_passing(error) or self._streak.lasts(_PATIENCE_SECONDS, now):
             batch.give_up_submitting(error)
-        elif action is SubmitAction.KEY_REFUSED and batch.plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
+        elif isinstance(error, AuthenticationError) and plan.outage.key_refused_for >= UNAUTHORIZED_SECONDS:
             batch.abort(error)
-        elif batch.plan.stopped:
+        elif plan.stopped:
             batch.stop_submitting()
 
     def _paused_until(self, error: BitScaleError, now: float) -> float:

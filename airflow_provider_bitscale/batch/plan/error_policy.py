@@ -7,24 +7,10 @@ from enum import Enum
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.api.retry import provably_not_processed
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.runs.outcome import COMPLETED, TIMED_OUT, Outcome
 from airflow_provider_bitscale.runs.outcome import FAILED as RUN_FAILED
 from airflow_provider_bitscale.runs.polling import Wait
-
-
-class SubmitAction(Enum):
-    """What follows a submission that failed."""
-
-    PUT_BACK = "no run was started, and the row may be submitted again"
-    KEY_REFUSED = "no run was started; the key is refused, perhaps by a hiccup"
-    KEEP = "BitScale accepted the row, and its answer cannot be read: it is paid for, and not submitted again"
-    PARK = "a run may have been started, and nothing will tell: the row is unknown"
-    AWAIT = "a run may have been started, and its delivery would tell: wait for it"
-    SUBMIT_AGAIN = "a run may have been started, and the user would rather pay twice: submit again"
-    FAIL = "the row is refused, and no run was started"
-    STOP = "no run was started, and none will be, but what is in flight can be collected"
-    ABORT = "no run was started; something is wrong that is not about rows or credits"
-
 
 _STOPPED_BY: dict[type[errors.BitScaleError], str] = {
     errors.InsufficientCreditsError: "insufficient_credits",
@@ -34,33 +20,34 @@ _STOPPED_BY: dict[type[errors.BitScaleError], str] = {
 
 def after_failed_submission(
     error: errors.BitScaleError, *, may_pay_twice: bool, expects_deliveries: bool, is_delivered: bool
-) -> SubmitAction:
-    """Decide, after an attempt that is not repeated by itself.
+) -> Event:
+    """Decide what an attempt that is not repeated by itself means for its row.
 
     :param may_pay_twice: whether the row may be submitted again though a run may have been started.
     :param expects_deliveries: whether the end of a run that was started would be delivered.
     :param is_delivered: whether it has been: a run was started, by this submission or an earlier one.
     """
     if isinstance(error, errors.UnreadableAcceptanceError):
-        return SubmitAction.KEEP
+        return Event.UNREADABLE
     if is_delivered:
-        return SubmitAction.AWAIT
+        return Event.LOST
     if provably_not_processed(error):
-        return SubmitAction.PUT_BACK
+        return Event.NOT_PROCESSED
     if isinstance(error, (errors.AmbiguousSubmitError, errors.ServerError, errors.TransportError)):
         if may_pay_twice:
-            return SubmitAction.SUBMIT_AGAIN
-        return SubmitAction.AWAIT if expects_deliveries else SubmitAction.PARK
-    if isinstance(error, errors.AuthenticationError):
-        return SubmitAction.KEY_REFUSED
-    if isinstance(error, tuple(_STOPPED_BY)):
-        return SubmitAction.STOP
-    return SubmitAction.FAIL if isinstance(error, errors.InvalidRequestError) else SubmitAction.ABORT
+            return Event.RESUBMITTED
+        return Event.LOST if expects_deliveries else Event.GIVEN_UP
+    return Event.REFUSED if isinstance(error, errors.InvalidRequestError) else Event.NOT_PROCESSED
 
 
-def stopped_by(error: errors.BitScaleError) -> str:
-    """Return the reason in the manifest for an error that stops a batch."""
-    return next(reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind))
+def is_passing(error: errors.BitScaleError) -> bool:
+    """Whether the next submission may succeed after this one; that a key is refused may be a hiccup."""
+    return isinstance(error, errors.AuthenticationError) or provably_not_processed(error)
+
+
+def stopped_by(error: errors.BitScaleError) -> str | None:
+    """Return the reason in the manifest for an error that stops a batch; None for any other error."""
+    return next((reason for kind, reason in _STOPPED_BY.items() if isinstance(error, kind)), None)
 
 
 def has_result(run: Run) -> bool:

@@ -10,33 +10,34 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run, RunStatus
 from airflow_provider_bitscale.batch.plan.error_policy import (
     PollAction,
-    SubmitAction,
     after_failed_submission,
     after_poll,
     has_result,
+    is_passing,
     is_understood,
     stopped_by,
 )
+from airflow_provider_bitscale.batch.plan.lifecycle import Event
 from airflow_provider_bitscale.runs import outcome as ended
 from airflow_provider_bitscale.runs.outcome import Outcome
 from airflow_provider_bitscale.runs.polling import Wait
 
-AFTER: list[tuple[errors.BitScaleError, SubmitAction]] = [
-    (errors.RateLimitedError("x"), SubmitAction.PUT_BACK),
-    (errors.TransportError("x", sent=False), SubmitAction.PUT_BACK),
-    (errors.TransportError("x", sent=True), SubmitAction.PARK),
-    (errors.ServerError("x"), SubmitAction.PARK),
-    (errors.AmbiguousSubmitError("x"), SubmitAction.PARK),
-    (errors.AuthenticationError("x"), SubmitAction.KEY_REFUSED),
-    (errors.InvalidRequestError("x"), SubmitAction.FAIL),
-    (errors.InsufficientCreditsError("x"), SubmitAction.STOP),
-    (errors.RunLimitExceededError("x"), SubmitAction.STOP),
-    (errors.NotFoundError("x"), SubmitAction.ABORT),
-    (errors.PermissionDeniedError("x"), SubmitAction.ABORT),
-    (errors.ConfigurationError("x"), SubmitAction.ABORT),
-    (errors.FeatureDisabledError("x"), SubmitAction.ABORT),
-    (errors.MissingSourceError("x"), SubmitAction.ABORT),
-    (errors.UnsupportedError("x"), SubmitAction.ABORT),
+AFTER: list[tuple[errors.BitScaleError, Event]] = [
+    (errors.RateLimitedError("x"), Event.NOT_PROCESSED),
+    (errors.TransportError("x", sent=False), Event.NOT_PROCESSED),
+    (errors.TransportError("x", sent=True), Event.GIVEN_UP),
+    (errors.ServerError("x"), Event.GIVEN_UP),
+    (errors.AmbiguousSubmitError("x"), Event.GIVEN_UP),
+    (errors.AuthenticationError("x"), Event.NOT_PROCESSED),
+    (errors.InvalidRequestError("x"), Event.REFUSED),
+    (errors.InsufficientCreditsError("x"), Event.NOT_PROCESSED),
+    (errors.RunLimitExceededError("x"), Event.NOT_PROCESSED),
+    (errors.NotFoundError("x"), Event.NOT_PROCESSED),
+    (errors.PermissionDeniedError("x"), Event.NOT_PROCESSED),
+    (errors.ConfigurationError("x"), Event.NOT_PROCESSED),
+    (errors.FeatureDisabledError("x"), Event.NOT_PROCESSED),
+    (errors.MissingSourceError("x"), Event.NOT_PROCESSED),
+    (errors.UnsupportedError("x"), Event.NOT_PROCESSED),
 ]
 # They are about runs that were started, and follow no submission.
 OF_RUNS = {errors.RunFailedError, errors.RunTimedOutError, errors.UnreadableOutputsError}
@@ -44,19 +45,17 @@ ACCEPTED = errors.UnreadableAcceptanceError
 
 
 @pytest.mark.parametrize(("error", "then"), AFTER, ids=lambda each: type(each).__name__)
-def test_what_follows(error: errors.BitScaleError, then: SubmitAction) -> None:
-    def follows(**options: bool) -> SubmitAction:
+def test_what_follows(error: errors.BitScaleError, then: Event) -> None:
+    def follows(**options: bool) -> Event:
         no = dict.fromkeys(("may_pay_twice", "expects_deliveries", "is_delivered"), False)
         return after_failed_submission(error, **{**no, **options})
 
-    ambiguous = then is SubmitAction.PARK
+    ambiguous = then is Event.GIVEN_UP
     assert follows() is then
-    assert follows(is_delivered=True, may_pay_twice=True) is SubmitAction.AWAIT
-    assert follows(may_pay_twice=True) is (SubmitAction.SUBMIT_AGAIN if ambiguous else then)
-    assert follows(expects_deliveries=True) is (SubmitAction.AWAIT if ambiguous else then)
-    assert follows(may_pay_twice=True, expects_deliveries=True) is (
-        SubmitAction.SUBMIT_AGAIN if ambiguous else then
-    )
+    assert follows(is_delivered=True, may_pay_twice=True) is Event.LOST
+    assert follows(may_pay_twice=True) is (Event.RESUBMITTED if ambiguous else then)
+    assert follows(expects_deliveries=True) is (Event.LOST if ambiguous else then)
+    assert follows(may_pay_twice=True, expects_deliveries=True) is (Event.RESUBMITTED if ambiguous else then)
 
 
 def test_the_table_has_every_error() -> None:
@@ -67,17 +66,35 @@ def test_the_table_has_every_error() -> None:
 def test_what_was_accepted_is_never_submitted_again(options: tuple[bool, bool, bool]) -> None:
     names = ("may_pay_twice", "expects_deliveries", "is_delivered")
     assert (
-        after_failed_submission(ACCEPTED("x"), **dict(zip(names, options, strict=True))) is SubmitAction.KEEP
+        after_failed_submission(ACCEPTED("x"), **dict(zip(names, options, strict=True))) is Event.UNREADABLE
     )
 
 
-@pytest.mark.parametrize("error", [error for error, then in AFTER if then is SubmitAction.STOP], ids=repr)
-def test_what_stops_a_batch_has_a_name_for_the_manifest(error: errors.BitScaleError) -> None:
-    names = {
-        errors.InsufficientCreditsError: "insufficient_credits",
-        errors.RunLimitExceededError: "run_limit_exceeded",
-    }
-    assert stopped_by(error) == names[type(error)]
+# Of errors after which no run was started: whether others may succeed, or why no more are submitted.
+OF_BATCHES: list[tuple[errors.BitScaleError, bool, str | None]] = [
+    (errors.RateLimitedError("x"), True, None),
+    (errors.TransportError("x", sent=False), True, None),
+    (errors.AuthenticationError("x"), True, None),
+    (errors.InsufficientCreditsError("x"), False, "insufficient_credits"),
+    (errors.RunLimitExceededError("x"), False, "run_limit_exceeded"),
+    (errors.NotFoundError("x"), False, None),
+    (errors.PermissionDeniedError("x"), False, None),
+    (errors.ConfigurationError("x"), False, None),
+    (errors.FeatureDisabledError("x"), False, None),
+    (errors.MissingSourceError("x"), False, None),
+    (errors.UnsupportedError("x"), False, None),
+]
+
+
+@pytest.mark.parametrize(("error", "passing", "reason"), OF_BATCHES, ids=repr)
+def test_what_follows_for_the_batch(error: errors.BitScaleError, passing: bool, reason: str | None) -> None:
+    assert is_passing(error) is passing
+    assert stopped_by(error) == reason
+
+
+def test_the_table_of_batches_has_every_error_that_started_no_run() -> None:
+    unsent = {type(error) for error, then in AFTER if then is Event.NOT_PROCESSED}
+    assert {type(error) for error, _, _ in OF_BATCHES} == unsent
 
 
 RUNNING, COMPLETED, FAILED = (
