@@ -105,18 +105,13 @@ class RunningBatch:
             match effect:
                 case Effect.WRITE_ENTRY:
                     writer.note(row.segment, row.position, row.entry)
-                case Effect.WRITE_RUN:
-                    writer.note(row.segment, row.position, row.entry)
-                    sent_log.accepted(row.number, str(row.run_id))
                 case Effect.WRITE_RESULT:
-                    writer.note(row.segment, row.position, row.entry)
-                    self._write_result(row)
-                case Effect.WRITE_ANSWER:
-                    self._write_result(row)
+                    if (known := row.result or row.fallback) is not None:
+                        writer.answered(row.segment, row.position, known)
+                case Effect.LOG_ACCEPTED:
+                    sent_log.accepted(row.number, str(row.run_id))
+                case Effect.LOG_ANSWERED:
                     sent_log.answered(row.number)
-                case Effect.WRITE_REFUSAL:
-                    self._write_result(row)
-                    sent_log.not_processed(row.number)
                 case Effect.LOG_NOT_PROCESSED:
                     sent_log.not_processed(row.number)
                 case Effect.COUNT:
@@ -205,10 +200,6 @@ class RunningBatch:
         finally:
             timer.cancel()
         self.happened.clear()
-
-    def _write_result(self, row: BatchRow) -> None:
-        if (result := row.result or row.fallback) is not None:
-            self.journal_writer.answered(row.segment, row.position, result)
 
     def _disown(self, number: int, error: UnreadableAcceptanceError) -> None:
         """See to it that no retry polls the run of this row, or submits the row."""

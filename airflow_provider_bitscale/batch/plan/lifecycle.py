@@ -62,11 +62,10 @@ class Effect:
     POLL_NEXT = "poll its run before all others"
     AWAIT = "wait for its delivery, as long as a run may take"
     WRITE_ENTRY = "write its entry to the journal"
-    WRITE_RUN = "write its run id to the journal and to the log of what was sent"
-    WRITE_RESULT = "write its result and its entry to the journal"
-    WRITE_ANSWER = "write its result to the journal, and to the log that it was answered"
-    WRITE_REFUSAL = "write its result to the journal, and to the log that no run was started"
-    LOG_NOT_PROCESSED = "write to the log that no run was started"
+    WRITE_RESULT = "write its result to the journal"
+    LOG_ACCEPTED = "log its run id as sent"
+    LOG_ANSWERED = "log that it was answered, without a run to poll"
+    LOG_NOT_PROCESSED = "log that no run was started"
     COUNT = "count its result"
     FINISH = "its segment has one row less to wait for"
 
@@ -80,9 +79,9 @@ class Transition(NamedTuple):
     """
 
     to: State
-    planned: tuple[str, ...]
-    written: tuple[str, ...]
-    restarts: bool
+    planned: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    restarts: bool = False
 
 
 class IllegalEventError(RuntimeError):
@@ -134,110 +133,104 @@ def _count_unanswered(row: BatchRow, event: Event) -> None:
         row.run_id = None
 
 
-_WRITTEN = frozenset(
-    (
-        Effect.WRITE_ENTRY,
-        Effect.WRITE_RUN,
-        Effect.WRITE_RESULT,
-        Effect.WRITE_ANSWER,
-        Effect.WRITE_REFUSAL,
-        Effect.LOG_NOT_PROCESSED,
-        Effect.COUNT,
-        Effect.FINISH,
-    )
+_DELIVERED_AT_LAST = Transition(
+    State.RUNNING, (Effect.RECOVER, Effect.SCHEDULE_POLL), (Effect.WRITE_ENTRY, Effect.LOG_ACCEPTED)
 )
-
-
-def _to(state: State, *effects: str, restarts: bool = False) -> Transition:
-    written = tuple(effect for effect in effects if effect in _WRITTEN)
-    return Transition(state, tuple(effect for effect in effects if effect not in _WRITTEN), written, restarts)
-
-
-_RECOVERED = (Effect.RECOVER, Effect.WRITE_RUN, Effect.SCHEDULE_POLL)
-_DELIVERED_UNSENT = _to(State.RUNNING, *_RECOVERED, restarts=True)
-_DELIVERED_AT_LAST = _to(State.RUNNING, *_RECOVERED)
-_ENDED = _to(State.DONE, Effect.CHARGE, Effect.LEARN, Effect.COUNT, Effect.FINISH)
-_GIVEN_UP = _to(State.DONE, Effect.CHARGE, Effect.COUNT, Effect.FINISH)
-_NOT_DELIVERED = _to(State.DONE, Effect.COUNT, Effect.FINISH)
-_DISOWNED = _to(State.DONE, Effect.WRITE_RESULT, Effect.COUNT, Effect.FINISH)
-_DISOWNED_IN_FLIGHT = _to(State.DONE, Effect.CHARGE, Effect.WRITE_RESULT, Effect.COUNT, Effect.FINISH)
-_CLOSED = _to(State.DONE, Effect.COUNT, Effect.FINISH)
+_DELIVERED_UNSENT = _DELIVERED_AT_LAST._replace(restarts=True)
+_ENDED = Transition(State.DONE, (Effect.CHARGE, Effect.LEARN), (Effect.COUNT, Effect.FINISH))
+_GIVEN_UP = Transition(State.DONE, (Effect.CHARGE,), (Effect.COUNT, Effect.FINISH))
+_CLOSED = Transition(State.DONE, (), (Effect.COUNT, Effect.FINISH))
+_DISOWNED = Transition(State.DONE, (), (Effect.WRITE_ENTRY, Effect.WRITE_RESULT, Effect.COUNT, Effect.FINISH))
+_DISOWNED_IN_FLIGHT = Transition(
+    State.DONE, (Effect.CHARGE,), (Effect.WRITE_ENTRY, Effect.WRITE_RESULT, Effect.COUNT, Effect.FINISH)
+)
 
 TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = {
     State.NEW: {
-        Event.DUPLICATE: _to(State.DONE, Effect.COUNT, Effect.FINISH),
+        Event.DUPLICATE: _CLOSED,
         # It was counted before its segment was opened.
-        Event.SETTLED: _to(State.DONE, Effect.FINISH),
-        Event.RESUMED: _to(State.RUNNING, Effect.RESERVE, Effect.SCHEDULE_POLL, restarts=True),
-        Event.INHERITED: _to(State.AMBIGUOUS, Effect.INHERIT, Effect.AWAIT, restarts=True),
-        Event.ANNOUNCED: _to(State.ANNOUNCED, Effect.WRITE_ENTRY),
+        Event.SETTLED: Transition(State.DONE, (), (Effect.FINISH,)),
+        Event.RESUMED: Transition(State.RUNNING, (Effect.RESERVE, Effect.SCHEDULE_POLL), restarts=True),
+        Event.INHERITED: Transition(State.AMBIGUOUS, (Effect.INHERIT, Effect.AWAIT), restarts=True),
+        Event.ANNOUNCED: Transition(State.ANNOUNCED, (), (Effect.WRITE_ENTRY,)),
         Event.DELIVERED: _DELIVERED_UNSENT,
         Event.DISOWNED: _DISOWNED,
         Event.CLOSED: _CLOSED,
     },
     State.ANNOUNCED: {
-        Event.DURABLE: _to(State.READY, Effect.QUEUE),
-        Event.RETRACTED: _to(State.NEW, Effect.WRITE_ENTRY),
+        Event.DURABLE: Transition(State.READY, (Effect.QUEUE,)),
+        Event.RETRACTED: Transition(State.NEW, (), (Effect.WRITE_ENTRY,)),
         Event.DELIVERED: _DELIVERED_UNSENT,
         Event.DISOWNED: _DISOWNED,
         Event.CLOSED: _CLOSED,
     },
     State.READY: {
-        Event.RETRACTED: _to(State.NEW, Effect.WRITE_ENTRY),
-        Event.SENT: _to(State.SENDING, Effect.RESERVE, restarts=True),
+        Event.RETRACTED: Transition(State.NEW, (), (Effect.WRITE_ENTRY,)),
+        Event.SENT: Transition(State.SENDING, (Effect.RESERVE,), restarts=True),
         Event.DELIVERED: _DELIVERED_UNSENT,
         Event.DISOWNED: _DISOWNED,
         Event.CLOSED: _CLOSED,
     },
     State.SENDING: {
-        Event.ACCEPTED: _to(State.RUNNING, Effect.WRITE_RUN, Effect.SCHEDULE_POLL),
-        Event.NOT_PROCESSED: _to(State.READY, Effect.LOG_NOT_PROCESSED, Effect.RELEASE, Effect.QUEUE_FIRST),
-        Event.REFUSED: _to(
-            State.DONE, Effect.WRITE_REFUSAL, Effect.RELEASE, Effect.LEARN, Effect.COUNT, Effect.FINISH
+        Event.ACCEPTED: Transition(
+            State.RUNNING, (Effect.SCHEDULE_POLL,), (Effect.WRITE_ENTRY, Effect.LOG_ACCEPTED)
         ),
-        Event.LOST: _to(State.AMBIGUOUS, Effect.CHARGE, Effect.AWAIT, restarts=True),
-        Event.RESUBMITTED: _to(State.READY, Effect.CHARGE, Effect.QUEUE),
-        Event.UNREADABLE: _to(
-            State.UNREADABLE, Effect.WRITE_ANSWER, Effect.CHARGE, Effect.AWAIT, restarts=True
+        Event.NOT_PROCESSED: Transition(
+            State.READY, (Effect.RELEASE, Effect.QUEUE_FIRST), (Effect.LOG_NOT_PROCESSED,)
         ),
-        Event.DELIVERED: _to(State.SENDING, Effect.WRITE_RUN),
-        Event.ENDED: _to(
-            State.DONE, Effect.WRITE_ANSWER, Effect.CHARGE, Effect.LEARN, Effect.COUNT, Effect.FINISH
+        Event.REFUSED: Transition(
+            State.DONE,
+            (Effect.RELEASE, Effect.LEARN),
+            (Effect.WRITE_RESULT, Effect.LOG_NOT_PROCESSED, Effect.COUNT, Effect.FINISH),
+        ),
+        Event.LOST: Transition(State.AMBIGUOUS, (Effect.CHARGE, Effect.AWAIT), restarts=True),
+        Event.RESUBMITTED: Transition(State.READY, (Effect.CHARGE, Effect.QUEUE)),
+        Event.UNREADABLE: Transition(
+            State.UNREADABLE,
+            (Effect.CHARGE, Effect.AWAIT),
+            (Effect.WRITE_RESULT, Effect.LOG_ANSWERED),
+            restarts=True,
+        ),
+        Event.DELIVERED: Transition(State.SENDING, (), (Effect.WRITE_ENTRY, Effect.LOG_ACCEPTED)),
+        Event.ENDED: Transition(
+            State.DONE,
+            (Effect.CHARGE, Effect.LEARN),
+            (Effect.WRITE_RESULT, Effect.LOG_ANSWERED, Effect.COUNT, Effect.FINISH),
         ),
         Event.GIVEN_UP: _GIVEN_UP,
         Event.DISOWNED: _DISOWNED_IN_FLIGHT,
         Event.CLOSED: _CLOSED,
     },
     State.RUNNING: {
-        Event.POLLED: _to(State.POLLING),
-        Event.DELIVERED: _to(State.RUNNING, Effect.WRITE_RUN),
-        Event.HINTED: _to(State.RUNNING, Effect.POLL_NEXT),
+        Event.POLLED: Transition(State.POLLING),
+        Event.DELIVERED: Transition(State.RUNNING, (), (Effect.WRITE_ENTRY, Effect.LOG_ACCEPTED)),
+        Event.HINTED: Transition(State.RUNNING, (Effect.POLL_NEXT,)),
         Event.ENDED: _ENDED,
-        Event.LEFT: _to(State.LEFT, Effect.CHARGE),
+        Event.LEFT: Transition(State.LEFT, (Effect.CHARGE,)),
         Event.DISOWNED: _DISOWNED_IN_FLIGHT,
         Event.CLOSED: _CLOSED,
     },
     State.POLLING: {
-        Event.NOT_ENDED: _to(State.RUNNING, Effect.POLL_AGAIN),
-        Event.DELIVERED: _to(State.POLLING, Effect.WRITE_RUN),
-        Event.HINTED: _to(State.POLLING, Effect.POLL_NEXT),
+        Event.NOT_ENDED: Transition(State.RUNNING, (Effect.POLL_AGAIN,)),
+        Event.DELIVERED: Transition(State.POLLING, (), (Effect.WRITE_ENTRY, Effect.LOG_ACCEPTED)),
+        Event.HINTED: Transition(State.POLLING, (Effect.POLL_NEXT,)),
         Event.ENDED: _ENDED,
         Event.GIVEN_UP: _GIVEN_UP,
-        Event.LEFT: _to(State.LEFT, Effect.CHARGE),
+        Event.LEFT: Transition(State.LEFT, (Effect.CHARGE,)),
         Event.DISOWNED: _DISOWNED_IN_FLIGHT,
         Event.CLOSED: _CLOSED,
     },
     State.AMBIGUOUS: {
         # Of an earlier try, before this one has submitted any row.
-        Event.RESUBMITTED: _to(State.NEW),
+        Event.RESUBMITTED: Transition(State.NEW),
         Event.DELIVERED: _DELIVERED_AT_LAST,
-        Event.GIVEN_UP: _NOT_DELIVERED,
+        Event.GIVEN_UP: _CLOSED,
         Event.DISOWNED: _DISOWNED,
         Event.CLOSED: _CLOSED,
     },
     State.UNREADABLE: {
         Event.DELIVERED: _DELIVERED_AT_LAST,
-        Event.GIVEN_UP: _NOT_DELIVERED,
+        Event.GIVEN_UP: _CLOSED,
         Event.DISOWNED: _DISOWNED,
         Event.CLOSED: _CLOSED,
     },
@@ -247,6 +240,6 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = {
     },
     State.DONE: {
         # The result it had counts no more.
-        Event.DISOWNED: _to(State.DONE, Effect.WRITE_RESULT, Effect.COUNT),
+        Event.DISOWNED: Transition(State.DONE, (), (Effect.WRITE_ENTRY, Effect.WRITE_RESULT, Effect.COUNT)),
     },
 }

@@ -166,7 +166,7 @@ def test_what_no_path_may_do(seed: int) -> None:
         reserved += reserves(transition)
         counted += effects[Effect.COUNT] - (was_done and event is Event.DISOWNED)
         finished += effects[Effect.FINISH]
-        if {Effect.WRITE_ENTRY, Effect.WRITE_RUN, Effect.WRITE_RESULT} & set(transition.written):
+        if Effect.WRITE_ENTRY in transition.written:
             durable = row.entry
         if event is Event.CLOSED:
             assert reserved == (before in IN_FLIGHT), "the try is over: its budget, too"

@@ -103,7 +103,7 @@ class Batch:
         found = segments.find(row) if isinstance(row, int) else row
         assert found is not None
         effects = move(found, event, 0.0, run_id=run_id, result=result).written
-        if Effect.WRITE_ENTRY in effects or Effect.WRITE_RUN in effects:
+        if Effect.WRITE_ENTRY in effects:
             self.journal.note(found.segment, found.position, found.entry)
         if Effect.COUNT in effects:
             segments.count(found)
