@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, SubmitRow
 from airflow_provider_bitscale.batch.polls import Polls
 from airflow_provider_bitscale.batch.prefetch import Prefetch
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
@@ -32,7 +32,7 @@ REPORT_SECONDS = 5.0
 # How long last polls may take after the deadline.
 LAST_POLLS_SECONDS = 60.0
 # How long a batch that is given up waits for answers: each is the id of a run that is paid for.
-LAST_ANSWERS_SECONDS = 30.0
+WIND_UP_SECONDS = 30.0
 # So often, at least, it is seen whether time is up.
 _AT_MOST_SECONDS = 1.0
 # So often, while nothing may be submitted, it is seen whether the store has caught up.
@@ -132,7 +132,7 @@ class Runner:
                 batch.plan.begin(step, now)
                 batch.start(
                     self._submissions.submit(step.row)
-                    if isinstance(step, Submit)
+                    if isinstance(step, SubmitRow)
                     else self._polls.poll(step.row)
                 )
 
@@ -172,7 +172,7 @@ class Runner:
         """
         batch = self._batch
         batch.stop_submitting()
-        until = time.monotonic() + LAST_ANSWERS_SECONDS
+        until = time.monotonic() + WIND_UP_SECONDS
         while batch.under_way and time.monotonic() < until:
             # An answer may be the last of a segment, which is then to be written.
             await asyncio.wait(batch.under_way, timeout=1.0)

@@ -16,7 +16,7 @@ from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import Scheduler, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler, SubmitRow
 from airflow_provider_bitscale.batch.polls import Polls
 from airflow_provider_bitscale.batch.prefetch import Prefetch
 from airflow_provider_bitscale.batch.running import BatchRequest, RunningBatch
@@ -181,7 +181,7 @@ class Rig:
         row = self.row(number)
         if row.state.name == "NEW":
             self.make_ready(number)
-        self.plan.begin(Submit(row), time.monotonic())
+        self.plan.begin(SubmitRow(row), time.monotonic())
         await self.submissions.submit(row)
         return row
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bitscale.api.errors import ServerError
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Submit
+from airflow_provider_bitscale.batch.plan.scheduler import SubmitRow
 from airflow_provider_bitscale.batch.progress import Progress, hindrance_of
 from airflow_provider_bitscale.batch.row_result import STATUSES
 from tests.support.numbered import Plan, take
@@ -130,7 +130,7 @@ def a_plan(rows: int, cap: float | None = None, *, proven: bool = True) -> Plan:
     """A scheduler of which one row is on its way, and the others are ready."""
     plan = Plan(rows, Budget(cap), Brake(proven=proven))
     plan.add(range(rows))
-    take(plan, Submit, 0)
+    take(plan, SubmitRow, 0)
     return plan
 
 

@@ -172,7 +172,7 @@ def test_an_error_that_no_row_can_mend_is_raised_once_all_is_written() -> None:
 
 
 def test_a_store_that_fails_leaves_what_it_did_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "LAST_ANSWERS_SECONDS", 0.5)
+    monkeypatch.setattr(runner, "WIND_UP_SECONDS", 0.5)
 
     def submitted(row: int) -> Run:
         attempt.rig.store.set = _fail  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.plan.lifecycle import Event
-from airflow_provider_bitscale.batch.plan.scheduler import GiveUp, OutOfBudget, Poll, Scheduler, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import GiveUp, OutOfBudget, PollRow, Scheduler, SubmitRow
 from airflow_provider_bitscale.batch.row_result import DUPLICATE, FAILED, SUCCEEDED, UNKNOWN, RowResult
 
 NOW = 1000.0
@@ -107,9 +107,9 @@ class Plan(Scheduler):
             self.apply(row, Event.LEFT, now)
 
 
-def take(plan: Plan, kind: type[Submit | Poll], number: int, now: float = NOW) -> None:
+def take(plan: Plan, kind: type[SubmitRow | PollRow], number: int, now: float = NOW) -> None:
     """What the scheduler has to decide now, and begins."""
     step = plan.next(now)
-    assert isinstance(step, (Submit, Poll))
+    assert isinstance(step, (SubmitRow, PollRow))
     assert step == kind(plan.row(number))
     plan.begin(step, now)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Rest, SubmitRow
 from tests.support.numbered import Plan
 
 ROUND_TRIP = 0.05
@@ -86,7 +86,7 @@ def simulate(
         assert not isinstance(step, GiveUp), "no delivery is waited for"
         plan.begin(step, now)
         slot = max(slot, now - 1 / per_second) + 1 / per_second
-        if isinstance(step, Submit):
+        if isinstance(step, SubmitRow):
             report.submits += 1
             report.last_submit = now
             began[step.row.number] = now
@@ -94,6 +94,6 @@ def simulate(
         else:
             report.polls += 1
             report.polls_of[step.row.number] += 1
-        heapq.heappush(answers, (now + ROUND_TRIP, step.row.number, isinstance(step, Submit)))
+        heapq.heappush(answers, (now + ROUND_TRIP, step.row.number, isinstance(step, SubmitRow)))
     report.wall = now
     return report

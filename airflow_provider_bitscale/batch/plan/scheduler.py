@@ -38,14 +38,14 @@ KNOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class SubmitRow:
     """Submit this row."""
 
     row: BatchRow
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
+class PollRow:
     """Poll the run of this row."""
 
     row: BatchRow
@@ -75,7 +75,7 @@ class OutOfBudget:
     """Rows are left, and nothing is under way that could free credits for them."""
 
 
-Step: TypeAlias = "Submit | Poll | GiveUp | OutOfBudget | Rest | Done"
+Step: TypeAlias = "SubmitRow | PollRow | GiveUp | OutOfBudget | Rest | Done"
 
 
 class Scheduler:
@@ -241,13 +241,13 @@ class Scheduler:
         submits = allows and now >= self._submit_from and self.brake.allows(in_flight, self.known)
         row = self.polls.next_row(now, eager=not submits) if self._count[RUNNING] else None
         if submits and (row is None or self._rows_go_first(now)):
-            return Submit(self._first_ready())
-        return Rest(self._until_next(now, eager=not submits)) if row is None else Poll(row)
+            return SubmitRow(self._first_ready())
+        return Rest(self._until_next(now, eager=not submits)) if row is None else PollRow(row)
 
-    def begin(self, step: Submit | Poll, now: float) -> None:
+    def begin(self, step: SubmitRow | PollRow, now: float) -> None:
         """Note that the request of this step leaves."""
         self.requests.count(now)
-        if isinstance(step, Submit):
+        if isinstance(step, SubmitRow):
             self._queue.popleft()
             self.apply(step.row, Event.SENT, now)
         else:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from airflow_provider_bitscale.batch.plan.batch_row import AWAITING, IN_FLIGHT, UNSENT, BatchRow, State
+from airflow_provider_bitscale.batch.plan.batch_row import AWAITING, UNSENT, BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import (
     TRANSITIONS,
     Effect,
@@ -19,6 +19,8 @@ from airflow_provider_bitscale.batch.plan.lifecycle import (
 from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, SUCCEEDED, UNKNOWN, RowResult
 
 NOW = 1000.0
+# What a row in one of these states may cost is reserved.
+IN_FLIGHT = {State.SENDING, State.RUNNING, State.POLLING}
 FOUND = RowResult(SUCCEEDED, "run_1", 3)
 
 # Where each event leads, in the order of Event; "-" where it is illegal.

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, Poll, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Done, GiveUp, OutOfBudget, PollRow, SubmitRow
 from tests.support.numbered import Plan
 from tests.support.simulation import lognormal_with_stragglers, simulate
 
@@ -70,7 +70,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
                 plan.ended(row, now, 1.0, 1.5)
                 watched.remove(row)
                 ended[row] += 1
-        elif isinstance(step, Submit) and rng.random() < 0.8:
+        elif isinstance(step, SubmitRow) and rng.random() < 0.8:
             assert step.row.number in ready
             assert step.row.number not in posting | watched | polling
             assert not plan.stopped
@@ -80,7 +80,7 @@ def test_whatever_happens_every_row_ends_once_and_no_limit_is_broken(seed: int, 
             ready.discard(step.row.number)
             posting.add(step.row.number)
             submitted.add(step.row.number)
-        elif isinstance(step, Poll) and rng.random() < 0.8:
+        elif isinstance(step, PollRow) and rng.random() < 0.8:
             assert step.row.number in watched
             plan.begin(step, now)
             watched.discard(step.row.number)

@@ -13,7 +13,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_bitscale.batch.plan.brake import Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.scheduler import Rest, Submit
+from airflow_provider_bitscale.batch.plan.scheduler import Rest, SubmitRow
 from airflow_provider_bitscale.batch.store import journal_writer
 from airflow_provider_bitscale.batch.store.journal_writer import (
     AWAY_SECONDS,
@@ -101,12 +101,12 @@ def test_a_change_waits_from_when_it_was_made_until_it_is_durable_whatever_fails
 def test_while_it_is_held_the_plan_submits_nothing() -> None:
     plan = Plan(2, Budget(None), Brake(proven=True))
     plan.add([0, 1])
-    assert isinstance(plan.next(100.0), Submit)
+    assert isinstance(plan.next(100.0), SubmitRow)
     plan.hold(100.5)
     assert plan.next(100.0) == Rest(0.5)
     plan.hold(100.2)
     assert plan.next(100.4) != plan.next(100.5), "it is never shortened"
-    assert isinstance(plan.next(100.5), Submit)
+    assert isinstance(plan.next(100.5), SubmitRow)
 
 
 def a_writer(store: JsonStore, *rows: int) -> JournalWriter:
