@@ -57,9 +57,9 @@ class Inbox:
             if row.state is State.SENDING:
                 self._holding.append(row)
             else:
-                self.answered(row)
+                self.take_in_held(row)
 
-    def answered(self, row: BatchRow) -> None:
+    def take_in_held(self, row: BatchRow) -> None:
         """Take in the delivery that came before the answer to a request about this row, if one did."""
         run, row.delivery = row.delivery, None
         if run is not None:

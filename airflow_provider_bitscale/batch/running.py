@@ -107,7 +107,7 @@ class RunningBatch:
                     writer.note(row.segment, row.position, row.entry)
                 case Effect.WRITE_RESULT:
                     if (known := row.result or row.fallback) is not None:
-                        writer.answered(row.segment, row.position, known)
+                        writer.add_result(row.segment, row.position, known)
                 case Effect.LOG_ACCEPTED:
                     sent_log.accepted(row.number, str(row.run_id))
                 case Effect.LOG_ANSWERED:

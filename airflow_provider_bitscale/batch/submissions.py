@@ -65,7 +65,7 @@ class Submissions:
             return
         batch.plan.outage.note(run, time.monotonic())
         batch.segments.tally.submitted += 1
-        self._streak.ended()
+        self._streak.reset()
         self._accepted(row, run)
 
     def _accepted(self, row: BatchRow, run: Run) -> None:
@@ -84,7 +84,7 @@ class Submissions:
             return
         batch.apply(row, Event.ACCEPTED, run_id=run.run_id)
         if row.delivery is not None:
-            self._inbox.answered(row)
+            self._inbox.take_in_held(row)
 
     def _failed(self, row: BatchRow, error: BitScaleError) -> None:
         batch = self._batch
@@ -99,7 +99,7 @@ class Submissions:
         )
         if event in (Event.UNREADABLE, Event.REFUSED) and error.status is not None:
             # BitScale itself has answered: a row may be refused before it is sent.
-            self._streak.ended()
+            self._streak.reset()
         if row.state is not State.SENDING:
             # It has its result by now: its delivery had a run that belongs to another row, too.
             return
@@ -119,7 +119,7 @@ class Submissions:
         elif event is Event.LOST:
             log.warning("Row %d is ambiguous until its delivery comes: %s", row.number + 1, error)
             batch.apply(row, event)
-            self._inbox.answered(row)
+            self._inbox.take_in_held(row)
         else:
             status = FAILED if event is Event.REFUSED else UNKNOWN
             batch.apply(row, event, result=RowResult(status, error=str(error)))
@@ -135,7 +135,7 @@ class Submissions:
         is_known_later = not request.expects_deliveries or request.resubmit_ambiguous
         batch.apply(row, Event.UNREADABLE if is_known_later else Event.LOST)
         if request.expects_deliveries:
-            self._inbox.answered(row)
+            self._inbox.take_in_held(row)
         else:
             batch.apply(row, Event.GIVEN_UP, result=row.fallback)
 

@@ -40,7 +40,7 @@ class FailureStreak:
         self._seen_at = now
         return True
 
-    def ended(self) -> None:
+    def reset(self) -> None:
         """Note that a request has succeeded."""
         self.failures = 0
 
@@ -71,7 +71,7 @@ class Outage:
             self.key_refused_for = key_refused_for
             self._failed(seen, now)
         else:
-            self._streak.ended()
+            self._streak.reset()
             self._rest_until = 0.0
 
     def rest(self, now: float) -> float:

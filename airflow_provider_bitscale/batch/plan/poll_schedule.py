@@ -63,14 +63,14 @@ class PollSchedule:
         if not not_before:
             row.not_ended_at = now - row.since
             if row.exact:
-                self.run_times.not_ended(row.not_ended_at)
+                self.run_times.add_age(row.not_ended_at)
         self.schedule(row)
 
     def ended(self, row: BatchRow, now: float, took: float | None) -> None:
         """Note that a run has ended, ``took`` seconds after its submission, as BitScale reports them."""
         self._undelivered_ends += not row.hinted
         if row.exact:
-            self.run_times.ended(row.not_ended_at, now - row.since, took)
+            self.run_times.add(row.not_ended_at, now - row.since, took)
 
     def hurry(self, now: float) -> None:
         """Make each run due for a last poll: time is up."""

@@ -49,11 +49,11 @@ class RunTimes:
             return self._oldest_not_ended
         return self._lengths[min(len(self._lengths) - 1, int(_LONG * len(self._lengths)))]
 
-    def not_ended(self, age: float) -> None:
+    def add_age(self, age: float) -> None:
         """Note the age of a run that has not ended."""
         self._oldest_not_ended = max(self._oldest_not_ended, age)
 
-    def ended(self, not_ended_at: float, seen_at: float, reported: float | None = None) -> None:
+    def add(self, not_ended_at: float, seen_at: float, reported: float | None = None) -> None:
         """Note the length of a run that has ended.
 
         :param not_ended_at: its age at the last poll that found it running; 0 if there was none.

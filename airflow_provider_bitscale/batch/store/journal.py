@@ -112,7 +112,7 @@ class Journal:
         if entry:
             self._accepted[number, row] = entry
 
-    def answered(self, number: int, results: Mapping[int, RowResult]) -> None:
+    def add_results(self, number: int, results: Mapping[int, RowResult]) -> None:
         """Note rows that were answered at once, and cannot be asked for again."""
         if number not in self._open:
             # It was finished in the meantime: they are in its part.

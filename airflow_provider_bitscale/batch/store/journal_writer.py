@@ -71,8 +71,8 @@ class JournalWriter:
         self._journal.note(number, row, entry)
         self.changed()
 
-    def answered(self, number: int, row: int, result: RowResult) -> None:
-        """Keep the result of a row that was answered at once; see :meth:`Journal.answered`."""
+    def add_result(self, number: int, row: int, result: RowResult) -> None:
+        """Keep the result of a row that was answered at once; see :meth:`Journal.add_results`."""
         self._results[number][row] = result
         self.changed()
 
@@ -135,7 +135,7 @@ class JournalWriter:
     def _take_results(self) -> None:
         results, self._results = self._results, defaultdict(dict)
         for number, rows in results.items():
-            self._journal.answered(number, rows)
+            self._journal.add_results(number, rows)
 
     async def _write(self, changes: Changes) -> tuple[BaseException | None, asyncio.CancelledError | None]:
         """Write to the end, even if cancelled: a write must not be overtaken by a later one.

@@ -21,7 +21,7 @@ def test_a_streak_lasts_from_its_first_failure() -> None:
 
 def test_a_success_in_between_makes_it_forgotten() -> None:
     streak = after(1000.0, 1100.0)
-    streak.ended()
+    streak.reset()
     assert streak.failures == 0
     assert streak.failed(1050.0, 1250.0), "what is left of it does not count against what comes later"
     assert not streak.lasts(300.0, 1300.1)

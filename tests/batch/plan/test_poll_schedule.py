@@ -13,7 +13,7 @@ NOW = 1000.0
 FOREVER = float("inf")
 
 
-class Watch:
+class Schedule:
     """Runs by the number of their row."""
 
     def __init__(self, timeout: float, *, delivers: bool) -> None:
@@ -43,18 +43,20 @@ class Watch:
         return None if row is None else row.number
 
 
-def a_watch(rows: int = 1, *, timeout: float = FOREVER, delivers: bool = True, exact: bool = True) -> Watch:
+def scheduled(
+    rows: int = 1, *, timeout: float = FOREVER, delivers: bool = True, exact: bool = True
+) -> Schedule:
     """Runs that were submitted at NOW."""
-    watch = Watch(timeout, delivers=delivers)
+    polls = Schedule(timeout, delivers=delivers)
     for row in range(rows):
-        watch.add(row, NOW, exact=exact)
-    return watch
+        polls.add(row, NOW, exact=exact)
+    return polls
 
 
-def first_poll(watch: Watch, row: int = 0) -> float:
+def first_poll(polls: Schedule, row: int = 0) -> float:
     """The age at which a run is polled first, to a tenth of a second."""
     for tenths in range(10_000):
-        if watch.next(NOW + tenths / 10, eager=True) == row:
+        if polls.next(NOW + tenths / 10, eager=True) == row:
             return tenths / 10
     raise AssertionError("never")
 
@@ -69,78 +71,78 @@ def first_poll(watch: Watch, row: int = 0) -> float:
     ],
 )
 def test_polls_are_rare_where_a_delivery_is_expected(options: dict[str, float], age: float) -> None:
-    assert first_poll(a_watch(**options)) == pytest.approx(age, abs=0.2)  # type: ignore[arg-type]
+    assert first_poll(scheduled(**options)) == pytest.approx(age, abs=0.2)  # type: ignore[arg-type]
 
 
 def test_runs_that_take_long_are_left_alone_for_longer() -> None:
-    watch = a_watch(0)
+    polls = scheduled(0)
     for _ in range(30):
-        watch.schedule.run_times.ended(0.0, 90.0)
-    watch.add(1, NOW)
-    assert first_poll(watch, 1) == pytest.approx(180.0, abs=1.0)
+        polls.schedule.run_times.add(0.0, 90.0)
+    polls.add(1, NOW)
+    assert first_poll(polls, 1) == pytest.approx(180.0, abs=1.0)
 
 
 def test_between_polls_there_is_a_minute() -> None:
-    watch = a_watch()
-    watch.poll(0)
-    watch.not_ended(0, NOW + 60)
-    assert watch.next(NOW + 119, eager=True) is None
-    assert watch.next(NOW + 121, eager=True) == 0
+    polls = scheduled()
+    polls.poll(0)
+    polls.not_ended(0, NOW + 60)
+    assert polls.next(NOW + 119, eager=True) is None
+    assert polls.next(NOW + 121, eager=True) == 0
 
 
 def test_a_run_that_is_delivered_is_polled_at_once_and_not_twice() -> None:
-    watch = a_watch(3)
-    watch.hint(1)
-    watch.hint(1)
-    assert watch.next(NOW, eager=False) == 1
-    watch.poll(1)
-    assert watch.next(NOW + 1, eager=True) is None
-    watch.ended(1, NOW + 1)
-    assert watch.next(NOW + 1, eager=True) is None
-    assert [row.number for row in watch.schedule.rows()] == [0, 2]
+    polls = scheduled(3)
+    polls.hint(1)
+    polls.hint(1)
+    assert polls.next(NOW, eager=False) == 1
+    polls.poll(1)
+    assert polls.next(NOW + 1, eager=True) is None
+    polls.ended(1, NOW + 1)
+    assert polls.next(NOW + 1, eager=True) is None
+    assert [row.number for row in polls.schedule.rows()] == [0, 2]
 
 
 def test_a_run_that_is_delivered_while_it_is_polled_is_polled_again_soon() -> None:
-    watch = a_watch()
-    watch.poll(0)
-    watch.hint(0)
-    assert watch.next(NOW + 1, eager=True) is None
-    watch.not_ended(0, NOW + 1)
-    assert watch.next(NOW + 3, eager=True) == 0
+    polls = scheduled()
+    polls.poll(0)
+    polls.hint(0)
+    assert polls.next(NOW + 1, eager=True) is None
+    polls.not_ended(0, NOW + 1)
+    assert polls.next(NOW + 3, eager=True) == 0
 
 
 def test_a_run_that_ends_by_its_delivery_is_not_polled() -> None:
-    watch = a_watch(2)
-    watch.hint(0)
-    watch.ended(0, NOW)
-    assert watch.next(NOW + SELDOM_SECONDS, eager=True) == 1
-    watch.poll(1)
-    assert watch.next(NOW + 10 * SELDOM_SECONDS, eager=True) is None
+    polls = scheduled(2)
+    polls.hint(0)
+    polls.ended(0, NOW)
+    assert polls.next(NOW + SELDOM_SECONDS, eager=True) == 1
+    polls.poll(1)
+    assert polls.next(NOW + 10 * SELDOM_SECONDS, eager=True) is None
 
 
 def test_deliveries_that_do_not_come_are_not_relied_on() -> None:
-    watch = a_watch(FORGIVEN)
+    polls = scheduled(FORGIVEN)
     for row in range(FORGIVEN):
-        watch.poll(row)
-        watch.ended(row, NOW + 60)
-    watch.add(100, NOW)
-    watch.add(101, NOW)
-    assert watch.next(NOW + 62, eager=False) is not None, "they are known to take a minute"
-    watch.hint(100)
-    watch.ended(100, NOW)
-    watch.add(102, NOW)
-    watch.poll(101)
-    assert watch.next(NOW + 62, eager=True) is None, "one was delivered"
+        polls.poll(row)
+        polls.ended(row, NOW + 60)
+    polls.add(100, NOW)
+    polls.add(101, NOW)
+    assert polls.next(NOW + 62, eager=False) is not None, "they are known to take a minute"
+    polls.hint(100)
+    polls.ended(100, NOW)
+    polls.add(102, NOW)
+    polls.poll(101)
+    assert polls.next(NOW + 62, eager=True) is None, "one was delivered"
 
 
 def test_in_a_hurry_each_is_polled_once_more() -> None:
-    watch = a_watch(3)
-    watch.poll(0)
-    watch.hint(1)
-    watch.schedule.hurry(NOW)
+    polls = scheduled(3)
+    polls.poll(0)
+    polls.hint(1)
+    polls.schedule.hurry(NOW)
     seen = []
-    while (row := watch.next(NOW, eager=False)) is not None:
+    while (row := polls.next(NOW, eager=False)) is not None:
         seen.append(row)
-        watch.poll(row)
+        polls.poll(row)
     assert sorted(seen) == [1, 2]
-    assert watch.schedule.rows() == []
+    assert polls.schedule.rows() == []

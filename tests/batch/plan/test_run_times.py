@@ -12,35 +12,35 @@ from airflow_provider_bitscale.batch.plan.run_times import EAGER, FIRST_POLL, PA
 
 def seen(*lengths: float) -> RunTimes:
     """Durations that know these."""
-    durations = RunTimes()
+    run_times = RunTimes()
     for length in lengths:
-        durations.ended(0.0, length, length)
-    return durations
+        run_times.add(0.0, length, length)
+    return run_times
 
 
-def polled_at(durations: RunTimes, length: float, impatience: float = PATIENT) -> list[float]:
+def polled_at(run_times: RunTimes, length: float, impatience: float = PATIENT) -> list[float]:
     """The ages at which a run of this length is polled; the last finds its end, and is learned."""
     ages, age = [], 0.0
     while age < length:
         not_ended_at = age
-        age = durations.next_poll(age, impatience)
+        age = run_times.next_poll(age, impatience)
         assert age > not_ended_at
         ages.append(age)
         if age < length:
-            durations.not_ended(age)
-    durations.ended(not_ended_at, age, length)
+            run_times.add_age(age)
+    run_times.add(not_ended_at, age, length)
     return ages
 
 
 def test_where_nothing_is_known_the_oldest_run_goes_ahead() -> None:
-    durations = RunTimes()
-    assert durations.long_run == 0
-    assert durations.next_poll(0.0, PATIENT) == FIRST_POLL
-    durations.not_ended(8.0)
-    durations.not_ended(4.0)
-    assert durations.long_run == 8.0
+    run_times = RunTimes()
+    assert run_times.long_run == 0
+    assert run_times.next_poll(0.0, PATIENT) == FIRST_POLL
+    run_times.add_age(8.0)
+    run_times.add_age(4.0)
+    assert run_times.long_run == 8.0
     for age in (0.0, 4.0, 8.0):
-        assert durations.next_poll(age, PATIENT) == pytest.approx(10.0)
+        assert run_times.next_poll(age, PATIENT) == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize("length", [0.2, 5.0, 300.0])
@@ -51,16 +51,16 @@ def test_a_run_like_all_others_is_polled_once(length: float, impatience: float) 
 
 
 def test_the_impatient_poll_earlier() -> None:
-    durations = seen(*[4.0] * 80, *[10.0] * 20)
-    assert 4 < durations.next_poll(0.0, EAGER) < 5
-    assert 10 < durations.next_poll(0.0, PATIENT) < 11
+    run_times = seen(*[4.0] * 80, *[10.0] * 20)
+    assert 4 < run_times.next_poll(0.0, EAGER) < 5
+    assert 10 < run_times.next_poll(0.0, PATIENT) < 11
 
 
 def test_a_few_long_runs_do_not_hold_up_the_polls_of_all_others() -> None:
-    durations = seen(*[4.0] * 95, *[60.0] * 5)
-    assert durations.next_poll(0.0, PATIENT) < 5
-    assert 60 < durations.next_poll(4.2, PATIENT) < 62, "whoever has not ended by then is one of the long"
-    assert durations.long_run == 60.0
+    run_times = seen(*[4.0] * 95, *[60.0] * 5)
+    assert run_times.next_poll(0.0, PATIENT) < 5
+    assert 60 < run_times.next_poll(4.2, PATIENT) < 62, "whoever has not ended by then is one of the long"
+    assert run_times.long_run == 60.0
 
 
 def test_few_examples_are_not_taken_at_their_word() -> None:
@@ -70,8 +70,8 @@ def test_few_examples_are_not_taken_at_their_word() -> None:
 
 @pytest.mark.parametrize("impatience", [PATIENT, EAGER])
 def test_a_run_longer_than_all_that_are_known_is_polled_less_and_less(impatience: float) -> None:
-    durations = seen(*[1.0] * 50)
-    ages = polled_at(durations, 3600.0, impatience)
+    run_times = seen(*[1.0] * 50)
+    ages = polled_at(run_times, 3600.0, impatience)
     assert len(ages) < 120
     assert ages[-1] < 1.3 * 3600
     gaps = [later - earlier for earlier, later in pairwise(ages[2:])]
@@ -93,38 +93,38 @@ def test_a_run_longer_than_all_that_are_known_is_polled_less_and_less(impatience
 def test_a_told_length_counts_where_it_can_be_true(
     not_ended_at: float, seen_at: float, reported: float | None, length: float
 ) -> None:
-    durations = RunTimes()
-    durations.ended(not_ended_at, seen_at, reported)
-    assert durations.long_run == length
+    run_times = RunTimes()
+    run_times.add(not_ended_at, seen_at, reported)
+    assert run_times.long_run == length
 
 
 def test_a_late_poll_takes_the_length_from_what_is_known() -> None:
-    durations = seen(*[4.0] * 9)
-    durations.ended(0.0, 30.0)
-    assert durations.long_run == 4.0
-    durations.ended(5.0, 30.0)
-    assert durations.long_run == 30.0
+    run_times = seen(*[4.0] * 9)
+    run_times.add(0.0, 30.0)
+    assert run_times.long_run == 4.0
+    run_times.add(5.0, 30.0)
+    assert run_times.long_run == 30.0
 
 
 @pytest.mark.parametrize("impatience", [PATIENT, EAGER])
 @pytest.mark.parametrize(("before", "now"), [(3.0, 40.0), (40.0, 3.0)])
 def test_runs_that_become_longer_or_shorter_are_learned(before: float, now: float, impatience: float) -> None:
     rng = random.Random(0)
-    durations = RunTimes()
+    run_times = RunTimes()
     for length in (before, now):
         for _ in range(2 * REMEMBERED):
-            ages = polled_at(durations, length * rng.uniform(0.9, 1.1), impatience)
-        assert len(durations) == REMEMBERED
-        assert 0.9 * length < durations.long_run < 1.2 * length
+            ages = polled_at(run_times, length * rng.uniform(0.9, 1.1), impatience)
+        assert len(run_times) == REMEMBERED
+        assert 0.9 * length < run_times.long_run < 1.2 * length
         assert len(ages) <= 2
         assert ages[-1] < 1.3 * length
 
 
 def test_the_latest_runs_count() -> None:
-    durations = seen(*[50.0] * REMEMBERED, *[2.0] * (REMEMBERED - 1))
-    assert durations.long_run == 2.0
-    durations.not_ended(10.0)
-    assert durations.next_poll(10.0, PATIENT) > 20, "one of the old ones is remembered"
-    durations.ended(0.0, 2.0, 2.0)
-    assert len(durations) == REMEMBERED
-    assert durations.next_poll(10.0, PATIENT) == 12.5
+    run_times = seen(*[50.0] * REMEMBERED, *[2.0] * (REMEMBERED - 1))
+    assert run_times.long_run == 2.0
+    run_times.add_age(10.0)
+    assert run_times.next_poll(10.0, PATIENT) > 20, "one of the old ones is remembered"
+    run_times.add(0.0, 2.0, 2.0)
+    assert len(run_times) == REMEMBERED
+    assert run_times.next_poll(10.0, PATIENT) == 12.5

@@ -216,7 +216,7 @@ def test_a_run_is_left_alone_for_as_long_as_asked() -> None:
 def test_a_run_is_left_alone_when_eager_and_patient_polls_alternate() -> None:
     plan = a_plan(3, in_flight=2, max_in_flight=2)
     for length in (4.0, 4.0, 4.0, 4.0, 10.0) * 20:
-        plan.polls.run_times.ended(0.0, length, length)
+        plan.polls.run_times.add(0.0, length, length)
     now = NOW + 5
     take(plan, PollRow, 0, now)
     take(plan, PollRow, 1, now)
@@ -230,7 +230,7 @@ def test_a_run_is_left_alone_when_eager_and_patient_polls_alternate() -> None:
 def test_at_its_timeout_a_run_is_polled_in_any_case(resumed: bool) -> None:
     plan = Plan(1, Budget(None), Brake(proven=True), timeout=10.0)
     for _ in range(30):
-        plan.polls.run_times.ended(0.0, 100.0, 100.0)
+        plan.polls.run_times.add(0.0, 100.0, 100.0)
     if resumed:
         plan.resume(0, NOW)
         take(plan, PollRow, 0)
@@ -246,7 +246,7 @@ def test_at_its_timeout_a_run_is_polled_in_any_case(resumed: bool) -> None:
 def test_when_time_is_up_each_run_is_due_once() -> None:
     plan = a_plan(6, in_flight=4, max_in_flight=5)
     for _ in range(30):
-        plan.polls.run_times.ended(0.0, 100.0, 100.0)
+        plan.polls.run_times.add(0.0, 100.0, 100.0)
     take(plan, SubmitRow, 4)
     take(plan, PollRow, 0, NOW + 102)
     take(plan, PollRow, 1, NOW + 102)
@@ -289,5 +289,5 @@ def test_near_the_end_rows_go_first(rows: int, kind: type) -> None:
     """Once all that is left can be polled while the last runs take their twenty seconds."""
     plan = a_plan(rows, in_flight=50)
     for length in [3.0] * 60 + [20.0] * 10:
-        plan.polls.run_times.ended(0.0, length, length)
+        plan.polls.run_times.add(0.0, length, length)
     assert isinstance(plan.next(NOW + 4), kind)

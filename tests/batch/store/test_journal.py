@@ -78,7 +78,7 @@ def test_what_is_counted_is_written_before_the_count_and_dropped_after_all() -> 
 
     store = Ordered()
     journal = opened(store, 1, 2)
-    journal.answered(1, {0: FOUND})
+    journal.add_results(1, {0: FOUND})
     journal.finish(0, SUMMARY)
     save(journal)
     assert store.order == ["00001_0000", "00001", "finished_0000", BATCH_KEY, "drop 00000"]
@@ -105,7 +105,7 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
     store = JsonStore()
     journal = opened(store, 4)
     announce(journal, 0, range(4))
-    journal.answered(0, {2: FOUND})
+    journal.add_results(0, {2: FOUND})
     save(journal)
     record = read(store)[0]
     assert record == SegmentRecord([ANNOUNCED] * 4, {2: FOUND}, chunks=1)
@@ -113,8 +113,8 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
     later = Journal(store, read_batch(store) or BATCH)
     later.open(0, record)
     failed = RowResult(FAILED, None, 0, "no luck")
-    later.answered(0, {0: failed})
-    later.answered(0, {1: FOUND})
+    later.add_results(0, {0: failed})
+    later.add_results(0, {1: FOUND})
     save(later)
     record = read(store)[0]
     assert record == SegmentRecord([ANNOUNCED] * 4, {0: failed, 1: FOUND, 2: FOUND}, chunks=3)
@@ -127,10 +127,10 @@ def test_what_was_answered_at_once_is_kept_whole_and_dropped_at_the_end() -> Non
 def test_what_was_answered_in_the_moment_a_segment_is_finished_leaves_nothing_behind() -> None:
     store = JsonStore()
     journal = opened(store, 2)
-    journal.answered(0, {0: FOUND})
+    journal.add_results(0, {0: FOUND})
     journal.finish(0, SUMMARY)
     save(journal)
-    journal.answered(0, {1: FOUND})
+    journal.add_results(0, {1: FOUND})
     save(journal)
     assert keys(store) == {"finished_0000"}
 
@@ -152,7 +152,7 @@ def test_no_value_of_results_is_too_large(least: int, most: int) -> None:
         )
         for row in range(rows)
     }
-    journal.answered(0, results)
+    journal.add_results(0, results)
     save(journal)
     assert max(map(len, store.texts.values())) < MOST_BYTES
     record = read(store)[0]
@@ -192,7 +192,7 @@ def test_what_could_not_be_written_is_read_with_what_is_in_the_store() -> None:
     save(journal)
     journal.note(0, 0, "run_0")
     journal.note(0, 1, None)
-    journal.answered(0, {3: FOUND})
+    journal.add_results(0, {3: FOUND})
     journal.finish(1, SUMMARY)
     unsaved = journal.unsaved()
     found = read(store, unsaved.values("b1"))
@@ -237,7 +237,7 @@ def test_a_segment_finished_while_its_write_failed_is_finished() -> None:
     store = FailingStore()
     journal = opened(store, 1)
     announce(journal, 0, [0])
-    journal.answered(0, {0: FOUND})
+    journal.add_results(0, {0: FOUND})
     journal.changes()
     journal.finish(0, SUMMARY)
     save(journal)
@@ -248,7 +248,7 @@ def test_a_segment_finished_while_its_write_failed_is_finished() -> None:
 def test_keys_whose_drop_failed_are_dropped_later() -> None:
     store = JsonStore()
     journal = opened(store, 1)
-    journal.answered(0, {0: FOUND})
+    journal.add_results(0, {0: FOUND})
     save(journal)
     journal.finish(0, SUMMARY)
     journal.changes()

@@ -191,7 +191,7 @@ def test_results_are_written_together_and_are_unsaved_until_then() -> None:
     async def run() -> None:
         writer = a_writer(store, 2)
         for row in range(2):
-            writer.answered(0, row, FOUND)
+            writer.add_result(0, row, FOUND)
         assert list(writer.unsaved().chunks.values()) == [{"0": asdict(FOUND), "1": asdict(FOUND)}]
         await writer.write()
         record = read(store)[0]

@@ -50,7 +50,7 @@ def test_a_segment_that_cannot_be_read_is_not_the_same_as_none(stored: dict[str,
 def test_a_record_that_is_lost_is_not_the_same_as_none(lost: str) -> None:
     store = JsonStore()
     journal = opened(store, 2, 2, 2)
-    journal.answered(0, {0: FOUND})
+    journal.add_results(0, {0: FOUND})
     announce(journal, 1, [0])
     journal.finish(2, SUMMARY)
     save(journal)

@@ -193,7 +193,7 @@ def leave_behind(batch: Batch) -> None:
         batch.journal.open(number, SegmentRecord([None] * SIZE))
     for position, entry in enumerate(("run_3", ANNOUNCED, ANNOUNCED)):
         batch.journal.note(1, position, entry)
-    batch.journal.answered(1, {2: RowResult(SUCCEEDED, None, 5)})
+    batch.journal.add_results(1, {2: RowResult(SUCCEEDED, None, 5)})
     batch.journal.finish(0, Summary("part 0", {SUCCEEDED: 2, UNKNOWN: 1}, 10, 1))
     batch.save()
 

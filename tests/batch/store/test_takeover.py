@@ -100,7 +100,7 @@ def test_without_the_log_announced_rows_stay_ambiguous(task: Task, tmp_path: Pat
 def test_what_the_store_did_not_take_is_read_beside_the_parts_and_removed(task: Task, tmp_path: Path) -> None:
     first = announced(task)
     first.journal.note(0, 0, "run_0")
-    first.journal.answered(0, {1: FOUND})
+    first.journal.add_results(0, {1: FOUND})
     task.unsaved.leave(first.token, first.journal.unsaved())
     task.other_machine(tmp_path)
     second = task.begin()
