@@ -23,7 +23,7 @@ from typing import Any
 
 from airflow_provider_bitscale.emulator import responses
 from airflow_provider_bitscale.emulator.contracts import CONTRACTS
-from airflow_provider_bitscale.emulator.errors import ApiError
+from airflow_provider_bitscale.emulator.errors import INVALID_API_KEY, ApiError
 from airflow_provider_bitscale.emulator.faults import Fault, Faults, Stage
 from airflow_provider_bitscale.emulator.rate_limit import Decision, RateLimiter
 from airflow_provider_bitscale.emulator.request_log import LONGEST_LOG, RecordedRequest
@@ -146,7 +146,15 @@ class Backend:
     def _count(self, headers: Mapping[str, str], now: float) -> Decision | None:
         if self._limiter is None:
             return None
-        return self._limiter.count(self._contract.limited_as(self.world, headers), now)
+        key = self._key_of(headers)
+        return self._limiter.count("the valid key" if key == self._valid_key else f"key {key}", now)
+
+    def _key_of(self, headers: Mapping[str, str]) -> str:
+        return headers.get(self._contract.key_header.lower(), "")
+
+    @property
+    def _valid_key(self) -> str:
+        return self._contract.key_after(self.world.key_rotations, self.world.seed)
 
     async def _respond(
         self, request: RecordedRequest, headers: Mapping[str, str], while_connected: WhileConnected
@@ -186,6 +194,9 @@ class Backend:
         self, endpoint: Endpoint, call: ApiRequest, request: RecordedRequest, while_connected: WhileConnected
     ) -> Response | None:
         try:
+            if self._key_of(call.headers) != self._valid_key:
+                header = self._contract.key_header
+                raise ApiError(401, INVALID_API_KEY, f"the {header} header is missing or wrong")
             result = endpoint.handle(call)
         except ApiError as error:
             return _refused(error)

@@ -17,11 +17,12 @@ class ServedContract:
 
     :param name: by which a user chooses it.
     :param endpoints: its endpoint table.
+    :param key_header: that a request has its key in.
     :param api_key: the key that opens it at the start.
+    :param key_after: ``(rotations, seed) -> key`` that opens it after so many rotations.
     :param connection_extra: what a connection needs beside host and key to speak it.
     :param run_id: ``(seed, ordinal) -> id`` of the run accepted as number ``ordinal``.
     :param answer_run: ``(world, run, base_url, now) -> document`` that answers the request behind ``run``.
-    :param limited_as: ``(world, headers) -> name`` under which the rate limit counts a request.
     :param rate_limit_hints: what answers tell of the rate limit, unless the user chooses otherwise.
     :param bounded_sync: whether a sync request whose run takes too long is answered before it has ended.
     :param blank_misses: whether an enrichment whose inputs are all blank finds nothing.
@@ -30,11 +31,12 @@ class ServedContract:
 
     name: str
     endpoints: tuple[Endpoint, ...]
+    key_header: str
     api_key: str
+    key_after: Callable[[int, int], str]
     connection_extra: Mapping[str, str]
     run_id: Callable[[int, int], str]
     answer_run: Callable[[World, Run, str, float], dict[str, Any]]
-    limited_as: Callable[[World, Mapping[str, str]], str]
     rate_limit_hints: str
     bounded_sync: bool
     blank_misses: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,13 +18,11 @@ from airflow_provider_bitscale.emulator.validation import ASYNC, parse_run_reque
 
 def get_current_user(call: ApiRequest) -> Result:
     """Endpoint 1."""
-    _require_key(call)
     return dict(seed.USER)
 
 
 def list_workspaces(call: ApiRequest) -> Result:
     """Endpoint 2: only workspaces the user is a member of."""
-    _require_key(call)
     workspaces = [
         _workspace_summary(workspace)
         for workspace in call.world.workspaces.values()
@@ -36,7 +33,6 @@ def list_workspaces(call: ApiRequest) -> Result:
 
 def get_workspace(call: ApiRequest) -> Result:
     """Endpoint 3."""
-    _require_key(call)
     workspace = _workspace(call, call.params["workspace_id"])
     return _workspace_document(workspace, call.world.credits(workspace.id, call.now))
 
@@ -184,11 +180,6 @@ def _column_document(column: seed.Column) -> dict[str, Any]:
     }
 
 
-def _require_key(call: ApiRequest) -> None:
-    if call.headers.get("api_key") != seed.API_KEY:
-        raise errors.ApiError(401, errors.INVALID_API_KEY, "the api_key header is missing or wrong")
-
-
 def _workspace(call: ApiRequest, workspace_id: str) -> seed.Workspace:
     workspace = call.world.workspaces.get(workspace_id)
     if workspace is None:
@@ -199,8 +190,6 @@ def _workspace(call: ApiRequest, workspace_id: str) -> seed.Workspace:
 
 
 def _context(call: ApiRequest) -> seed.Workspace:
-    """Check the two headers most endpoints require and return the workspace they name."""
-    _require_key(call)
     workspace_id = call.headers.get("workspace-id")
     if not workspace_id:
         raise errors.ApiError(400, errors.MISSING_REQUIRED_FIELD, "the workspace-id header is required")
@@ -223,10 +212,6 @@ def run_id(seed: int, ordinal: int) -> str:
     return f"run_{draw(seed, 'run', ordinal):016x}"
 
 
-def _limited_as(_world: World, headers: Mapping[str, str]) -> str:
-    return headers.get("api_key", "")
-
-
 CONTRACT = ServedContract(
     name=V1_1_0,
     endpoints=(
@@ -238,11 +223,12 @@ CONTRACT = ServedContract(
         Endpoint("run_grid", "POST", "/grids/{grid_id}/run", run_grid),
         Endpoint("get_run", "GET", "/grids/{grid_id}/runs/{run_id}", get_run),
     ),
+    key_header="api_key",
     api_key=seed.API_KEY,
+    key_after=lambda _rotations, _seed: seed.API_KEY,
     connection_extra={"workspace_id": seed.WORKSPACE_ID},
     run_id=run_id,
     answer_run=_answer_run,
-    limited_as=_limited_as,
     rate_limit_hints=HEADERS,
     bounded_sync=False,
     blank_misses=False,

@@ -20,7 +20,6 @@ from airflow_provider_bitscale.emulator.rate_limit import NOTHING
 from airflow_provider_bitscale.emulator.routing import ApiRequest, Endpoint, Result
 from airflow_provider_bitscale.emulator.seed import WORKSPACE_ID, WORKSPACE_KEY, Column, Grid
 from airflow_provider_bitscale.emulator.settings import WITH_WORKSPACE_KEYS
-from airflow_provider_bitscale.emulator.state import World
 from airflow_provider_bitscale.emulator.validation import SYNC, parse_labelled_run_request
 
 _PAGE_SIZE = 20
@@ -30,7 +29,6 @@ _WHOLE_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
 
 def get_workspace(call: ApiRequest) -> Result:
     """Answer with the key's workspace and its credits."""
-    _require_key(call)
     workspace = call.world.workspaces[WORKSPACE_ID]
     credits = call.world.credits(WORKSPACE_ID, call.now)
     return documents.workspace_document(workspace, credits)
@@ -38,7 +36,6 @@ def get_workspace(call: ApiRequest) -> Result:
 
 def list_grids(call: ApiRequest) -> Result:
     """Answer with one page of the workspace's grids, each with the columns that can run."""
-    _require_key(call)
     query = parse_qs(call.query, keep_blank_values=True)
     wanted = query.get("search", [""])[0].casefold()
     page = _whole_number(query, "page", 1)
@@ -99,7 +96,6 @@ def run_grid(call: ApiRequest) -> Result:
 
 def get_run(call: ApiRequest) -> Result:
     """Answer a poll."""
-    _require_key(call)
     run = call.world.poll(call.params["run_id"], call.now)
     if run is None:
         raise errors.ApiError(404, errors.RUN_NOT_FOUND, f"there is no run {call.params['run_id']}")
@@ -108,9 +104,8 @@ def get_run(call: ApiRequest) -> Result:
 
 def rotate_api_key(call: ApiRequest) -> Result:
     """Replace the key; the one of this request is refused from now on."""
-    _require_key(call)
     call.world.key_rotations += 1
-    return {"api_key": _current_key(call.world)}
+    return {"api_key": key_after(call.world.key_rotations, call.world.seed)}
 
 
 def key_after(rotations: int, seed: int = 0) -> str:
@@ -126,22 +121,7 @@ def request_id(seed: int, ordinal: int) -> str:
     return str(UUID(int=number, version=4))
 
 
-def _current_key(world: World) -> str:
-    return key_after(world.key_rotations, world.seed)
-
-
-def _require_key(call: ApiRequest) -> None:
-    if call.headers.get("x-api-key") != _current_key(call.world):
-        raise errors.ApiError(401, errors.INVALID_API_KEY, "the X-API-KEY header is missing or wrong")
-
-
-def _limited_as(world: World, headers: Mapping[str, str]) -> str:
-    key = headers.get("x-api-key", "")
-    return WORKSPACE_ID if key == _current_key(world) else key
-
-
 def _grid(call: ApiRequest) -> Grid:
-    _require_key(call)
     grid = call.world.grids.get(call.params["grid_id"])
     if grid is None or grid.workspace_id != WORKSPACE_ID:
         raise errors.ApiError(
@@ -184,11 +164,12 @@ CONTRACT = ServedContract(
         Endpoint("get_run", "GET", "/run/status/{run_id}", get_run),
         Endpoint("rotate_api_key", "POST", "/api-key/rotate", rotate_api_key),
     ),
+    key_header="X-API-KEY",
     api_key=WORKSPACE_KEY,
+    key_after=key_after,
     connection_extra={"api_contract": WITH_WORKSPACE_KEYS},
     run_id=request_id,
     answer_run=documents.answer_run,
-    limited_as=_limited_as,
     rate_limit_hints=NOTHING,
     bounded_sync=True,
     blank_misses=True,
