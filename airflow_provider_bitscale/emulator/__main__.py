@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from airflow_provider_bitscale.emulator.rate_limit import HINTS
 from airflow_provider_bitscale.emulator.server import Emulator
@@ -21,32 +22,26 @@ def _rate_limit(text: str) -> tuple[str, str]:
     return requests, seconds
 
 
+# How the command line differs from Settings, which check and convert what is given.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "port": {"default": 8765},
+    "run_seconds": {"nargs": 2, "metavar": ("LOW", "HIGH")},
+    "slow_runs": {"nargs": 2, "metavar": ("SHARE", "SECONDS")},
+    "rate_limit": {"type": _rate_limit, "metavar": "REQUESTS/SECONDS"},
+    "contract": {"choices": CONTRACTS},
+    "rate_limit_hints": {"choices": HINTS},
+}
+
+
 def _parser() -> argparse.ArgumentParser:
-    # What is not given has the default of Settings, which also check and convert what is.
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_bitscale.emulator",
         description="A local BitScale on 127.0.0.1, with either contract of its API. It costs nothing.",
-        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = parser.add_argument
-    add("--contract", choices=CONTRACTS, help=f"what the API looks like (default {Settings.contract})")
-    add("--port", default=8765, help="0: any free port (default %(default)s)")
-    seed = "same seed and inputs, same answers and run ids (default: answers of seed 0, fresh run ids)"
-    add("--seed", help=seed)
-    add("--credits", help="credits left in the demo workspace")
-    run_seconds = "how long runs take, in seconds: log-normal between the two"
-    add("--run-seconds", nargs=2, metavar=("LOW", "HIGH"), help=run_seconds)
-    slow_runs = "share of runs, from 0 to 1, that take SECONDS instead"
-    add("--slow-runs", nargs=2, metavar=("SHARE", "SECONDS"), help=slow_runs)
-    rate_limit = "per API key, under workspace-key per workspace"
-    add("--rate-limit", type=_rate_limit, metavar="REQUESTS/SECONDS", help=rate_limit)
-    hints = "what answers tell of the limit (default: headers under v1.1.0, nothing under workspace-key)"
-    add("--rate-limit-hints", choices=HINTS, help=hints)
-    cut_off = "when workspace-key answers a sync request whose run has not ended"
-    add("--sync-cut-off", metavar="SECONDS", help=f"{cut_off} (default {Settings.sync_cut_off})")
-    add("--miss-rate", metavar="SHARE", help="share of enrichments that find nothing, from 0 to 1")
-    target = "loopback origin that receives all webhooks in place of their hosts"
-    add("--webhook-target", metavar="URL", help=target)
+    for name, setting in Settings.__pydantic_fields__.items():  # type: ignore[attr-defined]
+        option = {"default": setting.default, **_OPTIONS.get(name, {})}
+        parser.add_argument(f"--{name.replace('_', '-')}", help=setting.description, **option)
     return parser
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from airflow_provider_bitscale.emulator.rate_limit import HINTS
@@ -18,51 +18,49 @@ CONTRACTS = (V1_1_0, WITH_WORKSPACE_KEYS)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, config=ConfigDict(use_attribute_docstrings=True))
 class Settings:
-    """What one emulator shall be like.
+    """What one emulator shall be like; the command line shows the text below each setting as its help.
 
-    :param port: where to listen; 0 takes any free port.
-    :param seed: the same seed, inputs and order of runs give the same answers, costs, durations and run ids.
-        None: those of seed 0, but with run ids that no other process and no reset repeats.
-    :param credits: credits left in the demo workspace at the start.
-    :param run_seconds: lowest and highest duration of a run, in seconds; log-normal between them, most runs
-        near their geometric mean (uniform if the lowest is 0).
-    :param slow_runs: (share of runs from 0 to 1, seconds that each of those takes instead).
-    :param rate_limit: (requests, window in seconds) per API key, under workspace-key per workspace; None sets
-        no limit and sends no headers that tell of one.
-    :param run_limit: how many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number.
-    :param webhook_target: a loopback origin that stands for the internet: a webhook to
-        ``https://any.host/path?q`` goes to this origin + ``/path?q``. None: webhooks are recorded as
-        undeliverable.
-    :param webhook_backoff: seconds before the first webhook retry; doubled for each further one.
-    :param webhook_timeout: seconds a receiver has to acknowledge a webhook.
-    :param contract: ``v1.1.0``, the documented API with ``api_key`` and ``workspace-id``, or
-        ``workspace-key``, its successor with ``X-API-KEY``, inputs by label and runs found by request id.
-    :param sync_cut_off: seconds after which workspace-key answers a sync request whose run has not ended.
-    :param miss_rate: share of enrichments, from 0 to 1, that complete without a find.
-    :param extra_grids: how many further grids without a data source the demo workspace has.
-    :param rate_limit_hints: what answers tell of the limit: ``headers`` (``X-RateLimit-*`` on every answer),
-        ``retry-after`` (only how long to wait, on the 429) or ``nothing``. None: as the contract has it,
-        ``headers`` under v1.1.0 and ``nothing`` under workspace-key.
     :raises ValueError: a setting is out of range; the message names it.
     """
 
     port: int = 0
+    """Where to listen; 0 takes any free port."""
     seed: int | None = None
+    """The same seed, inputs and order of runs give the same answers, costs, durations and run ids. None:
+    those of seed 0, but with run ids that no other process and no reset repeats."""
     credits: NonNegativeInt = 65_800
+    """Credits left in the demo workspace at the start."""
     run_seconds: tuple[NonNegativeFloat, NonNegativeFloat] = (0.2, 0.5)
+    """Lowest and highest duration of a run, in seconds; log-normal between them, most runs near their
+    geometric mean (uniform if the lowest is 0)."""
     slow_runs: tuple[Share, NonNegativeFloat] = (0.0, 0.0)
+    """Share of runs, from 0 to 1, and the seconds that each of those takes instead."""
     rate_limit: tuple[PositiveInt, PositiveFloat] | None = None
+    """Requests, and the window in seconds, per API key, under workspace-key per workspace; None sets no limit
+    and sends no headers that tell of one."""
     run_limit: NonNegativeInt | None = None
+    """How many runs the plan allows before RUN_LIMIT_EXCEEDED; None: any number."""
     webhook_target: str | None = None
+    """A loopback origin that stands for the internet: a webhook to https://any.host/path?q goes to this
+    origin + /path?q. None: webhooks are recorded as undeliverable."""
     webhook_backoff: NonNegativeFloat = 1.0
+    """Seconds before the first webhook retry; doubled for each further one."""
     webhook_timeout: PositiveFloat = 10.0
+    """Seconds a receiver has to acknowledge a webhook."""
     contract: str = V1_1_0
+    """v1.1.0, the documented API with api_key and workspace-id, or workspace-key, its successor with
+    X-API-KEY, inputs by label and runs found by request id."""
     sync_cut_off: NonNegativeFloat = 120.0
+    """Seconds after which workspace-key answers a sync request whose run has not ended."""
     miss_rate: Share = 0.0
+    """Share of enrichments, from 0 to 1, that complete without a find."""
     extra_grids: NonNegativeInt = 0
+    """How many further grids without a data source the demo workspace has."""
     rate_limit_hints: str | None = None
+    """What answers tell of the limit: headers (X-RateLimit-* on every answer), retry-after (only how long to
+    wait, on the 429) or nothing. None: headers under v1.1.0, nothing under workspace-key."""
 
     def __post_init__(self) -> None:
         low, high = self.run_seconds
