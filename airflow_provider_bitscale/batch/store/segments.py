@@ -121,10 +121,10 @@ class Segments:
         return any(isinstance(record, SegmentRecord) for record in self._records.values())
 
     def find(self, number: int) -> BatchRow | None:
-        """Return a row of an open segment; None for any other."""
+        """Return a row of an open segment; None for any other number."""
         segment, position = divmod(number, self._segment_size)
         found = self._open.get(segment)
-        return None if found is None else found.rows[position]
+        return found.rows[position] if found is not None and position < len(found.rows) else None
 
     def inputs(self, row: BatchRow) -> dict[str, Any]:
         """Return what a run of this row takes."""
