@@ -32,10 +32,10 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/ready ## enrich a CSV with a real Airflow and a local BitScale: no account, a minute; CONTRACT=workspace-key for today's API
+demo: $(VENV)/ready ## a minute, no account: enrich a CSV with a real Airflow and a local BitScale
 	@$(BIN)/python -m tests.tools.demo --contract $(CONTRACT)
 
-airflow: $(VENV)/ready ## the same to click through: Airflow's UI with a connection and the example DAGs
+airflow: $(VENV)/ready ## the same to click through; both also with CONTRACT=workspace-key
 	@$(BIN)/python -m tests.tools.ui --contract $(CONTRACT)
 
 test: $(VENV)/ready ## every promise once, system tests last: ten minutes

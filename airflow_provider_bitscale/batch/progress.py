@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, STATUSES, RowResult
@@ -47,7 +47,7 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        """Rows that have a result, be it unknown."""
+        """Rows that have a result, unknown ones included."""
         return sum(self.counts.get(status, 0) for status in STATUSES if status != NOT_SUBMITTED)
 
     @property
@@ -114,24 +114,17 @@ class Tally:
 
     @property
     def settled(self) -> int:
-        """Rows that have a result, be it unknown."""
+        """Rows that have a result, unknown ones included."""
         return self.counts.total()
 
-    def add(self, result: RowResult) -> None:
-        """Count the result of a row."""
-        self.counts[result.status] += 1
+    def add(self, result: RowResult, times: Literal[1, -1] = 1) -> None:
+        """Count the result of a row; with -1, take it back."""
+        self.counts[result.status] += times
         if result.status == FAILED:
             self.first_failure = self.first_failure or result.error
-        self.credits += result.credits or 0
-        self.unknown_costs += result.has_unknown_cost
-        self.collectable += result.is_collectable
-
-    def take_back(self, result: RowResult) -> None:
-        """Count the result of a row no more."""
-        self.counts[result.status] -= 1
-        self.credits -= result.credits or 0
-        self.unknown_costs -= result.has_unknown_cost
-        self.collectable -= result.is_collectable
+        self.credits += times * (result.credits or 0)
+        self.unknown_costs += times * result.has_unknown_cost
+        self.collectable += times * result.is_collectable
 
     def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
         """Note why no more rows are submitted."""
@@ -147,7 +140,7 @@ class Tally:
             self.parts[number] = summary.part
 
     def summary(self, part: str | None) -> Summary:
-        """Return what the rows come to, if they are those of one segment."""
+        """Return the counts as those of one segment."""
         return Summary(part=part, counts=dict(self.counts), credits=self.credits, untold=self.unknown_costs)
 
 

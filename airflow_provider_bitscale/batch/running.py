@@ -208,7 +208,7 @@ class RunningBatch:
             log.error("Row %d is written already, with a result that may be of another row", number + 1)
             return
         if row.state is State.DONE:
-            self.segments.discount(row)
+            self.segments.count(row, -1)
         self.apply(row, Event.DISOWNED, result=unreadable_acceptance(str(error)))
 
     def _length(self, row: BatchRow, run: Run) -> float | None:

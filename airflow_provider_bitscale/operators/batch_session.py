@@ -173,10 +173,10 @@ class BatchSession:
         """End early, or do not begin; from a signal handler. What is known is written down."""
         self._cancelled = True
         if self._driving is not None:
-            loop, driver = self._driving
+            loop, runner = self._driving
             # The loop may have been closed a moment ago.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(driver.kill)
+                loop.call_soon_threadsafe(runner.kill)
 
     def _drive(self, segments: Segments, begun: Begun, unsaved: UnsavedChanges) -> None:
         options, tally = self._options, segments.tally

@@ -111,7 +111,7 @@ def test_a_row_may_be_given_another_result() -> None:
     tally = Tally()
     for settled, _ in COSTS:
         tally.add(settled)
-        tally.take_back(settled)
+        tally.add(settled, -1)
     assert +tally.counts == {}
     assert (tally.settled, tally.credits, tally.unknown_costs, tally.collectable) == (0, 0, 0, 0)
 

@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.runs import polling
 
-# Before more are started, this many runs show whether they come to anything; then as many again for each.
+# How many runs may be in flight before any end is known, and how many more for each known end.
 FIRST_IN_FLIGHT = 250
 IN_FLIGHT_PER_ENDED = 2
 # How many accepted answers, or ends, may be unreadable: the very first ones, and later in a row.

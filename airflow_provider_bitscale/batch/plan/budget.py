@@ -6,7 +6,7 @@ from math import sqrt
 
 # The costs of many runs stay below this many standard deviations above what is expected of them.
 _DEVIATIONS = 4.0
-# Of runs beyond as many as have been seen, each may cost this many times the highest cost.
+# Each run in flight beyond the number of known costs may cost this many times the highest one.
 _SURPRISE = 10.0
 # How many runs may end without a known cost as long as no cost is known.
 _MOST_UNKNOWN = 10
@@ -16,8 +16,8 @@ class Budget:
     """Reserves what runs may cost before they are submitted, and settles when they have ended.
 
     What runs may cost is learned from those that ended: the mean and how far costs spread, for a few runs the
-    highest cost seen, and a margin that shrinks the more has been seen. As long as no cost has been seen, no
-    more runs are let through at once than have ended, and one.
+    highest cost seen, and a margin that shrinks the more has been seen. Until a cost is known, one run
+    more may be in flight than have ended.
 
     :param cap: credits that may be spent in all; None for no cap.
     :param spent: credits spent before, by earlier tries.

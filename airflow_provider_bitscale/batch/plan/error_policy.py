@@ -67,7 +67,7 @@ def _goes_on(seen: Run | errors.BitScaleError) -> bool:
 
 
 def _is_unanswered(seen: Run | errors.BitScaleError) -> bool:
-    # A 2xx was an answer, be it readable or not; a key that is refused by a hiccup says nothing of the run.
+    # A 2xx was an answer, readable or not. A refused key says nothing about the run.
     if isinstance(seen, errors.AuthenticationError):
         return True
     return isinstance(seen, errors.TRANSIENT) and (seen.status is None or not 200 <= seen.status < 300)

@@ -28,7 +28,7 @@ class RunTimes:
     """The lengths of runs, in seconds from their submission.
 
     A poll costs a request, and a request is a row that is not submitted. So a run is polled when it has
-    probably ended: at the age that costs least, counting polls in vain and, for little, the delay.
+    probably ended: at the age that costs least, by polls that find it running and, a little, by delay.
     """
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 Each segment that is open has a value with an entry for each of its rows: null where nothing has happened,
 ``""`` where a submission may have left, else the run's id. Rows that were answered at once, without an id to
 ask again, are kept whole in values of their own; the segment's value says how many. Once all rows of a
-segment are written to a part, a summary of it stands in one value with those of its neighbours.
+segment are written to a part, its summary is kept in one value with those of its neighbours.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import Event, move
@@ -60,7 +60,7 @@ class OpenSegment:
         ]
 
     def summary(self, part: str | None) -> Summary:
-        """Return what they come to."""
+        """Return their counts and credits."""
         tally = Tally()
         for result in self._results():
             tally.add(result)
@@ -140,15 +140,10 @@ class Segments:
             await self._in_thread(self._read_next)
         return self._opened(self._read.popleft()) if self._read else None
 
-    def count(self, row: BatchRow) -> None:
-        """Count the result of a row."""
+    def count(self, row: BatchRow, times: Literal[1, -1] = 1) -> None:
+        """Count the result of a row; with -1, take it back: the row is to have another."""
         if row.result is not None:
-            self.tally.add(row.result)
-
-    def discount(self, row: BatchRow) -> None:
-        """Take back the result of a row: it is to have another."""
-        if row.result is not None:
-            self.tally.take_back(row.result)
+            self.tally.add(row.result, times)
 
     def finish(self, row: BatchRow) -> bool:
         """Note that a row has got its result; return whether it is the last one of its segment."""

@@ -332,7 +332,7 @@ def test_a_row_that_is_disowned_counts_once() -> None:
     batch.apply(segments, 0, Event.ENDED, result=FOUND)
     row = segments.find(0)
     assert row is not None
-    segments.discount(row)
+    segments.count(row, -1)
     batch.apply(segments, 0, Event.DISOWNED, result=RowResult(UNKNOWN))
     segments.close()
     assert row.state is State.DONE
