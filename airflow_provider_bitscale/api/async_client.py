@@ -202,7 +202,6 @@ class AsyncClient:
         return poll
 
     def _current(self, request: Request[T]) -> Request[T]:
-        """Return the request with the key that is in use now."""
         return request if request.access is self._credentials.access else self._request(request.call)
 
     def _request(self, call: Call[T]) -> Request[T]:

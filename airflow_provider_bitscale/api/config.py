@@ -90,7 +90,6 @@ class ClientConfig:
 
     @property
     def _is_unencrypted(self) -> bool:
-        """Whether the key leaves this machine in plain http."""
         url = urlsplit(self.base_url)
         return url.scheme == "http" and not is_loopback(url.hostname or "")
 

@@ -78,7 +78,6 @@ class _Patience:
     def wait_or_time_out(
         self, seen: Run | Credits | BitScaleError, now: float, jitter: float, lasting: float
     ) -> Wait | Outcome:
-        """Return what follows a poll that did not end the waiting."""
         error = seen if isinstance(seen, BitScaleError) else None
         if error is not None and lasting >= self._believed_after(error):
             return Outcome(REFUSED, error=error)

@@ -19,9 +19,7 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run of one row, as the DAG's author wrote it.
-
-    Every field may still be anything: :meth:`problems` tells what is wrong.
+    """One run of one row, as the DAG's author wrote it: every field may still be anything.
 
     :param inputs: values by column name or id.
     :param output_columns: names or ids of the columns wanted; None for all.

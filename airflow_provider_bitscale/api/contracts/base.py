@@ -109,8 +109,6 @@ class Contract(ABC):
     ) -> Call[Run]:
         """``POST /grids/:gridId/run``, the same in every contract but for the keys of the inputs.
 
-        :param inputs: values by the keys that this contract has: see its class.
-        :param output_columns: column ids.
         :param recipe: of the grid; needed where ``needs_recipe``.
         :param timeout: seconds that the caller would wait for the answer, in sync mode for the run's end.
         :raises InvalidRequestError: the inputs are not a JSON object, or might be billed as a blank row.

@@ -78,7 +78,6 @@ def _with_id(column: Any) -> Any:
 
 
 def _total(payload: Any) -> int | None:
-    """Return the length of the whole list, if the answer or an object in it has one."""
     if not isinstance(payload, Mapping):
         return None
     for part in (payload, *(value for value in payload.values() if isinstance(value, Mapping))):
