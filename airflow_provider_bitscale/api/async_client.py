@@ -9,14 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import aiohttp
 
+from airflow_provider_bitscale.api import async_connections
 from airflow_provider_bitscale.api.answer_body import AnswerBody, BodyError
-from airflow_provider_bitscale.api.async_connections import (
-    Sending,
-    open_session,
-    proxy_headers,
-    read_body,
-    why_unanswered,
-)
 from airflow_provider_bitscale.api.async_request import Request
 from airflow_provider_bitscale.api.attempts import Attempts
 from airflow_provider_bitscale.api.call import Call, Partial
@@ -65,8 +59,8 @@ class AsyncClient:
             warn_once(warning)
         trust = self.config.network.trust
         tls = True if trust is None else trust.context()
-        self._session = open_session(self.config, tls, self._connections)
-        self._unkept = open_session(self.config, tls, self._connections, keep=False)
+        self._session = async_connections.open_session(self.config, tls, self._connections)
+        self._unkept = async_connections.open_session(self.config, tls, self._connections, keep=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -235,7 +229,7 @@ class AsyncClient:
             raise RuntimeError("AsyncClient must be used as an async context manager")
         late = AnsweredLate(pacer) if request.call.timeout else None
         answer: tuple[aiohttp.ClientResponse, AnswerBody] | None = None
-        sending = Sending()
+        sending = async_connections.Sending()
         try:
             async with session.request(
                 request.call.method,
@@ -244,11 +238,11 @@ class AsyncClient:
                 data=request.call.body,
                 timeout=request.timeout,
                 allow_redirects=False,
-                proxy_headers=proxy_headers(config.network),
+                proxy_headers=async_connections.proxy_headers(config.network),
             ) as response:
                 body = AnswerBody(response.headers.get("Content-Encoding"))
                 answer = response, body
-                whole = await read_body(response, body)
+                whole = await async_connections.read_body(response, body)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, BodyError) as error:
             counted, got = late is not None and late.over(), Partial()
             if answer is None:
@@ -257,7 +251,7 @@ class AsyncClient:
                 response, body = answer
                 pacer.answered(response.status, response.headers, counted=counted)
                 got = Partial(response.status, response.headers, body.so_far)
-            chain, reason = list(causes(error)), why_unanswered(error)
+            chain, reason = list(causes(error)), async_connections.why_unanswered(error)
             return request.call.unanswered(config, chain, reason, sent=sending.connected, got=got)
         except BaseException:
             pacer.failed(counted=late is not None and late.over())

@@ -6,17 +6,13 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.plan.verdict import Ending, Verdict
 from airflow_provider_bitscale.batch.progress import credits_spent
 from airflow_provider_bitscale.batch.row_result import STATUSES
 from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
 from airflow_provider_bitscale.batch.table.manifest import ReadOptions
-from airflow_provider_bitscale.exceptions import (
-    IncompleteBatchError,
-    TooManyFailedRowsError,
-    UnknownRowsError,
-)
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.batch.progress import Tally
@@ -81,7 +77,7 @@ def failure_of(
             f"{ending}. {kept}"
         )
     if verdict is Verdict.TOO_MANY_FAILED:
-        return TooManyFailedRowsError(
+        return exceptions.TooManyFailedRowsError(
             f"{tally.failed:,} rows failed, and max_failed_rows allows {ending.max_failed:,} of "
             f"{manifest['rows']:,}; the first: {tally.first_failure or 'see the parts'}. {kept} To go on, "
             "raise max_failed_rows and clear the task; to run the failed rows again, use retry_failed_from."
@@ -90,14 +86,14 @@ def failure_of(
         left = ending.missing - tally.failed
         return errors.RunTimedOutError(f"{left:,} rows were left at the deadline; a retry goes on with them")
     if verdict is Verdict.ASK_AGAIN:
-        return UnknownRowsError(
+        return exceptions.UnknownRowsError(
             f"{ending}. A retry, or clearing the task, asks for known runs again at no cost; "
             f"collect_unknown_from=<manifest> does so in another task. {kept}"
         )
     if verdict is Verdict.REFUSED:
         return tally.cause
     if verdict is Verdict.INCOMPLETE:
-        return IncompleteBatchError(
+        return exceptions.IncompleteBatchError(
             f"{ending}{why}. {kept} To run rows that failed or were not submitted, use retry_failed_from; to "
             "let the task succeed without the missing rows, set fail_when_incomplete=False and clear it."
         )

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from airflow_provider_bitscale.api.errors import (
-    AmbiguousSubmitError,
-    BitScaleError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.runs.outcome import COMPLETED, Outcome
 from airflow_provider_bitscale.runs.result import completed_run, run_result
 from airflow_provider_bitscale.runs.run_record import ADOPT_KEY, adopt_advice
 
 
-def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScaleError | None:
+def refusal(seen: Run | errors.BitScaleError, *, grid_id: str, run_id: str) -> errors.BitScaleError | None:
     """Why the task does not go on with a run that a person names; None if it does.
 
     :return: InvalidRequestError if it is not a run of the grid; else what kept the poll from telling.
@@ -29,11 +24,11 @@ def refusal(seen: Run | BitScaleError, *, grid_id: str, run_id: str) -> BitScale
             why = f"it is a run of another grid, {seen.grid_id!r}"
         else:
             return None
-    elif isinstance(seen, (NotFoundError, InvalidRequestError)):
+    elif isinstance(seen, (errors.NotFoundError, errors.InvalidRequestError)):
         why = str(seen)
     else:
         return seen
-    return InvalidRequestError(
+    return errors.InvalidRequestError(
         f"the run {run_id!r} that the key {ADOPT_KEY!r} of the task's state store names is none of grid "
         f"{grid_id}: {why}. Nothing was submitted. Correct the key or delete it, and clear the task."
     )
@@ -48,7 +43,7 @@ def result_without_record(outcome: Outcome, grid_id: str, miss_values: Collectio
     data = outcome.data or {}
     run_id = data.get("run_id")
     if outcome.kind != COMPLETED or run_id is None:
-        raise AmbiguousSubmitError(
+        raise errors.AmbiguousSubmitError(
             f"the record of run {run_id} is gone from the task's state store, and it was last seen "
             f"{outcome.kind}. {adopt_advice(run_id)} Without that, a Clear submits and pays again."
         )

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_bitscale.api.errors import (
-    BitScaleError,
-    InsufficientCreditsError,
-    RunFailedError,
-    RunLimitExceededError,
-)
+from airflow_provider_bitscale.api import errors
 
 # `Run.error` is "CODE: message", or a text alone. A text about credits may as well speak of another service
 # that the grid asks, so only plain words are taken for the account's.
@@ -19,7 +14,7 @@ _NO_CREDITS = re.compile(
 )
 
 
-def account_error(reason: str | None) -> type[BitScaleError] | None:
+def account_error(reason: str | None) -> type[errors.BitScaleError] | None:
     """Return the error of the account that a failed run's ``error`` tells of; None if it is the run's alone.
 
     The codes are those of "Error Handling" in the document of v1.1.0, and others of their kind.
@@ -27,13 +22,13 @@ def account_error(reason: str | None) -> type[BitScaleError] | None:
     code = _CODE.match(reason or "")
     words = set(code.group(1).upper().split("_")) if code else set()
     if words & {"CREDIT", "CREDITS"} or _NO_CREDITS.match(reason or ""):
-        return InsufficientCreditsError
+        return errors.InsufficientCreditsError
     if "QUOTA" in words or {"RUN", "LIMIT"} <= words:
-        return RunLimitExceededError
+        return errors.RunLimitExceededError
     return None
 
 
-def failure_of(error: RunFailedError, reason: str | None) -> BitScaleError:
+def failure_of(error: errors.RunFailedError, reason: str | None) -> errors.BitScaleError:
     """Return the error that a failed run ends its task with, by the ``error`` of the run."""
     kind = account_error(reason)
     if kind is None:

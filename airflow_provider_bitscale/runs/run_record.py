@@ -13,12 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from airflow_provider_bitscale.api.errors import (
-    AmbiguousSubmitError,
-    BitScaleError,
-    InvalidRequestError,
-    UnreadableAcceptanceError,
-)
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.runs import state_store
 from airflow_provider_bitscale.runs.resume import Resume, Try, resume_rule
 
@@ -127,7 +122,7 @@ class RunRecords:
         if stored is None:
             return None
         if not isinstance(stored, str) or not stored.strip():
-            raise InvalidRequestError(
+            raise errors.InvalidRequestError(
                 f"the key {ADOPT_KEY!r} of the task's state store must hold a run id as JSON text, not "
                 f"{stored!r}; nothing was submitted"
             )
@@ -227,14 +222,14 @@ class Ambiguous:
     record: Record
 
     @property
-    def error(self) -> BitScaleError:
+    def error(self) -> errors.BitScaleError:
         """What is known, and what a person can do about it."""
         if self.record.phase == UNREADABLE:
-            return UnreadableAcceptanceError(
+            return errors.UnreadableAcceptanceError(
                 "an earlier try paid for a run, but the answer does not name it: "
                 f"{self.record.answer}. {RUN_RECOVERY}"
             )
-        return AmbiguousSubmitError(
+        return errors.AmbiguousSubmitError(
             "an earlier try was lost between its request and the answer: a run may have been started and "
             f"paid for, or not. {RUN_RECOVERY}"
         )

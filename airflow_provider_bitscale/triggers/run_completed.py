@@ -8,15 +8,8 @@ from typing import Any
 
 from airflow_provider_bitscale.api.parsing import parse_run
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.runs import polling
 from airflow_provider_bitscale.runs.outcome import TIMED_OUT, Outcome
-from airflow_provider_bitscale.runs.polling import (
-    LISTEN_SECONDS,
-    NO_WAIT,
-    SELDOM_SECONDS,
-    HintedRunDecision,
-    RunDecision,
-    Wait,
-)
 from airflow_provider_bitscale.triggers.awaited_delivery import AwaitedDelivery
 from airflow_provider_bitscale.triggers.outcome import OutcomeTrigger
 
@@ -55,14 +48,14 @@ class RunCompletedTrigger(OutcomeTrigger):
     @property
     def _first_interval(self) -> float:
         # A delivery may be there already, and is not to wait for the time of a poll.
-        most = float("inf") if self.delivery_address is None else LISTEN_SECONDS
+        most = float("inf") if self.delivery_address is None else polling.LISTEN_SECONDS
         return min(self.poll_interval, most)
 
     async def _outcome(self, hook: BitScaleHook) -> Outcome:
         if self.delivery_address is None:
-            decision = RunDecision(self.deadline, self.poll_interval, str(self.run_id))
+            decision = polling.RunDecision(self.deadline, self.poll_interval, str(self.run_id))
             # The key was good when the run was submitted: one refusal may be a hiccup.
-            return await hook.awatch_run(self.grid_id, decision, NO_WAIT)
+            return await hook.awatch_run(self.grid_id, decision, polling.NO_WAIT)
         async with AwaitedDelivery(self.delivery_address).listening() as awaited:
             return await self._await_delivery(hook, awaited)
 
@@ -74,12 +67,12 @@ class RunCompletedTrigger(OutcomeTrigger):
             if payload is None:
                 return Outcome(TIMED_OUT)
             run_id = str(payload["run_id"])
-        often = RunDecision(self.deadline, self.poll_interval, run_id)
-        seldom = RunDecision(self.deadline, max(self.poll_interval, SELDOM_SECONDS), run_id)
+        often = polling.RunDecision(self.deadline, self.poll_interval, run_id)
+        seldom = polling.RunDecision(self.deadline, max(self.poll_interval, polling.SELDOM_SECONDS), run_id)
         hint = asyncio.Event() if self.trust_webhook else awaited.arrived
-        first = Wait(max(0.0, min(seldom.poll_interval, self.deadline - time.time())))
+        first = polling.Wait(max(0.0, min(seldom.poll_interval, self.deadline - time.time())))
         watching = asyncio.ensure_future(
-            hook.awatch_run(self.grid_id, HintedRunDecision(seldom, often, hint), first)
+            hook.awatch_run(self.grid_id, polling.HintedRunDecision(seldom, often, hint), first)
         )
         try:
             if self.trust_webhook:

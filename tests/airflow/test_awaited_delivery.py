@@ -16,8 +16,9 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_bitscale import api
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.runs import polling
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
-from airflow_provider_bitscale.triggers import awaited_delivery, run_completed
+from airflow_provider_bitscale.triggers import awaited_delivery
 from airflow_provider_bitscale.triggers.awaited_delivery import AwaitedDelivery
 from airflow_provider_bitscale.webhooks.callback_token import TOKEN_PARAMETER, DeliveryAddress, read_token
 from tests.airflow.test_run_grid_money import Task, paid
@@ -100,7 +101,7 @@ def test_a_delivery_ends_the_waiting(
 def test_a_delivery_that_never_comes_costs_latency_alone(
     emulator: Emulator, airflow: Airflow, monkeypatch: pytest.MonkeyPatch, trust: bool
 ) -> None:
-    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    monkeypatch.setattr(polling, "SELDOM_SECONDS", 1.5)
     task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=trust)
     assert task.attempt()["status"] == "completed"
     assert len(polls(emulator)) == 1, "the poll that was due anyway"
@@ -109,7 +110,7 @@ def test_a_delivery_that_never_comes_costs_latency_alone(
 def test_a_delivery_of_another_run_is_not_trusted(
     emulator: Emulator, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    monkeypatch.setattr(polling, "SELDOM_SECONDS", 1.5)
     task = Task(emulator, deferrable=True, webhook_url=URL, trust_webhook=True)
 
     def mislead() -> None:
@@ -152,7 +153,7 @@ def test_airflow_that_cannot_be_asked_ends_no_waiting(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
     mocker.patch.object(BaseXCom, "aget_one", side_effect=ConnectionError("no supervisor"))
-    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    monkeypatch.setattr(polling, "SELDOM_SECONDS", 1.5)
     assert Task(emulator, deferrable=True, webhook_url=URL).attempt()["status"] == "completed"
 
 
@@ -178,7 +179,7 @@ def test_a_lost_answer_is_made_good_by_the_delivery(
 def test_an_ambiguous_run_that_is_delivered_as_failed_is_not_submitted_again_by_the_same_try(
     emulator: Emulator, airflow: Airflow, deferrable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_completed, "SELDOM_SECONDS", 1.5)
+    monkeypatch.setattr(polling, "SELDOM_SECONDS", 1.5)
     emulator.control.add_fault("run_fails", times=1)
     emulator.control.add_fault("lost_answer", on="run_grid", times=1)
     task = Task(emulator, deferrable=deferrable, webhook_url=URL)

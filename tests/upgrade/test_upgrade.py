@@ -65,7 +65,7 @@ def left(
 ) -> Left:
     one_base_url(monkeypatch)
     # No delivery comes.
-    monkeypatch.setattr("airflow_provider_bitscale.triggers.run_completed.SELDOM_SECONDS", 0.1)
+    monkeypatch.setattr("airflow_provider_bitscale.runs.polling.SELDOM_SECONDS", 0.1)
     # The machine is another one.
     monkeypatch.setattr("airflow_provider_bitscale.batch.store.sent_log.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr("airflow_provider_bitscale.batch.store.takeover.LAST_ANSWERS_SECONDS", 0.0)

@@ -12,15 +12,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_bitscale import __version__
+from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.call import Call
 from airflow_provider_bitscale.api.config import DEFAULT_BASE_URL, ClientConfig
-from airflow_provider_bitscale.api.errors import (
-    AuthenticationError,
-    BitScaleError,
-    InvalidRequestError,
-    UnsupportedError,
-)
 from airflow_provider_bitscale.api.fields import in_path
 from airflow_provider_bitscale.api.listing import Listing
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
@@ -150,7 +145,7 @@ class Contract(ABC):
     def _has_workspace_key(self) -> bool:
         return self._config.api_key.startswith("sk-live-")
 
-    def hint_on(self, error: BitScaleError) -> str | None:
+    def hint_on(self, error: errors.BitScaleError) -> str | None:
         """Return the likely cure of an error: the other contract, another id or base URL; None if unknown.
 
         A server that speaks another contract misses the key in its own header, or does not know the path.
@@ -159,7 +154,7 @@ class Contract(ABC):
             return "Grids are named by their ids: list_grids() of the hook or client lists them"
         unknown_path = error.status == 404 and error.code not in _NOT_FOUND
         told_apart = self._has_other_key or error.request == self.identity_path
-        if isinstance(error, AuthenticationError) or (unknown_path and told_apart):
+        if isinstance(error, errors.AuthenticationError) or (unknown_path and told_apart):
             return self._hint_on_key()
         if unknown_path and self._config.base_url != DEFAULT_BASE_URL:
             return f"Is the base URL right, {self._config.base_url}?"
@@ -190,15 +185,15 @@ class Contract(ABC):
         all_headers = {**self._headers, **(headers or {})}
         return Call(method, url, f"{method} {path}", all_headers, parse, self.hint_on)
 
-    def _unsupported(self, what: str, instead: str) -> UnsupportedError:
-        return UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")
+    def _unsupported(self, what: str, instead: str) -> errors.UnsupportedError:
+        return errors.UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")
 
 
 def _run_body(
     inputs: Mapping[str, Any], *, mode: str, output_columns: Sequence[str] | None, webhook_url: str | None
 ) -> bytes:
     if not isinstance(inputs, Mapping):
-        raise InvalidRequestError(f"inputs must map columns to values, not {type(inputs).__name__}")
+        raise errors.InvalidRequestError(f"inputs must map columns to values, not {type(inputs).__name__}")
     request: dict[str, Any] = {"mode": mode, "inputs": dict(inputs)}
     if output_columns is not None:
         request["output_columns"] = list(output_columns)
@@ -207,18 +202,18 @@ def _run_body(
     try:
         return json.dumps(request, allow_nan=False).encode()
     except (TypeError, ValueError) as problem:
-        raise InvalidRequestError(f"the inputs are not JSON: {problem}") from None
+        raise errors.InvalidRequestError(f"the inputs are not JSON: {problem}") from None
 
 
 def _refuse_blank_row(inputs: Mapping[str, Any], labels: Sequence[str]) -> None:
     # It is not documented what the server does with an unknown label: it may bill a blank row.
     if unknown := [key for key in inputs if key not in labels]:
-        raise InvalidRequestError(
+        raise errors.InvalidRequestError(
             f"{', '.join(map(repr, unknown))}: no input of the grid, and might be billed as a blank row; "
             f"its run recipe lists {', '.join(map(repr, labels)) or 'none'}"
         )
     if all(map(is_blank, inputs.values())):
-        raise InvalidRequestError("no input has a value: a blank row would be paid for")
+        raise errors.InvalidRequestError("no input has a value: a blank row would be paid for")
 
 
 def search_query(search: str | None) -> dict[str, str | int]:
@@ -228,16 +223,16 @@ def search_query(search: str | None) -> dict[str, str | int]:
     try:
         search.encode()
     except (AttributeError, UnicodeEncodeError):
-        raise InvalidRequestError(f"search is not text: {search!r}") from None
+        raise errors.InvalidRequestError(f"search is not text: {search!r}") from None
     return {"search": search}
 
 
 def _quoted(name: str, value: str) -> str:
     if not isinstance(value, str) or not in_path(value):
-        raise InvalidRequestError(f"{name} must be a non-empty id, not {value!r}")
+        raise errors.InvalidRequestError(f"{name} must be a non-empty id, not {value!r}")
     if _NEEDS_NO_QUOTES(value):
         return value
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise InvalidRequestError(f"{name} is not text: {value!r}") from None
+        raise errors.InvalidRequestError(f"{name} is not text: {value!r}") from None

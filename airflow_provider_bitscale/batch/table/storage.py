@@ -153,13 +153,7 @@ def _is_expired(problem: BaseException | None) -> bool:
     return False
 
 
-_FINAL_ERRORS = (
-    PermissionError,
-    FileNotFoundError,
-    NotADirectoryError,
-    IsADirectoryError,
-    FileExistsError,
-)
+_FINAL_ERRORS = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
 _FINAL_ERRNOS = frozenset(
     {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS}
     | {errno.ENAMETOOLONG, errno.ELOOP}
