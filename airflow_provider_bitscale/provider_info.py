@@ -10,6 +10,10 @@ def _in_modules(*names: str) -> list[dict[str, Any]]:
     return [{"integration-name": "BitScale", "python-modules": modules}]
 
 
+def _field(label: str, description: str, type: str, **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": [type, "null"], **schema}}
+
+
 PROVIDER_INFO: dict[str, Any] = {
     "package-name": "airflow-provider-bitscale",
     "name": "BitScale",
@@ -67,67 +71,58 @@ PROVIDER_INFO: dict[str, Any] = {
             },
             # What must be filled in comes first. What few need is set in the extra JSON (see the README).
             "conn-fields": {
-                "workspace_id": {
-                    "label": "Workspace ID",
-                    "description": (
-                        "Needed with a personal key: the workspace whose grids are run and whose credits "
-                        "pay, such as ws_abc123. Leave it empty with the key of a workspace (sk-live-...)"
-                    ),
-                    "schema": {"type": ["string", "null"]},
-                },
-                "api_contract": {
-                    "label": "API contract",
-                    "description": (
-                        "v1.1.0 with a personal key; workspace-key with the key of a workspace (sk-live-...)"
-                    ),
-                    "schema": {
-                        "type": ["string", "null"],
-                        "enum": ["v1.1.0", "workspace-key"],
-                        "default": "v1.1.0",
-                    },
-                },
-                "requests_per_minute": {
-                    "label": "Requests per minute",
-                    "description": (
-                        "A ceiling of your own for each process, besides the limit BitScale reports. "
-                        "If empty: none; under workspace-key 5 a second, while BitScale reports no limit"
-                    ),
-                    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
-                },
-                "timeout": {
-                    "label": "Timeout",
-                    "description": "Seconds to wait for a connection, and for an answer; 30 if empty",
-                    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
-                },
-                "webhook_secret": {
-                    "label": "Webhook secret",
-                    "description": (
-                        "Key of the signature on webhook deliveries, 16 characters at least; "
-                        "leave it empty if Airflow receives none"
-                    ),
-                    "schema": {"type": ["string", "null"], "format": "password"},
-                },
-                "proxies": {
-                    "label": "Proxies",
-                    "description": (
-                        'Proxy URL by scheme, as JSON: {"https": "http://proxy:3128"}; '
-                        "the environment's if empty"
-                    ),
-                    "schema": {"type": ["string", "null"], "format": "json"},
-                },
-                "verify": {
-                    "label": "Verify certificates",
-                    "description": (
-                        "true if empty; the path of a PEM file with the authorities to trust; "
-                        "false to trust whoever answers"
-                    ),
-                    "schema": {"type": ["string", "null"]},
-                },
-                "allow_insecure_http": {
-                    "label": "Allow insecure HTTP",
-                    "description": "Send the API key unencrypted to a host that is not this machine",
-                    "schema": {"type": ["boolean", "null"], "default": False},
-                },
+                "workspace_id": _field(
+                    "Workspace ID",
+                    "Needed with a personal key: the workspace whose grids are run and whose credits "
+                    "pay, such as ws_abc123. Leave it empty with the key of a workspace (sk-live-...)",
+                    "string",
+                ),
+                "api_contract": _field(
+                    "API contract",
+                    "v1.1.0 with a personal key; workspace-key with the key of a workspace (sk-live-...)",
+                    "string",
+                    enum=["v1.1.0", "workspace-key"],
+                    default="v1.1.0",
+                ),
+                "requests_per_minute": _field(
+                    "Requests per minute",
+                    "A ceiling of your own for each process, besides the limit BitScale reports. "
+                    "If empty: none; under workspace-key 5 a second, while BitScale reports no limit",
+                    "number",
+                    exclusiveMinimum=0,
+                ),
+                "timeout": _field(
+                    "Timeout",
+                    "Seconds to wait for a connection, and for an answer; 30 if empty",
+                    "number",
+                    exclusiveMinimum=0,
+                ),
+                "webhook_secret": _field(
+                    "Webhook secret",
+                    "Key of the signature on webhook deliveries, 16 characters at least; "
+                    "leave it empty if Airflow receives none",
+                    "string",
+                    format="password",
+                ),
+                "proxies": _field(
+                    "Proxies",
+                    'Proxy URL by scheme, as JSON: {"https": "http://proxy:3128"}; '
+                    "the environment's if empty",
+                    "string",
+                    format="json",
+                ),
+                "verify": _field(
+                    "Verify certificates",
+                    "true if empty; the path of a PEM file with the authorities to trust; "
+                    "false to trust whoever answers",
+                    "string",
+                ),
+                "allow_insecure_http": _field(
+                    "Allow insecure HTTP",
+                    "Send the API key unencrypted to a host that is not this machine",
+                    "boolean",
+                    default=False,
+                ),
             },
         }
     ],

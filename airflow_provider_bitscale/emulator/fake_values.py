@@ -22,6 +22,7 @@ _SALT = b"1373"
 class FakeValue:
     """How a column that is not an input gets its value.
 
+    :param compute: ``(seed, inputs by column id) -> value``.
     :param needs: ids of the columns that the value is made from.
     :param miss: the text in its place when an enrichment finds nothing.
     """
@@ -29,10 +30,6 @@ class FakeValue:
     compute: Callable[[int, Mapping[str, Any]], Any]
     needs: tuple[str, ...]
     miss: str = ""
-
-    def __call__(self, seed: int, inputs: Mapping[str, Any]) -> Any:
-        """Return the value for ``inputs``, given by column id."""
-        return self.compute(seed, inputs)
 
 
 _EMAIL_CONVENTIONS: tuple[Callable[[str, str], str], ...] = (

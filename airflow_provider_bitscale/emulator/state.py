@@ -191,7 +191,7 @@ class World:
             return inputs.get(column.id)
         if column.type == seed.AI_ENRICHMENT and self._misses(grid, column, inputs):
             return column.fake_value.miss
-        return column.fake_value(self.seed, inputs)
+        return column.fake_value.compute(self.seed, inputs)
 
     def _misses(self, grid: seed.Grid, column: seed.Column, inputs: Mapping[str, Any]) -> bool:
         blank = all(not str(inputs.get(needed) or "").strip() for needed in column.dependencies)
