@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 from airflow_provider_bitscale.batch.row_result import FAILED, NOT_SUBMITTED, STATUSES, RowResult
 from airflow_provider_bitscale.batch.store.segment_records import Summary
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
 
 # Of two reasons to stop, the one that fails the task counts, and first the one that no retry can mend.
 _WEIGHTS = {"unreadable_answers": 3, "max_failed_rows": 2, "deadline": 1}

@@ -7,10 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider_bitscale.api.errors import UnreadableAcceptanceError
-from airflow_provider_bitscale.api.models import Run, RunStatus
+from airflow_provider_bitscale.api.async_client import AsyncClient
+from airflow_provider_bitscale.api.errors import BitScaleError, UnreadableAcceptanceError
+from airflow_provider_bitscale.api.models import Run, RunRecipe, RunStatus
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.lifecycle import Effect, Event
 from airflow_provider_bitscale.batch.plan.scheduler import Scheduler
@@ -18,12 +19,7 @@ from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, RowRes
 from airflow_provider_bitscale.batch.store.journal_writer import JournalWriter
 from airflow_provider_bitscale.batch.store.segments import Segments
 from airflow_provider_bitscale.batch.store.sent_log import SentLog
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.async_client import AsyncClient
-    from airflow_provider_bitscale.api.errors import BitScaleError
-    from airflow_provider_bitscale.api.models import RunRecipe
-    from airflow_provider_bitscale.runs.options import Mode
+from airflow_provider_bitscale.runs.options import Mode
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from airflow_provider_bitscale.api.error_answers import excerpt_of
 from airflow_provider_bitscale.api.errors import AuthenticationError, BitScaleError
+from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.retry import backoff
 from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
@@ -22,9 +22,6 @@ from airflow_provider_bitscale.batch.plan.outage import FailureStreak
 from airflow_provider_bitscale.batch.row_result import FAILED, UNKNOWN, RowResult, unreadable_acceptance
 from airflow_provider_bitscale.batch.running import RunningBatch
 from airflow_provider_bitscale.runs.polling import UNAUTHORIZED_SECONDS
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.models import Run
 
 # How often a row is submitted whose submissions are ambiguous, where the user prefers that.
 MAX_SUBMISSIONS = 3

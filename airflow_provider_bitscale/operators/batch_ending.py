@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_bitscale import exceptions
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.batch.plan.verdict import Ending, Verdict
-from airflow_provider_bitscale.batch.progress import credits_spent
+from airflow_provider_bitscale.batch.progress import Tally, credits_spent
 from airflow_provider_bitscale.batch.row_result import STATUSES
 from airflow_provider_bitscale.batch.store.batch_record import BatchRecord
 from airflow_provider_bitscale.batch.table.manifest import ReadOptions
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.progress import Tally
 
 
 def manifest_of(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
+from airflow_provider_bitscale.batch.options import BatchOptions
 from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows, UnknownRows
 from airflow_provider_bitscale.batch.table.mapping import InputMapping, RowMapping
 from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource, Source
+from airflow_provider_bitscale.batch.table.survey import Survey
 from airflow_provider_bitscale.batch.table.writers import OWN_FIELDS
 from airflow_provider_bitscale.operators.store_path import stored
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.options import BatchOptions
-    from airflow_provider_bitscale.batch.table.survey import Survey
-    from airflow_provider_bitscale.runs.grid_schema import GridSchema
+from airflow_provider_bitscale.runs.grid_schema import GridSchema
 
 log = logging.getLogger(__name__)
 

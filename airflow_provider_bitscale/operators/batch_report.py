@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
 
+from airflow_provider_bitscale.batch.progress import Progress, Tally
 from airflow_provider_bitscale.batch.store.batch_record import BATCH_KEY
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.batch.progress import Progress, Tally
-    from airflow_provider_bitscale.runs.state_store import Store
+from airflow_provider_bitscale.runs.state_store import Store
 
 log = logging.getLogger(__name__)
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.batch.row_result import NOT_SUBMITTED, UNKNOWN, RowResult
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.models import Run
-    from airflow_provider_bitscale.runs.poll_history import PollHistory
+from airflow_provider_bitscale.runs.poll_history import PollHistory
 
 
 class State(str, Enum):
