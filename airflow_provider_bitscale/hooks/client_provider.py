@@ -14,7 +14,10 @@ from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.exceptions import airflow_errors
-from airflow_provider_bitscale.hooks.connection_config import config_from_fields, webhook_settings_from_fields
+from airflow_provider_bitscale.hooks.connection_config import (
+    config_from_connection,
+    webhook_settings_from_fields,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -123,7 +126,7 @@ class ClientProvider:
                     f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "
                     "another connection as bitscale_conn_id"
                 )
-            config, before = _read(connection), self._config
+            config, before = config_from_connection(connection), self._config
             if before is not None and _target(config) != _target(before):
                 raise ConfigurationError(
                     "it was changed meanwhile, and leads to another workspace or contract"
@@ -135,13 +138,3 @@ class ClientProvider:
 
 def _target(config: ClientConfig) -> tuple[str, str | None, str]:
     return config.base_url, config.workspace_id, config.api_contract
-
-
-def _read(connection: Connection) -> ClientConfig:
-    return config_from_fields(
-        host=connection.host,
-        port=connection.port,
-        schema=connection.schema,
-        password=connection.password,
-        extra=connection.extra,
-    )

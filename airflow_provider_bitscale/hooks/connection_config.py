@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.config import (
     DEFAULT_BASE_URL,
@@ -16,6 +16,9 @@ from airflow_provider_bitscale.api.config import (
 from airflow_provider_bitscale.api.deliveries import WebhookSettings
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.hooks.extra_fields import FieldReader, extra_fields
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 EXTRA_FIELDS = (
     "api_contract",
@@ -33,14 +36,7 @@ EXTRA_FIELDS = (
 _API_PATH = "/api/v1"
 
 
-def config_from_fields(
-    *,
-    host: str | None,
-    port: int | None,
-    schema: str | None,
-    password: str | None,
-    extra: str | Mapping[str, Any] | None,
-) -> ClientConfig:
+def config_from_connection(connection: Connection) -> ClientConfig:
     """Read the fields of a connection, whether they came from the form, a URI, JSON or the environment.
 
     Numbers and booleans may be text, as in a URI; ids and secrets of digits may be numbers, which Airflow
@@ -49,12 +45,12 @@ def config_from_fields(
     :raises ConfigurationError: naming every problem at once.
     """
     problems: list[str] = []
-    fields = extra_fields(extra, EXTRA_FIELDS, problems)
-    read = FieldReader(fields, problems)
-    fixed = FieldReader({"password": password, "host": host, "schema": schema}, problems)
+    read = FieldReader(extra_fields(connection.extra, EXTRA_FIELDS, problems), problems)
+    texts = {"password": connection.password, "host": connection.host, "schema": connection.schema}
+    fixed = FieldReader(texts, problems)
     settings: dict[str, Any] = {
         "api_key": fixed.text("password") or "",
-        "base_url": _base_url(fixed.text("host"), port, fixed.text("schema")),
+        "base_url": _base_url(fixed.text("host"), connection.port, fixed.text("schema")),
         "api_contract": read.text("api_contract") or V1_1_0,
         "workspace_id": read.text("workspace_id"),
         "timeout": read.number("timeout", DEFAULT_TIMEOUT),

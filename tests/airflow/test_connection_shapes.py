@@ -12,15 +12,18 @@ from airflow.models.connection import Connection as StoredConnection
 from airflow.sdk import Connection
 
 from airflow_provider_bitscale.api import ClientConfig, ConfigurationError
-from airflow_provider_bitscale.hooks.connection_config import config_from_fields, webhook_settings_from_fields
+from airflow_provider_bitscale.hooks.connection_config import (
+    config_from_connection,
+    webhook_settings_from_fields,
+)
 
 KEY = "key-0123456789-secret"
-NO_FIELDS: dict[str, Any] = {"host": None, "port": None, "schema": None}
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def read(extra: Any = None, **fields: Any) -> ClientConfig:
-    config = config_from_fields(**{**NO_FIELDS, "password": KEY, **fields}, extra=extra)
+    connection = Connection(conn_id="a", conn_type="bitscale", extra=extra, **{"password": KEY, **fields})
+    config = config_from_connection(connection)
     webhook_settings_from_fields(extra)
     return config
 
