@@ -83,15 +83,8 @@ def _is_loopback_origin(url: str) -> bool:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-    if parts.scheme not in {"http", "https"} or parts.path not in {"", "/"} or parts.query or parts.fragment:
-        return False
-    if parts.username is not None:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    is_origin = parts.path in {"", "/"} and not parts.query and not parts.fragment and parts.username is None
+    return is_loopback and is_origin and parts.scheme in {"http", "https"}

@@ -22,25 +22,14 @@ _COST_SPREAD = 9
 
 @dataclass
 class CreditBalance:
-    """A workspace's credits of the billing cycle; ``used`` never exceeds ``total``."""
+    """A workspace's credits of the billing cycle: all of them, and those that may still be spent."""
 
     total: int
-    used: int
-
-    @classmethod
-    def with_remaining(cls, total: int, remaining: int) -> CreditBalance:
-        """Return a balance with ``remaining`` left of ``total``, or of ``remaining`` if that is more."""
-        total = max(total, remaining)
-        return cls(total, total - remaining)
-
-    @property
-    def remaining(self) -> int:
-        """Credits that may still be spent."""
-        return self.total - self.used
+    remaining: int
 
     def document(self) -> dict[str, int]:
         """Return the credits as a workspace's details show them."""
-        return {"total": self.total, "used": self.used, "remaining": self.remaining}
+        return {"total": self.total, "used": self.total - self.remaining, "remaining": self.remaining}
 
 
 class World:
@@ -67,12 +56,10 @@ class World:
         self._run_id = run_id
         self._blank_misses = blank_misses
         self._balances = {
-            workspace.id: CreditBalance.with_remaining(
-                workspace.credits_included,
-                settings.credits if workspace.id == seed.WORKSPACE_ID else workspace.credits_included,
-            )
+            workspace.id: CreditBalance(workspace.credits_included, workspace.credits_included)
             for workspace in seed.WORKSPACES
         }
+        self.set_credits(seed.WORKSPACE_ID, settings.credits)
         self._refunds: list[tuple[float, str]] = []
 
     def credits(self, workspace_id: str, now: float) -> dict[str, int]:
@@ -81,14 +68,15 @@ class World:
         return self._balances[workspace_id].document()
 
     def set_credits(self, workspace_id: str, remaining: int) -> None:
-        """Leave ``remaining`` credits in the workspace.
+        """Leave ``remaining`` credits in the workspace, whose total grows if that is more.
 
         :raises KeyError: there is no such workspace.
         """
         if workspace_id not in self.workspaces:
             raise KeyError(f"there is no workspace {workspace_id}")
         balance = self._balances[workspace_id]
-        self._balances[workspace_id] = CreditBalance.with_remaining(balance.total, remaining)
+        balance.total = max(balance.total, remaining)
+        balance.remaining = remaining
 
     def accept(
         self, grid: seed.Grid, request: ValidRunRequest, now: float, draw_script: Callable[[], RunScript]
@@ -112,7 +100,7 @@ class World:
             raise ApiError(
                 422, INSUFFICIENT_CREDITS, f"the run needs {cost} credits, {balance.remaining} remain"
             )
-        balance.used += cost
+        balance.remaining -= cost
         script = draw_script()
         ordinal = len(self.runs)
         seconds = self._draw_seconds(grid.id, row, ordinal)
@@ -211,4 +199,4 @@ class World:
                 continue
             run.refunded = True
             balance = self._balances[run.workspace_id]
-            balance.used = max(0, balance.used - run.cost)
+            balance.remaining = min(balance.total, balance.remaining + run.cost)

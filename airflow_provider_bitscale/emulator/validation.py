@@ -100,7 +100,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
+def _run_document(content_type: str | None, body: bytes) -> tuple[dict[str, Any], str]:
+    """Return the body, which has ``inputs``, and its mode."""
     media_type = (content_type or "").split(";", 1)[0].strip().lower()
     if media_type != "application/json":
         _refuse(400, errors.INVALID_REQUEST, "Content-Type must be application/json")
@@ -110,12 +111,6 @@ def _json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
         _refuse(400, errors.INVALID_REQUEST, "the body is not valid JSON")
     if not isinstance(document, dict):
         _refuse(400, errors.INVALID_REQUEST, "the body must be a JSON object")
-    return document
-
-
-def _run_document(content_type: str | None, body: bytes) -> tuple[dict[str, Any], str]:
-    """Return the body, which has ``inputs``, and its mode."""
-    document = _json_object(content_type, body)
     mode = document.get("mode", SYNC)
     if not isinstance(mode, str) or mode not in {SYNC, ASYNC}:
         _refuse(400, errors.INVALID_REQUEST, "mode must be sync or async")
