@@ -6,7 +6,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from airflow_provider_bitscale.batch.store import journal_writer
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.contracts.workspace_key import key_after
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
+from airflow_provider_bitscale.operators.batch_session import BatchSession
 from airflow_provider_bitscale.runs import polling
 from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
 from tests.support.clients import posts
@@ -51,34 +51,27 @@ def test_an_api_that_is_not_there_for_a_while_is_waited_for(
 ) -> None:
     settings: dict[str, Any] = {"run_seconds": (0.05, 0.1), "contract": contract}
     gone = Emulator(**settings).start()
-    # It accepts nothing before it goes: the one that comes back would not know those runs.
-    gone.control.add_fault("storm", on="run_grid")
     connect(monkeypatch, gone)
     port = int(gone.url.rpartition(":")[2])
     batch = Batch(rows=people(20))
-    after_the_grid(gone, gone.close)
+    run = BatchSession.run
+
     back: list[Emulator] = []
     returning = threading.Timer(1.5, lambda: back.append(Emulator(port=port, **settings).start()))
-    returning.start()
+
+    def run_without_an_api(session: BatchSession) -> dict[str, Any]:
+        gone.close()
+        returning.start()
+        return run(session)
+
+    # It is there for the checks, and goes before the first submission.
+    monkeypatch.setattr(BatchSession, "run", run_without_an_api)
     try:
         assert statuses(batch.attempt()) == {"succeeded": 20}
         assert set(names_paid(back[0]).values()) == {1}
     finally:
         returning.join()
         back[0].close()
-
-
-def after_the_grid(emulator: Emulator, act: Callable[[], None]) -> None:
-    """Act once the grid has been asked for."""
-    control = emulator.control
-
-    def wait() -> None:
-        asked = 1 if emulator.contract == "v1.1.0" else 2
-        while len(control.requests()) < asked:
-            time.sleep(0.01)
-        act()
-
-    threading.Thread(target=wait).start()
 
 
 @pytest.mark.parametrize("contract", ["workspace-key"])
