@@ -19,11 +19,7 @@ PROVIDER_INFO: dict[str, Any] = {
     "name": "BitScale",
     "description": "Run `BitScale <https://bitscale.ai/>`__ grids: paid once, paced and resumable.",
     "integrations": [
-        {
-            "integration-name": "BitScale",
-            "external-doc-url": "https://docs.bitscale.ai/",
-            "tags": ["service"],
-        }
+        {"integration-name": "BitScale", "external-doc-url": "https://docs.bitscale.ai/", "tags": ["service"]}
     ],
     "hooks": _in_modules("hooks.bitscale"),
     "operators": _in_modules(
@@ -45,7 +41,7 @@ PROVIDER_INFO: dict[str, Any] = {
                     "type": "string",
                     "example": "bitscale_default",
                     "default": "",
-                },
+                }
             },
         }
     },

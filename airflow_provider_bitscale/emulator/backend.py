@@ -66,9 +66,7 @@ class Backend:
         # An id from before a reset, or from another process, must not name a run of this world.
         id_seed = secrets.randbits(64) if settings.seed is None else settings.seed
         self.world = World(
-            settings,
-            partial(self._contract.run_id, id_seed),
-            blank_misses=self._contract.blank_misses,
+            settings, partial(self._contract.run_id, id_seed), blank_misses=self._contract.blank_misses
         )
         self.faults = Faults(self.world.seed, tuple(endpoint.name for endpoint in self._contract.endpoints))
         self.request_log: deque[RecordedRequest] = deque(maxlen=LONGEST_LOG)

@@ -110,10 +110,7 @@ class Emulator(Settings):
             "conn_type": "bitscale",
             "host": self.base_url,
             "password": self.api_key,
-            "extra": {
-                **CONTRACTS[self.contract].connection_extra,
-                "webhook_secret": self.webhook_secret,
-            },
+            "extra": {**CONTRACTS[self.contract].connection_extra, "webhook_secret": self.webhook_secret},
         }
 
     def connection_json(self) -> str:

@@ -32,17 +32,23 @@ class RowMapping:
         return frozenset()
 
     def is_name(self, text: str) -> bool:
-        """Whether a text is the name of a field that is read."""
+        """Whether a text is the name of a field that is read, however it is spelled."""
         return False
 
     def check_fields(self, fields: Sequence[str]) -> None:
-        """Refuse a table with these fields, whatever its rows."""
+        """Refuse a table whose fields are wrong, whatever its rows.
+
+        :raises InvalidRequestError: no field is an input, or none is one that the grid requires.
+        """
 
     def check_required(self, fields: Sequence[str]) -> None:
         """Refuse a table that lacks required inputs."""
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a row's values by the key that a run takes."""
+        """Return a row's values by the key that a run takes.
+
+        :raises InvalidRequestError: naming everything that is wrong with the row.
+        """
         return {}
 
     def key_of(self, fields: Mapping[str, Any]) -> bytes | None:
@@ -50,7 +56,7 @@ class RowMapping:
         return None
 
     def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is compared of a row."""
+        """Return what is compared of a row that has all fields of the key; None for what is blank."""
         return {}
 
 
@@ -138,16 +144,11 @@ class InputMapping(RowMapping):
         return frozenset(self._key_fields).union(() if self._mapping is None else self._mapping.values())
 
     def is_name(self, text: str) -> bool:
-        """Whether a text is the name of a field that is read, however it is spelled."""
         if self._mapping is None:
             return self._schema.may_be_input(text) or text in self._key_fields
         return folded(text) in map(folded, self.named_fields)
 
     def check_fields(self, fields: Sequence[str]) -> None:
-        """Refuse a table whose fields are wrong, whatever its rows.
-
-        :raises InvalidRequestError: no field is an input, or none is one that the grid requires.
-        """
         reading = self._reading_of(tuple(fields))
         if not reading.cells:
             raise InvalidRequestError(self._no_input_among(dict.fromkeys(fields)))
@@ -173,10 +174,6 @@ class InputMapping(RowMapping):
         )
 
     def inputs_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a row's values by the key that a run takes.
-
-        :raises InvalidRequestError: naming everything that is wrong with the row.
-        """
         reading = self._reading(tuple(fields) if self._mapping is None else ())
         if not reading.cells:
             raise InvalidRequestError(self._no_input_among(fields))
@@ -228,7 +225,6 @@ class InputMapping(RowMapping):
         return sha256(canonical(values)).digest()[:16]
 
     def key_values(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is compared of a row that has all fields of the key; None for what is blank."""
         return {field: self._key_part(fields[field]) for field in self._key_fields}
 
     def _key_part(self, value: Any) -> Any:

@@ -100,10 +100,7 @@ def _result(run: Run, now: float) -> dict[str, Any]:
         return {}
     if run.failure is not None:
         return errors.error_body(errors.RUN_FAILED, run.failure)
-    return {
-        "outputs": run.outputs,
-        "credits": {"consumed": run.cost, "remaining": run.remaining},
-    }
+    return {"outputs": run.outputs, "credits": {"consumed": run.cost, "remaining": run.remaining}}
 
 
 def _answer_run(_world: World, run: Run, base_url: str, now: float) -> dict[str, Any]:
