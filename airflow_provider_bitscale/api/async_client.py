@@ -196,7 +196,8 @@ class AsyncClient:
         return poll
 
     def _current(self, request: Request[T]) -> Request[T]:
-        return request if request.access is self._credentials.access else self._request(request.call)
+        is_current = request.call.is_about_key or request.access is self._credentials.access
+        return request if is_current else self._request(request.call)
 
     def _request(self, call: Call[T]) -> Request[T]:
         return Request.of(call, self._credentials.access)
@@ -204,7 +205,8 @@ class AsyncClient:
     async def _send(self, request: Request[T], *, patient: bool, slot_of: Pacer | None = None) -> T:
         attempts = Attempts(request.call, patient=patient)
         while True:
-            pacer = slot_of or self._credentials.access.pacer
+            request = self._current(request)
+            pacer = slot_of or request.access.pacer
             if slot_of is None:
                 await pacer.wait_async(self._queue, patient=patient)
             slot_of, request = None, self._current(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,6 +158,28 @@ def test_a_key_that_another_has_rotated_is_not_rotated_with_the_new_one(
         called(kind, config, keys, "rotate_api_key")
     assert keys.reads == 0
     assert called(kind, config, keys, "get_workspace")
+
+
+def test_nor_where_that_was_read_while_the_rotation_waited_for_a_slot(emulator: Emulator) -> None:
+    config = replace(rotated(emulator), requests_per_minute=60)
+    emulator.control.add_fault("latency", on="get_workspace", seconds=0.3)
+
+    async def stored() -> str:
+        return NEW
+
+    async def scenario() -> None:
+        async with AsyncClient(config, stored) as client:
+            poll = asyncio.ensure_future(client.get_workspace())
+            await asyncio.sleep(0.1)
+            while not client.take_slot():
+                pass
+            rotation = asyncio.ensure_future(client.rotate_api_key())
+            assert await poll
+            with pytest.raises(AuthenticationError):
+                await rotation
+            assert await client.get_workspace()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("kind", KINDS)
