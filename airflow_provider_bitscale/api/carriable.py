@@ -41,14 +41,6 @@ _ODD = re.compile("[\x00\ud800-\udfff]")
 _UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def carriable(value: Any) -> Any:
-    """Return the value, with everything replaced that a channel of Airflow does not carry.
-
-    :return: the same object where nothing had to be replaced.
-    """
-    return _carriable(value, 0)
-
-
 def carriable_text(text: str) -> str:
     """Return a text without NUL characters, and with U+FFFD for halves of surrogate pairs."""
     # Nearly all texts are fine, and nearly all of those are ASCII, which takes no search.
@@ -71,7 +63,12 @@ def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def _carriable(value: Any, depth: int) -> Any:
+def carriable(value: Any, depth: int = 0) -> Any:
+    """Return the value, with everything replaced that a channel of Airflow does not carry.
+
+    :param depth: of the value, within others.
+    :return: the same object where nothing had to be replaced.
+    """
     if isinstance(value, str):
         return carriable_text(value)
     if isinstance(value, bool) or value is None:
@@ -85,10 +82,10 @@ def _carriable(value: Any, depth: int) -> Any:
     if depth == _MAX_DEPTH:
         return _as_text(value)
     if isinstance(value, (dict, Mapping)):
-        carried = {_key(key): _carriable(item, depth + 1) for key, item in value.items()}
+        carried = {_key(key): carriable(item, depth + 1) for key, item in value.items()}
         # Two keys may come out alike: the later one counts, as for all readers of JSON.
         return value if _is_same(carried, value) else carried
-    items = [_carriable(item, depth + 1) for item in value]
+    items = [carriable(item, depth + 1) for item in value]
     return value if all(map(is_, items, value)) else items
 
 
