@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.blank import is_blank
 from airflow_provider_bitscale.api.models import Grid, RunRecipe
+from airflow_provider_bitscale.runs.field_names import folded
 from airflow_provider_bitscale.runs.inputs import (
     InputNames,
-    may_be_input,
+    matching_labels,
     resolve_inputs,
     resolve_output_columns,
 )
@@ -66,7 +67,10 @@ class GridSchema:
 
     def may_be_input(self, name: str) -> bool:
         """Whether a name means an input of the run, be it one of several."""
-        return may_be_input(self.grid, name, self.recipe)
+        if self.recipe is not None:
+            return bool(matching_labels(self.grid, self.recipe.inputs, name))
+        inputs = (column for column in self.grid.columns if column.is_input)
+        return any(name == column.id or folded(name) == folded(column.name) for column in inputs)
 
     @property
     def input_names(self) -> dict[str, str]:

@@ -107,16 +107,6 @@ def resolve_inputs(
     return resolved
 
 
-def may_be_input(grid: Grid, name: str, recipe: RunRecipe | None = None) -> bool:
-    """Whether a name means an input of the run, be it one of several."""
-    if recipe is not None:
-        return bool(_matching_labels(grid, recipe.inputs, name))
-    return any(
-        column.is_input and (name == column.id or folded(name) == folded(column.name))
-        for column in grid.columns
-    )
-
-
 def resolve_output_columns(
     grid: Grid, names: Sequence[str] | None, *, validate: bool = True
 ) -> list[str] | None:
@@ -153,7 +143,7 @@ def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> 
         return key
     name = _column_name(grid, key)
     columns = [column for column in grid.columns if folded(column.name) == folded(name)]
-    matches = _matching_labels(grid, labels, key)
+    matches = matching_labels(grid, labels, key)
     if len(matches) == 1 and len(columns) <= 1:
         return matches[0]
     if matches:
@@ -163,7 +153,8 @@ def _label(grid: Grid, labels: Sequence[str], key: str, problems: list[str]) -> 
     return None
 
 
-def _matching_labels(grid: Grid, labels: Sequence[str], key: str) -> list[str]:
+def matching_labels(grid: Grid, labels: Sequence[str], key: str) -> list[str]:
+    """Return the labels that a key may mean."""
     name = folded(_column_name(grid, key))
     return [label for label in labels if label == key or folded(label) == name]
 
