@@ -28,6 +28,7 @@ Which answer stands for which error: see ``error_answers``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from airflow_provider_bitscale.api.carriable import plain_text
@@ -79,11 +80,7 @@ class BitScaleError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries; keyword-only arguments do not survive the default pickling.
-        return (_rebuild, (type(self), self.fields()))
-
-
-def _rebuild(kind: type[BitScaleError], fields: dict[str, Any]) -> BitScaleError:
-    return kind(**fields)
+        return partial(type(self), **self.fields()), ()
 
 
 class ConfigurationError(BitScaleError):
