@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_bitscale.api.errors import ConfigurationError, NotFoundError
-from airflow_provider_bitscale.exceptions import InvalidRequestError, airflow_errors
+from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.links import BitScaleGridLink
 from airflow_provider_bitscale.operators.hook_mixin import HookMixin
+from airflow_provider_bitscale.operators.rendered import refuse
 from airflow_provider_bitscale.runs.options import option_problems, seconds
 from airflow_provider_bitscale.runs.outcome import COMPLETED, FAILED
 from airflow_provider_bitscale.runs.undelivered import Backlog, can_be_delivered
@@ -78,9 +79,7 @@ class CollectUndeliveredOperator(HookMixin, BaseOperator):
         self.webhook_url = webhook_url
         self.undelivered_for: float = seconds(undelivered_for)
         self.bitscale_conn_id = bitscale_conn_id
-        if problems := option_problems(undelivered_for=self.undelivered_for):
-            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
-            raise InvalidRequestError(f"task {self.task_id!r}: {'; '.join(problems)}")
+        refuse(option_problems(undelivered_for=self.undelivered_for), of=self)
         self.inlets = [*self.inlets, self._submitted_runs, *self._delivered_runs]
 
     def execute(self, context: Context) -> dict[str, list[str]]:

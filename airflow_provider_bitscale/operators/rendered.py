@@ -32,12 +32,13 @@ def arguments(operator: BaseOperator) -> dict[str, Any]:
     return {name: getattr(operator, name) for name in operator.template_fields if hasattr(operator, name)}
 
 
-def refuse(problems: list[str], *, of: str = "") -> None:
+def refuse(problems: list[str], *, of: BaseOperator | None = None) -> None:
     """Fail the task, or the import of its DAG, for all problems at once.
 
-    :param of: put before the problems, to name the task that has them.
+    :param of: the task to name, while its DAG is imported: Airflow shows nothing else that leads there.
     :raises InvalidRequestError: there are any.
     """
     if problems:
+        task = "" if of is None else f"task {of.task_id!r}: "
         with airflow_errors():
-            raise InvalidRequestError(of + "; ".join(problems))
+            raise InvalidRequestError(task + "; ".join(problems))

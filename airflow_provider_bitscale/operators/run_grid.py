@@ -122,11 +122,7 @@ class RunGridOperator(HookMixin, BaseOperator):
         self.bitscale_conn_id = bitscale_conn_id
         self._given, self.templated_inputs = GivenArguments(arguments(self)), templated(inputs)
         self._session: RunSession | None = None
-        refuse(
-            options_of(RunOptions, self).problems(rendered=False),
-            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
-            of=f"task {self.task_id!r}: ",
-        )
+        refuse(options_of(RunOptions, self).problems(rendered=False), of=self)
         if webhook_url is not None and not wait_for_completion:
             self.outlets = [*self.outlets, SUBMITTED_RUNS]
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.

@@ -171,11 +171,7 @@ class RunGridBatchOperator(HookMixin, BaseOperator):
         self.manifest_path: str | None = None
         self._session: BatchSession | None = None
         self._killed = False
-        refuse(
-            options_of(BatchOptions, self).problems(rendered=False),
-            # Of an error while a DAG is imported, Airflow shows nothing else that leads there.
-            of=f"task {self.task_id!r}: ",
-        )
+        refuse(options_of(BatchOptions, self).problems(rendered=False), of=self)
         # Only Airflow knows when a task has succeeded: what it returned may still fail to be stored.
         self.on_success_callback = [*self.on_success_callback, _remember_batch]
 

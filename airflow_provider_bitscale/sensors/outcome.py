@@ -40,8 +40,7 @@ class OutcomeSensor(HookMixin, BaseSensorOperator):
         """Check the options, once a sensor has taken them, and name every problem at once."""
         # What the author gave, which no template may have lost.
         self._given = GivenArguments(arguments(self))
-        problems = option_problems(deferrable=self.deferrable, **options)
-        refuse(problems, of=f"task {self.task_id!r}: ")
+        refuse(option_problems(deferrable=self.deferrable, **options), of=self)
 
     @property
     @abstractmethod
