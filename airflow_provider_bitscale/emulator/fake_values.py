@@ -32,12 +32,7 @@ class FakeValue:
     miss: str = ""
 
 
-_EMAIL_CONVENTIONS: tuple[Callable[[str, str], str], ...] = (
-    lambda first, last: f"{first}.{last}",
-    lambda first, last: f"{first}{last}",
-    lambda first, last: f"{first[:1]}{last}",
-    lambda first, last: f"{first}_{last}",
-)
+_EMAIL_CONVENTIONS = ("{first}.{last}", "{first}{last}", "{first[0]}{last}", "{first}_{last}")
 _LONGEST_LOCAL_PART = 64
 _LONGEST_DOMAIN_LABEL = 63
 _TWO_SIGMA_TO_0_AND_1 = NormalDist(mu=0.5, sigma=0.25)
@@ -77,7 +72,7 @@ def work_email(name_column: str, company_column: str) -> FakeValue:
         company = "".join(_words(seed, inputs.get(company_column), stranger="company"))
         # A company writes all its addresses alike, so the convention hangs on the company only.
         convention = _EMAIL_CONVENTIONS[draw(seed, "email convention", company) % len(_EMAIL_CONVENTIONS)]
-        local = convention(words[0], words[-1]) if len(words) > 1 else words[0]
+        local = convention.format(first=words[0], last=words[-1]) if len(words) > 1 else words[0]
         return f"{local[:_LONGEST_LOCAL_PART]}@{company[:_LONGEST_DOMAIN_LABEL]}.com"
 
     return FakeValue(value, (name_column, company_column), miss="No email found")

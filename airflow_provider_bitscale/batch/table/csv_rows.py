@@ -108,18 +108,17 @@ def _header(reader: Iterator[list[str]], line: int) -> list[str]:
         ) from None
     if header is None:
         return []
-    if not header:
-        raise raw_rows.Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
     if any(map(raw_rows.is_not_utf_8, header)):
         raise raw_rows.Unreadable(f"line {line}, the header: {raw_rows.not_utf_8(''.join(header))}")
-    return list(map(carriable_text, header))
+    header = list(map(carriable_text, header))
+    if all(map(is_blank, header)):
+        raise raw_rows.Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
+    return header
 
 
 def _names(header: Sequence[str], line: int, warn: Callable[[str], None]) -> list[str]:
     names = list(header)
     nameless = [number for number, name in enumerate(header, 1) if is_blank(name)]
-    if header and len(nameless) == len(header):
-        raise raw_rows.Unreadable(f"line {line}, the header: it is empty; remove what is above the real one")
     for number in nameless:
         name = f"column {number}"
         while name in names:

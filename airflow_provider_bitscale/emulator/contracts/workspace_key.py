@@ -30,8 +30,7 @@ _WHOLE_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}")
 def get_workspace(call: ApiRequest) -> Result:
     """Answer with the key's workspace and its credits."""
     workspace = call.world.workspaces[WORKSPACE_ID]
-    credits = call.world.credits(WORKSPACE_ID, call.now)
-    return documents.workspace_document(workspace, credits)
+    return documents.workspace_document(workspace, call.world.credits(WORKSPACE_ID, call.now))
 
 
 def list_grids(call: ApiRequest) -> Result:
@@ -56,8 +55,7 @@ def list_grids(call: ApiRequest) -> Result:
 
 def get_grid(call: ApiRequest) -> Result:
     """Answer with one grid: settings, all columns, sources."""
-    grid = _grid(call)
-    return documents.grid_document(call.world, grid)
+    return documents.grid_document(call.world, _grid(call))
 
 
 def get_run_recipe(call: ApiRequest) -> Result:
