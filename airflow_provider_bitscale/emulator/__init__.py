@@ -9,8 +9,8 @@ It needs neither Airflow nor the rest of this package. ``EmulatorControl`` steer
 one in another process.
 
 In: ``server`` (``Emulator``, a thread with a socket), ``app`` (ASGI), ``control_api`` (``/_emulator/``).
-They share one ``backend``, which owns all that changes: ``state`` (credits, ``runs``), ``faults``,
-``request_log``, ``rate_limit``, ``run_waiters`` and ``webhooks``.
+They share one ``backend``, made from ``settings``. It owns all that changes: ``state`` (credits, ``runs``),
+``faults``, ``request_log``, ``rate_limit``, ``run_waiters`` and ``webhooks``.
 A request goes through ``routing`` to an endpoint of one of the ``contracts``, which ask ``validation`` and
 ``state``; ``seed`` is the demo account, ``fake_values`` makes the answers. Out: ``responses``, ``errors``.
 """

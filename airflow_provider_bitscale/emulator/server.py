@@ -36,7 +36,7 @@ class Emulator(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.api_key = CONTRACTS[self.contract].api_key
+        self.api_key = CONTRACTS[self.contract].key_after(0, self.seed or 0)
         self._url: str | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

@@ -18,8 +18,7 @@ class ServedContract:
     :param name: by which a user chooses it.
     :param endpoints: its endpoint table.
     :param key_header: that a request has its key in.
-    :param api_key: the key that opens it at the start.
-    :param key_after: ``(rotations, seed) -> key`` that opens it after so many rotations.
+    :param key_after: ``(rotations, seed) -> key`` that opens it after so many rotations; 0 at the start.
     :param connection_extra: what a connection needs beside host and key to speak it.
     :param run_id: ``(seed, ordinal) -> id`` of the run accepted as number ``ordinal``.
     :param answer_run: ``(world, run, base_url, now) -> document`` that answers the request behind ``run``.
@@ -32,7 +31,6 @@ class ServedContract:
     name: str
     endpoints: tuple[Endpoint, ...]
     key_header: str
-    api_key: str
     key_after: Callable[[int, int], str]
     connection_extra: Mapping[str, str]
     run_id: Callable[[int, int], str]

@@ -221,7 +221,6 @@ CONTRACT = ServedContract(
         Endpoint("get_run", "GET", "/grids/{grid_id}/runs/{run_id}", get_run),
     ),
     key_header="api_key",
-    api_key=seed.API_KEY,
     key_after=lambda _rotations, _seed: seed.API_KEY,
     connection_extra={"workspace_id": seed.WORKSPACE_ID},
     run_id=run_id,

@@ -163,7 +163,6 @@ CONTRACT = ServedContract(
         Endpoint("rotate_api_key", "POST", "/api-key/rotate", rotate_api_key),
     ),
     key_header="X-API-KEY",
-    api_key=WORKSPACE_KEY,
     key_after=key_after,
     connection_extra={"api_contract": WITH_WORKSPACE_KEYS},
     run_id=request_id,
