@@ -155,7 +155,7 @@ class RunningBatch:
         return time.time() - (time.monotonic() - row.since)
 
     def stop(self, reason: str, cause: BitScaleError | None = None) -> None:
-        """Submit no more, and say why: in the manifest, and by the answer behind it, where it was one."""
+        """Submit no more, for a reason as in the manifest, and an answer as its cause, if it was one."""
         self.segments.tally.stop(reason, cause)
         self.stop_submitting()
 

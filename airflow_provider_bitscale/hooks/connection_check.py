@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_connection(hook: ClientProvider) -> tuple[bool, str]:
-    """Answer the Test button; see :meth:`BitScaleHook.test_connection`."""
+    """Check the key, the workspace and the webhook settings; see :meth:`BitScaleHook.test_connection`."""
     try:
         user, workspace = hook.client.identify()
         settings = hook.webhook_settings

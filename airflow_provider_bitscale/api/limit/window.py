@@ -61,7 +61,7 @@ class Window:
         return min(COUNTED_AFTER_SECONDS, COUNTED_AFTER_SHARE * (self.length or MAX_WINDOW))
 
     def sent(self, now: float, share: float) -> None:
-        """Note that a request leaves now, with this share of an even pace for this key."""
+        """Note that a request leaves now, at this share of an even pace, which others use the key at, too."""
         self._available -= 1
         self._used += 1
         if self.limit and self.length is not None:

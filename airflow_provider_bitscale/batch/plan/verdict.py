@@ -51,7 +51,7 @@ class Ending:
         return self.wanted - self._count(SUCCEEDED)
 
     def verdict(self, *, fail_when_incomplete: bool) -> Verdict:
-        """Return what the task does, if it fails, or not, where rows are missing and some succeeded."""
+        """Return what the task does; it may succeed with rows missing unless ``fail_when_incomplete``."""
         if self.stopped_by == "unreadable_answers":
             return Verdict.UNREADABLE
         if self.stopped_by == "refused":
