@@ -22,6 +22,7 @@ from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.batch.store.sent_log import TakenOverError
 from airflow_provider_bitscale.batch.submissions import MAX_SUBMISSIONS
+from tests.batch.journals import read
 from tests.batch.rig import Answer, Rig, a_run
 
 LOST = AmbiguousSubmitError("the connection was cut")
@@ -85,6 +86,8 @@ def test_what_an_answer_makes_of_a_row(case: Case) -> None:
         await rig.settle()
         assert (row.state, None if row.result is None else row.result.status) == (case.state, case.status)
         assert rig.entries()[0] == case.entry
+        kept = case.log == "answered 0" or case.status == FAILED
+        assert (0 in getattr(read(rig.store)[0], "results", {})) == kept, "what cannot be asked for again"
         assert rig.log.lines == ["sent 0", *([case.log] if case.log else [])]
         assert rig.segments.tally.submitted == case.paid
         assert rig.segments.tally.stopped_by == case.stopped_by
@@ -135,6 +138,33 @@ def test_a_delivery_that_is_faster_than_the_answer_counts(answer: Any, state: St
         assert row.result is not None
         assert (row.result.status, row.result.run_id, row.result.credits) == (SUCCEEDED, "run_0", 3)
         assert rig.budget.in_flight == 0
+
+    asyncio.run(run())
+
+
+def test_a_row_that_is_put_back_once_the_batch_has_stopped_is_not_announced_any_more() -> None:
+    async def run() -> None:
+        def stop() -> Exception:
+            rig.batch.stop("max_failed_rows")
+            return RateLimitedError("slow down", status=429)
+
+        rig = Rig(3, [stop])
+        await rig.open()
+        row = await rig.submit()
+        await rig.settle()
+        assert row.state is State.NEW
+        assert rig.entries()[0] is None, "a retry knows that nothing was sent"
+
+    asyncio.run(run())
+
+
+def test_a_key_that_was_refused_for_long_says_nothing_of_other_errors() -> None:
+    async def run() -> None:
+        rig = Rig(3, [RateLimitedError("slow down", status=429)])
+        rig.plan.outage.key_refused_for = float("inf")
+        await rig.open()
+        assert (await rig.submit()).state is State.READY
+        assert not rig.batch.aborted
 
     asyncio.run(run())
 

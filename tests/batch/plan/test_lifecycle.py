@@ -181,6 +181,8 @@ def test_what_no_path_may_do(seed: int) -> None:
             assert row.run_id is None, "a row whose run is known is not sent again"
         if event in (Event.ACCEPTED, Event.DELIVERED):
             assert durable == "run_1", "its run id is written down at once"
+        if event is Event.DISOWNED:
+            assert durable == row.entry == "", "no try polls a run that is of another row, too"
         if row.unanswered or row.state in AWAITING:
             assert row.entry is not None, "what may have been paid for is never forgotten"
 
