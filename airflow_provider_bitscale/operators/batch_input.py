@@ -36,7 +36,7 @@ def log_fields(mapping: RowMapping, fields: Sequence[str]) -> None:
 
 
 def log_input(
-    source: Source, mapping: RowMapping, survey: Survey, form: GridSchema, output_names: Collection[str]
+    source: Source, mapping: RowMapping, survey: Survey, schema: GridSchema, output_names: Collection[str]
 ) -> None:
     """Log which rows are left out, and what looks unintended in the others.
 
@@ -49,7 +49,7 @@ def log_input(
     if not survey.rows or not isinstance(mapping, InputMapping):
         return
     for word in survey.possible_nulls:
-        log.warning("%s", word.warning(form.input_names.get(word.key, word.key)))
+        log.warning("%s", word.warning(schema.input_names.get(word.key, word.key)))
     for word in survey.possible_key_nulls:
         log.warning("%s", word.key_warning)
     if survey.total:

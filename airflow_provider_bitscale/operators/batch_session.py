@@ -81,21 +81,21 @@ class BatchSession:
         )
         if unsupported := options.unsupported(hook.client.contract):
             raise errors.UnsupportedError(unsupported)
-        self._form = GridSchema.fetch(hook.client, options.grid_id, options.output_columns, validate=True)
-        self._form_told_at = time.monotonic()
+        self._schema = GridSchema.fetch(hook.client, options.grid_id, options.output_columns, validate=True)
+        self._schema_fetched_at = time.monotonic()
         # What came from an earlier batch is read as it was read there.
         earlier = source.manifest if isinstance(source, EarlierRows) else {}
         self._read_options = read_options = ReadOptions.of(options.input_fields, options.null_values, earlier)
         mapping: RowMapping = (
             RowMapping()
             if self._collects
-            else InputMapping(self._form, read_options.inputs, options.row_key, read_options.null_values)
+            else InputMapping(self._schema, read_options.inputs, options.row_key, read_options.null_values)
         )
         log.info("Checking all rows before anything is paid for")
         self._survey = survey(source, mapping, options.segment_size, tell_fields=partial(log_fields, mapping))
         log.info("Checked %s rows in %.1f s", f"{self._survey.rows:,}", time.time() - started)
-        names = output_names(self._form)
-        log_input(source, mapping, self._survey, self._form, names)
+        names = output_names(self._schema)
+        log_input(source, mapping, self._survey, self._schema, names)
         if options.output_path is None and self._survey.rows > MAX_ROWS_IN_XCOM:
             raise errors.InvalidRequestError(
                 f"{self._survey.rows:,} rows are too many to be returned by a task: set output_path"
@@ -115,7 +115,7 @@ class BatchSession:
         begins = "Going on with" if self._goes_on else "Collecting" if self._collects else "Running"
         about = (
             f"{begins} batch {self._batch.batch_id}: {survey.rows:,} rows, {survey.duplicates:,} of them "
-            f"duplicates, on grid {self._form.grid.name or options.grid_id}"
+            f"duplicates, on grid {self._schema.grid.name or options.grid_id}"
         )
         log.log(logging.INFO if survey.rows else logging.WARNING, "%s", about)
         output = self._output
@@ -195,17 +195,17 @@ class BatchSession:
             expects_deliveries=expects_deliveries,
         )
         # The key was good then: one refusal may be a hiccup.
-        plan.outage.note(self._form.grid, self._form_told_at)
+        plan.outage.note(self._schema.grid, self._schema_fetched_at)
         request = BatchRequest(
             grid_id=options.grid_id,
             mode=options.mode,
-            output_columns=self._form.output_columns,
-            recipe=self._form.recipe,
+            output_columns=self._schema.output_columns,
+            recipe=self._schema.recipe,
             timeout=options.run_timeout,
             deadline=float("inf") if options.batch_timeout is None else self._started + options.batch_timeout,
             max_failed=failures_to_go_on_with(options.max_failed_rows, self._survey.rows),
             resubmit_ambiguous=options.resubmit_ambiguous,
-            outputs_of=outputs_reader(self._form, options.miss_values),
+            outputs_of=outputs_reader(self._schema, options.miss_values),
             webhook_url_of=self._webhook_url_of,
             expects_deliveries=expects_deliveries,
             trust_webhook=options.trust_webhook,

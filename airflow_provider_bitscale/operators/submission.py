@@ -46,13 +46,13 @@ class Submission:
         options = self._options
         if unsupported := options.unsupported(self._hook.client.contract):
             raise errors.UnsupportedError(unsupported)
-        form = self._form
-        inputs = form.inputs_of(options.inputs)
+        schema = self._schema
+        inputs = schema.inputs_of(options.inputs)
         refused, told = inputs_without_value(
             options.inputs,
             options.templated_inputs,
-            form.required,
-            may_be_none=not form.input_names and not inputs,
+            schema.required,
+            may_be_none=not schema.input_names and not inputs,
         )
         if refused and options.validate_inputs:
             raise errors.InvalidRequestError(
@@ -61,7 +61,7 @@ class Submission:
             )
         for problem in refused + told:
             log.warning("Is it meant that %s?", problem)
-        if unfilled := form.unfilled(inputs):
+        if unfilled := schema.unfilled(inputs):
             log.warning("This row has no value for %s, which the grid's columns use", ", ".join(unfilled))
         self._check_credits()
         return inputs
@@ -71,7 +71,7 @@ class Submission:
 
         :param delivery_key: under which its delivery will be; None if none is expected.
         """
-        options, grid = self._options, self._form.grid
+        options, grid = self._options, self._schema.grid
         return Record(
             phase=INTENT,
             last_try=try_of(self._context),
@@ -102,17 +102,17 @@ class Submission:
         :raises UnreadableAcceptanceError: it was started, and the answer does not name it.
         :raises BitScaleError: it was not started.
         """
-        options, form = self._options, self._form
+        options, schema = self._options, self._schema
 
         def post() -> Run:
             return self._hook.client.run_grid(
                 options.grid_id,
                 inputs,
                 mode=options.mode,
-                output_columns=form.output_columns,
+                output_columns=schema.output_columns,
                 webhook_url=webhook_url,
                 timeout=options.timeout if options.mode == "sync" else None,
-                recipe=form.recipe,
+                recipe=schema.recipe,
                 observer=intent,
             )
 
@@ -124,7 +124,7 @@ class Submission:
             return post()
 
     @cached_property
-    def _form(self) -> GridSchema:
+    def _schema(self) -> GridSchema:
         options = self._options
         return GridSchema.fetch(
             self._hook.client, options.grid_id, options.output_columns, validate=options.validate_inputs

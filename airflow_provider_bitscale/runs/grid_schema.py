@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GridSchema:
-    """The form that a row is filled into before it is paid for.
+    """What a run of a grid takes and gives, against which a row is checked before it is paid for.
 
     :param recipe: what names the inputs, where column ids do not.
     :param output_columns: ids of the columns wanted; None for all.

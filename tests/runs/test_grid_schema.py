@@ -1,4 +1,4 @@
-"""The form of a grid is asked for once, and filled in for any number of rows."""
+"""The schema of a grid is fetched once, and filled in for any number of rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ROW = {"Full Name": "Jane Doe", "Company": "Acme Corp"}
 @pytest.mark.parametrize("contract", API_CONTRACTS)
 def test_it_is_asked_for_once_and_filled_in_for_any_row(contract: str) -> None:
     with Emulator(contract=contract) as emulator, Client(config_for(emulator)) as client:
-        form = GridSchema.fetch(client, GRID_ID, ["Enriched Email"], validate=True)
+        schema = GridSchema.fetch(client, GRID_ID, ["Enriched Email"], validate=True)
         asked = len(emulator.control.requests())
         assert asked == (1 if contract == "v1.1.0" else 2)
-        assert form.output_columns == [ENRICHED_EMAIL]
+        assert schema.output_columns == [ENRICHED_EMAIL]
         keys = (FULL_NAME, COMPANY) if contract == "v1.1.0" else ("full_name", "company")
         for name in ("Jane", "Ada"):
-            inputs = form.inputs_of({**ROW, "Full Name": name})
+            inputs = schema.inputs_of({**ROW, "Full Name": name})
             assert inputs == dict(zip(keys, (name, "Acme Corp"), strict=True))
-            assert form.unfilled(inputs) == []
-        assert form.unfilled({"full_name": "Jane"}) == ([] if contract == "v1.1.0" else ["company"])
+            assert schema.unfilled(inputs) == []
+        assert schema.unfilled({"full_name": "Jane"}) == ([] if contract == "v1.1.0" else ["company"])
         with pytest.raises(InvalidRequestError, match="Ful Name"):
-            form.inputs_of({"Ful Name": "Jane"})
+            schema.inputs_of({"Ful Name": "Jane"})
         assert len(emulator.control.requests()) == asked
 
 

@@ -150,21 +150,21 @@ class SentLogs:
 
         :param patience: seconds to wait for answers to what a try has sent that still runs.
         """
-        evidence = SentRows()
+        sent = SentRows()
         until = time.monotonic() + patience
         for token in tokens:
             try:
                 with self._folder() as folder:
                     file = os.open(self._name(token), os.O_RDWR | os.O_APPEND | _SAFELY, dir_fd=folder)
                 with _closing(file):
-                    evidence.include(_taken_over(file, until))
+                    sent.include(_taken_over(file, until))
             except FileNotFoundError:
                 # It ran on another machine, or had no log.
-                evidence.complete = False
+                sent.complete = False
             except OSError as problem:
-                evidence.complete = False
+                sent.complete = False
                 log.warning("The log of what an earlier try has sent cannot be used: %s", problem)
-        return evidence
+        return sent
 
     def remove(self, tokens: Sequence[str]) -> None:
         """Remove the logs of these tries; raises OSError."""

@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api.models import Column, ColumnType
 def converter_of(column: Column | None) -> Callable[[Any], Any]:
     """How a value of a row is read for this column; None where its type is not known.
 
-    What is not certain is left as it is, for the grid's form to refuse.
+    What is not certain is left as it is, for the grid's schema to refuse.
     """
     return _as_it_is if column is None else _CONVERSIONS.get(column.type, _as_it_is)
 

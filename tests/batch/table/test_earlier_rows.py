@@ -21,7 +21,7 @@ from airflow_provider_bitscale.batch.table.earlier_rows import UnfinishedRows
 from airflow_provider_bitscale.batch.table.mapping import InputMapping
 from airflow_provider_bitscale.batch.table.survey import read_segments, survey
 from airflow_provider_bitscale.batch.table.writers import Output, output_row
-from tests.batch.table.test_mapping import FORM
+from tests.batch.table.test_mapping import LEADS
 from tests.batch.table.test_readers import read
 from tests.support.object_stores import STORES, folder_in, write
 
@@ -134,9 +134,9 @@ def test_rows_that_spell_an_input_differently_can_be_run_again(format: str, tmp_
     part = output.write_part(0, [output_row(fields, RowResult(FAILED)) for fields in rows])
     output.write_manifest({"parts": [part], "output_names": [], "format": format})
     source = UnfinishedRows(output.folder / "b1-manifest.json", resubmit=False)
-    form = InputMapping(FORM)
-    found = survey(source, form, 10)
-    [segment] = read_segments(source, form, 10, found)
+    mapping = InputMapping(LEADS)
+    found = survey(source, mapping, 10)
+    [segment] = read_segments(source, mapping, 10, found)
     assert [row.inputs for row in segment.rows] == [{"c-name": "a", "c-company": "b"}] * 2
 
 

@@ -35,81 +35,81 @@ GRID = parse_grid(
         ],
     }
 )
-FORM = GridSchema(GRID, None, None, True)
+LEADS = GridSchema(GRID, None, None, True)
 LABELS = GridSchema(GRID, RunRecipe("g", "Leads", ("full_name", "company", "employees"), (), {}), None, True)
 UNCHECKED = GridSchema(GRID, None, None, False)
 JANE = {"Full Name": "Jane"}
 
 INPUTS: dict[str, tuple[GridSchema, dict[str, str] | None, dict[str, Any], dict[str, Any]]] = {
-    "by name and id": (FORM, None, {"Full Name": "Jane", "c-size": 7}, {"c-name": "Jane", "c-size": 7}),
-    "other case": (FORM, None, {"full name": "Jane", "EMPLOYEES": 7}, {"c-name": "Jane", "c-size": 7}),
+    "by name and id": (LEADS, None, {"Full Name": "Jane", "c-size": 7}, {"c-name": "Jane", "c-size": 7}),
+    "other case": (LEADS, None, {"full name": "Jane", "EMPLOYEES": 7}, {"c-name": "Jane", "c-size": 7}),
     "spaces, no-break and invisible ones": (
-        FORM,
+        LEADS,
         None,
         {"Full\xa0Name": "Jane", " Company ": "x", "\ufeffEmployees": 7, "Web\u200bsite": "https://a.test"},
         {"c-name": "Jane", "c-company": "x", "c-size": 7, "c-site": "https://a.test"},
     ),
     "as programs spell it": (
-        FORM,
+        LEADS,
         None,
         {"full_name": "Jane", "isCustomer": True},
         {"c-name": "Jane", "c-is": True},
     ),
     "others are carried along": (
-        FORM,
+        LEADS,
         None,
         {**JANE, "note": "x", "Enriched Email": "y", "enriched_email": "z"},
         {"c-name": "Jane"},
     ),
-    "None is none": (FORM, None, {**JANE, "Company": None}, {"c-name": "Jane"}),
-    "blank is none": (FORM, None, {**JANE, "Company": " \xa0\u200b", "Website": ""}, {"c-name": "Jane"}),
-    "a null text is none": (FORM, None, {**JANE, "Company": r"\N", "Employees": "#N/A"}, {"c-name": "Jane"}),
+    "None is none": (LEADS, None, {**JANE, "Company": None}, {"c-name": "Jane"}),
+    "blank is none": (LEADS, None, {**JANE, "Company": " \xa0\u200b", "Website": ""}, {"c-name": "Jane"}),
+    "a null text is none": (LEADS, None, {**JANE, "Company": r"\N", "Employees": "#N/A"}, {"c-name": "Jane"}),
     "a word is a word": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "Null", "Company": "-"},
         {"c-name": "Null", "c-company": "-"},
     ),
     "mapped": (
-        FORM,
+        LEADS,
         {"Full Name": "name", "c-company": "firm"},
         {"name": "Jane", "firm": "Acme", "Employees": "x"},
         {"c-name": "Jane", "c-company": "Acme"},
     ),
     "a mapped field that is missing": (
-        FORM,
+        LEADS,
         {"Full Name": "name", "Company": "firm"},
         {"name": "J"},
         {"c-name": "J"},
     ),
     "a field for two inputs": (
-        FORM,
+        LEADS,
         {"Full Name": "name", "Company": "name"},
         {"name": "Acme"},
         {"c-name": "Acme", "c-company": "Acme"},
     ),
     "given twice, and blank but once": (
-        FORM,
+        LEADS,
         None,
         {**JANE, "Company": "", "company": "b", "Tag": " "},
         {"c-name": "Jane", "c-company": "b"},
     ),
-    "the name of another field": (FORM, None, {"Full Name": "Company"}, {"c-name": "Company"}),
+    "the name of another field": (LEADS, None, {"Full Name": "Company"}, {"c-name": "Company"}),
     "names beside a value": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "Full Name", "Company": "Tag", "Employees": 7},
         {"c-name": "Full Name", "c-company": "Tag", "c-size": 7},
     ),
-    "dashes beside a value": (FORM, None, {"Full Name": "---", "n": 1}, {"c-name": "---"}),
+    "dashes beside a value": (LEADS, None, {"Full Name": "---", "n": 1}, {"c-name": "---"}),
     "a mark in a field that is no input": (
-        FORM,
+        LEADS,
         None,
         {**JANE, "x": "\ufeff1", "y": "\x1a"},
         {"c-name": "Jane"},
     ),
     "quotes that are meant": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "'n Sync'", "Company": "'s"},
         {"c-name": "'n Sync'", "c-company": "'s"},
@@ -139,11 +139,11 @@ INPUTS: dict[str, tuple[GridSchema, dict[str, str] | None, dict[str, Any], dict[
 }
 
 
-@pytest.mark.parametrize(("form", "mapping", "fields", "inputs"), INPUTS.values(), ids=INPUTS.keys())
+@pytest.mark.parametrize(("schema", "mapping", "fields", "inputs"), INPUTS.values(), ids=INPUTS.keys())
 def test_inputs_of_a_row(
-    form: GridSchema, mapping: dict[str, str] | None, fields: dict[str, Any], inputs: dict[str, Any]
+    schema: GridSchema, mapping: dict[str, str] | None, fields: dict[str, Any], inputs: dict[str, Any]
 ) -> None:
-    found = InputMapping(form, mapping)
+    found = InputMapping(schema, mapping)
     assert found.inputs_of(fields) == inputs
     assert found.inputs_of(fields) == inputs
 
@@ -154,59 +154,59 @@ MARK = "{} begins with a byte order mark, as where files are joined: remove it"
 CTRL_Z = "{} ends with Ctrl-Z, which old programs write at the end of a file: remove it"
 MAPPING = {"Full Name": "name", "c-company": "firm"}
 NO_DATA: dict[str, tuple[GridSchema, dict[str, str] | None, dict[str, Any], str]] = {
-    "the header": (FORM, None, {"Full Name": "Full Name", "Company": "Company"}, AGAIN),
+    "the header": (LEADS, None, {"Full Name": "Full Name", "Company": "Company"}, AGAIN),
     "in other case, with spaces": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "\ufeffFULL_NAME ", "Company": "company"},
         AGAIN,
     ),
-    "in another order": (FORM, None, {"Full Name": "Company", "Company": "Full Name"}, AGAIN),
+    "in another order": (LEADS, None, {"Full Name": "Company", "Company": "Full Name"}, AGAIN),
     "in another order, with another field": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "phone", "Phone": "Company", "Company": "Full Name"},
         AGAIN,
     ),
-    "of columns with types": (FORM, None, {"Full Name": "Full Name", "Employees": "Employees"}, AGAIN),
-    "beside a value of the file": (FORM, None, {"Full Name": "Full Name", "file": "b.csv"}, AGAIN),
+    "of columns with types": (LEADS, None, {"Full Name": "Full Name", "Employees": "Employees"}, AGAIN),
+    "beside a value of the file": (LEADS, None, {"Full Name": "Full Name", "file": "b.csv"}, AGAIN),
     "of labels": (LABELS, None, {"Full Name": "Full Name", "Employees": ""}, AGAIN),
-    "of mapped fields": (FORM, MAPPING, {"name": "name", "firm": "Firm"}, AGAIN),
-    "of mapped fields, by inputs": (FORM, MAPPING, {"name": "Full Name", "firm": "Company"}, AGAIN),
-    "of mapped fields, in another order": (FORM, MAPPING, {"name": "firm", "firm": "name"}, AGAIN),
-    "dashes": (FORM, None, {"Full Name": "---------", "Company": "-------"}, DASHES),
-    "dashes of Markdown": (FORM, None, {"": "", "Full Name": " :--- ", "Company": "---:"}, DASHES),
+    "of mapped fields": (LEADS, MAPPING, {"name": "name", "firm": "Firm"}, AGAIN),
+    "of mapped fields, by inputs": (LEADS, MAPPING, {"name": "Full Name", "firm": "Company"}, AGAIN),
+    "of mapped fields, in another order": (LEADS, MAPPING, {"name": "firm", "firm": "name"}, AGAIN),
+    "dashes": (LEADS, None, {"Full Name": "---------", "Company": "-------"}, DASHES),
+    "dashes of Markdown": (LEADS, None, {"": "", "Full Name": " :--- ", "Company": "---:"}, DASHES),
     "dashes of labels": (LABELS, None, {"Full Name": "=====", "Company": "+", "x": ""}, DASHES),
-    "a mark of joined files": (FORM, None, {"Full Name": "\ufeffBob"}, MARK.format("'Full Name'")),
+    "a mark of joined files": (LEADS, None, {"Full Name": "\ufeffBob"}, MARK.format("'Full Name'")),
     "a blank before quotes": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "Ada", "Company": ' "Acme"'},
         "'Company' has a blank before its quotes, which are part of it so: remove the blank",
     ),
     "single quotes": (
-        FORM,
+        LEADS,
         None,
         {"Full Name": "'Ada'", "Company": " 'Acme'"},
         "its texts are in single quotes, which would be sent with them: write double ones",
     ),
     "columns": (LABELS, None, {"full_name": ["Jane", "Ada"], "x": ["a", "b"]}, f"it is {BY_COLUMNS}"),
     "columns by index": (LABELS, None, {"full_name": {"0": "Jane"}, "x": {"0": 1}}, f"it is {BY_COLUMNS}"),
-    "Ctrl-Z": (FORM, MAPPING, {"name": "Ada", "firm": "Acme\x1a"}, CTRL_Z.format("'firm'")),
+    "Ctrl-Z": (LEADS, MAPPING, {"name": "Ada", "firm": "Acme\x1a"}, CTRL_Z.format("'firm'")),
 }
 
 
-@pytest.mark.parametrize(("form", "mapping", "fields", "problem"), NO_DATA.values(), ids=NO_DATA.keys())
+@pytest.mark.parametrize(("schema", "mapping", "fields", "problem"), NO_DATA.values(), ids=NO_DATA.keys())
 def test_a_row_that_is_no_data_is_refused(
-    form: GridSchema, mapping: dict[str, str] | None, fields: dict[str, Any], problem: str
+    schema: GridSchema, mapping: dict[str, str] | None, fields: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        InputMapping(form, mapping).inputs_of(fields)
+        InputMapping(schema, mapping).inputs_of(fields)
     assert caught.value.message == problem
 
 
 def test_null_texts_are_a_setting() -> None:
-    mapping = InputMapping(FORM, null_values=["NULL"])
+    mapping = InputMapping(LEADS, null_values=["NULL"])
     assert mapping.inputs_of({**JANE, "Company": " NULL ", "Employees": "7"}) == {
         "c-name": "Jane",
         "c-size": 7,
@@ -261,7 +261,7 @@ VALUES: list[tuple[str, Any, Any]] = [
 def test_a_value_is_read_as_the_type_of_its_column(column: str, cell: Any, value: Any, mapped: bool) -> None:
     mapping = {"Full Name": "name", column: "cell"} if mapped else None
     fields = {"name": "Jane", "cell": cell} if mapped else {**JANE, column: cell}
-    found = InputMapping(FORM, mapping).inputs_of(fields)
+    found = InputMapping(LEADS, mapping).inputs_of(fields)
     del found["c-name"]
     expected = [] if value is None else [value]
     assert list(found.values()) == expected
@@ -270,27 +270,27 @@ def test_a_value_is_read_as_the_type_of_its_column(column: str, cell: Any, value
 
 REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
     "no number": (
-        FORM,
+        LEADS,
         {**JANE, "Employees": "1,5"},
         "column 'Employees' takes a number, not '1,5' (such as 1234.5)",
     ),
     "no number either": (
-        FORM,
+        LEADS,
         {**JANE, "Employees": "nan"},
         "column 'Employees' takes a number, not 'nan' (such as 1234.5)",
     ),
     "too large a number": (
-        FORM,
+        LEADS,
         {**JANE, "Employees": "1e999"},
         "column 'Employees' takes a number, not inf (such as 1234.5)",
     ),
     "no boolean": (
-        FORM,
+        LEADS,
         {**JANE, "Is Customer": "wahr"},
         "column 'Is Customer' takes true or false, not 'wahr'",
     ),
     "several": (
-        FORM,
+        LEADS,
         {"Full Name": "", "Employees": "x", "Website": "acme"},
         (
             "column 'Employees' takes a number, not 'x' (such as 1234.5), column 'Website' takes an http(s) "
@@ -298,13 +298,13 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
         ),
     ),
     "a name of two": (
-        FORM,
+        LEADS,
         {**JANE, "Tag": "x"},
         "2 columns are named 'Tag'; use an id: c-tag1, c-tag2, input_fields={…} says which field is meant",
     ),
-    "no text": (FORM, {**JANE, "Company": 7.0}, "column 'Company' takes text, not 7.0"),
+    "no text": (LEADS, {**JANE, "Company": 7.0}, "column 'Company' takes text, not 7.0"),
     "a day that is not certain": (
-        FORM,
+        LEADS,
         {**JANE, "Last Contact": "01/02/2024"},
         (
             "column 'Last Contact' takes an ISO 8601 date, not '01/02/2024' "
@@ -312,17 +312,17 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
         ),
     ),
     "given twice": (
-        FORM,
+        LEADS,
         {**JANE, "c-name": "x"},
         "an input is given twice: as 'Full Name' and as 'c-name', input_fields={…} says which field is meant",
     ),
     "given twice, in other case": (
-        FORM,
+        LEADS,
         {**JANE, "Company": "x", "company": "y"},
         "an input is given twice: as 'Company' and as 'company', input_fields={…} says which field is meant",
     ),
     "a field like two columns": (
-        FORM,
+        LEADS,
         {**JANE, "tag": "x"},
         (
             "2 columns are named like 'tag'; use an id: c-tag1, c-tag2, "
@@ -384,7 +384,7 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
         ),
     ),
     "the header comes later": (
-        FORM,
+        LEADS,
         {"Leads": "full name", "column 2": "Company"},
         (
             "it has the names of inputs as values, 'full name', 'Company': if it is the header, "
@@ -392,11 +392,11 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
         ),
     ),
     "required, and a null text": (
-        FORM,
+        LEADS,
         {"Full Name": r"\N"},
         r"the required input 'Full Name' is missing, '\\N' means no value by null_values",
     ),
-    "required, and blank": (FORM, {"Full Name": " \xa0"}, "the required input 'Full Name' is missing"),
+    "required, and blank": (LEADS, {"Full Name": " \xa0"}, "the required input 'Full Name' is missing"),
     "blank": (
         LABELS,
         {"company": "", "full_name": "  "},
@@ -405,19 +405,19 @@ REFUSED: dict[str, tuple[GridSchema, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("form", "fields", "problem"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_row_that_is_refused(form: GridSchema, fields: dict[str, Any], problem: str) -> None:
+@pytest.mark.parametrize(("schema", "fields", "problem"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_row_that_is_refused(schema: GridSchema, fields: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        InputMapping(form).inputs_of(fields)
+        InputMapping(schema).inputs_of(fields)
     assert caught.value.message == problem
 
 
-@pytest.mark.parametrize("form", [FORM, LABELS])
-def test_a_mapping_of_what_is_no_input_is_refused_at_once(form: GridSchema) -> None:
+@pytest.mark.parametrize("schema", [LEADS, LABELS])
+def test_a_mapping_of_what_is_no_input_is_refused_at_once(schema: GridSchema) -> None:
     with pytest.raises(
         InvalidRequestError, match=r"^input_fields: .*no (column|input) 'Compny'; did you mean.*'Emplyees'"
     ):
-        InputMapping(form, {"Full Name": "name", "Compny": "x", "Emplyees": "y"})
+        InputMapping(schema, {"Full Name": "name", "Compny": "x", "Emplyees": "y"})
 
 
 KEYS: list[tuple[str | list[str] | None, dict[str, Any], dict[str, Any], bool]] = [
@@ -457,15 +457,15 @@ def test_rows_that_are_the_same(
     row_key: str | list[str] | None, one: dict[str, Any], other: dict[str, Any], same: bool
 ) -> None:
     source = ListSource([{**JANE, **one}, {**JANE, **other}])
-    form = InputMapping(FORM, None, row_key)
-    found = survey(source, form, 10)
+    mapping = InputMapping(LEADS, None, row_key)
+    found = survey(source, mapping, 10)
     assert (found.rows, found.duplicates) == (2, int(same))
-    [segment] = read_segments(source, form, 10, found)
+    [segment] = read_segments(source, mapping, 10, found)
     assert [row.duplicate for row in segment.rows] == [False, same]
 
 
 def test_which_field_goes_to_which_input_is_told() -> None:
-    matching = InputMapping(FORM).matching(["full_name", "Company", "company", "Web Sites", "note"])
+    matching = InputMapping(LEADS).matching(["full_name", "Company", "company", "Web Sites", "note"])
     assert matching.filled == {"Full Name": ["full_name"], "Company": ["Company", "company"]}
     assert matching.unfilled == {
         "Employees": None,

@@ -12,7 +12,7 @@ from airflow_provider_bitscale.api import InvalidRequestError
 from airflow_provider_bitscale.batch.table.mapping import InputMapping
 from airflow_provider_bitscale.batch.table.readers import FileSource, ListSource
 from airflow_provider_bitscale.batch.table.survey import Row, Segment, read_segments, survey
-from tests.batch.table.test_mapping import FORM, JANE
+from tests.batch.table.test_mapping import JANE, LEADS
 from tests.support.object_stores import folder_in, write
 
 
@@ -32,8 +32,8 @@ def leads(*names: str) -> ListSource:
     ],
 )
 def test_rows_are_cut_into_segments(names: str, size: int, cut: list[str]) -> None:
-    source, form = leads(*names), InputMapping(FORM)
-    found = survey(source, form, size)
+    source, mapping = leads(*names), InputMapping(LEADS)
+    found = survey(source, mapping, size)
     assert (found.rows, len(found.digests)) == (len(names), len(cut))
     expected = [
         Segment(
@@ -45,23 +45,23 @@ def test_rows_are_cut_into_segments(names: str, size: int, cut: list[str]) -> No
         )
         for number, part in enumerate(cut)
     ]
-    assert list(read_segments(source, form, size, found)) == expected
+    assert list(read_segments(source, mapping, size, found)) == expected
 
 
 def test_a_duplicate_is_found_across_segments_in_each_pass() -> None:
-    source, form = leads("a", "b", "a", "c", "a"), InputMapping(FORM, None, "Full Name")
-    found = survey(source, form, 2)
+    source, mapping = leads("a", "b", "a", "c", "a"), InputMapping(LEADS, None, "Full Name")
+    found = survey(source, mapping, 2)
     assert found.duplicates == 2
     for _ in range(2):
-        rows = [row for segment in read_segments(source, form, 2, found) for row in segment.rows]
+        rows = [row for segment in read_segments(source, mapping, 2, found) for row in segment.rows]
         assert [row.index for row in rows if row.duplicate] == [2, 4]
 
 
 def test_the_fingerprint_is_of_the_fields() -> None:
-    form = InputMapping(FORM)
+    mapping = InputMapping(LEADS)
     same = [
-        survey(ListSource([{"Full Name": "a", "n": 1}]), form, 2),
-        survey(ListSource([{"n": 1, "Full Name": "a"}]), form, 2),
+        survey(ListSource([{"Full Name": "a", "n": 1}]), mapping, 2),
+        survey(ListSource([{"n": 1, "Full Name": "a"}]), mapping, 2),
     ]
     assert same[0].fingerprint == same[1].fingerprint
     other: list[list[dict[str, Any]]] = [
@@ -71,7 +71,7 @@ def test_the_fingerprint_is_of_the_fields() -> None:
         [{"Full Name": "a", "n": 1}] * 3,
         [{"Full Name": "a", "n": 1, "note": None}],
     ]
-    prints = {survey(ListSource(rows), form, 2).fingerprint for rows in other}
+    prints = {survey(ListSource(rows), mapping, 2).fingerprint for rows in other}
     assert len(prints | {same[0].fingerprint}) == len(other) + 1
 
 
@@ -89,9 +89,9 @@ CHANGED: dict[str, tuple[str, int]] = {
 
 @pytest.mark.parametrize(("names", "unchanged"), CHANGED.values(), ids=CHANGED.keys())
 def test_input_that_changes_is_noticed(names: str, unchanged: int) -> None:
-    form = InputMapping(FORM)
-    found = survey(ListSource([{"Full Name": name} for name in "abcd"]), form, 2)
-    given = read_segments(ListSource([{"Full Name": name} for name in names]), form, 2, found)
+    mapping = InputMapping(LEADS)
+    found = survey(ListSource([{"Full Name": name} for name in "abcd"]), mapping, 2)
+    given = read_segments(ListSource([{"Full Name": name} for name in names]), mapping, 2, found)
     for number in range(unchanged):
         assert next(given).number == number
     with pytest.raises(InvalidRequestError, match="the input has changed while it was read"):
@@ -100,9 +100,9 @@ def test_input_that_changes_is_noticed(names: str, unchanged: int) -> None:
 
 def test_segments_that_are_finished_are_left_out_and_counted() -> None:
     rows = [{"Full Name": name} for name in "abcaeb"]
-    form = InputMapping(FORM, None, "Full Name")
-    found = survey(ListSource(rows), form, 2)
-    given = read_segments(ListSource(rows), form, 2, found, finished={0, 1})
+    mapping = InputMapping(LEADS, None, "Full Name")
+    found = survey(ListSource(rows), mapping, 2)
+    given = read_segments(ListSource(rows), mapping, 2, found, finished={0, 1})
     assert [(row.index, row.fields, row.duplicate) for segment in given for row in segment.rows] == [
         (4, {"Full Name": "e"}, False),
         (5, {"Full Name": "b"}, True),
@@ -110,13 +110,13 @@ def test_segments_that_are_finished_are_left_out_and_counted() -> None:
 
 
 def test_a_row_that_breaks_later_is_noticed() -> None:
-    form = InputMapping(FORM)
-    found = survey(leads("a"), form, 2)
+    mapping = InputMapping(LEADS)
+    found = survey(leads("a"), mapping, 2)
     broken: list[Any] = [{"Full Name": "a", "n": 0}, "b"]
     later: list[list[Any]] = [["b"], [{"Full Name": "", "n": 0}], broken[1:]]
     for rows in later:
         with pytest.raises(InvalidRequestError, match="the input has changed"):
-            next(read_segments(ListSource(rows), form, 2, found))
+            next(read_segments(ListSource(rows), mapping, 2, found))
 
 
 def test_all_rows_that_cannot_be_run_are_reported_together() -> None:
@@ -129,7 +129,7 @@ def test_all_rows_that_cannot_be_run_are_reported_together() -> None:
         {"name": "Jane"},
     ]
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource(rows), InputMapping(FORM), 3)
+        survey(ListSource(rows), InputMapping(LEADS), 3)
     assert caught.value.message.startswith(
         "5 of 6 rows cannot be run: row 2: the required input 'Full Name' is missing; "
         "row 3: it must be an object of fields, not str; "
@@ -145,7 +145,7 @@ def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tm
     path = write(folder_in("file", tmp_path) / "a.csv", f"Full Name,Employees\n{lines}".encode())
     source = FileSource(path)
     with pytest.raises(InvalidRequestError) as caught:
-        survey(source, InputMapping(FORM), 100)
+        survey(source, InputMapping(LEADS), 100)
     message = caught.value.message
     assert message.startswith(
         f"{bad} of 600 rows cannot be run: line 2: column 'Employees' takes a number, not 'x0'"
@@ -163,7 +163,7 @@ def test_of_many_bad_rows_all_are_counted_and_some_named(bad: int, more: str, tm
 )
 def test_a_problem_that_rows_share_is_told_once(rows: int, named: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([{"Full Name": ""}] * rows), InputMapping(FORM), 100)
+        survey(ListSource([{"Full Name": ""}] * rows), InputMapping(LEADS), 100)
     assert caught.value.message == (
         f"{rows:,} of {rows:,} rows cannot be run: {named}: the required input 'Full Name' is missing"
     )
@@ -171,7 +171,7 @@ def test_a_problem_that_rows_share_is_told_once(rows: int, named: str) -> None:
 
 def test_a_long_problem_is_cut_short() -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([{**JANE, "Website": "x" * 10_000}]), InputMapping(FORM), 3)
+        survey(ListSource([{**JANE, "Website": "x" * 10_000}]), InputMapping(LEADS), 3)
     assert 300 < len(caught.value.message) < 400
     assert caught.value.message.endswith("x…")
 
@@ -182,26 +182,26 @@ def test_a_row_without_a_field_of_the_key_is_reported() -> None:
     ):
         survey(
             ListSource([{**JANE, "b": 1, "c": 2}, JANE]),
-            InputMapping(FORM, None, ["Full Name", "b", "c"]),
+            InputMapping(LEADS, None, ["Full Name", "b", "c"]),
             3,
         )
 
 
 def test_a_named_field_that_no_row_has_is_reported_alone() -> None:
-    form = InputMapping(FORM, {"Full Name": "name", "Company": "firm"})
+    mapping = InputMapping(LEADS, {"Full Name": "name", "Company": "firm"})
     rows = [{"name": "Jane"}, {"name": "Ada", "firm": "Engines"}]
-    assert survey(ListSource(rows), form, 3).rows == 2
+    assert survey(ListSource(rows), mapping, 3).rows == 2
     with pytest.raises(InvalidRequestError, match=r"^no row has the field 'firm'; there are 'name'$"):
-        survey(ListSource(rows[:1]), form, 3)
-    form = InputMapping(FORM, {"Full Name": "nmae"}, "email")
+        survey(ListSource(rows[:1]), mapping, 3)
+    mapping = InputMapping(LEADS, {"Full Name": "nmae"}, "email")
     with pytest.raises(
         InvalidRequestError, match=r"^no row has the field 'email', 'nmae'; there are 'name', 'firm'$"
     ):
-        survey(ListSource(rows), form, 3)
+        survey(ListSource(rows), mapping, 3)
     unreadable: list[Any] = ["Jane", 7]
     with pytest.raises(InvalidRequestError, match=r"^2 of 2 rows cannot be run: row 1: it must be an object"):
-        survey(ListSource(unreadable), form, 3)
-    assert survey(ListSource([]), form, 3).rows == 0
+        survey(ListSource(unreadable), mapping, 3)
+    assert survey(ListSource([]), mapping, 3).rows == 0
 
 
 NOTES = "".join(f"Note {number}\n" for number in range(200))
@@ -246,7 +246,7 @@ def test_notes_above_the_header_are_told(
 ) -> None:
     path = write(folder_in("file", tmp_path) / "a.csv", text.encode())
     with pytest.raises(InvalidRequestError) as caught:
-        survey(FileSource(path), InputMapping(FORM, mapping), 3)
+        survey(FileSource(path), InputMapping(LEADS, mapping), 3)
     assert caught.value.message == problem
 
 
@@ -256,7 +256,7 @@ def test_below_a_header_with_names_no_other_is_searched(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidRequestError, match=r"^4 of 4 rows .*a text with a separator in it needs quotes"
     ):
-        survey(FileSource(path), InputMapping(FORM), 3)
+        survey(FileSource(path), InputMapping(LEADS), 3)
 
 
 TOTALS = ["Total", "grand total:", "Summe", "(1 row)", "1,234 rows affected", "Total: 5", "Sub-Total"]
@@ -274,7 +274,7 @@ TOTALS = ["Total", "grand total:", "Summe", "(1 row)", "1,234 rows affected", "T
 )
 def test_a_total_as_the_last_row_is_found(names: list[str], total: str | None) -> None:
     rows = [{"id": "", "Full Name": name} for name in names]
-    assert survey(ListSource(rows), InputMapping(FORM), 3).total == total
+    assert survey(ListSource(rows), InputMapping(LEADS), 3).total == total
 
 
 HEADERS: dict[str, tuple[str, dict[str, str] | None, str]] = {
@@ -302,7 +302,7 @@ def test_a_header_is_checked_without_rows(
 ) -> None:
     path = write(folder_in("file", tmp_path) / "a.csv", f"{header}\n".encode())
     with pytest.raises(InvalidRequestError, match=problem):
-        survey(FileSource(path), InputMapping(FORM, mapping), 3)
+        survey(FileSource(path), InputMapping(LEADS, mapping), 3)
 
 
 # Fields of a table whose rows have none for the required input, and what is told once for all of them.
@@ -329,7 +329,7 @@ def test_a_required_input_without_a_field_is_told_once_with_the_way_out(
 ) -> None:
     told: list[Any] = []
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([dict.fromkeys(fields, "x")] * 3), InputMapping(FORM), 3, tell_fields=told.append)
+        survey(ListSource([dict.fromkeys(fields, "x")] * 3), InputMapping(LEADS), 3, tell_fields=told.append)
     assert caught.value.message.startswith(
         f"no field is the required input 'Full Name'; there are {there_are}"
     )
@@ -338,19 +338,19 @@ def test_a_required_input_without_a_field_is_told_once_with_the_way_out(
 
 def test_a_required_input_that_some_rows_lack_is_told_of_those_rows() -> None:
     with pytest.raises(InvalidRequestError, match=r"^1 of 2 rows cannot be run: row 2: the required input"):
-        survey(ListSource([JANE, {"Company": "x"}]), InputMapping(FORM), 3)
+        survey(ListSource([JANE, {"Company": "x"}]), InputMapping(LEADS), 3)
 
 
 @pytest.mark.parametrize("data", ["full_name,x\n", ""])
 def test_a_table_without_rows_is_none_too_few(data: str, tmp_path: Path) -> None:
     path = write(folder_in("file", tmp_path) / "a.csv", data.encode())
-    assert survey(FileSource(path), InputMapping(FORM), 3).rows == 0
+    assert survey(FileSource(path), InputMapping(LEADS), 3).rows == 0
 
 
 def test_of_many_fields_the_nearest_are_listed_first() -> None:
     row = {f"field {number}": "x" for number in range(30)} | {"e-mail": "x"}
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([row]), InputMapping(FORM, {"Full Name": "Email"}), 3)
+        survey(ListSource([row]), InputMapping(LEADS, {"Full Name": "Email"}), 3)
     assert caught.value.message.startswith("no row has the field 'Email'; there are 'e-mail', 'field ")
     assert caught.value.message.endswith(" and 11 more")
 
@@ -368,7 +368,7 @@ def test_other_separators_than_commas_are_guessed(
     mapping: dict[str, str] | None, header: str, hint: str | None
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        survey(ListSource([{header: "Jane"}]), InputMapping(FORM, mapping), 3)
+        survey(ListSource([{header: "Jane"}]), InputMapping(LEADS, mapping), 3)
     assert (hint or "sep=") in caught.value.message or hint is None
     assert hint is not None or "sep=" not in caught.value.message
 
@@ -379,12 +379,14 @@ def test_the_fields_of_all_rows_are_known_in_the_order_in_which_they_come() -> N
         {"phone": "1", **JANE},
         {"Company": None, "id": 7, "phone": "2", **JANE},
     ]
-    assert survey(ListSource(rows), InputMapping(FORM), 1).fields == ("Full Name", "phone", "Company", "id")
+    assert survey(ListSource(rows), InputMapping(LEADS), 1).fields == ("Full Name", "phone", "Company", "id")
 
 
 def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None:
     names = ["Null", "Ada", "null", "NULL", "NULL", "NULL", "NULL", "n/a", "Nulla", "-", "-----", "\u2764"]
-    found = survey(ListSource([{"Full Name": name, "note": "NULL"} for name in names]), InputMapping(FORM), 4)
+    found = survey(
+        ListSource([{"Full Name": name, "note": "NULL"} for name in names]), InputMapping(LEADS), 4
+    )
     assert [(word.word, word.rows, word.places) for word in found.possible_nulls] == [
         ("Null", 1, ["row 1"]),
         ("null", 1, ["row 3"]),
@@ -405,25 +407,25 @@ def test_words_that_may_mean_nothing_are_counted_with_the_first_places() -> None
 
 def test_words_that_make_rows_duplicates_are_told() -> None:
     rows = [{**JANE, "id": word, "n": "NULL"} for word in ("NULL", " NULL", "-", "7", "7", "", "")]
-    found = survey(ListSource(rows), InputMapping(FORM, None, "id"), 4)
+    found = survey(ListSource(rows), InputMapping(LEADS, None, "id"), 4)
     assert found.duplicates == 2
     [word] = found.possible_key_nulls
     assert word.key_warning == (
         "2 rows have 'NULL' as id (row 1, row 2), which row_key names, so they may be duplicates; "
         "if that means nothing: null_values=['NULL', …]"
     )
-    assert not survey(ListSource(rows), InputMapping(FORM, None, "id", ["NULL"]), 4).possible_key_nulls
+    assert not survey(ListSource(rows), InputMapping(LEADS, None, "id", ["NULL"]), 4).possible_key_nulls
 
 
 def test_a_large_file_is_surveyed_and_cut_without_being_all_in_memory(tmp_path: Path) -> None:
     lines = (f"Jane {number},{'x' * 4000}\n" for number in range(3_000))
     path = write(folder_in("file", tmp_path) / "a.csv", ("Full Name,note\n" + "".join(lines)).encode())
     source = FileSource(path)
-    form = InputMapping(FORM, None, "Full Name")
+    mapping = InputMapping(LEADS, None, "Full Name")
     tracemalloc.start()
     try:
-        found = survey(source, form, 100)
-        assert sum(len(segment.rows) for segment in read_segments(source, form, 100, found)) == 3_000
+        found = survey(source, mapping, 100)
+        assert sum(len(segment.rows) for segment in read_segments(source, mapping, 100, found)) == 3_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
