@@ -157,7 +157,7 @@ POISONED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "half a character": ({"grid_id": "grid_\ud800"}, {}),
     "an id of 5,000 characters": ({"grid_id": "g" * 5_000}, {}),
     "a name with a NUL": ({}, {"dag_id": "awaits\0"}),
-    "a name that is a number": ({}, {"run_id": 7}),
+    "a name that is a number": ({}, {"dag_run_id": 7}),
     "a name of 5,000 characters": ({}, {"task_id": "t" * 5_000}),
     "a map index beyond 32 bits": ({}, {"map_index": 2**31}),
     "a map index that is text": ({}, {"map_index": "0"}),
