@@ -33,17 +33,17 @@ class Polling(ClientProvider):
             poll = self.client.workspace_poller(workspace_id)
         return lambda: credits_of(poll())
 
-    def watch_run(self, grid_id: str, decision: RunDecision, first: Wait | None = None) -> Outcome:
-        """Poll a run until the decision is an outcome, blocking.
-
-        :param first: the wait before the first poll.
-        """
-        return watch(self.run_poller(grid_id, decision.run_id), decision, first)
+    def watch_run(self, grid_id: str, decision: RunDecision) -> Outcome:
+        """Poll a run until the decision is an outcome, blocking."""
+        return watch(self.run_poller(grid_id, decision.run_id), decision)
 
     async def awatch_run(
         self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait | None = None
     ) -> Outcome:
-        """Async twin of :meth:`watch_run`, which a hint may hasten."""
+        """Async twin of :meth:`watch_run`, which a hint may hasten.
+
+        :param first: the wait before the first poll.
+        """
         hint = decision.hint if isinstance(decision, HintedRunDecision) else None
         async with self.aclient() as client:
             return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first, hint)
