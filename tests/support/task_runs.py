@@ -143,15 +143,8 @@ class TaskRun:
     def attempt(self) -> Any:
         """One try, from the first `execute` to the value returned or the error raised."""
         self.tries += 1
-        ti = FakeTaskInstance(self.max_tries, self.tries, pushed=self.pushed)
-        self.outlet_events = OutletEventAccessors()
-        context: Any = {
-            "ti": ti,
-            "task": SimpleNamespace(retries=self.retries),
-            "dag_run": SimpleNamespace(clear_number=self.clears),
-            "task_state_store": self.store,
-            "outlet_events": self.outlet_events,
-        }
+        context = self.context()
+        ti = context["ti"]
         while True:
             operator = self.make()
             try:
@@ -167,9 +160,24 @@ class TaskRun:
         assert isinstance(deferred.trigger, BaseTrigger)
         assert not deferred.kwargs, "dag.test() drops them"
         self.triggers.append(deferred.trigger)
-        event = fire(deferred.trigger)
+        return self.resume(deferred.trigger, deferred.method_name, context)
+
+    def context(self) -> Any:
+        """What Airflow gives the try that begins."""
+        self.outlet_events = OutletEventAccessors()
+        return {
+            "ti": FakeTaskInstance(self.max_tries, self.tries, pushed=self.pushed),
+            "task": SimpleNamespace(retries=self.retries),
+            "dag_run": SimpleNamespace(clear_number=self.clears),
+            "task_state_store": self.store,
+            "outlet_events": self.outlet_events,
+        }
+
+    def resume(self, trigger: BaseTrigger, method_name: str, context: Any) -> Any:
+        """Run the trigger of a deferred try; what the method that Airflow calls with its event returns."""
+        event = fire(trigger)
         operator = self.make()
-        result = operator.resume_execution(deferred.method_name, {"event": event}, context)
+        result = operator.resume_execution(method_name, {"event": event}, context)
         return _succeeded(operator, result, context)
 
     def clear(self) -> None:

@@ -20,7 +20,7 @@ from airflow_provider_bitscale.runs.run_record import ADOPT_KEY
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 from tests.support.batches import names_paid, statuses, written
 from tests.support.clients import posts
-from tests.support.task_runs import BatchStore, FakeTaskInstance, MemoryStore, TaskRun, fire, trigger_of
+from tests.support.task_runs import BatchStore, MemoryStore, TaskRun, trigger_of
 from tests.upgrade.kept import HERE, Kept, load, made, one_base_url
 
 # A task that a retry finishes, and one that its trigger does.
@@ -53,10 +53,8 @@ class Left:
         """What its trigger, and then the method that Airflow calls, come to."""
         assert self.kept.trigger is not None
         assert self.kept.next_method is not None
-        event = fire(trigger_of(*self.kept.trigger))
-        context: Any = {"ti": FakeTaskInstance(2), "task_state_store": self.store}
-        operator = made(self.kept.operator, self.kept.arguments)
-        return operator.resume_execution(self.kept.next_method, {"event": event}, context)
+        trigger = trigger_of(*self.kept.trigger)
+        return self.task.resume(trigger, self.kept.next_method, self.task.context())
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from airflow_provider_bitscale.emulator.seed import GRID_ID
 from tests.support.batches import EMAIL, people
 from tests.support.hooks import connect
 from tests.support.receiver import URL
-from tests.support.task_runs import BatchStore, Crash, FakeTaskInstance, MemoryStore, TaskRun
+from tests.support.task_runs import BatchStore, Crash, MemoryStore, TaskRun
 from tests.upgrade.kept import FOLDER, HERE, Kept, accepted_runs, files_below, made, one_base_url, with_folder
 
 RUN = "airflow_provider_bitscale.operators.run_grid.RunGridOperator"
@@ -69,11 +69,6 @@ class Writing:
         )
 
 
-def context_of(store: MemoryStore) -> Any:
-    """What Airflow gives a task at its first try."""
-    return {"ti": FakeTaskInstance(2), "task_state_store": store}
-
-
 def crashed(task: Writing, **where: str) -> None:
     """Its process dies there."""
     vars(task.store).update(where)
@@ -84,7 +79,7 @@ def crashed(task: Writing, **where: str) -> None:
 def deferred(task: Writing) -> None:
     """It waits in the triggerer."""
     with pytest.raises(TaskDeferred) as raised:
-        made(task.operator, task.arguments).execute(context_of(task.store))
+        task.task.make().execute(task.task.context())
     assert isinstance(raised.value.trigger, BaseTrigger)
     task.trigger, task.next_method = raised.value.trigger.serialize(), raised.value.method_name
 
