@@ -78,6 +78,7 @@ def crashed(task: Writing, **where: str) -> None:
 
 def deferred(task: Writing) -> None:
     """It waits in the triggerer."""
+    task.task.tries += 1
     with pytest.raises(TaskDeferred) as raised:
         task.task.make().execute(task.task.context())
     assert isinstance(raised.value.trigger, BaseTrigger)
