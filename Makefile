@@ -57,7 +57,7 @@ test-lowest: ## all but the system tests, on the lowest versions that pyproject.
 	@$(require-python)
 	@lowest=$$(mktemp -d) && trap 'rm -rf "$$lowest"' EXIT \
 	&& $(PYTHON) -m venv "$$lowest" && "$$lowest/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
-	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable . \
+	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable '.[redis]' \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout pytest-xdist psutil \
 	&& "$$lowest/bin/python" -m pytest -m "not system and not slow" $(IN_PARALLEL) --ignore tests/system --ignore tests/benchmarks
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_bitscale.api.addresses import canonical_base_url, is_loopback
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.network import Network, find_network, settings_problems
+from airflow_provider_bitscale.api.shared_state.address import url_problem, url_secrets
 
 # The contracts of the API that a client can speak.
 V1_1_0 = "v1.1.0"
@@ -23,6 +24,7 @@ DEFAULT_BASE_URL = "https://api.bitscale.ai/api/v1"
 DEFAULT_TIMEOUT = 30.0
 # How long a caller who does not say waits for the end of a synchronous run.
 DEFAULT_SYNC_TIMEOUT = 900.0
+DEFAULT_GRID_CACHE_SECONDS = 300.0
 MIN_SECRET_LENGTH = 8
 # The new key of a rotation, which this configuration does not hold yet.
 _WORKSPACE_KEY = re.compile(r"sk-live-[\w-]+")
@@ -49,6 +51,9 @@ class ClientConfig:
     :param proxies: proxy URL by scheme (``{"https": "http://proxy:3128"}``), or by ``all``; None to follow
         the environment. This machine is reached directly, unless the proxy runs on it, too.
     :param api_contract: what the API speaks: ``v1.1.0`` as documented, or ``workspace-key`` as served today.
+    :param shared_state_url: where processes share what they know of the rate limit: ``file:///folder``,
+        ``redis://`` or ``rediss://``, or ``none``; None for a folder in the machine's temporary folder.
+    :param grid_cache_seconds: for how long the columns and the run recipe of a grid are shared; 0 for never.
     :raises ConfigurationError: naming every problem at once.
     """
 
@@ -61,6 +66,8 @@ class ClientConfig:
     verify: bool | str = True
     proxies: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
     api_contract: str = V1_1_0
+    shared_state_url: str | None = field(default=None, repr=False)
+    grid_cache_seconds: float = DEFAULT_GRID_CACHE_SECONDS
     network: Network = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,9 +113,9 @@ class ClientConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no message may contain: the API key, and the password of a proxy."""
+        """What no message may contain: the API key, and the passwords of a proxy and of shared state."""
         proxy = self.network.proxy
-        return (self.api_key, *(proxy.secrets if proxy else ()))
+        return (self.api_key, *(proxy.secrets if proxy else ()), *url_secrets(self.shared_state_url))
 
     @cached_property
     def _spellings(self) -> tuple[bytes, ...]:
@@ -139,6 +146,10 @@ class ClientConfig:
             problems.append(f"timeout must be a number of seconds above 0, not {self.timeout!r}")
         if self.requests_per_minute is not None and not 0 < self.requests_per_minute < float("inf"):
             problems.append(f"requests_per_minute must be above 0, not {self.requests_per_minute!r}")
+        if (problem := url_problem(self.shared_state_url)) is not None:
+            problems.append(problem)
+        if not 0 <= self.grid_cache_seconds < float("inf"):
+            problems.append(f"grid_cache_seconds must not be negative, not {self.grid_cache_seconds!r}")
         return problems
 
 

@@ -1,0 +1,58 @@
+"""Pure: what URLs of shared state mean, and what a client's limit is called there.
+
+Names are made of the base URL and the workspace, or of a hash that the API key is the key of: no key can be
+read out of a name.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from airflow_provider_bitscale.api.config import ClientConfig
+
+NONE = "none"
+_SCHEMES = ("file", "redis", "rediss")
+
+
+def url_problem(url: str | None) -> str | None:
+    """Return what is wrong with a URL of shared state; None if nothing is."""
+    if url in (None, NONE):
+        return None
+    try:
+        parts = urlsplit(str(url))
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "shared_state_url is not a URL"
+    if parts.scheme not in _SCHEMES:
+        return "shared_state_url must be none, or begin with file://, redis:// or rediss://"
+    if parts.scheme == "file" and (host or not parts.path.startswith("/") or parts.path == "/"):
+        return "shared_state_url must name a folder of this machine, such as file:///var/lib/airflow/bitscale"
+    if parts.scheme != "file" and not host:
+        return "shared_state_url names no host"
+    return None
+
+
+def url_secrets(url: str | None) -> tuple[str, ...]:
+    """Return the password in a URL of shared state, as it is written and as it is meant."""
+    password = urlsplit(url).password if url and url_problem(url) is None else None
+    return tuple(dict.fromkeys((password, unquote(password)))) if password else ()
+
+
+def limit_name(config: ClientConfig) -> str:
+    """Return the name of a client's limit: the same in all processes, and nobody can read a key out of it."""
+    owner = ("workspace", config.workspace_id) if config.workspace_id else ("key", "")
+    message = "\n".join((config.base_url, *owner)).encode()
+    key = b"bitscale" if config.workspace_id else config.api_key.encode()
+    return hmac.digest(key, message, "sha256").hex()[:32]
+
+
+def part_name(limit: str, kind: str, identity: str) -> str:
+    """Return the name of a value that belongs to a limit.
+
+    :param kind: what it is, a word.
+    :param identity: of what, such as the id of a grid.
+    """
+    return f"{limit}.{kind}.{hmac.digest(limit.encode(), identity.encode(), 'sha256').hex()[:16]}"
