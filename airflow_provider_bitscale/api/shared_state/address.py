@@ -7,11 +7,7 @@ read out of a name.
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-
-if TYPE_CHECKING:
-    from airflow_provider_bitscale.api.config import ClientConfig
 
 NONE = "none"
 _SCHEMES = ("file", "redis", "rediss")
@@ -41,12 +37,14 @@ def url_secrets(url: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((password, unquote(password)))) if password else ()
 
 
-def limit_name(config: ClientConfig) -> str:
-    """Return the name of a client's limit: the same in all processes, and nobody can read a key out of it."""
-    owner = ("workspace", config.workspace_id) if config.workspace_id else ("key", "")
-    message = "\n".join((config.base_url, *owner)).encode()
-    key = b"bitscale" if config.workspace_id else config.api_key.encode()
-    return hmac.digest(key, message, "sha256").hex()[:32]
+def limit_name(base_url: str, workspace_id: str | None, api_key: str) -> str:
+    """Return the name of a limit: the same in all processes, and nobody can read a key out of it.
+
+    :param workspace_id: whose limit it is; None where only the key names the workspace.
+    """
+    owner, key = ("workspace", "bitscale") if workspace_id else ("key", api_key)
+    message = "\n".join((base_url, owner, workspace_id or ""))
+    return hmac.digest(key.encode(), message.encode(), "sha256").hex()[:32]
 
 
 def part_name(limit: str, kind: str, identity: str) -> str:
