@@ -1,0 +1,195 @@
+"""Shared state in Redis or Valkey: one round trip a booking, by the server's clock."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from airflow_provider_bitscale.api.errors import ConfigurationError
+from airflow_provider_bitscale.api.limit import slot_book
+from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
+from airflow_provider_bitscale.api.metrics import SHARED_STATE_ERRORS, count
+from airflow_provider_bitscale.api.shared_state.backend import UnavailableError
+from airflow_provider_bitscale.api.shared_state.shared_state import PATIENCE_SECONDS
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger(__name__)
+
+# What other programs keep in the same database has other names.
+PREFIX = "bitscale:"
+# The first word of a book. One of another version is not read.
+VERSION = "1"
+KEEP_MILLISECONDS = 24 * 60 * 60 * 1000
+# A longer value is none of this provider's.
+MAX_VALUE_BYTES = 256 * 1024
+
+
+class RedisBackend:
+    """Holds slot books and small values in Redis or Valkey.
+
+    :param url: ``redis://`` or ``rediss://`` with user, password, host and database. Options, such as
+        ``?ssl_ca_certs=/path``, are those of the library.
+    :raises ConfigurationError: the library is missing, or cannot read the URL.
+    """
+
+    blocks: ClassVar[bool] = True
+
+    def __init__(self, url: str) -> None:
+        self._redis = _client(url)
+        self._script = self._redis.register_script(script())
+        at = self._redis.connection_pool.connection_kwargs
+        self._place = f"Redis at {at.get('host', 'localhost')}:{at.get('port', 6379)}"
+        self._has_told = False
+        self.scope = f"all who use database {at.get('db', 0)} of {self._place}"
+
+    def apply(self, name: str, operation: Operation) -> Turn:
+        """Do what is asked of a slot book."""
+        return self.apply_and_tell(name, operation).turn
+
+    def apply_and_tell(self, name: str, operation: Operation) -> Applied:
+        """Do what is asked of a slot book; return the server's time, too."""
+        asked = [type(operation).__name__, *(f"{float(field):.17g}" for field in operation)]
+        applied = _read(self._asked(lambda: self._script(keys=[PREFIX + name], args=asked)))
+        if applied is None:
+            raise UnavailableError(f"{self._place} answers what cannot be read")
+        if applied.is_replaced:
+            self._tell_of_junk()
+        return applied
+
+    def get(self, name: str) -> bytes | None:
+        """Return a value; None if there is none, or one that is empty or too long."""
+        # A part of it, so that nothing of any size is loaded.
+        value = self._asked(lambda: self._redis.getrange(PREFIX + name, 0, MAX_VALUE_BYTES))
+        if value is not None and not isinstance(value, bytes):
+            raise UnavailableError(f"{self._place} answers what cannot be read")
+        if value and len(value) > MAX_VALUE_BYTES:
+            self._tell_of_junk()
+            return None
+        return value or None
+
+    def put(self, name: str, value: bytes, seconds: float) -> None:
+        """Keep a value for so many seconds, unless it is too long."""
+        if len(value) > MAX_VALUE_BYTES:
+            self.delete(name)
+        else:
+            self._asked(lambda: self._redis.set(PREFIX + name, value, px=_milliseconds(seconds)))
+
+    def claim(self, name: str, seconds: float) -> bool:
+        """Claim a name for so many seconds; return whether it was free."""
+        px = _milliseconds(seconds)
+        return bool(self._asked(lambda: self._redis.set(PREFIX + name, b"claimed", px=px, nx=True)))
+
+    def delete(self, name: str) -> None:
+        """Remove a value or a claim, if there is one."""
+        self._asked(lambda: self._redis.delete(PREFIX + name))
+
+    def _asked(self, question: Callable[[], Any]) -> Any:
+        """Return the answer; None to a question for a value where there is something else."""
+        try:
+            return question()
+        except Exception as error:  # What does not speak Redis makes the library fail in any way.
+            if str(error).startswith("WRONGTYPE "):
+                self._tell_of_junk()
+                return None
+            raise UnavailableError(f"{self._place}: {_reason(error)}") from None
+
+    def _tell_of_junk(self) -> None:
+        count(SHARED_STATE_ERRORS)
+        if not self._has_told:
+            self._has_told = True
+            log.warning(
+                "%s holds what this provider did not write under a name that begins with %s, or what another "
+                "version of it wrote: ignored",
+                self._place,
+                PREFIX,
+            )
+
+
+class Applied(NamedTuple):
+    """The script's answer.
+
+    :param now: Unix seconds by the server's clock.
+    :param is_replaced: whether there was something that is no book, or one not worth believing.
+    """
+
+    now: float
+    is_replaced: bool
+    turn: Turn
+
+
+@cache
+def script() -> str:
+    """Return what the server runs: the constants of the book in Python, and the script."""
+    constants = {name: value for name, value in vars(slot_book).items() if name.isupper()}
+    values = {**constants, "KEEP_MILLISECONDS": KEEP_MILLISECONDS}
+    empty = asdict(slot_book.SlotBook())
+    head = [
+        *(f"local {name} = {value:.17g}" for name, value in values.items()),
+        f"local VERSION = '{VERSION}'",
+        f"local FIELDS = {{{', '.join(repr(name) for name in empty)}}}",
+        f"local EMPTY = {{{', '.join(f'{name} = {value:.17g}' for name, value in empty.items())}}}",
+    ]
+    return "\n".join([*head, Path(__file__).with_name("slot_book.lua").read_text(encoding="utf-8")])
+
+
+def _client(url: str) -> Redis:
+    try:
+        from redis import ConnectionPool, Redis, RedisError
+        from redis.backoff import NoBackoff
+        from redis.connection import parse_url
+        from redis.retry import Retry
+    except ImportError:
+        raise ConfigurationError(
+            "shared_state_url names a Redis: pip install airflow-provider-bitscale[redis]"
+        ) from None
+    ours = {
+        "socket_timeout": PATIENCE_SECONDS,
+        "socket_connect_timeout": PATIENCE_SECONDS,
+        # Whoever asks goes without an answer rather than wait for it.
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        # With a newer one the library does not look whether the server has closed a connection.
+        "protocol": 2,
+        "decode_responses": False,
+    }
+    try:
+        pool = ConnectionPool(**{**parse_url(url), **ours})  # type: ignore[no-untyped-call]
+        pool.connection_class(**pool.connection_kwargs)
+    except (RedisError, TypeError, ValueError):
+        # Its message may have the password in it.
+        raise ConfigurationError("shared_state_url is not one that the redis library can read") from None
+    return Redis(connection_pool=pool)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(1000 * seconds))
+
+
+def _read(answer: object) -> Applied | None:
+    """Return what the script answered; None if that is anything else."""
+    try:
+        now, is_replaced, granted, ticket, *rest = (float(word) for word in bytes(answer).split())  # type: ignore[call-overload]
+        turn = Turn(int(granted), int(ticket), *rest)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    believable = all(isfinite(number) and number >= 0 for number in rest) and granted >= 0 and ticket >= -1
+    return Applied(now, bool(is_replaced), turn) if believable else None
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong without the server's words: they may repeat what was sent, a password too."""
+    from redis import ConnectionError, TimeoutError
+
+    name = type(error).__name__
+    if type(error) in {ConnectionError, TimeoutError}:
+        return f"{name}, {error}"
+    code = re.match(r"[A-Z]{2,16}(?= )", str(error))
+    return f"{name}, {code[0]}" if code else name
