@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from itertools import count
 
 import pytest
 
@@ -28,13 +29,26 @@ os.environ.update(
 )
 
 # Only now: what is imported before reads the developer's own settings.
+from airflow_provider_bitscale.api.shared_state import location  # noqa: E402
 from airflow_provider_bitscale.runs import polling  # noqa: E402
+
+_numbers = count()
 
 
 @pytest.fixture(autouse=True)
 def _own_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """What batches keep on this machine, and tests that let them die do not collect."""
     monkeypatch.setattr("airflow_provider_bitscale.batch.store.sent_log.gettempdir", lambda: _HOME)
+
+
+@pytest.fixture(autouse=True)
+def _own_shared_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What processes share, in a folder that is made at first use: nothing from one test to the next."""
+    folder = f"{_HOME}/shared-{next(_numbers)}"
+    monkeypatch.setattr(
+        "airflow_provider_bitscale.api.shared_state.private_folder.gettempdir", lambda: folder
+    )
+    monkeypatch.setattr(location, "_states", {})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

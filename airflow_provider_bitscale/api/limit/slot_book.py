@@ -7,8 +7,9 @@ that are not claimed yet. ``shared_state/slot_book.lua`` does the same in Redis.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from math import floor, isfinite
+from operator import attrgetter
 
 from airflow_provider_bitscale.api.limit.bookings import Book, GiveBack, Operation, Refused, Told, Turn
 from airflow_provider_bitscale.api.limit.headers import MAX_PAUSE
@@ -70,8 +71,10 @@ class SlotBook:
 
     def is_plausible(self, now: float) -> bool:
         """Whether this state can be of this limit and clock: another one is not worth believing."""
+        numbers = numbers_of(self)
         return (
-            all(isfinite(number) and number >= 0 for number in astuple(self))
+            isfinite(sum(numbers))
+            and min(numbers) >= 0
             and self.head <= self.tickets
             and 0 < self.share <= 1
             and self.written_at <= now + CLOCK_TOLERANCE
@@ -198,3 +201,7 @@ class SlotBook:
             length = self.length or UNKNOWN_LENGTH
             self.reset_at += length * (1 + floor((now - self.reset_at - RESET_MARGIN) / length))
             self.claimed = self.others = 0.0
+
+
+numbers_of = attrgetter(*SlotBook.__slots__)
+"""Returns the numbers of a book as a tuple, in the order of its fields."""
