@@ -22,6 +22,7 @@ from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import Pacer
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
+from airflow_provider_bitscale.api.shared_state.hints import Hints
 
 T = TypeVar("T")
 
@@ -69,6 +70,11 @@ class Client:
     def contract(self) -> Contract:
         """Prepares the calls."""
         return self._credentials.access.contract
+
+    @property
+    def hints(self) -> Hints:
+        """What processes that share the limit tell each other of its grids."""
+        return self._credentials.access.hints
 
     def close(self) -> None:
         """Close the connections."""
