@@ -41,7 +41,32 @@ PROVIDER_INFO: dict[str, Any] = {
                     "type": "string",
                     "example": "bitscale_default",
                     "default": "",
-                }
+                },
+                "shared_state_url": {
+                    "description": (
+                        "Where processes share what they know of BitScale's rate limit, so that all of them "
+                        "keep to it together. Empty: a folder of this user in the machine's temporary "
+                        "folder, which is enough where all tasks and triggers run on one machine and in one "
+                        "container. file:///folder: a folder that all of them see. redis:// or rediss:// "
+                        "with user, password, host, port and database: for many machines; needs "
+                        "airflow-provider-bitscale[redis]. none: nothing is shared."
+                    ),
+                    "version_added": "0.3.0",
+                    "type": "string",
+                    "sensitive": True,
+                    "example": "rediss://user:password@redis.example:6379/0",
+                    "default": "",
+                },
+                "grid_cache_seconds": {
+                    "description": (
+                        "For how many seconds processes share the columns and the run recipe of a grid, in "
+                        "place of asking for them in each task. 0: they are asked for each time."
+                    ),
+                    "version_added": "0.3.0",
+                    "type": "float",
+                    "example": "60",
+                    "default": "300",
+                },
             },
         }
     },
@@ -82,7 +107,8 @@ PROVIDER_INFO: dict[str, Any] = {
                 ),
                 "requests_per_minute": _field(
                     "Requests per minute",
-                    "A ceiling of your own for each process, besides the limit BitScale reports. "
+                    "A ceiling of your own besides the limit BitScale reports, for all who share it: the "
+                    "machine, or with Redis the deployment ([bitscale] shared_state_url). "
                     "If empty: none; under workspace-key 5 a second, while BitScale reports no limit",
                     "number",
                     exclusiveMinimum=0,

@@ -33,6 +33,7 @@ class Call(Generic[T]):
 
     :param url: on the configured host; ids in it are percent-quoted.
     :param label: method and path, for messages.
+    :param endpoint: the same without ids, as metrics name it: ``post_grids_grid_id_run``.
     :param parse: reads the JSON of a successful answer; raises ValueError if it is not as expected.
     :param hint_on: the contract's advice on an error; returns None for none.
     :param ambiguity: what is unknown when the request may have been processed, for the message. Such a call
@@ -45,6 +46,7 @@ class Call(Generic[T]):
     method: str
     url: str
     label: str
+    endpoint: str
     headers: Mapping[str, str] = field(repr=False)
     parse: Callable[[Any], T]
     hint_on: Callable[[errors.BitScaleError], str | None]

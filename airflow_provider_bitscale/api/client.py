@@ -19,10 +19,9 @@ from airflow_provider_bitscale.api.connections import may_have_been_sent, open_s
 from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import Access, Credentials, ReadKey
 from airflow_provider_bitscale.api.errors import BitScaleError
-from airflow_provider_bitscale.api.limit.pacer import Pacer
+from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
-from airflow_provider_bitscale.api.shared_state.hints import Hints
 
 T = TypeVar("T")
 
@@ -70,11 +69,6 @@ class Client:
     def contract(self) -> Contract:
         """Prepares the calls."""
         return self._credentials.access.contract
-
-    @property
-    def hints(self) -> Hints:
-        """What processes that share the limit tell each other of its grids."""
-        return self._credentials.access.hints
 
     def close(self) -> None:
         """Close the connections."""
@@ -208,7 +202,7 @@ class Client:
         config, pacer = access.config, access.pacer
         timeout = call.timeout or config.timeout
         response: requests.Response | None = None
-        body, began = AnswerBody(None), time.monotonic()
+        body = AnswerBody(None)
         try:
             if observer is not None:
                 observer.about_to_send()
@@ -231,25 +225,23 @@ class Client:
             body = AnswerBody(response.headers.get("Content-Encoding"))
             whole = _read(response, body)
         except _FAILURES as error:
+            count_request(call.endpoint, None)
             chain = list(causes(error))
             got = Partial()
             if response is None:
                 pacer.failed()
             else:
-                self._note_answer(pacer, response, began)
+                pacer.answered(response.status_code, response.headers)
                 got = Partial(response.status_code, response.headers, body.so_far)
             # The innermost cause has the reason; the outer ones repeat the URL.
             return call.unanswered(config, chain, str(chain[-1]), sent=may_have_been_sent(chain), got=got)
         except BaseException:
+            count_request(call.endpoint, None)
             pacer.failed()
             raise
-        self._note_answer(pacer, response, began)
+        count_request(call.endpoint, response.status_code)
+        pacer.answered(response.status_code, response.headers)
         return call.read(config, response.status_code, response.headers, whole)
-
-    @staticmethod
-    def _note_answer(pacer: Pacer, response: requests.Response, began: float) -> None:
-        pacer.answered(response.status_code, response.headers, took=time.monotonic() - began)
-        pacer.share_news()
 
 
 # requests and urllib3 let some of the standard library's through.

@@ -146,11 +146,17 @@ class ClientConfig:
             problems.append(f"timeout must be a number of seconds above 0, not {self.timeout!r}")
         if self.requests_per_minute is not None and not 0 < self.requests_per_minute < float("inf"):
             problems.append(f"requests_per_minute must be above 0, not {self.requests_per_minute!r}")
-        if (problem := url_problem(self.shared_state_url)) is not None:
-            problems.append(problem)
-        if not 0 <= self.grid_cache_seconds < float("inf"):
-            problems.append(f"grid_cache_seconds must not be negative, not {self.grid_cache_seconds!r}")
-        return problems
+        return [*problems, *sharing_problems(self.shared_state_url, self.grid_cache_seconds)]
+
+
+def sharing_problems(shared_state_url: str | None, grid_cache_seconds: float) -> list[str]:
+    """Return what is wrong with the settings of what processes share."""
+    problems = []
+    if (problem := url_problem(shared_state_url)) is not None:
+        problems.append(problem)
+    if not 0 <= grid_cache_seconds < float("inf"):
+        problems.append(f"grid_cache_seconds must be a number from 0 on, not {grid_cache_seconds!r}")
+    return problems
 
 
 def fits_header(text: str) -> bool:

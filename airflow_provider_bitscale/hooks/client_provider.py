@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret, mask_secret
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.connection_config import (
+    OPTIONS,
+    SECTION,
     config_from_connection,
     webhook_settings_from_fields,
 )
+from airflow_provider_bitscale.hooks.metrics import send_to_airflow
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -99,7 +102,7 @@ class ClientProvider:
         return (await self._aload()).api_key
 
     def _load(self) -> ClientConfig:
-        config, secrets = self._take(BaseHook.get_connection(self.bitscale_conn_id))
+        config, secrets = self._take(BaseHook.get_connection(self.bitscale_conn_id), _options())
         mask_secret(list(secrets))
         return config
 
@@ -109,13 +112,17 @@ class ClientProvider:
         except AirflowNotFoundException:
             # `dag.test()` runs triggers in a process that knows the metadata database only the sync way.
             connection = await asyncio.to_thread(BaseHook.get_connection, self.bitscale_conn_id)
-        config, secrets = self._take(connection)
+        # A command or a secrets backend may have to be asked for them.
+        config, secrets = self._take(connection, await asyncio.to_thread(_options))
         await amask_secret(list(secrets))
         return config
 
-    def _take(self, connection: Connection) -> tuple[ClientConfig, Sequence[str]]:
+    def _take(
+        self, connection: Connection, options: Mapping[str, str | None]
+    ) -> tuple[ClientConfig, Sequence[str]]:
         """Keep what a connection says; its configuration, and the secrets to be masked.
 
+        :param options: of the whole deployment.
         :raises ConfigurationError: naming everything that is wrong with it; or it was read before, and leads
             to another workspace now.
         """
@@ -126,14 +133,20 @@ class ClientProvider:
                     f"it is of type {connection.conn_type!r}, not {CONN_TYPE!r}: change its type, or name "
                     "another connection as bitscale_conn_id"
                 )
-            config, before = config_from_connection(connection), self._config
+            config, before = config_from_connection(connection, options), self._config
             if before is not None and _target(config) != _target(before):
                 raise ConfigurationError(
                     "it was changed meanwhile, and leads to another workspace or contract"
                 )
             settings = webhook_settings_from_fields(connection.extra)
             self._config, self._webhook_settings = config, settings
+            send_to_airflow()
         return config, [*config.secrets, *(() if settings is None else (settings.secret,))]
+
+
+def _options() -> dict[str, str | None]:
+    """Read the settings of the whole deployment, which Airflow may have in many places."""
+    return {name: conf.get(SECTION, name, fallback=None) for name in OPTIONS}
 
 
 def _target(config: ClientConfig) -> tuple[str, str | None, str]:

@@ -1,4 +1,4 @@
-"""Pure: from the fields of an Airflow connection to a :class:`ClientConfig`."""
+"""Pure: from the fields of an Airflow connection, and settings, to a :class:`ClientConfig`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.config import (
     DEFAULT_BASE_URL,
+    DEFAULT_GRID_CACHE_SECONDS,
     DEFAULT_TIMEOUT,
     MIN_SECRET_LENGTH,
     V1_1_0,
     ClientConfig,
+    sharing_problems,
 )
 from airflow_provider_bitscale.api.deliveries import WebhookSettings
 from airflow_provider_bitscale.api.errors import ConfigurationError
@@ -33,15 +35,19 @@ EXTRA_FIELDS = (
     "verify",
     "proxies",
 )
+# Airflow's settings for what all processes of a deployment share, whatever the connection.
+SECTION = "bitscale"
+OPTIONS = ("shared_state_url", "grid_cache_seconds")
 _API_PATH = "/api/v1"
 
 
-def config_from_connection(connection: Connection) -> ClientConfig:
+def config_from_connection(connection: Connection, options: Mapping[str, str | None]) -> ClientConfig:
     """Read the fields of a connection, whether they came from the form, a URI, JSON or the environment.
 
     Numbers and booleans may be text, as in a URI; ids and secrets of digits may be numbers, which Airflow
     makes of them in a URI.
 
+    :param options: what Airflow's settings have of the ``OPTIONS``; None and empty text for the defaults.
     :raises ConfigurationError: naming every problem at once.
     """
     problems: list[str] = []
@@ -59,6 +65,7 @@ def config_from_connection(connection: Connection) -> ClientConfig:
         "verify": read.boolean_or_text("verify", True),
         "proxies": read.mapping("proxies"),
     }
+    settings.update(_sharing(options, problems))
     _webhook_settings(read, problems)
     try:
         config = ClientConfig(**settings)
@@ -69,6 +76,16 @@ def config_from_connection(connection: Connection) -> ClientConfig:
         # A key that was written into another field is quoted in the problem of that field.
         raise ConfigurationError(message.replace(key, "***") if len(key) >= MIN_SECRET_LENGTH else message)
     return config
+
+
+def _sharing(options: Mapping[str, str | None], problems: list[str]) -> dict[str, Any]:
+    """Return the settings of what processes share; none if one of them is wrong."""
+    wrong: list[str] = []
+    url = (options.get("shared_state_url") or "").strip() or None
+    seconds = FieldReader(options, wrong).number("grid_cache_seconds", DEFAULT_GRID_CACHE_SECONDS)
+    wrong += sharing_problems(url, float(seconds or 0))
+    problems += [f"[{SECTION}] {problem}" for problem in wrong]
+    return {} if wrong else {"shared_state_url": url, "grid_cache_seconds": seconds}
 
 
 def webhook_settings_from_fields(extra: str | Mapping[str, Any] | None) -> WebhookSettings | None:

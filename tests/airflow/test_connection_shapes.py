@@ -23,7 +23,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 def read(extra: Any = None, **fields: Any) -> ClientConfig:
     connection = Connection(conn_id="a", conn_type="bitscale", extra=extra, **{"password": KEY, **fields})
-    config = config_from_connection(connection)
+    config = config_from_connection(connection, {})
     webhook_settings_from_fields(extra)
     return config
 

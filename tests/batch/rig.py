@@ -60,10 +60,8 @@ class Client:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def take_slot(self) -> float:
+    def take_slot(self) -> float:
         return 0.0
-
-    async def give_back_slots(self) -> None: ...
 
     async def send_now(self, build: Callable[..., Any]) -> Run:
         self.requests += 1

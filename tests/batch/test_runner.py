@@ -48,10 +48,8 @@ class BitScale:
         self.polls: Counter[str] = Counter()
         self.requests = self.most_requests = 0
 
-    async def take_slot(self) -> float:
+    def take_slot(self) -> float:
         return 0.0
-
-    async def give_back_slots(self) -> None: ...
 
     async def send_now(self, build: Callable[[Any], Run | Exception]) -> Run:
         self.requests += 1

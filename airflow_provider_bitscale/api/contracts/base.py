@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -183,7 +183,8 @@ class Contract(ABC):
         path = template.format(**{name: _quoted(name, value) for name, value in ids.items()})
         url = self._config.base_url + path + (f"?{urlencode(query)}" if query else "")
         all_headers = {**self._headers, **(headers or {})}
-        return Call(method, url, f"{method} {path}", all_headers, parse, self.hint_on)
+        label = f"{method} {path}"
+        return Call(method, url, label, _metric_word(endpoint), all_headers, parse, self.hint_on)
 
     def _unsupported(self, what: str, instead: str) -> errors.UnsupportedError:
         return errors.UnsupportedError(f"the API contract {self.name} has no {what}: {instead}")
@@ -225,6 +226,12 @@ def search_query(search: str | None) -> dict[str, str | int]:
     except (AttributeError, UnicodeEncodeError):
         raise errors.InvalidRequestError(f"search is not text: {search!r}") from None
     return {"search": search}
+
+
+@cache
+def _metric_word(endpoint: str) -> str:
+    """Return an endpoint in characters that every kind of metrics takes."""
+    return re.sub(r"[^a-z0-9]+", "_", endpoint.lower()).strip("_")
 
 
 def _quoted(name: str, value: str) -> str:

@@ -4,7 +4,6 @@
 - ``backend``: what a place must offer that holds shared state: ``file_backend``, ``redis_backend``.
 - ``private_folder``: the folder of the files.
 - ``shared_state``: asks a backend, for threads and event loops; goes without it while it is away.
-- ``hints``: values about grids, as JSON.
 - ``location``: from a URL to the state behind it.
 
 In: bookings of slots, and values with a lifetime. Out: turns and values, or None where there is no answer.

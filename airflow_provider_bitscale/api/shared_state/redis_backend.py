@@ -10,7 +10,6 @@ from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-from zlib import crc32
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.limit import slot_book
@@ -26,12 +25,11 @@ log = logging.getLogger(__name__)
 
 # What other programs keep in the same database has other names.
 PREFIX = "bitscale:"
-# A new book. Another version of this package may know other fields: each has books of its own.
-_EMPTY = asdict(slot_book.SlotBook())
-_LAYOUT = f"{crc32(' '.join(_EMPTY).encode()):08x}"
+# The first word of a book. One of another version is not read.
+VERSION = "1"
 KEEP_MILLISECONDS = 24 * 60 * 60 * 1000
 # A longer value is none of this provider's.
-MAX_VALUE_BYTES = 1 << 20
+MAX_VALUE_BYTES = 256 * 1024
 
 
 class RedisBackend:
@@ -59,8 +57,7 @@ class RedisBackend:
     def apply_and_tell(self, name: str, operation: Operation) -> Applied:
         """Do what is asked of a slot book; return the server's time, too."""
         asked = [type(operation).__name__, *(f"{float(field):.17g}" for field in operation)]
-        key = book_key(name)
-        applied = _read(self._asked(lambda: self._script(keys=[key], args=asked)))
+        applied = _read(self._asked(lambda: self._script(keys=[PREFIX + name], args=asked)))
         if applied is None:
             raise UnavailableError(f"{self._place} answers what cannot be read")
         if applied.is_replaced:
@@ -80,13 +77,15 @@ class RedisBackend:
 
     def put(self, name: str, value: bytes, seconds: float) -> None:
         """Keep a value for so many seconds, unless it is too long."""
-        if len(value) <= MAX_VALUE_BYTES:
+        if len(value) > MAX_VALUE_BYTES:
+            self.delete(name)
+        else:
             self._asked(lambda: self._redis.set(PREFIX + name, value, px=_milliseconds(seconds)))
 
     def claim(self, name: str, seconds: float) -> bool:
         """Claim a name for so many seconds; return whether it was free."""
         px = _milliseconds(seconds)
-        return bool(self._asked(lambda: self._redis.set(PREFIX + name, b"", px=px, nx=True)))
+        return bool(self._asked(lambda: self._redis.set(PREFIX + name, b"claimed", px=px, nx=True)))
 
     def delete(self, name: str) -> None:
         """Remove a value or a claim, if there is one."""
@@ -107,7 +106,8 @@ class RedisBackend:
         if not self._has_told:
             self._has_told = True
             log.warning(
-                "%s holds what is not worth believing under a name that begins with %s: it is ignored",
+                "%s holds what this provider did not write under a name that begins with %s, or what another "
+                "version of it wrote: ignored",
                 self._place,
                 PREFIX,
             )
@@ -125,20 +125,17 @@ class Applied(NamedTuple):
     turn: Turn
 
 
-def book_key(name: str) -> str:
-    """Return the key of a slot book."""
-    return f"{PREFIX}{name}.{_LAYOUT}"
-
-
 @cache
 def script() -> str:
     """Return what the server runs: the constants of the book in Python, and the script."""
     constants = {name: value for name, value in vars(slot_book).items() if name.isupper()}
     values = {**constants, "KEEP_MILLISECONDS": KEEP_MILLISECONDS}
+    empty = asdict(slot_book.SlotBook())
     head = [
         *(f"local {name} = {value:.17g}" for name, value in values.items()),
-        f"local FIELDS = {{{', '.join(repr(name) for name in _EMPTY)}}}",
-        f"local EMPTY = {{{', '.join(f'{name} = {value:.17g}' for name, value in _EMPTY.items())}}}",
+        f"local VERSION = '{VERSION}'",
+        f"local FIELDS = {{{', '.join(repr(name) for name in empty)}}}",
+        f"local EMPTY = {{{', '.join(f'{name} = {value:.17g}' for name, value in empty.items())}}}",
     ]
     return "\n".join([*head, Path(__file__).with_name("slot_book.lua").read_text(encoding="utf-8")])
 
@@ -178,20 +175,13 @@ def _milliseconds(seconds: float) -> int:
 
 def _read(answer: object) -> Applied | None:
     """Return what the script answered; None if that is anything else."""
-    if not isinstance(answer, bytes):
-        return None
     try:
-        now, is_replaced, granted, ticket, *rest = map(float, answer.split())
+        now, is_replaced, granted, ticket, *rest = (float(word) for word in bytes(answer).split())  # type: ignore[call-overload]
         turn = Turn(int(granted), int(ticket), *rest)
     except (TypeError, ValueError, OverflowError):
         return None
-    is_turn = (
-        turn == (granted, ticket, *rest)
-        and granted >= 0
-        and ticket >= -1
-        and all(isfinite(number) and number >= 0 for number in rest)
-    )
-    return Applied(now, bool(is_replaced), turn) if is_turn else None
+    believable = all(isfinite(number) and number >= 0 for number in rest) and granted >= 0 and ticket >= -1
+    return Applied(now, bool(is_replaced), turn) if believable else None
 
 
 def _reason(error: Exception) -> str:

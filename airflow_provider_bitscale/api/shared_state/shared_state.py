@@ -45,11 +45,6 @@ class SharedState:
         # One thread: whoever waits in line for it finds the backend away at once, if it is.
         self._executor: ThreadPoolExecutor | None = None
 
-    @property
-    def blocks(self) -> bool:
-        """Whether a question is a way to another machine."""
-        return self._backend.blocks
-
     def ask(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend, blocking."""
         began = time.monotonic()
@@ -66,7 +61,7 @@ class SharedState:
 
     async def ask_async(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend without blocking the event loop; see :meth:`ask`."""
-        if self.blocks:
+        if self._backend.blocks:
             return None if self._is_away(time.monotonic()) else await self._ask_in_thread(question)
         began = time.monotonic()
         while not self._is_away(began):
