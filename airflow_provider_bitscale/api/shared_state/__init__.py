@@ -2,7 +2,7 @@
 
 - ``address``: what URLs of shared state mean, and what a client's limit is called there. Pure.
 - ``backend``: what a place must offer that holds shared state: ``file_backend``, ``redis_backend``.
-- ``private_folder``: the folder of the files.
+- ``private_folder``: the folder of the files. ``file_content``: what stands in them. Pure.
 - ``shared_state``: asks a backend, for threads and event loops; goes without it while it is away.
 - ``location``: from a URL to the state behind it.
 

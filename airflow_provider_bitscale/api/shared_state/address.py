@@ -24,7 +24,8 @@ def url_problem(url: str | None) -> str | None:
         return "shared_state_url is not a URL"
     if parts.scheme not in _SCHEMES:
         return "shared_state_url must be none, or begin with file://, redis:// or rediss://"
-    if parts.scheme == "file" and (host or not parts.path.startswith("/") or parts.path == "/"):
+    folder = unquote(parts.path)
+    if parts.scheme == "file" and (host or not folder.startswith("/") or folder == "/" or "\0" in folder):
         return "shared_state_url must name a folder of this machine, such as file:///var/lib/airflow/bitscale"
     if parts.scheme != "file" and not host:
         return "shared_state_url names no host"

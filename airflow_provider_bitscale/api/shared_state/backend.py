@@ -6,6 +6,9 @@ from typing import ClassVar, Protocol
 
 from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
 
+MAX_VALUE_BYTES = 256 * 1024
+"""A longer value is not kept, and not read: it is none of this provider's."""
+
 
 class Busy(Exception):
     """Somebody else is at it: ask again in a moment."""
@@ -33,10 +36,10 @@ class Backend(Protocol):
         """Do what is asked of a slot book, in one step that no other process can come between."""
 
     def get(self, name: str) -> bytes | None:
-        """Return a value; None if there is none, or its time is over."""
+        """Return a value; None if there is none, or its time is over, or it is empty, as a claim is."""
 
     def put(self, name: str, value: bytes, seconds: float) -> None:
-        """Keep a value for so many seconds."""
+        """Keep a value for so many seconds, unless it is too long."""
 
     def claim(self, name: str, seconds: float) -> bool:
         """Claim a name for so many seconds, unless somebody has it; return whether it was free."""

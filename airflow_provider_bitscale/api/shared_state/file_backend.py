@@ -1,7 +1,7 @@
 """Shared state in small files of one user on one machine: one for each limit, one for each value.
 
 A file is opened and locked for each question and closed after it: there is nothing that a fork could carry
-over. A lock ends with its process.
+over, and a lock ends with its process.
 """
 
 from __future__ import annotations
@@ -14,31 +14,32 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from struct import Struct
 from typing import ClassVar
-from zlib import crc32
 
 from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
-from airflow_provider_bitscale.api.limit.slot_book import CLOCK_TOLERANCE, SlotBook, numbers_of
+from airflow_provider_bitscale.api.limit.slot_book import SlotBook
 from airflow_provider_bitscale.api.metrics import SHARED_STATE_ERRORS, count
-from airflow_provider_bitscale.api.shared_state.backend import Busy
+from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES, Busy
+from airflow_provider_bitscale.api.shared_state.file_content import (
+    BOOK_BYTES,
+    LAYOUT,
+    LONGEST,
+    UnusableError,
+    book_of,
+    content_of_book,
+    content_of_value,
+    value_of,
+)
 from airflow_provider_bitscale.api.shared_state.private_folder import private_folder
 
-MAX_VALUE_BYTES = 1 << 20
-# Files that have been of no use for so long are removed, and looked for as often.
+# Files that have been of no use for so long are removed; they are looked for as often.
 KEEP_SECONDS = 3600.0
 
 _SAFELY = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-# What opening something answers that is no file of ours.
-_IN_THE_WAY = (errno.ELOOP, errno.EISDIR, errno.EACCES, errno.ENXIO)
-_FIELDS = tuple(SlotBook.__slots__)
-_BOOK = Struct(f"<{len(_FIELDS)}d")
-# Another version of this package may know other fields: each keeps a book of its own.
-_LAYOUT = crc32(" ".join(_FIELDS).encode())
-_CHECK = Struct("<I")
-_BOOK_SIZE = _BOOK.size + _CHECK.size
-# When a value was written, and for how many seconds.
-_LIFETIME = Struct("<2d")
+# What is answered where something is in the place of a file of ours: a link, a folder, a socket, another's.
+_IN_THE_WAY = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES)
+
+_MISSING = (FileNotFoundError, NotADirectoryError)
 
 log = logging.getLogger(__name__)
 
@@ -59,39 +60,40 @@ class FileBackend:
     @property
     def scope(self) -> str:
         """Who shares this state, in words for the log."""
-        return f"processes of this user that see the folder {self._folder or self._parent}"
+        return f"the processes of this user that share the folder {self._folder or self._parent}"
 
     def apply(self, name: str, operation: Operation) -> Turn:
         """Do what is asked of a slot book."""
-        file = self._locked(f"{name}.{_LAYOUT:08x}", os.O_CREAT)
+        file = self._locked(f"{name}.{LAYOUT:08x}", is_made=True)
         try:
             now = time.time()
             book = self._book(name, file, now)
             turn = book.apply(operation, now)
-            data = _BOOK.pack(*numbers_of(book))
-            _write(file, data + _CHECK.pack(crc32(data, _LAYOUT)))
+            _write(file, content_of_book(book))
             return turn
         finally:
             _release(file)
 
     def get(self, name: str) -> bytes | None:
-        """Return a value; None if there is none, or its time is over."""
+        """Return a value; None if there is none, or its time is over, or it is empty, as a claim is."""
         try:
             with self._value(name) as file:
-                return self._living(name, file, time.time())
-        except FileNotFoundError:
+                return self._living(name, file, time.time()) or None
+        except _MISSING:
             return None
 
     def put(self, name: str, value: bytes, seconds: float) -> None:
-        """Keep a value for so many seconds; one that is absurdly large is not kept."""
-        if len(value) <= MAX_VALUE_BYTES:
-            with self._value(name, os.O_CREAT) as file:
-                _write_value(file, value, seconds, time.time())
-            self._sweep()
+        """Keep a value for so many seconds, unless it is too long."""
+        if len(value) > MAX_VALUE_BYTES:
+            self.delete(name)
+            return
+        with self._value(name, is_made=True) as file:
+            _write_value(file, value, seconds, time.time())
+        self._sweep()
 
     def claim(self, name: str, seconds: float) -> bool:
         """Claim a name for so many seconds, unless somebody has it; return whether it was free."""
-        with self._value(name, os.O_CREAT) as file:
+        with self._value(name, is_made=True) as file:
             now = time.time()
             if self._living(name, file, now) is not None:
                 return False
@@ -101,39 +103,28 @@ class FileBackend:
 
     def delete(self, name: str) -> None:
         """Remove a value or a claim, if there is one."""
-        with suppress(FileNotFoundError):
+        with suppress(*_MISSING):
             os.unlink(self._path(f"{name}.value"))
 
     def _book(self, name: str, file: int, now: float) -> SlotBook:
-        data = os.pread(file, _BOOK_SIZE + 1, 0)
-        if not data:
+        content = os.pread(file, BOOK_BYTES + 1, 0)
+        try:
+            return book_of(content, now) if content else SlotBook()
+        except UnusableError as error:
+            self._discard(name, file, error)
             return SlotBook()
-        if len(data) != _BOOK_SIZE or data[_BOOK.size :] != _CHECK.pack(crc32(data[: _BOOK.size], _LAYOUT)):
-            self._discard(name, file, "it cannot be read")
-            return SlotBook()
-        book = SlotBook(*_BOOK.unpack_from(data))
-        if not book.is_plausible(now):
-            self._discard(name, file, "it is of another time")
-            return SlotBook()
-        return book
 
     def _living(self, name: str, file: int, now: float) -> bytes | None:
-        data = os.pread(file, _LIFETIME.size + MAX_VALUE_BYTES + _CHECK.size + 1, 0)
-        if not data:
+        content = os.pread(file, LONGEST + 1, 0)
+        try:
+            return value_of(content, now) if content else None
+        except UnusableError as error:
+            self._discard(name, file, error)
             return None
-        content, check = data[: -_CHECK.size], data[-_CHECK.size :]
-        if len(content) < _LIFETIME.size or check != _CHECK.pack(crc32(content)):
-            self._discard(name, file, "it cannot be read")
-            return None
-        written_at, seconds = _LIFETIME.unpack_from(content)
-        if written_at > now + CLOCK_TOLERANCE:
-            self._discard(name, file, "it is of another time")
-            return None
-        return content[_LIFETIME.size :] if now < written_at + seconds else None
 
     @contextmanager
-    def _value(self, name: str, flags: int = 0) -> Iterator[int]:
-        file = self._locked(f"{name}.value", flags)
+    def _value(self, name: str, *, is_made: bool = False) -> Iterator[int]:
+        file = self._locked(f"{name}.value", is_made=is_made)
         try:
             yield file
         finally:
@@ -144,54 +135,55 @@ class FileBackend:
             self._folder = private_folder(self._parent)
         return f"{self._folder}/{name}"
 
-    def _locked(self, name: str, flags: int) -> int:
+    def _locked(self, name: str, *, is_made: bool = False) -> int:
         """Open a file and lock it.
 
-        :raises Busy: somebody else has it, or it has just been removed or put right.
+        :raises Busy: somebody else has it, or it has just been removed, or put right.
         """
-        path = self._path(name)
         try:
-            file = os.open(path, _SAFELY | flags, 0o600)
+            file = self._opened(name, is_made)
         except OSError as error:
-            self._put_right(path, error, made=bool(flags))
+            if error.errno in _IN_THE_WAY:
+                self._clear(name)
+                raise Busy from None
             raise
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                self._clear(path)
+                self._clear(name)
                 raise Busy
             if not found.st_nlink:
                 raise Busy
-        except BlockingIOError:
+        except BaseException as error:
             os.close(file)
-            raise Busy from None
-        except BaseException:
-            os.close(file)
+            if isinstance(error, BlockingIOError):
+                raise Busy from None
             raise
         return file
 
-    def _put_right(self, path: str, error: OSError, *, made: bool) -> None:
-        if error.errno == errno.ENOENT and not made:
-            return
-        # The folder may have been removed, or have become another user's.
-        self._folder = None
-        if error.errno in _IN_THE_WAY:
-            self._clear(path)
-        elif error.errno != errno.ENOENT:
-            return
-        raise Busy from None
+    def _opened(self, name: str, is_made: bool) -> int:
+        try:
+            return os.open(self._path(name), _SAFELY)
+        except _MISSING:
+            if not is_made:
+                raise
+            # The folder may have been removed, and its name taken.
+            self._folder = None
+            return os.open(self._path(name), _SAFELY | os.O_CREAT, 0o600)
 
-    def _clear(self, path: str) -> None:
-        """Remove what is in the place of a file, in a folder where nobody else puts anything."""
+    def _clear(self, name: str) -> None:
+        """Remove what is in the place of a file, in a folder that is surely ours."""
+        self._folder = None
+        path = self._path(name)
         with suppress(FileNotFoundError):
             is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
             (os.rmdir if is_folder else os.unlink)(path)
-            self._tell(os.path.basename(path), "it is no file of this user")
+            self._tell(name, "it was no file of this user")
 
-    def _discard(self, name: str, file: int, problem: str) -> None:
+    def _discard(self, name: str, file: int, error: UnusableError) -> None:
         os.ftruncate(file, 0)
-        self._tell(name, problem)
+        self._tell(name, str(error))
 
     def _tell(self, name: str, problem: str) -> None:
         count(SHARED_STATE_ERRORS)
@@ -201,34 +193,39 @@ class FileBackend:
 
     def _sweep(self) -> None:
         """Remove files that are of no use any more, if nobody did so lately."""
-        mark, now = self._path("swept"), time.time()
-        with suppress(FileNotFoundError):
-            if abs(now - os.stat(mark).st_mtime) < KEEP_SECONDS:
-                return
-        os.close(os.open(mark, _SAFELY | os.O_CREAT, 0o600))
-        os.utime(mark, (now, now))
-        with os.scandir(os.path.dirname(mark)) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    if now > entry.stat(follow_symlinks=False).st_mtime + KEEP_SECONDS:
-                        os.unlink(entry.path)
+        now = time.time()
+        with suppress(OSError, Busy):
+            mark = self._locked("swept", is_made=True)
+            try:
+                if abs(now - os.fstat(mark).st_mtime) < KEEP_SECONDS:
+                    return
+                os.utime(mark, (now, now))
+            finally:
+                _release(mark)
+            self._remove_older(now - KEEP_SECONDS)
+
+    def _remove_older(self, than: float) -> None:
+        for name in os.listdir(self._folder):
+            with suppress(OSError):
+                path = self._path(name)
+                if os.lstat(path).st_mtime < than:
+                    os.unlink(path)
 
 
-def _write(file: int, data: bytes) -> None:
-    if os.pwrite(file, data, 0) != len(data):
+def _write(file: int, content: bytes) -> None:
+    if os.pwrite(file, content, 0) != len(content):
         os.ftruncate(file, 0)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write_value(file: int, value: bytes, seconds: float, now: float) -> None:
-    content = _LIFETIME.pack(now, seconds) + value
     os.ftruncate(file, 0)
-    _write(file, content + _CHECK.pack(crc32(content)))
-    # For the sweep: when it ends.
+    _write(file, content_of_value(value, seconds, now))
+    # For the sweep: when its time is over.
     os.utime(file, (now + seconds, now + seconds))
 
 
 def _release(file: int) -> None:
-    # By name: a process that was forked meanwhile has the file, too, and would keep it locked.
+    # Not by closing alone: a process that was forked just then has the file open, and would keep it locked.
     fcntl.flock(file, fcntl.LOCK_UN)
     os.close(file)

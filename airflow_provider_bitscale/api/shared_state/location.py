@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -13,8 +11,7 @@ from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.shared_state.backend import Backend
 
-_states: dict[tuple[int, str | None], SharedState] = {}
-_lock = threading.Lock()
+_states: dict[str | None, SharedState] = {}
 
 
 def shared_state_of(url: str | None) -> SharedState | None:
@@ -26,12 +23,10 @@ def shared_state_of(url: str | None) -> SharedState | None:
     """
     if url == NONE:
         return None
-    with _lock:
-        # A forked process has its own threads and connections.
-        key = os.getpid(), url
-        if key not in _states:
-            _states[key] = SharedState(_backend_of(url))
-        return _states[key]
+    if url not in _states:
+        # Of two threads that come at once, one makes a state for nobody. A lock might be held in a fork.
+        _states.setdefault(url, SharedState(_backend_of(url)))
+    return _states[url]
 
 
 def _backend_of(url: str | None) -> Backend:

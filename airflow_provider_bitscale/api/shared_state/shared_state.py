@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from weakref import WeakSet
 
 from airflow_provider_bitscale.api.metrics import SHARED_STATE_ERRORS, count
 from airflow_provider_bitscale.api.shared_state.backend import Backend, Busy, UnavailableError
@@ -29,7 +31,7 @@ WARNING_SECONDS = 60.0
 
 
 class SharedState:
-    """State that processes share. No question raises, and none takes longer than half a second.
+    """State that processes share. No question raises, and none takes much longer than half a second.
 
     None means that there is no answer: the backend is away, and the caller goes by what it knows itself.
 
@@ -38,65 +40,70 @@ class SharedState:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._begin()
+        _all.add(self)
+
+    def _begin(self) -> None:
+        """Begin anew, as a process does that was just forked: threads and locks are those of its parent."""
         self._away_until = float("-inf")
         self._warned_at = float("-inf")
         self._has_told_scope = False
         self._lock = threading.Lock()
         # One thread: whoever waits in line for it finds the backend away at once, if it is.
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="bitscale-shared-state")
 
     def ask(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend, blocking."""
         began = time.monotonic()
-        while not self._is_away(began):
-            try:
-                return self._answered(question(self._backend))
-            except Busy:
-                if self._is_over(began):
-                    return None
-                time.sleep(_moment())
-            except (UnavailableError, OSError) as error:
-                self._failed(began, error)
-        return None
+        answer, pause = self._attempt(question, began)
+        while pause:
+            time.sleep(pause)
+            answer, pause = self._attempt(question, began)
+        return answer
 
     async def ask_async(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend without blocking the event loop; see :meth:`ask`."""
-        if self._backend.blocks:
-            return None if self._is_away(time.monotonic()) else await self._ask_in_thread(question)
         began = time.monotonic()
-        while not self._is_away(began):
-            try:
-                return self._answered(question(self._backend))
-            except Busy:
-                if self._is_over(began):
-                    return None
-                await asyncio.sleep(_moment())
-            except (UnavailableError, OSError) as error:
-                self._failed(began, error)
-        return None
-
-    async def _ask_in_thread(self, question: Callable[[Backend], T]) -> T | None:
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, thread_name_prefix="bitscale-shared-state")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self.ask, question)
-
-    def _answered(self, answer: T) -> T:
-        if not self._has_told_scope:
-            self._has_told_scope = True
-            log.info("The rate limit is shared by %s", self._backend.scope)
+        if self._backend.blocks:
+            if began < self._away_until:
+                return None
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self._ask_in_turn, question, began)
+        answer, pause = self._attempt(question, began)
+        while pause:
+            await asyncio.sleep(pause)
+            answer, pause = self._attempt(question, began)
         return answer
 
-    def _is_away(self, now: float) -> bool:
-        return now < self._away_until
+    def _ask_in_turn(self, question: Callable[[Backend], T], began: float) -> T | None:
+        # The line is too long for a backend that is slow: some go without an answer.
+        return None if time.monotonic() > began + PATIENCE_SECONDS else self.ask(question)
 
-    def _is_over(self, began: float) -> bool:
-        if time.monotonic() - began < PATIENCE_SECONDS:
-            return False
-        self._failed(began, UnavailableError("other processes do not let go of it"))
-        return True
+    def _attempt(self, question: Callable[[Backend], T], began: float) -> tuple[T | None, float]:
+        """Ask once. Return the answer, and after how many seconds to ask again; 0 for not at all."""
+        if time.monotonic() < self._away_until:
+            return None, 0.0
+        try:
+            answer = question(self._backend)
+        except Busy:
+            if time.monotonic() < began + PATIENCE_SECONDS:
+                return None, random.uniform(0.1, 1.0) * BUSY_SECONDS  # noqa: S311
+            self._failed(began, "other processes do not let go of it")
+            return None, 0.0
+        except (UnavailableError, OSError) as error:
+            self._failed(began, str(error))
+            return None, 0.0
+        if not self._has_told_scope:
+            self._tell_scope()
+        return answer, 0.0
 
-    def _failed(self, began: float, error: Exception) -> None:
+    def _tell_scope(self) -> None:
+        with self._lock:
+            is_told, self._has_told_scope = self._has_told_scope, True
+        if not is_told:
+            log.info("The rate limit is shared by %s", self._backend.scope)
+
+    def _failed(self, began: float, problem: str) -> None:
         count(SHARED_STATE_ERRORS)
         now = time.monotonic()
         self._away_until = now + max(AWAY_SECONDS, AWAY_FACTOR * (now - began))
@@ -107,9 +114,16 @@ class SharedState:
             log.warning(
                 "The state that processes share about BitScale's rate limit is away (%s). This process keeps "
                 "to the limit by itself until it is back",
-                error,
+                problem,
             )
 
 
-def _moment() -> float:
-    return random.uniform(0.1, 1.0) * BUSY_SECONDS  # noqa: S311
+_all: WeakSet[SharedState] = WeakSet()
+
+
+def _begin_all() -> None:
+    for state in _all:
+        state._begin()
+
+
+os.register_at_fork(after_in_child=_begin_all)
