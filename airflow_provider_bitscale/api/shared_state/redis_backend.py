@@ -10,6 +10,7 @@ from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from zlib import crc32
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.limit import slot_book
@@ -25,11 +26,12 @@ log = logging.getLogger(__name__)
 
 # What other programs keep in the same database has other names.
 PREFIX = "bitscale:"
-# The first word of a book. One of another version is not read.
-VERSION = "1"
+# A new book. Another version of this package may know other fields: each has books of its own.
+_EMPTY = asdict(slot_book.SlotBook())
+_LAYOUT = f"{crc32(' '.join(_EMPTY).encode()):08x}"
 KEEP_MILLISECONDS = 24 * 60 * 60 * 1000
 # A longer value is none of this provider's.
-MAX_VALUE_BYTES = 256 * 1024
+MAX_VALUE_BYTES = 1 << 20
 
 
 class RedisBackend:
@@ -57,7 +59,8 @@ class RedisBackend:
     def apply_and_tell(self, name: str, operation: Operation) -> Applied:
         """Do what is asked of a slot book; return the server's time, too."""
         asked = [type(operation).__name__, *(f"{float(field):.17g}" for field in operation)]
-        applied = _read(self._asked(lambda: self._script(keys=[PREFIX + name], args=asked)))
+        key = book_key(name)
+        applied = _read(self._asked(lambda: self._script(keys=[key], args=asked)))
         if applied is None:
             raise UnavailableError(f"{self._place} answers what cannot be read")
         if applied.is_replaced:
@@ -77,15 +80,13 @@ class RedisBackend:
 
     def put(self, name: str, value: bytes, seconds: float) -> None:
         """Keep a value for so many seconds, unless it is too long."""
-        if len(value) > MAX_VALUE_BYTES:
-            self.delete(name)
-        else:
+        if len(value) <= MAX_VALUE_BYTES:
             self._asked(lambda: self._redis.set(PREFIX + name, value, px=_milliseconds(seconds)))
 
     def claim(self, name: str, seconds: float) -> bool:
         """Claim a name for so many seconds; return whether it was free."""
         px = _milliseconds(seconds)
-        return bool(self._asked(lambda: self._redis.set(PREFIX + name, b"claimed", px=px, nx=True)))
+        return bool(self._asked(lambda: self._redis.set(PREFIX + name, b"", px=px, nx=True)))
 
     def delete(self, name: str) -> None:
         """Remove a value or a claim, if there is one."""
@@ -106,8 +107,7 @@ class RedisBackend:
         if not self._has_told:
             self._has_told = True
             log.warning(
-                "%s holds what this provider did not write under a name that begins with %s, or what another "
-                "version of it wrote: ignored",
+                "%s holds what is not worth believing under a name that begins with %s: it is ignored",
                 self._place,
                 PREFIX,
             )
@@ -125,17 +125,20 @@ class Applied(NamedTuple):
     turn: Turn
 
 
+def book_key(name: str) -> str:
+    """Return the key of a slot book."""
+    return f"{PREFIX}{name}.{_LAYOUT}"
+
+
 @cache
 def script() -> str:
     """Return what the server runs: the constants of the book in Python, and the script."""
     constants = {name: value for name, value in vars(slot_book).items() if name.isupper()}
     values = {**constants, "KEEP_MILLISECONDS": KEEP_MILLISECONDS}
-    empty = asdict(slot_book.SlotBook())
     head = [
         *(f"local {name} = {value:.17g}" for name, value in values.items()),
-        f"local VERSION = '{VERSION}'",
-        f"local FIELDS = {{{', '.join(repr(name) for name in empty)}}}",
-        f"local EMPTY = {{{', '.join(f'{name} = {value:.17g}' for name, value in empty.items())}}}",
+        f"local FIELDS = {{{', '.join(repr(name) for name in _EMPTY)}}}",
+        f"local EMPTY = {{{', '.join(f'{name} = {value:.17g}' for name, value in _EMPTY.items())}}}",
     ]
     return "\n".join([*head, Path(__file__).with_name("slot_book.lua").read_text(encoding="utf-8")])
 
@@ -175,13 +178,20 @@ def _milliseconds(seconds: float) -> int:
 
 def _read(answer: object) -> Applied | None:
     """Return what the script answered; None if that is anything else."""
+    if not isinstance(answer, bytes):
+        return None
     try:
-        now, is_replaced, granted, ticket, *rest = (float(word) for word in bytes(answer).split())  # type: ignore[call-overload]
+        now, is_replaced, granted, ticket, *rest = map(float, answer.split())
         turn = Turn(int(granted), int(ticket), *rest)
     except (TypeError, ValueError, OverflowError):
         return None
-    believable = all(isfinite(number) and number >= 0 for number in rest) and granted >= 0 and ticket >= -1
-    return Applied(now, bool(is_replaced), turn) if believable else None
+    is_turn = (
+        turn == (granted, ticket, *rest)
+        and granted >= 0
+        and ticket >= -1
+        and all(isfinite(number) and number >= 0 for number in rest)
+    )
+    return Applied(now, bool(is_replaced), turn) if is_turn else None
 
 
 def _reason(error: Exception) -> str:

@@ -17,13 +17,16 @@ for index = 2, #ARGV do
 end
 
 local function is_plausible(book)
+  local sum = 0
   for _, field in ipairs(FIELDS) do
     -- No comparison holds for what is not a number.
-    if not (book[field] >= 0 and book[field] < math.huge) then
+    if not (book[field] >= 0) then
       return false
     end
+    sum = sum + book[field]
   end
-  return book.head <= book.tickets
+  return sum < math.huge
+    and book.head <= book.tickets
     and 0 < book.share and book.share <= 1
     and book.written_at <= now + CLOCK_TOLERANCE
     and book.head_at <= now + 2 * MAX_PAUSE
@@ -38,12 +41,12 @@ local function parsed(text)
   for word in string.gmatch(text, '%S+') do
     words[#words + 1] = word
   end
-  if #words ~= #FIELDS + 1 or words[1] ~= VERSION then
+  if #words ~= #FIELDS then
     return nil
   end
   local book = {}
   for index, field in ipairs(FIELDS) do
-    book[field] = tonumber(words[index + 1])
+    book[field] = tonumber(words[index])
     if not book[field] then
       return nil
     end
@@ -197,7 +200,7 @@ local state = {}
 for index, field in ipairs(FIELDS) do
   state[index] = book[field]
 end
-redis.call('SET', KEY, VERSION .. ' ' .. text_of(state), 'PX', KEEP_MILLISECONDS)
+redis.call('SET', KEY, text_of(state), 'PX', KEEP_MILLISECONDS)
 
 local wait = (granted > 0 or ticket < 0) and 0 or max(0, due(ticket, gap) - now)
 local hold = max(0, due(book.head, gap) - now)

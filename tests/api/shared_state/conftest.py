@@ -1,4 +1,4 @@
-"""State in files, and what is counted of its errors."""
+"""State in files and in Redis, and what is counted of its errors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from airflow_provider_bitscale.api import metrics
 from airflow_provider_bitscale.api.shared_state import shared_state
 from airflow_provider_bitscale.api.shared_state.file_backend import FileBackend
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
+from tests.support.redis import redis_server
+
+__all__ = ["redis_server"]
 
 
 class Counts:
