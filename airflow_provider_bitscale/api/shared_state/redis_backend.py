@@ -16,7 +16,7 @@ from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.limit import slot_book
 from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
 from airflow_provider_bitscale.api.metrics import SHARED_STATE_ERRORS, count
-from airflow_provider_bitscale.api.shared_state.backend import UnavailableError
+from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES, UnavailableError
 from airflow_provider_bitscale.api.shared_state.shared_state import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ PREFIX = "bitscale:"
 _EMPTY = asdict(slot_book.SlotBook())
 _LAYOUT = f"{crc32(' '.join(_EMPTY).encode()):08x}"
 KEEP_MILLISECONDS = 24 * 60 * 60 * 1000
-# A longer value is none of this provider's.
-MAX_VALUE_BYTES = 1 << 20
 
 
 class RedisBackend:

@@ -17,8 +17,8 @@ from redis import Redis as Client
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.limit.bookings import Book, GiveBack, Refused, Told
 from airflow_provider_bitscale.api.shared_state.address import limit_name, part_name
-from airflow_provider_bitscale.api.shared_state.backend import UnavailableError
-from airflow_provider_bitscale.api.shared_state.redis_backend import MAX_VALUE_BYTES, RedisBackend
+from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES, UnavailableError
+from airflow_provider_bitscale.api.shared_state.redis_backend import RedisBackend
 from tests.support.certificates import self_signed
 from tests.support.processes import free_port
 from tests.support.redis import Redis
