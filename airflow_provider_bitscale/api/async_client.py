@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,7 @@ from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import Credentials, ReadKeyAsync
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import AnsweredLate, Pacer
+from airflow_provider_bitscale.api.limit.shared_slots import Place
 from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
@@ -50,6 +52,8 @@ class AsyncClient:
         self._connections = connections
         # Where the slots come from that were taken, and are not used yet.
         self._slots: deque[Pacer] = deque()
+        # In the line for further ones, and the slots that it was granted and are not taken yet.
+        self._place: tuple[Pacer, Place] | None = None
         self._queue = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         # For requests that may be sent only once: the server may just be closing a kept connection.
@@ -65,6 +69,7 @@ class AsyncClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.give_back_slots()
         for session in (self._session, self._unkept):
             if session is not None:
                 await session.close()
@@ -150,18 +155,30 @@ class AsyncClient:
         """Return a function that asks for a workspace, one attempt each time."""
         return self._poller(self.contract.get_workspace(workspace_id))
 
-    def take_slot(self) -> float:
+    async def take_slot(self) -> float:
         """Take the slot of one request, if the rate limit allows one now; the request is :meth:`send_now`.
 
-        For a caller that picks its next request only when it may be sent.
+        For a caller that picks its next request only when it may be sent. Whoever takes none for a while
+        calls :meth:`give_back_slots`.
 
         :return: 0 if a slot was taken; else seconds after which one may be free.
         """
         pacer = self._credentials.access.pacer
-        delay = pacer.book()
-        if not delay:
-            self._slots.append(pacer)
-        return delay
+        if self._place is None or self._place[0] is not pacer:
+            await self.give_back_slots()
+            self._place = pacer, Place(at_most=pacer.slots_at_once)
+        place = self._place[1]
+        if not place.granted and (delay := await pacer.book_async(place)):
+            return delay
+        place.granted -= 1
+        self._slots.append(pacer)
+        return 0.0
+
+    async def give_back_slots(self) -> None:
+        """Give back what was booked ahead, for others to use."""
+        if self._place is not None:
+            (pacer, place), self._place = self._place, None
+            await pacer.leave_async(place)
 
     async def send_now(self, prepare: Callable[[Contract], Call[T]]) -> T:
         """Send a call for which a slot was taken: one attempt, and no waiting, unless the key is renewed."""
@@ -230,7 +247,7 @@ class AsyncClient:
         session = self._session if request.call.ambiguity is None else self._unkept
         if session is None:
             raise RuntimeError("AsyncClient must be used as an async context manager")
-        late = AnsweredLate(pacer) if request.call.timeout else None
+        late, began = AnsweredLate(pacer) if request.call.timeout else None, time.monotonic()
         answer: tuple[aiohttp.ClientResponse, AnswerBody] | None = None
         sending = async_connections.Sending()
         try:
@@ -253,7 +270,7 @@ class AsyncClient:
                 pacer.failed(counted=counted)
             else:
                 response, body = answer
-                pacer.answered(response.status, response.headers, counted=counted)
+                await _note_answer(pacer, response, began, counted=counted)
                 got = Partial(response.status, response.headers, body.so_far)
             chain, reason = list(causes(error)), async_connections.why_unanswered(error)
             return request.call.unanswered(config, chain, reason, sent=sending.connected, got=got)
@@ -262,5 +279,13 @@ class AsyncClient:
             pacer.failed(counted=late is not None and late.over())
             raise
         count_request(request.call.endpoint, response.status)
-        pacer.answered(response.status, response.headers, counted=late is not None and late.over())
+        await _note_answer(pacer, response, began, counted=late is not None and late.over())
         return request.reader.read(response.status, response.headers, whole)
+
+
+async def _note_answer(
+    pacer: Pacer, response: aiohttp.ClientResponse, began: float, *, counted: bool
+) -> None:
+    pacer.answered(response.status, response.headers, took=time.monotonic() - began, counted=counted)
+    if pacer.has_news:
+        await pacer.share_news_async()

@@ -19,6 +19,7 @@ from airflow_provider_bitscale.api.connections import may_have_been_sent, open_s
 from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import Access, Credentials, ReadKey
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.limit.pacer import Pacer
 from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
@@ -202,7 +203,7 @@ class Client:
         config, pacer = access.config, access.pacer
         timeout = call.timeout or config.timeout
         response: requests.Response | None = None
-        body = AnswerBody(None)
+        body, began = AnswerBody(None), time.monotonic()
         try:
             if observer is not None:
                 observer.about_to_send()
@@ -231,7 +232,7 @@ class Client:
             if response is None:
                 pacer.failed()
             else:
-                pacer.answered(response.status_code, response.headers)
+                self._note_answer(pacer, response, began)
                 got = Partial(response.status_code, response.headers, body.so_far)
             # The innermost cause has the reason; the outer ones repeat the URL.
             return call.unanswered(config, chain, str(chain[-1]), sent=may_have_been_sent(chain), got=got)
@@ -240,8 +241,13 @@ class Client:
             pacer.failed()
             raise
         count_request(call.endpoint, response.status_code)
-        pacer.answered(response.status_code, response.headers)
+        self._note_answer(pacer, response, began)
         return call.read(config, response.status_code, response.headers, whole)
+
+    @staticmethod
+    def _note_answer(pacer: Pacer, response: requests.Response, began: float) -> None:
+        pacer.answered(response.status_code, response.headers, took=time.monotonic() - began)
+        pacer.share_news()
 
 
 # requests and urllib3 let some of the standard library's through.

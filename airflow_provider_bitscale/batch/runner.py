@@ -123,9 +123,10 @@ class Runner:
                     result = row.fallback or RowResult(UNKNOWN, error=NOT_TOLD)
                     batch.apply(row, Event.GIVEN_UP, result=result)
             elif isinstance(step, Rest) or len(batch.under_way) >= self._connections:
+                await batch.client.give_back_slots()
                 seconds = step.seconds if isinstance(step, Rest) else None
                 await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
-            elif delay := batch.client.take_slot():
+            elif delay := await batch.client.take_slot():
                 # After that, something else may be more useful.
                 await asyncio.sleep(min(_AT_MOST_SECONDS, delay))
             else:

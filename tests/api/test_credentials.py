@@ -171,7 +171,7 @@ def test_nor_where_that_was_read_while_the_rotation_waited_for_a_slot(emulator: 
         async with AsyncClient(config, stored) as client:
             poll = asyncio.ensure_future(client.get_workspace())
             await asyncio.sleep(0.1)
-            while not client.take_slot():
+            while not await client.take_slot():
                 pass
             rotation = asyncio.ensure_future(client.rotate_api_key())
             assert await poll
@@ -239,7 +239,7 @@ def test_a_slot_that_was_taken_for_the_old_key_is_given_back(emulator: Emulator)
     async def scenario() -> None:
         async with AsyncClient(config, Keys(NEW).aread) as client:
             old = client._credentials.access.pacer
-            while client.take_slot():
+            while await client.take_slot():
                 await asyncio.sleep(0.01)
             await client.get_workspace()
             await client.send_now(lambda contract: contract.get_workspace())

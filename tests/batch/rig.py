@@ -60,8 +60,10 @@ class Client:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    def take_slot(self) -> float:
+    async def take_slot(self) -> float:
         return 0.0
+
+    async def give_back_slots(self) -> None: ...
 
     async def send_now(self, build: Callable[..., Any]) -> Run:
         self.requests += 1

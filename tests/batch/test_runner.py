@@ -48,8 +48,10 @@ class BitScale:
         self.polls: Counter[str] = Counter()
         self.requests = self.most_requests = 0
 
-    def take_slot(self) -> float:
+    async def take_slot(self) -> float:
         return 0.0
+
+    async def give_back_slots(self) -> None: ...
 
     async def send_now(self, build: Callable[[Any], Run | Exception]) -> Run:
         self.requests += 1

@@ -4,62 +4,94 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.errors import RateLimitedError
+from airflow_provider_bitscale.api.limit.bookings import GiveBack, Refused, Told, Turn
+from airflow_provider_bitscale.api.limit.pace import Pace
 from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
+from airflow_provider_bitscale.api.limit.shared_slots import SLOTS_AT_ONCE, Place, SharedSlots
+from airflow_provider_bitscale.api.metrics import RATE_LIMIT_REFUSED, count
+from airflow_provider_bitscale.api.shared_state.address import limit_name
+from airflow_provider_bitscale.api.shared_state.location import shared_state_of
 
 # A poll has a deadline, and a pause that the server asks for must not make it miss that.
 IMPATIENT_SECONDS = 5.0
+# Whoever waits looks again that often: a pause may have moved its turn.
+LOOK_AGAIN_SECONDS = 1.0
+# No turn is waited for shorter than that.
+LEAST_SECONDS = 0.001
+TOO_MANY_REQUESTS = 429
 
 
 class Pacer:
     """Lets requests leave when the rate limit allows: in an event loop, in the order in which they asked.
 
-    Safe to use from several threads and event loops; all of them share one :class:`RateLimit`.
+    Safe to use from several threads and event loops; all of them share one :class:`RateLimit`. The pace is
+    kept together with other processes, in shared slots; by this process alone while there are none.
+
+    :param slots: those of the limit in shared state; None to share none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: SharedSlots | None = None) -> None:
         self.limit = RateLimit()
+        self._slots = slots
         self._state_lock = threading.Lock()
         self._queue = threading.Lock()
+        # What others are to be told.
+        self._news: deque[Refused | Told] = deque()
 
     def wait(self, *, patient: bool = True) -> None:
         """Block until a request may leave, and count it as sent.
 
-        :param patient: False to raise rather than wait for more than a few seconds.
+        :param patient: False to raise rather than sit out a pause of more than a few seconds.
         :raises RateLimitedError: the limit allows no request soon, and the caller is not patient.
         """
+        place = Place()
         with self._queue:
-            while delay := self.book():
-                time.sleep(_bearable(delay, patient))
+            while delay := self._book(place):
+                if not patient and place.hold > IMPATIENT_SECONDS:
+                    self._leave(place)
+                    raise _paused(place)
+                time.sleep(min(delay, LOOK_AGAIN_SECONDS))
 
     async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
         """Wait until a request may leave, and count it as sent; see :meth:`wait`.
 
         :param queue: the waiting line of this event loop.
         """
-        if not queue.locked() and not self.book():
+        place = Place()
+        if not await self.book_async(place, is_first=not queue.locked()):
             return
         async with queue:
-            while delay := self.book():
-                await asyncio.sleep(_bearable(delay, patient))
+            while delay := await self.book_async(place):
+                if not patient and place.hold > IMPATIENT_SECONDS:
+                    await self.leave_async(place)
+                    raise _paused(place)
+                await asyncio.sleep(min(delay, LOOK_AGAIN_SECONDS))
 
-    def book(self) -> float:
-        """Book the slot of a request that leaves now, if one may.
+    async def book_async(self, place: Place, *, is_first: bool = True) -> float:
+        """Book slots for requests that leave now, if they may.
 
-        :return: 0 if the slot is booked; else seconds after which there may be one.
+        :param place: keeps the ticket until its turn, and then has the number of slots.
+        :param is_first: whether nobody in this event loop has waited for longer.
+        :return: 0 if slots are booked; else seconds after which to ask again.
         """
-        now = time.time()
-        with self._state_lock:
-            delay = self.limit.delay(now)
-            if delay <= 0:
-                self.limit.sent(now)
-            return delay
+        if delay := self._held(place):
+            return place.waits(delay)
+        turn = None if self._slots is None else await self._slots.book_async(place, *self._pace)
+        return place.waits(self._follow(place, turn, is_first=is_first))
+
+    async def leave_async(self, place: Place) -> None:
+        """Give back the ticket of a place, and the slots that it has left."""
+        if self._slots is not None and (given := self._given_back(place)) is not None:
+            await self._slots.ask_async(given)
 
     def limit_to(self, requests_per_minute: float | None, assumed_per_second: float | None) -> None:
         """Set the configured ceiling and the rate that the contract assumes; the last call counts."""
@@ -67,20 +99,102 @@ class Pacer:
             self.limit.requests_per_minute = requests_per_minute
             self.limit.assumed_per_second = assumed_per_second
 
+    @property
+    def slots_at_once(self) -> int:
+        """How many slots to book at once for many requests: more where each booking takes a while."""
+        return SLOTS_AT_ONCE if self._slots is not None and self._slots.state.blocks else 1
+
     def counted(self) -> None:
         """Note that a sent request has surely been counted, though its answer may take minutes."""
         with self._state_lock:
             self.limit.counted()
 
-    def answered(self, status: int, headers: Mapping[str, str], *, counted: bool = False) -> None:
-        """Note the answer to a request, and whether it was called :meth:`counted`."""
+    def answered(
+        self, status: int, headers: Mapping[str, str], *, took: float = 0.0, counted: bool = False
+    ) -> None:
+        """Note the answer to a request, and whether it was called :meth:`counted`.
+
+        :param took: seconds since it left.
+        """
+        now, jitter = time.time(), random.random()  # noqa: S311
+        if status == TOO_MANY_REQUESTS:
+            count(RATE_LIMIT_REFUSED)
         with self._state_lock:
-            self.limit.answered(time.time(), status, headers, random.random(), counted=counted)  # noqa: S311
+            news = self.limit.answered(now, status, headers, jitter, counted=counted, took=took)
+        if self._slots is None or news is None:
+            return
+        if isinstance(news, Refused) or self._slots.is_news(news, now):
+            self._news.append(news)
 
     def failed(self, *, counted: bool = False) -> None:
         """Note that a request got no answer; see :meth:`answered`."""
         with self._state_lock:
             self.limit.failed(counted=counted)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether answers told what other processes should know."""
+        return bool(self._news)
+
+    def share_news(self) -> None:
+        """Tell other processes what answers have told."""
+        while self._slots is not None and self._news:
+            self._slots.ask(self._news.popleft())
+
+    async def share_news_async(self) -> None:
+        """Async twin of :meth:`share_news`."""
+        while self._slots is not None and self._news:
+            await self._slots.ask_async(self._news.popleft())
+
+    def _book(self, place: Place) -> float:
+        if delay := self._held(place):
+            return place.waits(delay)
+        turn = None if self._slots is None else self._slots.book(place, *self._pace)
+        return place.waits(self._follow(place, turn, is_first=True))
+
+    def _leave(self, place: Place) -> None:
+        if self._slots is not None and (given := self._given_back(place)) is not None:
+            self._slots.ask(given)
+
+    def _held(self, place: Place) -> float:
+        """Seconds for which this process knows by itself that no request may leave, besides its pace."""
+        if self._slots is None:
+            return 0.0
+        with self._state_lock:
+            place.hold = self.limit.delay(time.time(), paced=False)
+        return place.hold
+
+    def _follow(self, place: Place, turn: Turn | None, *, is_first: bool) -> float:
+        """Do what shared state says, or without an answer what this process knows alone."""
+        now = time.time()
+        if turn is not None:
+            place.ticket, place.hold, place.granted = turn.ticket, turn.hold, turn.granted
+            with self._state_lock:
+                for _ in range(turn.granted):
+                    self.limit.sent(now)
+            return 0.0 if turn.granted else max(turn.wait, LEAST_SECONDS)
+        place.ticket = -1
+        if not is_first:
+            return LOOK_AGAIN_SECONDS
+        with self._state_lock:
+            place.hold = self.limit.delay(now)
+            if place.hold <= 0:
+                self.limit.sent(now)
+                place.granted = 1
+        return place.hold
+
+    def _given_back(self, place: Place) -> GiveBack | None:
+        ticket, granted = place.ticket, place.granted
+        place.ticket, place.granted = -1, 0
+        for _ in range(granted):
+            self.failed()
+        pace, assumed = self._pace
+        return GiveBack(pace.gap, assumed, ticket, granted) if ticket >= 0 or granted else None
+
+    @property
+    def _pace(self) -> tuple[Pace, bool]:
+        """The pace that is configured or assumed, and whether it is assumed."""
+        return self.limit.shared_pace, self.limit.requests_per_minute is None
 
 
 class AnsweredLate:
@@ -101,20 +215,35 @@ class AnsweredLate:
         self._pacer.counted()
 
 
-_pacers: dict[tuple[str, bytes], Pacer] = {}
+_pacers: dict[tuple[str, bytes, str | None], Pacer] = {}
 _registry_lock = threading.Lock()
 
 
 def pacer_for(config: ClientConfig, assumed_per_second: float | None) -> Pacer:
-    """Return the pacer that every client with this base URL and API key shares."""
-    key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest())
+    """Return the pacer that every client with this base URL and API key shares.
+
+    :raises ConfigurationError: a library is missing that the configured shared state needs.
+    """
+    key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest(), config.shared_state_url)
     with _registry_lock:
-        pacer = _pacers.setdefault(key, Pacer())
+        pacer = _pacers.get(key)
+        if pacer is None:
+            state = shared_state_of(config.shared_state_url)
+            name = limit_name(config.base_url, config.workspace_id, config.api_key)
+            pacer = _pacers[key] = Pacer(None if state is None else SharedSlots(state, name))
     pacer.limit_to(config.requests_per_minute, assumed_per_second)
     return pacer
 
 
-def _bearable(delay: float, patient: bool) -> float:
-    if delay > IMPATIENT_SECONDS and not patient:
-        raise RateLimitedError(f"no request may be sent for {delay:.0f} s", retry_after=delay)
-    return delay
+def _forget_pacers() -> None:
+    """Begin anew in a forked process: another thread may have held a lock of the parent."""
+    global _registry_lock
+    _registry_lock = threading.Lock()
+    _pacers.clear()
+
+
+os.register_at_fork(after_in_child=_forget_pacers)
+
+
+def _paused(place: Place) -> RateLimitedError:
+    return RateLimitedError(f"no request may be sent for {place.hold:.0f} s", retry_after=place.hold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_provider_bitscale.api.limit.bookings import Refused, Told
 from airflow_provider_bitscale.api.limit.clock import CLOCK_TOLERANCE
 from airflow_provider_bitscale.api.limit.pace import Pace, Slots, pace_of
 from airflow_provider_bitscale.api.limit.refusals import Refusals
@@ -29,12 +30,15 @@ class RateLimit:
         self._refusals = Refusals()
         self._slots = Slots()
 
-    def delay(self, now: float) -> float:
-        """Seconds until a request may be sent; 0 for at once."""
+    def delay(self, now: float, *, paced: bool = True) -> float:
+        """Seconds until a request may be sent; 0 for at once.
+
+        :param paced: False to leave out the pace, for whoever books slots with others.
+        """
         if now < self.traffic.last_sent - CLOCK_TOLERANCE:
             self._our_clock_was_set_back(now)
         by_window = self._window.delay(now)
-        by_pace = self._slots.delay(now) if self._pace.gap else 0.0
+        by_pace = self._slots.delay(now) if paced and self._pace.gap else 0.0
         by_traffic = self.traffic.delay(now) if self.assumed_per_second is None else 0.0
         return max(0.0, self._refusals.delay(now), by_pace, by_traffic, by_window)
 
@@ -58,20 +62,31 @@ class RateLimit:
         self.traffic.over(counted=counted, answered=False)
 
     def answered(
-        self, now: float, status: int, headers: Mapping[str, str], jitter: float, *, counted: bool = False
-    ) -> None:
+        self,
+        now: float,
+        status: int,
+        headers: Mapping[str, str],
+        jitter: float,
+        *,
+        counted: bool = False,
+        took: float = 0.0,
+    ) -> Refused | Told | None:
         """Note the answer to a request, and whether it was called :meth:`counted`.
 
         :param jitter: a random number in [0, 1), to spread those who wait for the same reset.
+        :param took: seconds since it left.
+        :return: what others should know who use the same key.
         """
         self.traffic.over(counted=counted, answered=True)
         documented = self.assumed_per_second is None
         if self._window.answered(now, headers, late=counted, reset_is_documented=documented):
             self._refusals.hold(now + 1.0)
         if status == 429:
-            self._refusals.refused(now, self._window.asked_to_wait(now, headers), jitter)
-        else:
-            self._refusals.passed()
+            asked = self._window.asked_to_wait(now, headers)
+            self._refusals.refused(now, asked, jitter)
+            return Refused(took, asked or 0.0, jitter)
+        self._refusals.passed()
+        return self._window.told
 
     @property
     def per_second(self) -> float | None:
@@ -81,6 +96,11 @@ class RateLimit:
             ceiling = self.requests_per_minute / 60.0
             return ceiling if told is None else min(told, ceiling)
         return self.assumed_per_second if told is None else told
+
+    @property
+    def shared_pace(self) -> Pace:
+        """The pace that is configured or assumed, of which others who book slots know their share."""
+        return pace_of(self.requests_per_minute, self.assumed_per_second, 1.0, window_is_known=False)
 
     @property
     def _pace(self) -> Pace:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_provider_bitscale.api.limit.bookings import Told
 from airflow_provider_bitscale.api.limit.clock import ServerClock
 from airflow_provider_bitscale.api.limit.headers import MAX_PAUSE, WindowHeaders, parse_retry_after
 from airflow_provider_bitscale.api.limit.pace import Slots, evenly
@@ -34,6 +35,7 @@ class Window:
     :ivar limit: requests in a window; None if that is not known.
     :ivar length: seconds; None if that is not known.
     :ivar reset_at: Unix seconds, by our clock, at which it ends; None if that is not known.
+    :ivar told: what the latest answer told of it; None if nothing.
     """
 
     def __init__(self, traffic: Traffic) -> None:
@@ -42,6 +44,7 @@ class Window:
         self.limit: float | None = None
         self.length: float | None = None
         self.reset_at: float | None = None
+        self.told: Told | None = None
         self._last_reset_at: float | None = None
         self._available = 0.0
         # Requests of ours that the server may have counted in this window.
@@ -100,7 +103,7 @@ class Window:
         :param late: whether it comes long after its request was counted.
         :return: whether no request is left, and the answer does not say for how long.
         """
-        told = WindowHeaders.of(headers)
+        told, self.told = WindowHeaders.of(headers), None
         if told is None:
             return False
         self._roll_over(now)
@@ -121,6 +124,7 @@ class Window:
         if not reset_is_documented and reset_at > now + MAX_PAUSE:
             # It may count milliseconds, or anything.
             return False
+        self.told = Told(self.limit, self.limit - told.remaining, min(reset_at - now, MAX_WINDOW))
         self._ends(now, self.limit, told.remaining, reset_at)
         return False
 

@@ -52,6 +52,11 @@ class SharedState:
         # One thread: whoever waits in line for it finds the backend away at once, if it is.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="bitscale-shared-state")
 
+    @property
+    def blocks(self) -> bool:
+        """Whether a question is a way to another machine."""
+        return self._backend.blocks
+
     def ask(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend, blocking."""
         began = time.monotonic()
@@ -64,7 +69,7 @@ class SharedState:
     async def ask_async(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend without blocking the event loop; see :meth:`ask`."""
         began = time.monotonic()
-        if self._backend.blocks:
+        if self.blocks:
             if began < self._away_until:
                 return None
             loop = asyncio.get_running_loop()

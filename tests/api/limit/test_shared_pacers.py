@@ -1,0 +1,167 @@
+"""Pacers that share their slots, each of which stands for a process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from threading import Thread
+
+import pytest
+
+from airflow_provider_bitscale.api.errors import RateLimitedError
+from airflow_provider_bitscale.api.limit.bookings import GiveBack, Refused, Told
+from airflow_provider_bitscale.api.limit.pacer import Pacer
+from airflow_provider_bitscale.api.limit.shared_slots import Place, SharedSlots
+from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
+from tests.support.memory_state import MemoryBackend
+
+LIMIT = "limit"
+PER_SECOND = 50.0
+GAP = 1 / PER_SECOND
+
+
+def pacers(backend: MemoryBackend, number: int) -> list[Pacer]:
+    made = [Pacer(SharedSlots(SharedState(backend), LIMIT)) for _ in range(number)]
+    for pacer in made:
+        pacer.limit_to(None, PER_SECOND)
+    return made
+
+
+def answered(pacer: Pacer, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    pacer.answered(status, headers or {}, took=0.5)
+    pacer.share_news()
+
+
+def send(pacer: Pacer, times: int, sent: list[float]) -> None:
+    for _ in range(times):
+        pacer.wait()
+        sent.append(time.time())
+        answered(pacer)
+
+
+def at_the_same_time(pacers: Sequence[Pacer], times: int) -> list[list[float]]:
+    sent: list[list[float]] = [[] for _ in pacers]
+    threads = [
+        Thread(target=send, args=(pacer, times, mine)) for pacer, mine in zip(pacers, sent, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return sent
+
+
+def test_processes_keep_one_pace_and_each_gets_its_part() -> None:
+    sent = at_the_same_time(pacers(MemoryBackend(), 4), 15)
+    together = sorted(at for mine in sent for at in mine)
+    assert len(together) == 60
+    assert together[-1] - together[0] >= 0.9 * 59 * GAP
+    ends = [mine[-1] for mine in sent]
+    assert max(ends) - min(ends) <= 10 * GAP, "nobody was served before the others"
+
+
+def test_a_refusal_of_one_makes_all_pause_once() -> None:
+    backend = MemoryBackend()
+    first, second, third = pacers(backend, 3)
+    for pacer in (first, second):
+        pacer.wait()
+    for pacer in (first, second):
+        answered(pacer, 429, {"Retry-After": "0.5"})
+    began = time.time()
+    third.wait()
+    assert time.time() - began >= 0.45
+    assert sum(isinstance(each, Refused) for each in backend.operations) == 2
+    assert backend.books[LIMIT].share == 0.5
+
+
+def test_who_waits_for_its_turn_waits_on_when_all_pause() -> None:
+    backend = MemoryBackend()
+    first, second = pacers(backend, 2)
+    for pacer in (first, second):
+        pacer.limit_to(None, 2.0)
+    first.wait()
+    place = Place()
+    assert 0 < asyncio.run(second.book_async(place)) < 1.0
+    answered(first, 429, {"Retry-After": "3"})
+    assert asyncio.run(second.book_async(place)) > 2.0
+
+
+def test_an_impatient_process_does_not_sit_out_a_long_pause_and_leaves_the_line() -> None:
+    backend = MemoryBackend()
+    first, second = pacers(backend, 2)
+    first.wait()
+    answered(first, 429, {"Retry-After": "60"})
+    with pytest.raises(RateLimitedError) as raised:
+        second.wait(patient=False)
+    assert raised.value.retry_after == pytest.approx(60, abs=10)
+    assert any(isinstance(each, GiveBack) for each in backend.operations)
+    assert backend.books[LIMIT].tickets == backend.books[LIMIT].head
+
+
+def test_a_window_that_one_process_was_told_of_is_known_to_a_fresh_one() -> None:
+    backend = MemoryBackend()
+    first, second = pacers(backend, 2)
+    first.wait()
+    told = {
+        "X-RateLimit-Limit": "60",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": f"{time.time() + 30}",
+    }
+    answered(first, 200, told)
+    assert any(isinstance(each, Told) for each in backend.operations)
+    place = Place()
+    assert asyncio.run(second.book_async(place)) > 20
+    assert place.hold > 20
+
+
+def test_while_shared_state_is_away_each_keeps_its_own_pace_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider_bitscale.api.shared_state.shared_state.AWAY_SECONDS", 0.05)
+    backend = MemoryBackend()
+    [pacer] = pacers(backend, 1)
+    backend.is_away = True
+    sent: list[float] = []
+    send(pacer, 10, sent)
+    assert sent[-1] - sent[0] >= 0.8 * 9 * GAP
+    assert not backend.operations
+    backend.is_away = False
+    time.sleep(0.06)
+    send(pacer, 2, sent)
+    assert backend.operations
+
+
+def test_in_an_event_loop_all_who_wait_stand_in_the_common_line() -> None:
+    backend = MemoryBackend()
+    mine, other = pacers(backend, 2)
+    sent: list[tuple[str, float]] = []
+
+    async def one(name: str, pacer: Pacer, queue: asyncio.Lock) -> None:
+        await pacer.wait_async(queue)
+        sent.append((name, time.time()))
+        answered(pacer)
+
+    async def scenario() -> None:
+        queues = asyncio.Lock(), asyncio.Lock()
+        before = [asyncio.ensure_future(one("mine", mine, queues[0])) for _ in range(10)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*before, one("other", other, queues[1]))
+
+    asyncio.run(scenario())
+    assert [name for name, _ in sent] == ["mine"] * 10 + ["other"], "first come, first served"
+    assert all(later - earlier >= 0.5 * GAP for (_, earlier), (_, later) in pairwise(sent[1:]))
+
+
+def test_slots_that_a_batch_booked_ahead_are_given_back() -> None:
+    backend = MemoryBackend()
+    [pacer] = pacers(backend, 1)
+    pacer.limit_to(None, None)
+    place = Place(at_most=8)
+    assert asyncio.run(pacer.book_async(place)) == 0
+    assert place.granted == 8
+    place.granted -= 1
+    asyncio.run(pacer.leave_async(place))
+    assert backend.operations[-1] == GiveBack(0.0, True, -1, 7)
+    assert pacer.limit.traffic.in_flight == 1
