@@ -24,6 +24,7 @@ from airflow_provider_bitscale.api.limit.shared_slots import Place
 from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
+from airflow_provider_bitscale.api.shared_state.hints import Hints
 
 T = TypeVar("T")
 
@@ -83,6 +84,11 @@ class AsyncClient:
     def contract(self) -> Contract:
         """Prepares the calls."""
         return self._credentials.access.contract
+
+    @property
+    def hints(self) -> Hints:
+        """What processes that share the limit tell each other of its grids."""
+        return self._credentials.access.hints
 
     async def get_current_user(self) -> User:
         """Endpoint 1, Get Current User (v1.1.0 only)."""

@@ -23,6 +23,7 @@ from airflow_provider_bitscale.api.limit.pacer import Pacer
 from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
+from airflow_provider_bitscale.api.shared_state.hints import Hints
 
 T = TypeVar("T")
 
@@ -70,6 +71,11 @@ class Client:
     def contract(self) -> Contract:
         """Prepares the calls."""
         return self._credentials.access.contract
+
+    @property
+    def hints(self) -> Hints:
+        """What processes that share the limit tell each other of its grids."""
+        return self._credentials.access.hints
 
     def close(self) -> None:
         """Close the connections."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from airflow_provider_bitscale.api.call import Call
@@ -19,6 +20,9 @@ from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract, contract_for
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import Pacer, pacer_for
+from airflow_provider_bitscale.api.shared_state.address import limit_name
+from airflow_provider_bitscale.api.shared_state.hints import Hints
+from airflow_provider_bitscale.api.shared_state.location import shared_state_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,13 @@ class Access:
         """Return the access that a configuration gives."""
         contract = contract_for(config)
         return cls(config, contract, pacer_for(config, contract.assumed_per_second))
+
+    @cached_property
+    def hints(self) -> Hints:
+        """What processes that share the limit tell each other of its grids."""
+        config = self.config
+        limit = limit_name(config.base_url, config.workspace_id, config.api_key)
+        return Hints(shared_state_of(config.shared_state_url), limit)
 
     def keyed(self, call: Call[T]) -> Call[T]:
         """Return the call with this key, whatever key it was prepared with."""

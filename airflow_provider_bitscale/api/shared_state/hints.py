@@ -1,0 +1,88 @@
+"""Small values that processes tell each other about a limit's grids: as JSON, and with a lifetime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_bitscale.api.carriable import read_json
+from airflow_provider_bitscale.api.shared_state.address import part_name
+from airflow_provider_bitscale.api.shared_state.backend import Backend
+from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
+
+# What is longer is no hint, and not worth its way.
+MOST_BYTES = 256 * 1024
+
+
+class Hints:
+    """What was put under a kind and an identity, by any process. Whoever reads it checks what it is.
+
+    No method raises: a value that cannot be read, or that nobody answers for, is none.
+
+    :param state: where the values are; None where nothing is shared.
+    :param limit: the name of the limit that they belong to.
+    """
+
+    def __init__(self, state: SharedState | None, limit: str) -> None:
+        self._state = state
+        self._limit = limit
+
+    def get(self, kind: str, identity: str) -> Any:
+        """Return a value; None if there is none."""
+        return None if self._state is None else _read(self._state.ask(self._getting(kind, identity)))
+
+    async def aget(self, kind: str, identity: str) -> Any:
+        """Async twin of :meth:`get`."""
+        return (
+            None if self._state is None else _read(await self._state.ask_async(self._getting(kind, identity)))
+        )
+
+    def put(self, kind: str, identity: str, value: Any, seconds: float) -> None:
+        """Keep a value, which JSON must be able to hold, for so many seconds."""
+        putting = self._putting(kind, identity, value, seconds)
+        if self._state is not None and putting is not None:
+            self._state.ask(putting)
+
+    async def aput(self, kind: str, identity: str, value: Any, seconds: float) -> None:
+        """Async twin of :meth:`put`."""
+        putting = self._putting(kind, identity, value, seconds)
+        if self._state is not None and putting is not None:
+            await self._state.ask_async(putting)
+
+    def claim(self, kind: str, identity: str, seconds: float) -> bool:
+        """Claim something for so many seconds; return False only if another process has it."""
+        name = self._name(kind, identity)
+        return (
+            self._state is None or self._state.ask(lambda backend: backend.claim(name, seconds)) is not False
+        )
+
+    def delete(self, kind: str, identity: str) -> None:
+        """Remove a value or a claim, if there is one."""
+        name = self._name(kind, identity)
+        if self._state is not None:
+            self._state.ask(lambda backend: backend.delete(name))
+
+    def _name(self, kind: str, identity: str) -> str:
+        # An identity is whatever somebody calls a grid.
+        return part_name(self._limit, kind, ascii(identity))
+
+    def _getting(self, kind: str, identity: str) -> Callable[[Backend], bytes | None]:
+        name = self._name(kind, identity)
+        return lambda backend: backend.get(name)
+
+    def _putting(
+        self, kind: str, identity: str, value: Any, seconds: float
+    ) -> Callable[[Backend], None] | None:
+        text = json.dumps(value, separators=(",", ":")).encode()
+        name = self._name(kind, identity)
+        return None if len(text) > MOST_BYTES else lambda backend: backend.put(name, text, seconds)
+
+
+def _read(value: bytes | None) -> Any:
+    if value is None or len(value) > MOST_BYTES:
+        return None
+    try:
+        return read_json(value)
+    except ValueError:
+        return None
