@@ -1,5 +1,7 @@
 """``python -m tests.benchmarks [NAME …]``: measure all, or those named, and print one table at the end.
 
+``deployment`` stands for all whose names begin with it and a dash.
+
 The exit code is 0 whatever the figures are: a benchmark informs, it does not judge.
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 from tests.benchmarks.batch import batch
 from tests.benchmarks.batch_kills import batch_kills
 from tests.benchmarks.cpu import beside_bare_loop, beside_peers
+from tests.benchmarks.deployment import deferred, long_mapped, mapped, with_headers, with_scarce_headers
 from tests.benchmarks.figures import Figure, table
 from tests.benchmarks.hops import hops
 from tests.benchmarks.imports import imports
@@ -34,6 +37,11 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "batch": batch,
     "kills": batch_kills,
     "webhooks": webhooks,
+    "deployment-mapped": mapped,
+    "deployment-deferred": deferred,
+    "deployment-headers": with_headers,
+    "deployment-scarce": with_scarce_headers,
+    "deployment-long": long_mapped,
 }
 
 
@@ -41,18 +49,22 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
-    names = parser.parse_args().names or list(BENCHMARKS)
-    if unknown := [name for name in names if name not in BENCHMARKS]:
+    asked = {name: _named(name) for name in parser.parse_args().names or BENCHMARKS}
+    if unknown := [name for name, names in asked.items() if not names]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="bitscale-benchmarks-") as home:
-        for name in names:
+        for name in dict.fromkeys(name for names in asked.values() for name in names):
             print(f"{name} … ", end="", flush=True, file=sys.stderr)
             start = time.monotonic()
             figures += BENCHMARKS[name](Path(home))
             print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
     print(table(figures))
     return 0
+
+
+def _named(name: str) -> list[str]:
+    return [each for each in BENCHMARKS if each == name or each.startswith(f"{name}-")]
 
 
 if __name__ == "__main__":
