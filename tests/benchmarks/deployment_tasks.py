@@ -113,7 +113,7 @@ def _note_bookings(note: Callable[[float], None]) -> None:
         note(time.time())
         wait(pacer, patient=patient)
 
-    Pacer.wait = noted  # type: ignore[method-assign]
+    Pacer.wait = noted  # type: ignore[method-assign, assignment]
 
 
 def _execute(number: int, *, deferrable: bool) -> dict[str, Any]:
