@@ -20,6 +20,9 @@ from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOper
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_bitscale
+from airflow_provider_bitscale.api import ClientConfig
+from airflow_provider_bitscale.api.shared_state.address import url_problem
+from airflow_provider_bitscale.hooks.connection_config import OPTIONS
 
 INFO = airflow_provider_bitscale.get_provider_info()
 [CONNECTION_TYPE] = INFO["connection-types"]
@@ -54,6 +57,15 @@ def test_every_connection_field_has_a_label_a_help_text_and_may_be_left_out() ->
         assert field["description"], name
         assert "null" in field["schema"]["type"], name
     assert CONNECTION_TYPE["conn-fields"]["webhook_secret"]["schema"]["format"] == "password"
+
+
+def test_settings_have_the_defaults_of_the_client_and_the_one_with_a_password_is_sensitive() -> None:
+    options = INFO["config"]["bitscale"]["options"]
+    assert {name for name, option in options.items() if option.get("sensitive")} == {"shared_state_url"}
+    given = {name: options[name]["default"] for name in OPTIONS}
+    assert float(given.pop("grid_cache_seconds")) == ClientConfig.grid_cache_seconds
+    assert given == {"shared_state_url": ""}
+    assert url_problem(options["shared_state_url"]["example"]) is None
 
 
 def test_it_is_found_by_its_entry_point() -> None:

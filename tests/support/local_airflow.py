@@ -37,7 +37,7 @@ _COMMANDS = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
     **{
-        worker: ("celery", "worker", "--skip-serve-logs", "--concurrency", "2", "--celery-hostname", worker)
+        worker: ("celery", "worker", "--skip-serve-logs", "--celery-hostname", worker)
         for worker in CELERY_WORKERS
     },
 }
@@ -49,8 +49,9 @@ class LocalAirflow(AirflowApi):
     """Airflow with everything it writes under `home`, alive for the length of a `with`.
 
     Tasks run under the scheduler's LocalExecutor or, given the `broker_url` of an empty Redis, under those
-    of `CELERY_WORKERS` that are among the `components`, two at a time each. These need a `database_url`, too.
-    The API server has `api_workers` processes.
+    of `CELERY_WORKERS` that are among the `components`, `worker_concurrency` at a time each. These need a
+    `database_url`, too. The API server has `api_workers` processes.
+    All components have one temporary folder, or with `apart` each its own, as on machines of their own.
     The environment is the caller's without its `AIRFLOW*` variables, plus `env`. Dags start unpaused.
     Entering raises `RuntimeError` with the tail of the logs when a component does not come up.
     Leaving ends every process, tasks and their children included, and raises if one is left.
@@ -68,6 +69,8 @@ class LocalAirflow(AirflowApi):
         components: Sequence[str] = COMPONENTS,
         port: int | None = None,
         api_workers: int = 1,
+        worker_concurrency: int = 2,
+        apart: bool = False,
     ) -> None:
         self._commands = {
             **_COMMANDS,
@@ -77,6 +80,7 @@ class LocalAirflow(AirflowApi):
         super().__init__(f"http://127.0.0.1:{self.port}", Login("admin", secrets.token_urlsafe(9)))
         self.home = home
         self._components = tuple(components)
+        self._apart = apart
         self._sqlite = home / "airflow.db" if database_url is None else None
         self._env = _environment(
             home,
@@ -88,7 +92,7 @@ class LocalAirflow(AirflowApi):
                 "API__BASE_URL": self.url,
                 "API__PORT": str(self.port),
                 "DATABASE__SQL_ALCHEMY_CONN": database_url or f"sqlite:///{self._sqlite}",
-                **_executor(broker_url),
+                **_executor(broker_url, worker_concurrency),
             },
         )
         self._family = Family()
@@ -126,10 +130,12 @@ class LocalAirflow(AirflowApi):
         started = time.time()
         printed = {component: len(self.logs(component)) for component in components}
         for component in components:
+            folder = self.home / "tmp" / (component if self._apart else "")
+            folder.mkdir(parents=True, exist_ok=True)
             self._family.spawn(
                 component,
                 (sys.executable, "-m", "airflow", *self._commands[component]),
-                env=self._env,
+                env={**self._env, "TMPDIR": str(folder)},
                 output=self._log_file(component),
                 cwd=self.home,
             )
@@ -190,13 +196,14 @@ class LocalAirflow(AirflowApi):
         return self.home / f"{component}.out"
 
 
-def _executor(broker_url: str | None) -> dict[str, str]:
+def _executor(broker_url: str | None, worker_concurrency: int) -> dict[str, str]:
     if broker_url is None:
         return {"CORE__EXECUTOR": "LocalExecutor"}
     # Results go to the metadata database, which is the default.
     return {
         "CORE__EXECUTOR": "CeleryExecutor",
         "CELERY__BROKER_URL": broker_url,
+        "CELERY__WORKER_CONCURRENCY": str(worker_concurrency),
         # Seconds: a task that died with its worker is the scheduler's to try again, not the broker's.
         "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
     }

@@ -27,6 +27,7 @@ _LONGEST_FIRST = (
     "test_receiver",
     "test_triggerer",
     "test_celery_batch",
+    "test_shared_limit",
     "test_killed_worker",
 )
 
