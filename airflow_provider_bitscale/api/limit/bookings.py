@@ -46,13 +46,10 @@ class Book(NamedTuple):
 class GiveBack(NamedTuple):
     """Give back a ticket, or slots that were claimed and not used.
 
-    :param gap: as booked, and ``assumed``.
     :param ticket: -1 for none.
     :param granted: slots; 0 for none.
     """
 
-    gap: float
-    assumed: bool = False
     ticket: int = -1
     granted: int = 0
 

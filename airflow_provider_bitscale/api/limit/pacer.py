@@ -188,8 +188,7 @@ class Pacer:
         place.ticket, place.granted = -1, 0
         for _ in range(granted):
             self.failed()
-        pace, assumed = self._pace
-        return GiveBack(pace.gap, assumed, ticket, granted) if ticket >= 0 or granted else None
+        return GiveBack(ticket, granted) if ticket >= 0 or granted else None
 
     @property
     def _pace(self) -> tuple[Pace, bool]:

@@ -6,7 +6,7 @@
 local KEY, OPERATION = KEYS[1], ARGV[1]
 -- Longer than any book that was written here.
 local MOST_BYTES = 512
-local min, max, floor, abs = math.min, math.max, math.floor, math.abs
+local min, max, floor = math.min, math.max, math.floor
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -26,10 +26,13 @@ local function is_plausible(book)
     sum = sum + book[field]
   end
   return sum < math.huge
-    and book.head <= book.tickets
-    and 0 < book.share and book.share <= 1
+    and book.head <= book.tickets and book.tickets <= book.head + MAX_WAITING
+    and SMALLEST_SHARE <= book.share and book.share <= 1
+    and book.length <= MAX_PAUSE
+    and (book.limit == 0 or book.length > 0)
+    and max(book.head_at, book.seen_until, book.paused_until, book.reset_at, book.told_reset_at)
+      <= now + MAX_PAUSE + 2 * CLOCK_TOLERANCE
     and book.written_at <= now + CLOCK_TOLERANCE
-    and book.head_at <= now + 2 * MAX_PAUSE
 end
 
 -- Return the book of a text; nil if it is none.
@@ -72,36 +75,54 @@ local function share()
   return min(1, book.share + SHARE_REGAINED * max(0, now - book.paused_until))
 end
 
+local function careful_gap()
+  local is_new
+  if book.limit ~= 0 then
+    is_new = book.reset_at > book.told_reset_at
+  else
+    is_new = book.head < CAREFUL_TICKETS
+  end
+  return (is_new or share() < 1) and CAREFUL_GAP / share() or 0
+end
+
+local function usable()
+  return book.limit - min(SPARE_REQUESTS, floor(SPARE_SHARE * book.limit))
+end
+
 local function left()
-  local spare = min(SPARE_REQUESTS, SPARE_SHARE * book.limit)
-  return max(0, floor(book.limit - spare) - book.claimed - book.others)
+  return max(0, usable() - book.claimed - book.others)
 end
 
-local function gap_of(gap, assumed)
-  if assumed ~= 0 and book.limit ~= 0 then
-    gap = 0
-  end
-  local spread = 0
+local function gaps(gap, assumed)
+  local pace = (assumed ~= 0 and book.limit ~= 0) and 0 or min(gap, MAX_PAUSE)
   if book.limit ~= 0 and left() <= book.limit / 2 then
-    spread = (book.reset_at - now) / max(left(), 1)
+    return pace, max(pace, (book.reset_at - now) / max(left(), 1))
   end
-  return max(gap / share(), spread)
+  return pace, pace
 end
 
-local function due(ticket, gap)
+local function due(ticket, pace, gap)
   local ahead = max(0, ticket - book.head)
-  local at = book.head_at + ahead * gap
-  if book.limit ~= 0 and ahead >= left() then
-    local windows = floor((ahead - left()) / book.limit)
-    at = max(at, book.reset_at + RESET_MARGIN + windows * book.length)
+  if book.limit == 0 or ahead < left() then
+    return book.head_at + ahead * gap
   end
-  return at
+  local windows = floor((ahead - left()) / usable())
+  return max(book.head_at + ahead * pace, book.reset_at + RESET_MARGIN + windows * book.length)
 end
 
-local function claim(ticket, gap, behind)
-  book.head_at = max(due(ticket, gap), now - behind) + gap
+local function claim(ticket, pace, gap, behind)
+  local at = max(due(ticket, pace, gap), now - behind)
+  book.head_at = at + min(MAX_PAUSE, max(gap, pace / share(), careful_gap()))
   book.head = max(book.head, ticket + 1)
+  book.tickets = max(book.tickets, book.head)
   book.claimed = book.claimed + 1
+end
+
+local function roll_call()
+  if now >= book.seen_until then
+    book.head = max(book.head, min(book.seen, book.tickets))
+    book.seen, book.seen_until = book.tickets, now + ROLL_CALL_SECONDS
+  end
 end
 
 local function roll_over()
@@ -109,92 +130,95 @@ local function roll_over()
     book.limit, book.length, book.reset_at, book.told_reset_at = 0, 0, 0, 0
   end
   if book.limit ~= 0 and now >= book.reset_at + RESET_MARGIN then
-    local length = book.length ~= 0 and book.length or UNKNOWN_LENGTH
-    book.reset_at = book.reset_at + length * (1 + floor((now - book.reset_at - RESET_MARGIN) / length))
+    local windows = 1 + floor((now - book.reset_at - RESET_MARGIN) / book.length)
+    book.reset_at = book.reset_at + windows * book.length
     book.claimed, book.others = 0, 0
   end
 end
 
 local operations = {}
 
-function operations.Book(gap, behind, assumed, ticket, at_most)
-  local pace = gap_of(gap, assumed)
+function operations.Book(asked_gap, behind, assumed, ticket, at_most)
+  roll_call()
   if not (0 <= ticket and ticket < book.tickets) then
     ticket = book.tickets
     book.tickets = book.tickets + 1
+    book.head = max(book.head, book.tickets - MAX_WAITING)
   end
   local granted = 0
-  if due(ticket, pace) <= now then
-    claim(ticket, pace, behind)
-    granted = 1
-  end
-  while granted > 0 and granted < at_most and book.head == book.tickets do
-    pace = gap_of(gap, assumed)
-    if due(book.head, pace) > now then
+  local pace, gap = gaps(asked_gap, assumed)
+  while granted < at_most and due(ticket, pace, gap) <= now + EARLY_SECONDS do
+    claim(ticket, pace, gap, behind)
+    granted = granted + 1
+    pace, gap = gaps(asked_gap, assumed)
+    if book.head < book.tickets then
       break
     end
-    book.tickets = book.tickets + 1
-    claim(book.head, pace, behind)
-    granted = granted + 1
+    ticket = book.tickets
   end
-  return ticket, granted, gap_of(gap, assumed)
+  return ticket, granted, pace, gap
 end
 
-function operations.GiveBack(gap, assumed, ticket, granted)
-  local pace = gap_of(gap, assumed)
-  if granted ~= 0 then
-    book.head_at = book.head_at - granted * pace
-    book.claimed = max(0, book.claimed - granted)
-  end
-  if ticket >= 0 and ticket == book.tickets - 1 and ticket >= book.head then
+function operations.GiveBack(ticket, granted)
+  book.claimed = max(0, book.claimed - granted)
+  if ticket == book.tickets - 1 and ticket >= book.head then
     book.tickets = book.tickets - 1
-  elseif ticket == book.head and book.head < book.tickets then
-    book.head = book.head + 1
   end
 end
 
 function operations.Refused(left_ago, asked_for, jitter)
-  if now - left_ago >= book.refused_at then
-    local again = book.paused_until ~= 0 and now < book.paused_until + AGAIN_SECONDS
+  local pause = asked_for
+  if now - left_ago >= book.paused_until - EARLY_SECONDS then
+    local again = book.paused_until > 0 and now < book.paused_until + AGAIN_SECONDS
     book.refusals = again and book.refusals + 1 or 1
     book.share = max(SMALLEST_SHARE, share() / 2)
-    book.refused_at = now
+    if pause == 0 then
+      pause = min(MAX_BACKOFF, 2 ^ min(book.refusals - 1, 10))
+    end
+  elseif pause == 0 then
+    return
   end
-  local pause = asked_for
-  if pause == 0 then
-    local failures = floor(max(book.refusals, 1))
-    pause = min(MAX_BACKOFF, 2 ^ min(failures - 1, 10))
-  end
-  pause = min(pause, MAX_PAUSE) + RESET_MARGIN + jitter * min(1, 0.1 * pause)
+  pause = min(pause, MAX_PAUSE)
+  pause = pause + RESET_MARGIN + jitter * min(1, 0.1 * pause)
   book.paused_until = max(book.paused_until, now + pause)
   book.head_at = max(book.head_at, book.paused_until)
 end
 
 function operations.Told(limit, used, reset_in)
-  if reset_in <= 0 then
+  local reset_at = now + reset_in
+  local is_over = now >= book.told_reset_at + RESET_MARGIN
+  local is_later = reset_at >= book.told_reset_at + SAME_RESET
+  if limit < 1 or used < 0 or not (0 < reset_in and reset_in <= MAX_PAUSE) then
     return
   end
-  local reset_at = now + reset_in
-  if abs(reset_at - book.reset_at) >= SAME_RESET then
-    if book.told_reset_at ~= 0 and reset_at >= book.told_reset_at + SAME_RESET then
-      local length = reset_at - book.told_reset_at
-      book.length = book.length ~= 0 and min(book.length, length) or length
-    end
-    if book.limit == 0 or (book.reset_at > now and reset_at > book.reset_at) then
-      book.claimed = used
-    end
-    book.reset_at = reset_at
+  if is_over and not is_later then
+    return
+  end
+  if book.limit == 0 or (is_later and not is_over) then
+    book.claimed = min(book.claimed, used)
     book.others = 0
   end
-  book.told_reset_at = max(book.told_reset_at, reset_at)
+  if book.limit ~= 0 and is_later and is_over then
+    book.length = min(book.length, reset_at - book.told_reset_at)
+  end
+  book.length = max(book.length, reset_in)
+  book.reset_at, book.told_reset_at = reset_at, reset_at
   book.limit = limit
   book.others = max(book.others, used - book.claimed)
 end
 
 book.written_at = now
 roll_over()
-local ticket, granted, gap = operations[OPERATION](unpack(asked))
-ticket, granted, gap = ticket or -1, granted or 0, gap or 0
+local ticket, granted, pace, gap = operations[OPERATION](unpack(asked))
+ticket, granted, pace, gap = ticket or -1, granted or 0, pace or 0, gap or 0
+local wait = 0
+if granted > 0 then
+  ticket = -1
+elseif ticket >= 0 then
+  book.seen = min(book.seen, ticket)
+  local soonest = min((ticket - book.head) * careful_gap(), CAREFUL_SECONDS)
+  wait = max(0, soonest, due(ticket, pace, gap) - now)
+end
 
 local state = {}
 for index, field in ipairs(FIELDS) do
@@ -202,9 +226,8 @@ for index, field in ipairs(FIELDS) do
 end
 redis.call('SET', KEY, text_of(state), 'PX', KEEP_MILLISECONDS)
 
-local wait = (granted > 0 or ticket < 0) and 0 or max(0, due(ticket, gap) - now)
-local hold = max(0, due(book.head, gap) - now)
+local hold = max(0, due(book.head, pace, gap) - now)
 return text_of({
   now, is_replaced and 1 or 0,
-  granted, granted > 0 and -1 or ticket, wait, hold, book.limit, book.claimed + book.others, max(0, book.reset_at - now),
+  granted, ticket, min(wait, ASK_AGAIN_SECONDS), hold, book.limit, book.claimed + book.others, max(0, book.reset_at - now),
 })

@@ -55,7 +55,7 @@ def test_all_who_use_the_folder_book_together(tmp_path: Path) -> None:
     assert first.apply("limit", SLOW).granted == 1
     turn = second.apply("limit", SLOW)
     assert (turn.granted, turn.ticket) == (0, 1)
-    assert 200 < turn.wait <= 300
+    assert 200 < turn.hold <= 300
     assert second.apply("another limit", SLOW).granted == 1
 
 

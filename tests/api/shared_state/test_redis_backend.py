@@ -159,7 +159,7 @@ def _book_and_put(backend: RedisBackend) -> None:
 def test_nothing_secret_and_nothing_of_a_row_is_kept(backend: RedisBackend, client: Client) -> None:
     api_key, grid = "bsk_live_SECRET", "grid-of-a-person"
     limit = limit_name("https://api.bitscale.ai", None, api_key)
-    for operation in (ASK, Told(60, 3, 30), Refused(0.1, 0.0, 0.5), GiveBack(0.2, granted=1)):
+    for operation in (ASK, Told(60, 3, 30), Refused(0.1, 0.0, 0.5), GiveBack(granted=1)):
         backend.apply(limit, operation)
     backend.put(part_name(limit, "grid", grid), b"a form", 60)
     backend.claim(part_name(limit, "renew", grid), 60)
