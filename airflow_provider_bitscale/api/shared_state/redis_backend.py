@@ -15,6 +15,7 @@ from zlib import crc32
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.limit import slot_book
 from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
+from airflow_provider_bitscale.api.limit.headers import MAX_PAUSE
 from airflow_provider_bitscale.api.metrics import SHARED_STATE_ERRORS, count
 from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES, UnavailableError
 from airflow_provider_bitscale.api.shared_state.shared_state import PATIENCE_SECONDS
@@ -162,7 +163,11 @@ def _client(url: str) -> Redis:
         "decode_responses": False,
     }
     try:
-        pool = ConnectionPool(**{**parse_url(url), **ours})  # type: ignore[no-untyped-call]
+        asked = parse_url(url)  # type: ignore[no-untyped-call]
+        if url.startswith("rediss:") and asked.get("ssl_cert_reqs") != "none":
+            # Not by default in older ones.
+            asked.setdefault("ssl_check_hostname", True)
+        pool = ConnectionPool(**{**asked, **ours})
         pool.connection_class(**pool.connection_kwargs)
     except (RedisError, TypeError, ValueError):
         # Its message may have the password in it.
@@ -188,6 +193,7 @@ def _read(answer: object) -> Applied | None:
         and granted >= 0
         and ticket >= -1
         and all(isfinite(number) and number >= 0 for number in rest)
+        and max(turn.wait, turn.hold) <= 2 * MAX_PAUSE
     )
     return Applied(now, bool(is_replaced), turn) if is_turn else None
 

@@ -5,7 +5,7 @@
 
 local KEY, OPERATION = KEYS[1], ARGV[1]
 -- Longer than any book that was written here.
-local MOST_BYTES = 512
+local MOST_BYTES = 32 * #FIELDS
 local min, max, floor = math.min, math.max, math.floor
 
 local time = redis.call('TIME')
@@ -136,6 +136,7 @@ local function roll_over()
   end
 end
 
+-- A booking returns its ticket, the slots granted, the pace and the gap; the others nothing.
 local operations = {}
 
 function operations.Book(asked_gap, behind, assumed, ticket, at_most)
@@ -173,13 +174,13 @@ function operations.Refused(left_ago, asked_for, jitter)
     book.refusals = again and book.refusals + 1 or 1
     book.share = max(SMALLEST_SHARE, share() / 2)
     if pause == 0 then
-      pause = min(MAX_BACKOFF, 2 ^ min(book.refusals - 1, 10))
+      pause = min(MAX_BACKOFF, 2 ^ min(floor(book.refusals) - 1, 10))
     end
   elseif pause == 0 then
     return
   end
   pause = min(pause, MAX_PAUSE)
-  pause = pause + RESET_MARGIN + jitter * min(1, 0.1 * pause)
+  pause = pause + (RESET_MARGIN + jitter * min(1, 0.1 * pause))
   book.paused_until = max(book.paused_until, now + pause)
   book.head_at = max(book.head_at, book.paused_until)
 end
@@ -217,8 +218,9 @@ if granted > 0 then
 elseif ticket >= 0 then
   book.seen = min(book.seen, ticket)
   local soonest = min((ticket - book.head) * careful_gap(), CAREFUL_SECONDS)
-  wait = max(0, soonest, due(ticket, pace, gap) - now)
+  wait = min(max(0, soonest, due(ticket, pace, gap) - now), ASK_AGAIN_SECONDS)
 end
+local hold = max(0, due(book.head, pace, gap) - now)
 
 local state = {}
 for index, field in ipairs(FIELDS) do
@@ -226,8 +228,7 @@ for index, field in ipairs(FIELDS) do
 end
 redis.call('SET', KEY, text_of(state), 'PX', KEEP_MILLISECONDS)
 
-local hold = max(0, due(book.head, pace, gap) - now)
 return text_of({
   now, is_replaced and 1 or 0,
-  granted, ticket, min(wait, ASK_AGAIN_SECONDS), hold, book.limit, book.claimed + book.others, max(0, book.reset_at - now),
+  granted, ticket, wait, hold, book.limit, book.claimed + book.others, max(0, book.reset_at - now),
 })

@@ -91,6 +91,7 @@ ANSWERS = {
     "a number too many": bulk("1 0 0 3 0 0 0 0 0 0"),
     "a wait that is no number": bulk("1 0 0 3 nan 0 0 0 0"),
     "a wait without end": bulk("1 0 0 3 inf 0 0 0 0"),
+    "a wait of years": bulk("1 0 0 3 1e9 0 0 0 0"),
     "a wait that is over": bulk("1 0 0 3 -1 0 0 0 0"),
     "fewer than no slots": bulk("1 0 -1 3 0 0 0 0 0"),
     "half a slot": bulk("1 0 0.5 -1 0 0 0 0 0"),

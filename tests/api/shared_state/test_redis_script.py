@@ -16,6 +16,7 @@ from tests.support.redis import Redis
 
 NAME = "limit"
 KEY = book_key(NAME)
+TIMES = ("head_at", "seen_until", "paused_until", "reset_at", "told_reset_at", "written_at")
 
 
 @dataclass
@@ -65,7 +66,8 @@ def test_any_sequence_comes_to_the_same(twins: Twins, seed: int) -> None:
     for _ in range(150):
         if rng.random() < 0.1:
             # No test waits for windows and pauses to pass: the book becomes older.
-            twins.hold(aged(twins.held() or SlotBook(), rng.choice((0.3, 1.0, 5.0, 70.0, 700.0))))
+            book = aged(twins.held() or SlotBook(), rng.choice((0.3, 1.0, 5.0, 11.0, 70.0, 700.0)))
+            twins.hold(replace(book, seen=rng.choice((book.seen, book.head, book.tickets))))
         twins.apply(anything(rng, twins.held() or SlotBook()))
 
 
@@ -80,15 +82,15 @@ def anything(rng: random.Random, book: SlotBook) -> Operation:
         return GiveBack(ticket, rng.choice((0, 1, 3)))
     if drawn < 0.85:
         return Refused(rng.choice((0.0, 0.1, 30.0)), rng.choice((0.0, 0.0, 2.5, 400.0)), rng.random())
-    limit = rng.choice((5.0, 60.0, 300.0))
-    reset_in = rng.choice((0.0, -3.0, 0.2, rng.uniform(0, 60)))
-    return Told(limit, float(rng.randint(0, int(limit) + 3)), reset_in)
+    limit = rng.choice((1, 5, 30, 60, 300))
+    used = rng.choice((-1, 0, limit // 2, limit - 1, limit, limit + 3, rng.randint(0, limit)))
+    reset_in = rng.choice((0.0, -3.0, 0.2, 400.0, rng.uniform(0, 60)))
+    return Told(limit, used, reset_in)
 
 
 def aged(book: SlotBook, seconds: float) -> SlotBook:
     """The book as it is when so much time has passed."""
-    times = ("head_at", "seen_until", "paused_until", "reset_at", "told_reset_at", "written_at")
-    return replace(book, **{name: max(0.0, getattr(book, name) - seconds) for name in times})
+    return replace(book, **{name: max(0.0, getattr(book, name) - seconds) for name in TIMES})
 
 
 def test_sequences_come_through_all_there_is(twins: Twins) -> None:
@@ -105,12 +107,13 @@ def test_sequences_come_through_all_there_is(twins: Twins) -> None:
     assert 3 < turn.hold < 4
     book, _ = twins.apply(Refused(left_ago=1.0, asked=0.0, jitter=0.5))
     assert (book.share, book.refusals) == (0.5, 1), "they were under way together"
-    twins.hold(aged(book, 3.5))
-    book, _ = twins.apply(Refused(left_ago=0.0, asked=0.0, jitter=0.5))
-    assert book.share == pytest.approx(0.26, abs=0.03)
-    assert book.refusals == 2
     _, turn = twins.apply(ask._replace(ticket=third.ticket))
     assert turn.granted == 0, "a pause holds for tickets that were taken before it, too"
+
+    twins.hold(aged(book, turn.hold + 0.1))
+    book, _ = twins.apply(Refused(left_ago=0.0, asked=0.0, jitter=0.5))
+    assert book.refusals == 2
+    assert book.share == pytest.approx(0.25, rel=0.1)
 
 
 def test_a_window_that_is_used_up_rolls_over(twins: Twins) -> None:
@@ -151,14 +154,16 @@ def test_a_ticket_whose_turn_was_missed(twins: Twins) -> None:
     "change",
     [
         {"head": 3.0},
-        {"share": 0.0},
+        {"tickets": 1e6},
+        {"share": 0.01},
         {"share": 1.5},
         {"claimed": -1.0},
         {"limit": float("inf")},
+        {"limit": 5.0},
         {"length": float("nan")},
-        {"written_at": 4e9},
-        {"head_at": 4e9},
+        {"length": 301.0},
         {"claimed": 1e308, "others": 1e308},
+        *({time: 4e9} for time in TIMES),
     ],
     ids=str,
 )
