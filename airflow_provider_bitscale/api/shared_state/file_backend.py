@@ -39,6 +39,8 @@ _SAFELY = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 # What is answered where something is in the place of a file of ours: a link, a folder, a socket, another's.
 _IN_THE_WAY = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES)
 
+_BOOK = f".{LAYOUT:08x}"
+_VALUE = ".value"
 _MISSING = (FileNotFoundError, NotADirectoryError)
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class FileBackend:
 
     def apply(self, name: str, operation: Operation) -> Turn:
         """Do what is asked of a slot book."""
-        file = self._locked(f"{name}.{LAYOUT:08x}", is_made=True)
+        file = self._locked(name + _BOOK, is_made=True)
         try:
             now = time.time()
             book = self._book(name, file, now)
@@ -104,7 +106,7 @@ class FileBackend:
     def delete(self, name: str) -> None:
         """Remove a value or a claim, if there is one."""
         with suppress(*_MISSING):
-            os.unlink(self._path(f"{name}.value"))
+            os.unlink(self._path(name + _VALUE))
 
     def _book(self, name: str, file: int, now: float) -> SlotBook:
         content = os.pread(file, BOOK_BYTES + 1, 0)
@@ -124,7 +126,7 @@ class FileBackend:
 
     @contextmanager
     def _value(self, name: str, *, is_made: bool = False) -> Iterator[int]:
-        file = self._locked(f"{name}.value", is_made=is_made)
+        file = self._locked(name + _VALUE, is_made=is_made)
         try:
             yield file
         finally:

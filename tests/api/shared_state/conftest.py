@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -50,8 +51,11 @@ def backend(tmp_path: Path) -> FileBackend:
 
 
 @pytest.fixture
-def state(backend: FileBackend, monkeypatch: pytest.MonkeyPatch) -> SharedState:
-    """The state in the folder. It is away for a moment only, whatever happens."""
+def state(
+    backend: FileBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> SharedState:
+    """The state in the folder: away for a moment only, whatever happens. Warnings alone are logged."""
     monkeypatch.setattr(shared_state, "AWAY_SECONDS", 0.0)
     monkeypatch.setattr(shared_state, "AWAY_FACTOR", 0.0)
+    caplog.set_level(logging.WARNING, shared_state.log.name)
     return SharedState(backend)

@@ -256,7 +256,7 @@ def test_a_file_system_that_is_read_only(
 def test_a_process_that_is_forked_meanwhile_keeps_nothing_locked(
     backend: FileBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forks: list[Fork] = []
+    forks: list[Fork[None]] = []
     applied = SlotBook.apply
 
     def forked_meanwhile(self: SlotBook, operation: Operation, now: float) -> Turn:
