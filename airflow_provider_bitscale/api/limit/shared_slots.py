@@ -13,6 +13,9 @@ from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 
 # Slots that a batch books at once where each booking is a way to another machine.
 SLOTS_AT_ONCE = 8
+# While nothing is known to limit the requests, others' pauses are heard of that late.
+FREE_SECONDS = 0.1
+_FREE = Turn(1, -1, 0.0, 0.0, 0.0, 0.0, 0.0)
 # How often it is told what the server has counted; a new window is told at once.
 TELL_SECONDS = 1.0
 
@@ -55,14 +58,19 @@ class SharedSlots:
     _known: Turn | None = field(default=None, init=False)
     _known_at: float = field(default=0.0, init=False)
     _told_at: float = field(default=0.0, init=False)
+    _free_until: float = field(default=0.0, init=False)
 
     def book(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Take a ticket for a place, or claim a slot by the one that it has; None if that cannot be asked."""
-        return self._seen(self.ask(self._booking(place, pace, assumed)))
+        if self._is_free(place, pace):
+            return _FREE
+        return self._seen(self.ask(self._booking(place, pace, assumed)), pace)
 
     async def book_async(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Async twin of :meth:`book`."""
-        return self._seen(await self.ask_async(self._booking(place, pace, assumed)))
+        if self._is_free(place, pace):
+            return _FREE
+        return self._seen(await self.ask_async(self._booking(place, pace, assumed)), pace)
 
     def ask(self, operation: Operation) -> Turn | None:
         """Do something with the slots; None if that is not possible now."""
@@ -88,7 +96,12 @@ class SharedSlots:
     def _booking(self, place: Place, pace: Pace, assumed: bool) -> Operation:
         return Book(pace.gap, pace.behind, assumed, place.ticket, place.at_most)
 
-    def _seen(self, turn: Turn | None) -> Turn | None:
+    def _is_free(self, place: Place, pace: Pace) -> bool:
+        return not pace.gap and place.ticket < 0 and time.time() < self._free_until
+
+    def _seen(self, turn: Turn | None, pace: Pace) -> Turn | None:
         if turn is not None:
             self._known, self._known_at = turn, time.time()
+            is_free = turn.granted and not (pace.gap or turn.limit or turn.hold)
+            self._free_until = self._known_at + FREE_SECONDS if is_free else 0.0
         return turn
