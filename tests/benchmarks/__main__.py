@@ -24,6 +24,7 @@ from tests.benchmarks.imports import imports
 from tests.benchmarks.latency import latency
 from tests.benchmarks.loop import stalls_and_memory
 from tests.benchmarks.pacing import pacing
+from tests.benchmarks.virtual import virtual
 from tests.benchmarks.webhooks import webhooks
 
 BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "batch": batch,
     "kills": batch_kills,
     "webhooks": webhooks,
+    "virtual": virtual,
     "deployment-mapped": mapped,
     "deployment-deferred": deferred,
     "deployment-headers": with_headers,

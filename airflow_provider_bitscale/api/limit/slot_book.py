@@ -157,8 +157,7 @@ class SlotBook:
     def _due(self, ticket: float, pace: float, gap: float) -> float:
         """When it is the turn of a ticket, as far as is known, and unless a refusal slows all."""
         ahead = max(0.0, ticket - self.head)
-        left = self._left
-        if not self.limit or ahead < left:
+        if not self.limit or ahead < (left := self._left):
             return self.head_at + ahead * gap
         windows = floor((ahead - left) / self._usable)
         return max(self.head_at + ahead * pace, self.reset_at + RESET_MARGIN + windows * self.length)
@@ -169,8 +168,7 @@ class SlotBook:
         Half of a window may leave at once; the rest lasts until its end.
         """
         pace = 0.0 if asked.assumed and self.limit else min(asked.gap, MAX_PAUSE)
-        left = self._left
-        if self.limit and left <= self.limit / 2:
+        if self.limit and (left := self._left) <= self.limit / 2:
             return pace, max(pace, (self.reset_at - now) / max(left, 1.0))
         return pace, pace
 
