@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.support.local_airflow import CELERY_WORKERS, LocalAirflow
+from tests.support.postgres import Postgres
 from tests.system.conftest import StartAirflow
 from tests.system.dags.shared_limit import NAMES
 
@@ -27,12 +28,14 @@ def bitscale() -> Iterator[Emulator]:
 
 
 def test_tasks_of_one_machine_share_the_limit_with_nothing_set_up(
-    start_airflow: StartAirflow, bitscale: Emulator
+    start_airflow: StartAirflow, bitscale: Emulator, postgres: Postgres
 ) -> None:
     airflow = start_airflow(
         DAGS,
         env={"AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json()},
         components=WITHOUT_TRIGGERER,
+        # SQLite does not bear so many tasks at once.
+        database_url=postgres.new_database(),
         parallelism=len(NAMES),
     )
     all_rows_are_paid_once_and_hardly_a_request_is_refused(airflow, bitscale)
@@ -67,6 +70,8 @@ def all_rows_are_paid_once_and_hardly_a_request_is_refused(airflow: LocalAirflow
     assert Counter(run["inputs"][FULL_NAME] for run in runs) == dict.fromkeys(NAMES, 1)
     refused, requests = bitscale.control.state()["rate_limited"], len(bitscale.control.requests())
     assert refused <= requests / 50, f"{refused} of {requests} requests were answered 429"
+    log = airflow.task_log("shared_limit", run_id, "enrich", map_index=0)
+    assert "The rate limit is shared by" in log
     assert {task["try_number"] for task in airflow.task_instances("shared_limit", run_id)} == {1}
 
 
