@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from socket import AF_INET, SOCK_DGRAM, socket
@@ -118,6 +119,18 @@ def test_a_request_of_a_hook_is_counted_each_time_it_is_sent(
     counted = [figure for figure in figures if figure.startswith("bitscale.requests,")]
     assert counted == [f"{tags}{outcome}:1|c", f"{tags}ok:1|c"][: len(emulator.control.requests())]
     assert not any(GRID_ID in figure for figure in figures)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refusal_is_counted_once_and_the_wait_for_the_next_slot_is_told(
+    kind: str, emulator: Emulator, server: socket
+) -> None:
+    emulator.control.add_fault("storm", retry_after=1, times=1)
+    hook_caller(kind)("get_grid", GRID_ID)
+    figures = received(server)
+    assert figures.count("bitscale.rate_limit.refused:1|c") == 1
+    waits = [re.fullmatch(r"bitscale\.rate_limit\.wait:([\d.]+)\|ms", figure) for figure in figures]
+    assert 0 < sum(float(wait[1]) for wait in waits if wait) < 30_000
 
 
 def test_a_request_that_is_given_up_is_counted_too(emulator: Emulator, server: socket) -> None:

@@ -47,7 +47,9 @@ def test_equal_configurations_share_one_session_and_it_closes_with_the_last(emul
 
 
 @pytest.mark.parametrize(
-    "changes", [{"api_key": "another-key"}, {"timeout": 1.0}, {"workspace_id": None}], ids=str
+    "changes",
+    [{"api_key": "another-key"}, {"timeout": 1.0}, {"workspace_id": None}, {"shared_state_url": "none"}],
+    ids=str,
 )
 def test_other_configurations_get_their_own(emulator: Emulator, changes: dict[str, Any]) -> None:
     async def scenario() -> None:
