@@ -10,6 +10,7 @@ from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 from zlib import crc32
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
@@ -36,8 +37,8 @@ KEEP_MILLISECONDS = 24 * 60 * 60 * 1000
 class RedisBackend:
     """Holds slot books and small values in Redis or Valkey.
 
-    :param url: ``redis://`` or ``rediss://`` with user, password, host and database. Options, such as
-        ``?ssl_ca_certs=/path``, are those of the library.
+    :param url: ``redis://`` or ``rediss://`` with user, password, host and database. Options are those of
+        the library that begin with ``ssl_``, such as ``?ssl_ca_certs=/path``.
     :raises ConfigurationError: the library is missing, or cannot read the URL.
     """
 
@@ -162,6 +163,7 @@ def _client(url: str) -> Redis:
         "protocol": 2,
         "decode_responses": False,
     }
+    _check(url)
     try:
         asked = parse_url(url)  # type: ignore[no-untyped-call]
         if url.startswith("rediss:") and asked.get("ssl_cert_reqs") != "none":
@@ -173,6 +175,15 @@ def _client(url: str) -> Redis:
         # Its message may have the password in it.
         raise ConfigurationError("shared_state_url is not one that the redis library can read") from None
     return Redis(connection_pool=pool)
+
+
+def _check(url: str) -> None:
+    """Refuse what the library would pass over, or take for an option of its own."""
+    parts = urlsplit(url)
+    if not re.fullmatch(r"/?[0-9]*", parts.path):
+        raise ConfigurationError("shared_state_url names a database that is no number: redis://host:6379/1")
+    if any(not option.startswith("ssl_") for option, _ in parse_qsl(parts.query)):
+        raise ConfigurationError("shared_state_url may have options that begin with ssl_, and no others")
 
 
 def _milliseconds(seconds: float) -> int:

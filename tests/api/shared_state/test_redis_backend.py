@@ -208,6 +208,7 @@ AWAY: dict[str, tuple[str, str]] = {
     "a wrong database": ("redis://:{password}@127.0.0.1:{port}/99", "ResponseError"),
     "TLS to a plain port": ("rediss://:{secret}@127.0.0.1:{port}/0", "Error"),
     "nobody listens": ("redis://:{secret}@127.0.0.1:{free}/0", "Connection refused"),
+    "no name of a host": ("redis://:{secret}@" + "h" * 70 + ":1/0", "Error"),
     "no such host": ("redis://:{secret}@nowhere.invalid:1/0", "ConnectionError"),
 }
 
@@ -234,7 +235,16 @@ def test_what_keeps_the_server_away_is_told_without_secrets(
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h/0?nonsense=1", "redis://h/0?socket_timeout=x", "redis://h:99999999/0"]
+    "url",
+    [
+        "redis://h/first",
+        "redis://h/0?nonsense=1",
+        "redis://h/0?socket_timeout=60",
+        "redis://h/0?db=1",
+        "redis://h/0?ssl_cert_reqs=none",
+        "rediss://h/0?ssl_nonsense=1",
+        "redis://h:99999999/0",
+    ],
 )
 def test_a_url_that_cannot_be_read_is_told_without_it(url: str) -> None:
     with pytest.raises(ConfigurationError, match="shared_state_url") as raised:
