@@ -92,7 +92,7 @@ class SlotBook:
             and self.head <= self.tickets <= self.head + MAX_WAITING
             and SMALLEST_SHARE <= self.share <= 1
             and self.length <= MAX_PAUSE
-            and (self.limit == 0 or self.length > 0)
+            and (self.limit == 0 or (self.limit >= 1 and self.length >= SAME_RESET))
             and max(self.head_at, self.seen_until, self.paused_until, self.reset_at, self.told_reset_at)
             <= soon
             and self.written_at <= now + CLOCK_TOLERANCE
@@ -231,7 +231,7 @@ class SlotBook:
             self.others = 0.0
         if self.limit and is_later and is_over:
             self.length = min(self.length, reset_at - self.told_reset_at)
-        self.length = max(self.length, told.reset_in)
+        self.length = max(self.length, told.reset_in, SAME_RESET)
         self.reset_at = self.told_reset_at = reset_at
         self.limit = told.limit
         self.others = max(self.others, told.used - self.claimed)

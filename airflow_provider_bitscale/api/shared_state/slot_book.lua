@@ -29,7 +29,7 @@ local function is_plausible(book)
     and book.head <= book.tickets and book.tickets <= book.head + MAX_WAITING
     and SMALLEST_SHARE <= book.share and book.share <= 1
     and book.length <= MAX_PAUSE
-    and (book.limit == 0 or book.length > 0)
+    and (book.limit == 0 or (book.limit >= 1 and book.length >= SAME_RESET))
     and max(book.head_at, book.seen_until, book.paused_until, book.reset_at, book.told_reset_at)
       <= now + MAX_PAUSE + 2 * CLOCK_TOLERANCE
     and book.written_at <= now + CLOCK_TOLERANCE
@@ -202,7 +202,7 @@ function operations.Told(limit, used, reset_in)
   if book.limit ~= 0 and is_later and is_over then
     book.length = min(book.length, reset_at - book.told_reset_at)
   end
-  book.length = max(book.length, reset_in)
+  book.length = max(book.length, reset_in, SAME_RESET)
   book.reset_at, book.told_reset_at = reset_at, reset_at
   book.limit = limit
   book.others = max(book.others, used - book.claimed)

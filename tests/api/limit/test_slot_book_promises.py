@@ -89,7 +89,7 @@ def anything(rng: random.Random, tickets: list[int]) -> Operation:
     if drawn < 0.8:
         left_ago, asked = rng.choice((0.0, 0.1, 2.0, 1e5)), rng.choice((0.0, 1.0, 30.0, 300.0, 1e9))
         return Refused(left_ago, asked, rng.random())
-    resets = (0.001, 0.5, 1.0, 20.0, 60.0, 300.0, 1e4, 1.8e12, -5.0, 0.0)
+    resets = (1e-320, 0.001, 0.5, 1.0, 20.0, 60.0, 300.0, 1e4, 1.8e12, -5.0, 0.0)
     return Told(
         rng.choice((0.0, 0.5, 1.0, 60.0, 1e9)), rng.choice((0.0, 1.0, 50.0, 1e9, -3.0)), rng.choice(resets)
     )
@@ -131,7 +131,9 @@ def test_whatever_is_asked_leaves_a_plausible_book_and_a_bearable_wait(seed: int
         {"refusals": float("inf")},
         {"paused_until": AT + 400},
         {"limit": 60.0},
+        {"limit": 60.0, "length": 1e-320},
         {"limit": 60.0, "length": 3600.0},
+        {"limit": 0.5, "length": 60.0},
         {"reset_at": AT + 400},
         {"told_reset_at": AT * 1000},
         {"claimed": float("inf")},
