@@ -109,6 +109,15 @@ def test_a_script_that_the_server_has_forgotten_is_loaded_again(
     assert backend.apply("limit", ASK).used == 2
 
 
+def test_a_connection_that_the_server_has_closed_is_opened_again(
+    backend: RedisBackend, client: Client
+) -> None:
+    """As it does with those that were idle for long."""
+    backend.apply("limit", ASK)
+    assert client.client_kill_filter(_type="normal", skipme=True) == 1
+    assert backend.apply("limit", ASK).used == 2
+
+
 def test_no_slot_is_granted_twice_and_every_process_gets_its_part(
     redis_server: Redis, client: Client
 ) -> None:

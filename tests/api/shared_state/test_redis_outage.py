@@ -56,6 +56,17 @@ def test_a_server_that_hangs_is_waited_for_once(
     wait_until(lambda: known.ask(book), "it to be back")
 
 
+def test_nothing_is_asked_twice_by_the_library() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        backend = RedisBackend(f"redis://:word@127.0.0.1:{silent.getsockname()[1]}/0")
+        with pytest.raises(UnavailableError, match="Timeout"):
+            backend.apply("limit", ASK)
+        silent.settimeout(0.1)
+        silent.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            silent.accept()
+
+
 def test_no_event_loop_waits_for_a_server_that_hangs(redis_server: Redis) -> None:
     async def turns_of_the_loop() -> int:
         state = SharedState(RedisBackend(redis_server.url))
