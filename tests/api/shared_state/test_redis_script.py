@@ -162,6 +162,8 @@ def test_a_ticket_whose_turn_was_missed(twins: Twins) -> None:
         {"claimed": -1.0},
         {"limit": float("inf")},
         {"limit": 5.0},
+        {"limit": 5.0, "length": 0.1},
+        {"limit": 0.5, "length": 60.0},
         {"length": float("nan")},
         {"length": 301.0},
         {"claimed": 1e308, "others": 1e308},
