@@ -10,7 +10,8 @@ class Turn(NamedTuple):
 
     :param granted: slots that were claimed: so many requests are to leave now. 0: wait.
     :param ticket: to come back with after ``wait`` seconds; -1 if slots were granted.
-    :param wait: seconds until it is probably that ticket's turn.
+    :param wait: seconds until it is probably that ticket's turn, or until the book must hear of it again:
+        tickets that nobody comes back with are passed over.
     :param hold: seconds until any request may leave, whatever its ticket: a pause, or a window used up.
     :param limit: requests in a window; 0 if no window is known, as for ``used`` and ``reset_in``.
     :param used: requests of this window that are known to be used.

@@ -87,6 +87,14 @@ CASES: dict[str, Sequence[Step]] = {
         (2, Book(1.0, 1.0, ticket=N + 2, at_most=9), {"granted": 1}),
         (0, Book(1.0, 1.0, ticket=N + 3, at_most=9), {"granted": 1}),
     ],
+    "several slots of a window, but not while somebody waits": [
+        (0, Told(60, 60, 2), {}),
+        (0, ASSUMED, {"ticket": N}),
+        (0, ASSUMED, {"ticket": N + 1}),
+        (2.02, Told(60, 0, 60), {}),
+        (0, ticket(N)._replace(at_most=9), {"granted": 1}),
+        (0, ticket(N + 1)._replace(at_most=9), {"granted": 9}),
+    ],
     "each takes as long as its own pace says": [
         (0, SLOW, GRANTED),
         (0, FAST, {"ticket": N + 1, "wait": 1.0}),
@@ -121,6 +129,11 @@ CASES: dict[str, Sequence[Step]] = {
         (2.1, Refused(0.0, 0.0, 0.0), {"hold": 4.01}),
         (9.0, Refused(0.0, 0.0, 0.0), {"hold": 1.01}),
     ],
+    "a request that left as the pause ended is refused anew": [
+        (0, Refused(0.1, 0.0, 0.0), {"hold": 1.01}),
+        (1.0098, ASSUMED, GRANTED),
+        (0.1, Refused(0.1, 0.0, 0.0), {"hold": 2.01}),
+    ],
     "the pace is regained": [
         (0, Refused(0.1, 0.0, 0.0), {"hold": 1.01}),
         (1.01, ASSUMED, GRANTED),
@@ -143,6 +156,12 @@ CASES: dict[str, Sequence[Step]] = {
         (0, Told(60, 1, 30), {}),
         (0, SLOW, GRANTED),
         (0, SLOW, {"wait": 1.0}),
+    ],
+    "a configured pace goes beside the rest of a window": [
+        (0, Told(60, 40, 1), {}),
+        (0, SLOW, GRANTED),
+        (0, SLOW, {"wait": 1.0}),
+        (0, SLOW, {"wait": 2.0}),
     ],
     "a window that is used up beside a configured pace": [
         (0, Told(60, 58, 3), {}),

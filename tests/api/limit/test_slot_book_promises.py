@@ -10,13 +10,19 @@ import pytest
 
 from airflow_provider_bitscale.api.limit.bookings import Book, GiveBack, Operation, Refused, Told
 from airflow_provider_bitscale.api.limit.pace import evenly
-from airflow_provider_bitscale.api.limit.slot_book import ASK_AGAIN_SECONDS, CAREFUL_TICKETS, SlotBook
+from airflow_provider_bitscale.api.limit.slot_book import (
+    ASK_AGAIN_SECONDS,
+    CAREFUL_TICKETS,
+    MAX_WAITING,
+    SlotBook,
+)
 
 AT = 1_000_000.0
 PACE = evenly(5, 1.0)
 GAP = PACE.gap
 ASSUMED = Book(*PACE, assumed=True)
 NO_PACE = Book(0.0, 0.0)
+N = CAREFUL_TICKETS
 
 
 def ticket(number: int) -> Book:
@@ -25,7 +31,7 @@ def ticket(number: int) -> Book:
 
 def known() -> SlotBook:
     """A book that is past its first requests."""
-    return SlotBook(tickets=CAREFUL_TICKETS, head=CAREFUL_TICKETS, head_at=AT)
+    return SlotBook(tickets=N, head=N, head_at=AT)
 
 
 def test_a_new_book_begins_one_by_one() -> None:
@@ -49,6 +55,14 @@ def test_tickets_of_the_dead_block_nobody_for_long(dead: int, window: bool) -> N
         now += turn.wait
         turn = book.apply(ticket(turn.ticket), now)
     assert now <= AT + (31 if window else 26)
+
+
+def test_more_tickets_than_are_believed_pass_over_the_oldest() -> None:
+    book = replace(known(), tickets=N + MAX_WAITING, seen=N, seen_until=AT + 5, head_at=AT + 5)
+    for _ in range(3):
+        book.apply(ASSUMED, AT)
+    assert book.head == N + 3
+    assert book.is_plausible(AT)
 
 
 def test_those_who_wait_are_not_taken_for_dead() -> None:
