@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks.batch import batch
 from tests.benchmarks.batch_kills import batch_kills
+from tests.benchmarks.bookings import bookings
 from tests.benchmarks.cpu import beside_bare_loop, beside_peers
 from tests.benchmarks.deployment import deferred, long_mapped, mapped, with_headers, with_scarce_headers
 from tests.benchmarks.figures import Figure, table
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "hops": hops,
     "latency": latency,
     "pacing": pacing,
+    "bookings": bookings,
     "batch": batch,
     "kills": batch_kills,
     "webhooks": webhooks,

@@ -35,10 +35,13 @@ from airflow_provider_bitscale.api.shared_state.private_folder import private_fo
 # Files that have been of no use for so long are removed; they are looked for as often.
 KEEP_SECONDS = 3600.0
 
-_SAFELY = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# After a write, the next read would write its time of access: no small part of what a booking costs.
+_NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
+_SAFELY = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | _NO_ACCESS_TIME
 # What is answered where something is in the place of a file of ours: a link, a folder, a socket, another's.
-_IN_THE_WAY = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES)
+_IN_THE_WAY = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM)
 
+_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
 _BOOK = f".{LAYOUT:08x}"
 _VALUE = ".value"
 _MISSING = (FileNotFoundError, NotADirectoryError)
@@ -150,7 +153,7 @@ class FileBackend:
                 raise Busy from None
             raise
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, _AT_ONCE)
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
                 self._clear(name)

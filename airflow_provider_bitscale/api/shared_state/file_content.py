@@ -13,12 +13,12 @@ _FIELDS = SlotBook.__slots__
 # name, and the checksum begins with it.
 LAYOUT = crc32(" ".join(_FIELDS).encode())
 _NUMBERS = Struct(f"<{len(_FIELDS)}d")
-_CHECKSUM = Struct("<I")
+_CHECKSUM = 4
 # When a value was written, and for how many seconds.
 _LIFETIME = Struct("<2d")
 
-BOOK_BYTES = _NUMBERS.size + _CHECKSUM.size
-LONGEST = _LIFETIME.size + MAX_VALUE_BYTES + _CHECKSUM.size
+BOOK_BYTES = _NUMBERS.size + _CHECKSUM
+LONGEST = _LIFETIME.size + MAX_VALUE_BYTES + _CHECKSUM
 
 
 class UnusableError(Exception):
@@ -53,18 +53,17 @@ def value_of(content: bytes, now: float) -> bytes | None:
 
     :raises UnusableError: it is none, or was written in the future.
     """
-    if not _LIFETIME.size + _CHECKSUM.size <= len(content) <= LONGEST or not _is_whole(content):
+    if not _LIFETIME.size + _CHECKSUM <= len(content) <= LONGEST or not _is_whole(content):
         raise UnusableError("it cannot be read")
     written_at, seconds = _LIFETIME.unpack_from(content)
     if written_at > now + CLOCK_TOLERANCE:
         raise UnusableError("it is of another time")
-    return content[_LIFETIME.size : -_CHECKSUM.size] if now < written_at + seconds else None
+    return content[_LIFETIME.size : -_CHECKSUM] if now < written_at + seconds else None
 
 
 def _checked(content: bytes) -> bytes:
-    return content + _CHECKSUM.pack(crc32(content, LAYOUT))
+    return content + crc32(content, LAYOUT).to_bytes(_CHECKSUM, "little")
 
 
 def _is_whole(content: bytes) -> bool:
-    size = len(content) - _CHECKSUM.size
-    return bool(_CHECKSUM.unpack_from(content, size)[0] == crc32(content[:size], LAYOUT))
+    return _checked(content[:-_CHECKSUM]) == content
