@@ -8,7 +8,6 @@ claimed in an order of their own. What a refused request asked for is sent again
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from heapq import heapify, heapreplace
@@ -30,20 +29,17 @@ _ANSWER = 0.1
 _LATE = 0.004
 _EPOCH = 1_800_000_000.0
 _KEY = "key"
-# Fewer for a first look: the shares settle within a million requests.
-_ROWS_VARIABLE = "BITSCALE_BENCHMARK_ROWS"
 
 
 def virtual(_: Path) -> list[Figure]:
     """Use of the limit, refusals, and fairness."""
-    rows = int(os.environ.get(_ROWS_VARIABLE, _ROWS))
     began = time.process_time()
-    served, refused, bookings, seconds = _simulate(_REQUESTS_PER_ROW * rows)
+    served, refused, bookings, seconds = _simulate(_REQUESTS_PER_ROW * _ROWS)
     cpu = time.process_time() - began
     requests = sum(served)
     return [
         at_least(
-            f"virtual clock, {_PROCESSES:,} processes, {rows:,} rows: share of the limit",
+            f"virtual clock, {_PROCESSES:,} processes, {_ROWS:,} rows: share of the limit",
             requests / seconds / _PER_SECOND,
             0.95,
             raw=f"{requests:,} requests in {seconds / 3600:.1f} virtual hours at {_PER_SECOND}/s; "
