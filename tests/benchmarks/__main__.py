@@ -19,6 +19,9 @@ from tests.benchmarks.batch_kills import batch_kills
 from tests.benchmarks.bookings import bookings
 from tests.benchmarks.cpu import beside_bare_loop, beside_peers
 from tests.benchmarks.deployment import deferred, long_mapped, mapped, with_headers, with_scarce_headers
+from tests.benchmarks.deployment_beside_batch import beside_batch
+from tests.benchmarks.deployment_long_lived import long_lived
+from tests.benchmarks.deployment_redis import two_machines, without_redis
 from tests.benchmarks.figures import Figure, table
 from tests.benchmarks.hops import hops
 from tests.benchmarks.imports import imports
@@ -45,6 +48,10 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "deployment-deferred": deferred,
     "deployment-headers": with_headers,
     "deployment-scarce": with_scarce_headers,
+    "deployment-processes": long_lived,
+    "deployment-outage": without_redis,
+    "deployment-machines": two_machines,
+    "deployment-batch": beside_batch,
     "deployment-long": long_mapped,
 }
 
