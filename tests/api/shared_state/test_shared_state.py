@@ -148,6 +148,17 @@ def test_what_was_slow_to_fail_is_left_alone_for_longer(
     assert remote.asked == 1
 
 
+def test_no_line_is_waited_in_for_what_is_away(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_state, "AWAY_SECONDS", 3600.0)
+    state = SharedState(remote)
+    remote.error = UnavailableError("no answer")
+    state.ask(book)
+    ends = threading.Event()
+    state._executor.submit(ends.wait, 60.0)
+    assert asyncio.run(asyncio.wait_for(state.ask_async(book), 20.0)) is None
+    ends.set()
+
+
 def test_it_warns_once_a_minute(
     state: SharedState, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, counts: Counts
 ) -> None:

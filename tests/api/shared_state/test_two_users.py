@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_bitscale.api.limit.bookings import Book, Turn
 from airflow_provider_bitscale.api.shared_state.file_backend import FileBackend
+from airflow_provider_bitscale.api.shared_state.file_content import LAYOUT
 from airflow_provider_bitscale.api.shared_state.private_folder import CANDIDATES
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 from tests.support.forks import Fork, in_fork
@@ -96,7 +97,16 @@ def as_open_file(path: Path) -> None:
     path.chmod(0o666)
 
 
-TRAPS = [as_open_folder, as_link_to_a_folder, as_open_file]
+def as_folder_with_a_link_in_it(path: Path) -> None:
+    as_open_folder(path)
+    (path / f"limit.{LAYOUT:08x}").symlink_to("nowhere")
+
+
+def content(path: Path) -> list[str]:
+    return os.listdir(path) if path.is_dir() else []
+
+
+TRAPS = [as_open_folder, as_folder_with_a_link_in_it, as_link_to_a_folder, as_open_file]
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.__name__)
@@ -105,13 +115,12 @@ def test_who_takes_the_name_of_anothers_folder_does_not_block_them(
 ) -> None:
     trapped = shared / name_of(ALICE)
     in_fork(lambda: trap(trapped), BOB)
+    before = content(trapped)
     books_alone(shared, ALICE)
     assert list((shared / name_of(ALICE, 2)).glob("limit.*"))
-    assert not trapped.is_dir() or not os.listdir(trapped), "nothing was written there"
+    assert content(trapped) == before, "nothing was written there, or removed"
     books_alone(shared, BOB)
-    in_fork(
-        lambda: trapped.rmdir() if trapped.is_dir() and not trapped.is_symlink() else trapped.unlink(), BOB
-    )
+    in_fork(lambda: trapped.rename(shared / "given up"), BOB)
     turn = book(shared, ALICE)
     assert turn is not None
     assert turn.ticket == 2, "the book stays where it is"
@@ -144,9 +153,10 @@ def test_a_folder_that_becomes_anothers_is_left(shared: Path, trap: Callable[[Pa
     with Fork(books_on, ALICE) as alice:
         wait_until(is_removed.exists, "the folder is removed", every=0.01)
         in_fork(lambda: trap(folder), BOB)
+        before = content(folder)
         is_taken.touch()
         assert alice.result() == [1, 1]
-    assert not folder.is_dir() or not os.listdir(folder), "nothing was written there"
+    assert content(folder) == before, "nothing was written there, or removed"
 
 
 def test_a_folder_of_one_user_is_away_for_another(shared: Path) -> None:

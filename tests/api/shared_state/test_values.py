@@ -105,6 +105,7 @@ def test_nothing_piles_up(backend: FileBackend, folder: Path, monkeypatch: pytes
     [old_book] = folder.glob("old limit.*")
     os.utime(old_book, (0, time.time() - 2 * file_backend.KEEP_SECONDS))
     backend.put("long", b"words", 1e6)
+    assert (folder / "long.value").stat().st_mtime > time.time() + file_backend.KEEP_SECONDS
     backend.put("over", b"words", 1e-3)
     os.utime(folder / "over.value", (0, time.time() - 2 * file_backend.KEEP_SECONDS))
     (folder / "folder").mkdir()
