@@ -29,10 +29,12 @@ os.environ.update(
 )
 
 # Only now: what is imported before reads the developer's own settings.
-from airflow_provider_bitscale.api.shared_state import location  # noqa: E402
+from airflow_provider_bitscale.api.shared_state import location, private_folder  # noqa: E402
 from airflow_provider_bitscale.runs import polling  # noqa: E402
 
 _numbers = count()
+# For what is not of one test, such as a fixture of the session.
+private_folder.gettempdir = lambda: f"{_HOME}/shared"  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +47,7 @@ def _own_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def _own_shared_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """What processes share, in a folder that is made at first use: nothing from one test to the next."""
     folder = f"{_HOME}/shared-{next(_numbers)}"
-    monkeypatch.setattr(
-        "airflow_provider_bitscale.api.shared_state.private_folder.gettempdir", lambda: folder
-    )
+    monkeypatch.setattr(private_folder, "gettempdir", lambda: folder)
     monkeypatch.setattr(location, "_states", {})
 
 

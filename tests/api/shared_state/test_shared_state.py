@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -293,29 +292,3 @@ def test_threads_and_forks_at_once(backend: FileBackend, remote: Remote) -> None
         finally:
             ends.set()
         assert all(each.result(timeout=60) > 0 for each in asking)
-
-
-def test_one_state_for_all_who_name_the_same_place(tmp_path: Path) -> None:
-    url = f"file://{tmp_path}"
-    with ThreadPoolExecutor(8) as threads:
-        states = set(threads.map(lambda _: location.shared_state_of(url), range(100)))
-    assert len(states) == 1
-    assert location.shared_state_of(None) not in states
-    assert location.shared_state_of("none") is None
-
-
-def test_a_url_of_a_folder(tmp_path: Path) -> None:
-    state = location.shared_state_of(f"file://{tmp_path}/with%20space")
-    assert state is not None
-    assert state.ask(book) is True
-    assert list((tmp_path / "with space" / f"bitscale-{os.geteuid()}").glob("limit.*"))
-
-
-def test_no_url_is_the_folder_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "airflow_provider_bitscale.api.shared_state.private_folder.gettempdir", lambda: str(tmp_path)
-    )
-    state = location.shared_state_of(None)
-    assert state is not None
-    assert state.ask(book) is True
-    assert list(tmp_path.glob("*/limit.*"))
