@@ -17,6 +17,7 @@ from tests.system.conftest import StartAirflow
 from tests.system.dags.shared_limit import NAMES
 
 DAGS = Path(__file__).parent / "dags"
+DAG_ID = "shared_limit"
 WITHOUT_TRIGGERER = ("api-server", "scheduler", "dag-processor")
 
 
@@ -39,6 +40,7 @@ def test_tasks_of_one_machine_share_the_limit_with_nothing_set_up(
         parallelism=len(NAMES),
     )
     all_rows_are_paid_once_and_hardly_a_request_is_refused(airflow, bitscale)
+    assert "is shared by the processes of this user" in a_log(airflow)
     assert files_with(bitscale.api_key, airflow.home) == []
 
 
@@ -59,20 +61,25 @@ def test_workers_on_machines_of_their_own_share_the_limit_by_redis(
         **celery,
     )
     all_rows_are_paid_once_and_hardly_a_request_is_refused(airflow, bitscale)
+    assert "is shared by all who use database 1 of Redis" in a_log(airflow)
     assert files_with(str(redis.password), airflow.home) == []
 
 
 def all_rows_are_paid_once_and_hardly_a_request_is_refused(airflow: LocalAirflow, bitscale: Emulator) -> None:
-    airflow.wait_for_dags({"shared_limit"})
-    run_id = airflow.trigger("shared_limit")
-    assert airflow.wait_for_run("shared_limit", run_id) == "success"
+    airflow.wait_for_dags({DAG_ID})
+    run_id = airflow.trigger(DAG_ID)
+    assert airflow.wait_for_run(DAG_ID, run_id) == "success"
     runs = bitscale.control.state()["runs"]
     assert Counter(run["inputs"][FULL_NAME] for run in runs) == dict.fromkeys(NAMES, 1)
     refused, requests = bitscale.control.state()["rate_limited"], len(bitscale.control.requests())
     assert refused <= requests / 50, f"{refused} of {requests} requests were answered 429"
-    log = airflow.task_log("shared_limit", run_id, "enrich", map_index=0)
-    assert "The rate limit is shared by" in log
-    assert {task["try_number"] for task in airflow.task_instances("shared_limit", run_id)} == {1}
+    assert {task["try_number"] for task in airflow.task_instances(DAG_ID, run_id)} == {1}
+
+
+def a_log(airflow: LocalAirflow) -> str:
+    """The log of one of the tasks."""
+    [run] = airflow.call("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]
+    return airflow.task_log(DAG_ID, run["dag_run_id"], "enrich", map_index=0)
 
 
 def files_with(secret: str, folder: Path) -> list[Path]:
