@@ -65,7 +65,8 @@ def count_request(endpoint: str, status: int | None) -> None:
 
     :param status: of its answer; None if no whole answer came.
     """
-    count(REQUESTS, endpoint=endpoint, outcome=_outcome(status))
+    if _sink is not None:
+        count(REQUESTS, endpoint=endpoint, outcome=_outcome(status))
 
 
 def _outcome(status: int | None) -> str:

@@ -9,10 +9,14 @@ from airflow.sdk.observability import stats
 
 from airflow_provider_bitscale.api.metrics import send_to
 
+# Airflow's settings that turn its stats on, each for one kind.
+_KINDS = ("statsd_on", "statsd_datadog_enabled", "otel_on")
+
 
 def send_to_airflow() -> None:
-    """Send what clients count in this process to Airflow's stats, from now on."""
-    send_to(_AirflowStats(conf.getboolean("metrics", "legacy_names_on", fallback=True)))
+    """Send what clients count in this process to Airflow's stats, from now on, if they are on."""
+    is_on = any(conf.getboolean("metrics", kind, fallback=False) for kind in _KINDS)
+    send_to(_AirflowStats(conf.getboolean("metrics", "legacy_names_on", fallback=True)) if is_on else None)
 
 
 class _AirflowStats:

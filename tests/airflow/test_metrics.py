@@ -74,6 +74,16 @@ def test_the_second_name_is_left_out_where_airflow_leaves_out_its_own(
     assert received(server) == ["bitscale.requests,endpoint=get_grids,outcome=unanswered:1|c"]
 
 
+def test_nothing_is_gathered_where_airflow_sends_nothing(
+    server: socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_to_airflow()
+    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "False")
+    send_to_airflow()
+    metrics.count_request("get_grids", 200)
+    assert received(server) == []
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [

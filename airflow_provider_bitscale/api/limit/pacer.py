@@ -83,6 +83,8 @@ class Pacer:
         :param is_first: whether nobody in this event loop has waited for longer.
         :return: 0 if slots are booked; else seconds after which to ask again.
         """
+        if is_first and self._leaves_unbooked(place):
+            return place.waits(0.0)
         if delay := self._held(place):
             return place.waits(delay)
         turn = None if self._slots is None else await self._slots.book_async(place, *self._pace)
@@ -147,6 +149,8 @@ class Pacer:
             await self._slots.ask_async(self._news.popleft())
 
     def _book(self, place: Place) -> float:
+        if self._leaves_unbooked(place):
+            return place.waits(0.0)
         if delay := self._held(place):
             return place.waits(delay)
         turn = None if self._slots is None else self._slots.book(place, *self._pace)
@@ -155,6 +159,19 @@ class Pacer:
     def _leave(self, place: Place) -> None:
         if self._slots is not None and (given := self._given_back(place)) is not None:
             self._slots.ask(given)
+
+    def _leaves_unbooked(self, place: Place) -> bool:
+        """Let a request leave by a slot that is in stock."""
+        if self._slots is None or place.ticket >= 0:
+            return False
+        now = time.time()
+        with self._state_lock:
+            if not self._slots.has_stock(now) or self.limit.delay(now, paced=False) > 0:
+                return False
+            self._slots.take_from_stock(now)
+            self.limit.sent(now)
+        place.granted = 1
+        return True
 
     def _held(self, place: Place) -> float:
         """Seconds for which this process knows by itself that no request may leave, besides its pace."""

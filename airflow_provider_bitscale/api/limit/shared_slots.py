@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from math import inf
 
 from airflow_provider_bitscale.api.limit.bookings import Book, Operation, Told, Turn
 from airflow_provider_bitscale.api.limit.pace import Pace
@@ -13,9 +14,10 @@ from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 
 # Slots that a batch books at once where each booking is a way to another machine.
 SLOTS_AT_ONCE = 8
-# While nothing is known to limit the requests, others' pauses are heard of that late.
-FREE_SECONDS = 0.1
-_FREE = Turn(1, -1, 0.0, 0.0, 0.0, 0.0, 0.0)
+# For so long slots may lie in stock: others' pauses are heard of that late.
+STOCK_SECONDS = 0.1
+# They are that share of what is left of a window, at most.
+STOCK_SHARE = 0.01
 # How often it is told what the server has counted; a new window is told at once.
 TELL_SECONDS = 1.0
 
@@ -58,19 +60,32 @@ class SharedSlots:
     _known: Turn | None = field(default=None, init=False)
     _known_at: float = field(default=0.0, init=False)
     _told_at: float = field(default=0.0, init=False)
-    _free_until: float = field(default=0.0, init=False)
+    # Slots that were booked for requests to come.
+    _stock: float = field(default=0.0, init=False)
+    _stock_until: float = field(default=0.0, init=False)
+    # When a booking of further ones will surely have been answered, or not.
+    _stocking_until: float = field(default=0.0, init=False)
+    # Slots that were asked for in this period, and in the one before.
+    _asked: int = field(default=0, init=False)
+    _asked_before: int = field(default=0, init=False)
+    _period_ends: float = field(default=0.0, init=False)
+
+    def has_stock(self, now: float) -> bool:
+        """Whether there is a slot that needs no booking."""
+        return self._stock > 0 and now < self._stock_until
+
+    def take_from_stock(self, now: float) -> None:
+        """Take such a slot."""
+        self._stock -= 1
+        self._count(now)
 
     def book(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Take a ticket for a place, or claim a slot by the one that it has; None if that cannot be asked."""
-        if self._is_free(place, pace):
-            return _FREE
-        return self._seen(self.ask(self._booking(place, pace, assumed)), pace)
+        return self._seen(self.ask(self._booking(place, pace, assumed)), place, pace)
 
     async def book_async(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Async twin of :meth:`book`."""
-        if self._is_free(place, pace):
-            return _FREE
-        return self._seen(await self.ask_async(self._booking(place, pace, assumed)), pace)
+        return self._seen(await self.ask_async(self._booking(place, pace, assumed)), place, pace)
 
     def ask(self, operation: Operation) -> Turn | None:
         """Do something with the slots; None if that is not possible now."""
@@ -94,14 +109,38 @@ class SharedSlots:
         return True
 
     def _booking(self, place: Place, pace: Pace, assumed: bool) -> Operation:
-        return Book(pace.gap, pace.behind, assumed, place.ticket, place.at_most)
+        at_most, now = place.at_most, time.time()
+        if place.ticket < 0:
+            self._count(now)
+            if self._known is not None and now >= self._stocking_until:
+                # Whoever sends many at this moment books for the next ones, too. Those that are not used are
+                # lost, so they are few of the window.
+                left = self._known.limit - self._known.used
+                at_most += min(self._asked_before // 2, int(STOCK_SHARE * max(left, 0.0)))
+                self._stocking_until = now + TELL_SECONDS
+        return Book(pace.gap, pace.behind, assumed, place.ticket, at_most)
 
-    def _is_free(self, place: Place, pace: Pace) -> bool:
-        return not pace.gap and place.ticket < 0 and time.time() < self._free_until
+    def _count(self, now: float) -> None:
+        if now >= self._period_ends:
+            is_next = now < self._period_ends + STOCK_SECONDS
+            self._asked, self._asked_before = 0, self._asked if is_next else 0
+            self._period_ends = now + STOCK_SECONDS
+        self._asked += 1
 
-    def _seen(self, turn: Turn | None, pace: Pace) -> Turn | None:
-        if turn is not None:
-            self._known, self._known_at = turn, time.time()
-            is_free = turn.granted and not (pace.gap or turn.limit or turn.hold)
-            self._free_until = self._known_at + FREE_SECONDS if is_free else 0.0
-        return turn
+    def _seen(self, turn: Turn | None, place: Place, pace: Pace) -> Turn | None:
+        if turn is None:
+            return None
+        now = time.time()
+        self._known, self._known_at, self._stocking_until = turn, now, 0.0
+        granted = min(turn.granted, place.at_most)
+        if not granted:
+            self._stock = 0.0
+        elif not (pace.gap or turn.limit or turn.hold):
+            self._keep(inf, now, STOCK_SECONDS)
+        elif turn.granted > granted:
+            self._keep(turn.granted - granted, now, turn.reset_in or STOCK_SECONDS)
+        return turn._replace(granted=granted)
+
+    def _keep(self, slots: float, now: float, seconds: float) -> None:
+        self._stock = slots + (self._stock if self.has_stock(now) else 0.0)
+        self._stock_until = now + min(seconds, STOCK_SECONDS)

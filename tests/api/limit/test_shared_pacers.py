@@ -11,9 +11,10 @@ from threading import Thread
 import pytest
 
 from airflow_provider_bitscale.api.errors import RateLimitedError
-from airflow_provider_bitscale.api.limit.bookings import GiveBack, Refused, Told
+from airflow_provider_bitscale.api.limit.bookings import Book, GiveBack, Refused, Told
+from airflow_provider_bitscale.api.limit.pace import NO_PACE
 from airflow_provider_bitscale.api.limit.pacer import Pacer
-from airflow_provider_bitscale.api.limit.shared_slots import Place, SharedSlots
+from airflow_provider_bitscale.api.limit.shared_slots import STOCK_SECONDS, Place, SharedSlots
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 from tests.support.memory_state import MemoryBackend
 
@@ -168,3 +169,82 @@ def test_slots_that_a_batch_booked_ahead_are_given_back() -> None:
     asyncio.run(pacer.leave_async(place))
     assert backend.operations[-1] == GiveBack(-1, 7)
     assert pacer.limit.traffic.in_flight == 1
+
+
+def wait_each_millisecond(pacer: Pacer, times: int) -> None:
+    for _ in range(times):
+        pacer.wait()
+        pacer.answered(200, {})
+        time.sleep(0.001)
+
+
+def bookings(backend: MemoryBackend) -> list[Book]:
+    return [each for each in backend.operations if isinstance(each, Book)]
+
+
+def plentiful(backend: MemoryBackend, number: int) -> list[Pacer]:
+    made = pacers(backend, number)
+    for pacer in made:
+        pacer.limit_to(None, None)
+    backend.apply(LIMIT, Told(100_000, 0, 60))
+    return made
+
+
+def test_whoever_sends_many_of_a_plentiful_limit_books_many_at_once() -> None:
+    backend = MemoryBackend()
+    [pacer] = plentiful(backend, 1)
+    wait_each_millisecond(pacer, 400)
+    assert len(bookings(backend)) < 250
+    unused = backend.books[LIMIT].claimed - 400
+    assert 0 <= unused <= 50
+
+
+def test_whoever_sends_few_books_each() -> None:
+    backend = MemoryBackend()
+    [pacer] = plentiful(backend, 1)
+    for _ in range(4):
+        pacer.wait()
+        time.sleep(STOCK_SECONDS)
+    assert [each.at_most for each in bookings(backend)] == [1] * 4
+
+
+def test_a_stock_is_not_used_while_another_process_has_made_all_pause() -> None:
+    backend = MemoryBackend()
+    first, second = plentiful(backend, 2)
+    wait_each_millisecond(first, 300)
+    second.wait()
+    answered(second, 429, {"Retry-After": "0.5"})
+    time.sleep(STOCK_SECONDS)
+    began = time.time()
+    first.wait()
+    assert time.time() - began >= 0.35
+
+
+def test_a_stock_is_not_used_once_this_process_is_refused() -> None:
+    [pacer] = plentiful(MemoryBackend(), 1)
+    wait_each_millisecond(pacer, 300)
+    pacer.answered(429, {"Retry-After": "0.5"})
+    began = time.time()
+    pacer.wait()
+    assert time.time() - began >= 0.5
+
+
+def test_a_stock_does_not_outlast_its_window() -> None:
+    backend = MemoryBackend()
+    slots = SharedSlots(SharedState(backend), LIMIT)
+    reset_at = time.time() + 0.6
+    backend.apply(LIMIT, Told(100_000, 0, 0.6))
+    while time.time() < reset_at - STOCK_SECONDS / 2:
+        slots.book(Place(), NO_PACE, assumed=False)
+        time.sleep(0.001)
+    assert slots.has_stock(time.time())
+    assert not slots.has_stock(reset_at + 0.01)
+
+
+def test_nothing_is_taken_in_stock_at_a_pace() -> None:
+    backend = MemoryBackend()
+    [pacer] = pacers(backend, 1)
+    pacer.limit_to(None, 200.0)
+    wait_each_millisecond(pacer, 60)
+    assert len(bookings(backend)) >= 60
+    assert backend.books[LIMIT].claimed == 60
