@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 NONE = "none"
 _SCHEMES = ("file", "redis", "rediss")
+# The password of a client certificate's key.
+_PASSWORD_OPTION = "ssl_password"  # noqa: S105
 
 
 def url_problem(url: str | None) -> str | None:
@@ -33,9 +35,13 @@ def url_problem(url: str | None) -> str | None:
 
 
 def url_secrets(url: str | None) -> tuple[str, ...]:
-    """Return the password in a URL of shared state, as it is written and as it is meant."""
-    password = urlsplit(url).password if url and url_problem(url) is None else None
-    return tuple(dict.fromkeys((password, unquote(password)))) if password else ()
+    """Return the passwords in a URL of shared state, as they are written and as they are meant."""
+    if url is None or url_problem(url) is not None:
+        return ()
+    parts = urlsplit(url)
+    options = (option.partition("=") for option in parts.query.split("&"))
+    passwords = [parts.password, *(value for name, _, value in options if name == _PASSWORD_OPTION)]
+    return tuple(dict.fromkeys(text for each in passwords if each for text in (each, unquote(each))))
 
 
 def limit_name(base_url: str, workspace_id: str | None, api_key: str) -> str:

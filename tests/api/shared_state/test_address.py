@@ -60,6 +60,7 @@ def test_no_problem_tells_a_password() -> None:
         ("redis://user@host", ()),
         ("redis://:word@host", ("word",)),
         ("redis://:w%40rd@host", ("w%40rd", "w@rd")),
+        ("rediss://:word@host/0?ssl_password=%40&ssl_keyfile=/key.pem", ("word", "%40", "@")),
     ],
 )
 def test_the_secrets_of_a_url(url: str | None, secrets: tuple[str, ...]) -> None:
