@@ -23,6 +23,7 @@ from airflow_provider_bitscale.batch.store.journal_writer import (
     is_lost,
 )
 from airflow_provider_bitscale.batch.submissions import Submissions
+from airflow_provider_bitscale.runs.run_lengths import MOST_LENGTHS, aread_lengths, ashare_lengths
 from airflow_provider_bitscale.runs.run_record import NOT_TOLD
 from airflow_provider_bitscale.webhooks.delivery_queue import DeliveryQueue
 
@@ -35,6 +36,8 @@ LAST_POLLS_SECONDS = 60.0
 WIND_UP_SECONDS = 30.0
 # So often, at least, it is seen whether time is up.
 _AT_MOST_SECONDS = 1.0
+# Lengths of runs that a batch begins with: soon its own ones count.
+_TAKEN_OVER = 10
 # So often, while nothing may be submitted, it is seen whether the store has caught up.
 _HOLD_SECONDS = 0.1
 
@@ -66,6 +69,8 @@ class Runner:
         self._report = report
         self._leave = leave
         self._in_last_polls = False
+        # Ends that other processes were told of.
+        self._told_ends = 0
 
     def kill(self) -> None:
         """End soon, from within the event loop: answers that are on their way are taken in.
@@ -81,6 +86,8 @@ class Runner:
         :raises BitScaleError: something is wrong that no retry of single rows can mend.
         """
         batch = self._batch
+        known = await aread_lengths(batch.client.hints, batch.request.grid_id)
+        batch.plan.polls.run_times.learn(known[-_TAKEN_OVER:])
         await self._prefetch.take_over()
         for row in batch.plan.polls.rows():
             batch.claim(row, str(row.run_id))
@@ -104,6 +111,7 @@ class Runner:
             # They take back what they have announced.
             await asyncio.gather(*helpers, return_exceptions=True)
             await self._wind_up(recording)
+            await self._share_run_times()
         self._report_now(self._progress())
         if batch.error is not None:
             raise batch.error
@@ -207,12 +215,20 @@ class Runner:
     async def _report_often(self) -> None:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
+            await self._share_run_times()
             reporting = asyncio.ensure_future(asyncio.to_thread(self._report_now, self._progress()))
             try:
                 await asyncio.shield(reporting)
             finally:
                 # The last report must not be overtaken by this one.
                 await asyncio.wait([reporting])
+
+    async def _share_run_times(self) -> None:
+        batch, run_times = self._batch, self._batch.plan.polls.run_times
+        new = run_times.latest(min(run_times.ended - self._told_ends, MOST_LENGTHS))
+        self._told_ends = run_times.ended
+        if new:
+            await ashare_lengths(batch.client.hints, batch.request.grid_id, new)
 
     def _report_now(self, progress: Progress) -> None:
         try:

@@ -16,6 +16,7 @@ from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.client_provider import CONN_TYPE
 from airflow_provider_bitscale.hooks.connection_check import check_connection, refused
 from airflow_provider_bitscale.hooks.polling import Polling, credits_of
+from airflow_provider_bitscale.runs.grid_cache import anote_grid, anote_list, note_grid, note_list
 from airflow_provider_bitscale.runs.polling import RunDecision
 from airflow_provider_bitscale.runs.result import completed_run, ended_run, unended_run_id
 
@@ -99,22 +100,30 @@ class BitScaleHook(Polling, BaseHook):
         :param search: part of a grid's name, in any case.
         """
         with airflow_errors(self.bitscale_conn_id):
-            return self.client.list_grids(search, workspace_id)
+            grids = self.client.list_grids(search, workspace_id)
+            note_list(self.client, grids)
+            return grids
 
     async def alist_grids(self, search: str | None = None, workspace_id: str | None = None) -> list[Grid]:
         """Async twin of :meth:`list_grids`."""
         async with self.aclient() as client:
-            return await client.list_grids(search, workspace_id)
+            grids = await client.list_grids(search, workspace_id)
+            await anote_list(client, grids)
+            return grids
 
     def get_grid(self, grid_id: str) -> Grid:
         """Return a grid with its columns (endpoint 5)."""
         with airflow_errors(self.bitscale_conn_id):
-            return self.client.get_grid(grid_id)
+            grid = self.client.get_grid(grid_id)
+            note_grid(self.client, grid)
+            return grid
 
     async def aget_grid(self, grid_id: str) -> Grid:
         """Async twin of :meth:`get_grid`."""
         async with self.aclient() as client:
-            return await client.get_grid(grid_id)
+            grid = await client.get_grid(grid_id)
+            await anote_grid(client, grid)
+            return grid
 
     def get_run_recipe(self, grid_id: str, output_columns: Sequence[str] | None = None) -> RunRecipe:
         """Return what a run of a grid takes (workspace-key only).

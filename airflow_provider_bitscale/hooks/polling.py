@@ -10,6 +10,7 @@ from airflow_provider_bitscale.api.models import Credits
 from airflow_provider_bitscale.exceptions import airflow_errors
 from airflow_provider_bitscale.hooks.client_provider import ClientProvider
 from airflow_provider_bitscale.runs.outcome import Outcome
+from airflow_provider_bitscale.runs.planned_polls import PlannedPolls
 from airflow_provider_bitscale.runs.poll_loop import watch, watch_async
 from airflow_provider_bitscale.runs.polling import CreditsDecision, HintedRunDecision, RunDecision, Wait
 
@@ -38,15 +39,24 @@ class Polling(ClientProvider):
         return watch(self.run_poller(grid_id, decision.run_id), decision)
 
     async def awatch_run(
-        self, grid_id: str, decision: RunDecision | HintedRunDecision, first: Wait | None = None
+        self,
+        grid_id: str,
+        decision: RunDecision | HintedRunDecision,
+        first: Wait | None = None,
+        *,
+        submitted_at: float | None = None,
     ) -> Outcome:
         """Async twin of :meth:`watch_run`, which a hint may hasten.
 
         :param first: the wait before the first poll.
+        :param submitted_at: in Unix seconds, where polls are to be planned by what is known of other runs.
         """
         hint = decision.hint if isinstance(decision, HintedRunDecision) else None
         async with self.aclient() as client:
-            return await watch_async(client.run_poller(grid_id, decision.run_id), decision, first, hint)
+            poll = client.run_poller(grid_id, decision.run_id)
+            if submitted_at is not None and isinstance(decision, RunDecision):
+                return await PlannedPolls(client.hints, grid_id, decision, submitted_at).watch_async(poll)
+            return await watch_async(poll, decision, first, hint)
 
     async def awatch_credits(self, workspace_id: str | None, decision: CreditsDecision) -> Outcome:
         """Ask for the credits of a workspace until the decision is an outcome."""

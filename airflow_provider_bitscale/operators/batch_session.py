@@ -81,7 +81,10 @@ class BatchSession:
         )
         if unsupported := options.unsupported(hook.client.contract):
             raise errors.UnsupportedError(unsupported)
-        self._schema = GridSchema.fetch(hook.client, options.grid_id, options.output_columns, validate=True)
+        # Fields are matched to inputs by their names: a new input must not go without, for many rows.
+        self._schema = GridSchema.fetch(
+            hook.client, options.grid_id, options.output_columns, validate=True, anew=True
+        )
         self._schema_fetched_at = time.monotonic()
         # What came from an earlier batch is read as it was read there.
         earlier = source.manifest if isinstance(source, EarlierRows) else {}

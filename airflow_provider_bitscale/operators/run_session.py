@@ -83,8 +83,21 @@ class RunSession:
         )
 
     def _submit(self, fingerprint: str) -> dict[str, Any] | Deferral:
-        """Check everything, write down the intent, POST, go on with the answer."""
+        """Check everything, write down the intent, POST, go on with the answer.
+
+        What BitScale refuses was not processed. If the request follows from an outdated schema of the grid,
+        and another one follows from the schema it has now, that one is POSTed, once.
+        """
         submission = Submission(self._options, self._hook, self._context, fingerprint)
+        try:
+            return self._submit_checked(submission)
+        except errors.InvalidRequestError as refusal:
+            if not submission.is_another_now(refusal):
+                raise
+        log.info("BitScale refused the run by what processes share of the grid, which has changed meanwhile")
+        return self._submit_checked(submission)
+
+    def _submit_checked(self, submission: Submission) -> dict[str, Any] | Deferral:
         inputs = submission.checked_inputs()
         webhook_url, delivery_key = submission.webhook()
         record = submission.record(delivery_key)

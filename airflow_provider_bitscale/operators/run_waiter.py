@@ -15,6 +15,7 @@ from airflow_provider_bitscale.deferral import Bounds, Deferral, defers, raise_i
 from airflow_provider_bitscale.operators.task_state import address_of
 from airflow_provider_bitscale.runs.failures import account_error, failure_of
 from airflow_provider_bitscale.runs.outcome import TIMED_OUT, Outcome
+from airflow_provider_bitscale.runs.planned_polls import watch_run
 from airflow_provider_bitscale.runs.poll_loop import watch
 from airflow_provider_bitscale.runs.polling import LISTEN_SECONDS, RunDecision, Wait, poll_once
 from airflow_provider_bitscale.runs.result import completed_run, completed_sync_run, run_result
@@ -72,7 +73,9 @@ class RunWaiter:
         if run_id is None:
             return self._collect_sync(answer)
         log.info("BitScale accepted run %s of grid %s", run_id, self._record.grid_id)
-        self._record, self.in_flight = self._record.submitted(run_id), run_id
+        # A sync run that is answered as running was submitted long ago.
+        at = time.time() if self._options.mode == "async" else None
+        self._record, self.in_flight = self._record.submitted(run_id, at=at), run_id
         self._save_id(self._write(self._record))
         return self.wait(answer)
 
@@ -100,7 +103,7 @@ class RunWaiter:
             return self.collect(step)
         if defers(options.deferrable):
             return self._deferral()
-        return self.collect(watch(self._poller(), self._decision, step))
+        return self.collect(watch_run(self._hook.client, record, self._decision, step))
 
     def resume(self, outcome: Outcome) -> dict[str, Any] | Deferral:
         """Go on with what the trigger has seen.
@@ -275,6 +278,7 @@ class RunWaiter:
             give_up_at=bounds.give_up_at,
             delivery_address=self._delivery_address,
             trust_webhook=options.trust_webhook,
+            submitted_at=record.submitted_at,
         )
         return Deferral(trigger, bounds.backstop)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import errors
 from airflow_provider_bitscale.operators.task_state import address_of, try_of
+from airflow_provider_bitscale.runs.grid_cache import drop_form
 from airflow_provider_bitscale.runs.grid_schema import GridSchema
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.run_record import INTENT, Intent, Record
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # After a refusal of the key.
 HICCUP_SECONDS = 2.0
+# By which BitScale refuses what is asked for.
+_REFUSALS = (400, 422)
 
 
 class Submission:
@@ -37,6 +40,7 @@ class Submission:
         self._hook = hook
         self._context = context
         self._fingerprint = fingerprint
+        self._sent: dict[str, Any] | None = None
 
     def checked_inputs(self) -> dict[str, Any]:
         """Return the inputs as a run takes them.
@@ -46,7 +50,35 @@ class Submission:
         options = self._options
         if unsupported := options.unsupported(self._hook.client.contract):
             raise errors.UnsupportedError(unsupported)
-        schema = self._schema
+        try:
+            inputs = self._inputs()
+        except errors.InvalidRequestError:
+            # What processes share of the grid may be outdated: its refusal does not count.
+            if not self._schema.is_cached:
+                raise
+            self._schema = self._fetch(anew=True)
+            inputs = self._inputs()
+        if unfilled := self._schema.unfilled(inputs):
+            log.warning("This row has no value for %s, which the grid's columns use", ", ".join(unfilled))
+        self._check_credits()
+        self._sent = inputs
+        return inputs
+
+    def is_another_now(self, refusal: errors.InvalidRequestError) -> bool:
+        """Whether BitScale has refused what follows from an outdated schema, and another request follows now.
+
+        :raises BitScaleError: by the schema that the grid has now, the inputs are wrong.
+        """
+        # A code is BitScale speaking, not something between: nothing was processed.
+        is_refused = refusal.status in _REFUSALS and refusal.code is not None
+        if self._sent is None or not self._schema.is_cached or not is_refused:
+            return False
+        sent = self._sent, self._schema.output_columns
+        self._schema = self._fetch(anew=True)
+        return sent != (self._inputs(), self._schema.output_columns)
+
+    def _inputs(self) -> dict[str, Any]:
+        options, schema = self._options, self._schema
         inputs = schema.inputs_of(options.inputs)
         refused, told = inputs_without_value(
             options.inputs,
@@ -61,9 +93,6 @@ class Submission:
             )
         for problem in refused + told:
             log.warning("Is it meant that %s?", problem)
-        if unfilled := schema.unfilled(inputs):
-            log.warning("This row has no value for %s, which the grid's columns use", ", ".join(unfilled))
-        self._check_credits()
         return inputs
 
     def record(self, delivery_key: str | None = None) -> Record:
@@ -122,12 +151,18 @@ class Submission:
             # No run was started; and the key was good for the grid a moment ago.
             time.sleep(HICCUP_SECONDS)
             return post()
+        except (errors.InvalidRequestError, errors.NotFoundError):
+            drop_form(self._hook.client, options.grid_id)
+            raise
 
     @cached_property
     def _schema(self) -> GridSchema:
-        options = self._options
+        return self._fetch()
+
+    def _fetch(self, *, anew: bool = False) -> GridSchema:
+        options, client = self._options, self._hook.client
         return GridSchema.fetch(
-            self._hook.client, options.grid_id, options.output_columns, validate=options.validate_inputs
+            client, options.grid_id, options.output_columns, validate=options.validate_inputs, anew=anew
         )
 
     def _check_credits(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.blank import is_blank
+from airflow_provider_bitscale.api.errors import InvalidRequestError
 from airflow_provider_bitscale.api.models import Grid, RunRecipe
 from airflow_provider_bitscale.runs.field_names import folded
+from airflow_provider_bitscale.runs.grid_cache import GridForm
 from airflow_provider_bitscale.runs.inputs import (
     InputNames,
     matching_labels,
@@ -27,25 +29,39 @@ class GridSchema:
     :param recipe: what names the inputs, where column ids do not.
     :param output_columns: ids of the columns wanted; None for all.
     :param validate: whether to check values against the grid's columns, see :func:`resolve_inputs`.
+    :param is_cached: whether it is what processes share: what it refuses may be right meanwhile.
     """
 
     grid: Grid
     recipe: RunRecipe | None
     output_columns: list[str] | None
     validate: bool
+    is_cached: bool = field(default=False, compare=False)
 
     @classmethod
     def fetch(
-        cls, client: Client, grid_id: str, output_columns: Sequence[str] | None, *, validate: bool
+        cls,
+        client: Client,
+        grid_id: str,
+        output_columns: Sequence[str] | None,
+        *,
+        validate: bool,
+        anew: bool = False,
     ) -> GridSchema:
-        """Ask BitScale for it. Costs no credits.
+        """Take it from what processes share, or ask BitScale. Costs no credits.
 
         :param output_columns: names or ids of the columns wanted; None for all.
+        :param anew: whether to ask BitScale in any case.
         :raises InvalidRequestError: naming every column that is unknown or not unique.
         """
-        grid = client.get_grid(grid_id)
-        wanted = resolve_output_columns(grid, output_columns, validate=validate)
-        return cls(grid, client.needed_recipe(grid_id), wanted, validate)
+        form = GridForm.fetch(client, grid_id, anew=anew)
+        try:
+            wanted = resolve_output_columns(form.grid, output_columns, validate=validate)
+        except InvalidRequestError:
+            if not form.is_cached:
+                raise
+            return cls.fetch(client, grid_id, output_columns, validate=validate, anew=True)
+        return cls(form.grid, form.recipe, wanted, validate, form.is_cached)
 
     def inputs_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a row, by the keys that a run takes.

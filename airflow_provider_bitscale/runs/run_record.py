@@ -57,6 +57,7 @@ class Record:
     :param delivery_key: under which the run's webhook delivery will be; None if none is expected (any more).
     :param delivery_conn_id: the connection that the delivery has to be signed with.
     :param handed_on: a sensor waits for the run, and for its delivery, when the task has succeeded.
+    :param submitted_at: when BitScale had answered an asynchronous submission, in Unix seconds.
     :param answer: what BitScale answered, where it accepted a run that the answer does not name.
     """
 
@@ -73,6 +74,7 @@ class Record:
     delivery_conn_id: str | None = None
     handed_on: bool = False
     answer: str | None = None
+    submitted_at: float | None = None
 
     @property
     def lacks_id(self) -> bool:
@@ -84,9 +86,11 @@ class Record:
         """Whether the task has succeeded with it."""
         return self.phase == COLLECTED
 
-    def submitted(self, run_id: str | None, result: dict[str, Any] | None = None) -> Record:
+    def submitted(
+        self, run_id: str | None, result: dict[str, Any] | None = None, *, at: float | None = None
+    ) -> Record:
         """Return the record once BitScale has accepted the run; of a synchronous one, with its result."""
-        return replace(self, phase=SUBMITTED, run_id=run_id, result=result, answer=None)
+        return replace(self, phase=SUBMITTED, run_id=run_id, result=result, answer=None, submitted_at=at)
 
 
 class RunRecords:

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api.errors import RunFailedError
-from airflow_provider_bitscale.exceptions import AwaitedRunFailedError, InvalidRequestError
+from airflow_provider_bitscale.exceptions import (
+    AwaitedRunFailedError,
+    InvalidRequestError,
+    airflow_errors,
+)
+from airflow_provider_bitscale.runs.grid_cache import shared_grid
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.poll_history import PollHistory
 from airflow_provider_bitscale.runs.polling import CreditsDecision, RunDecision, Wait, poll_once
@@ -20,6 +25,7 @@ from airflow_provider_bitscale.webhooks.callback_token import ADDRESS_FIELDS
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_bitscale.api.models import Grid, Run
     from airflow_provider_bitscale.deferral import Bounds
     from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
     from airflow_provider_bitscale.runs.options import OutputKey
@@ -123,7 +129,7 @@ class AwaitedRun(Awaited):
             run = completed_run(outcome, self.grid_id, self.run_id)
         except RunFailedError as error:
             raise AwaitedRunFailedError(**error.fields()) from None
-        grid = self.hook.get_grid(self.grid_id)
+        grid = self._grid_of(run)
         return run_result(
             run,
             grid_id=self.grid_id,
@@ -132,6 +138,14 @@ class AwaitedRun(Awaited):
             input_columns=input_columns(grid),
             miss_values=self.miss_values,
         )
+
+    def _grid_of(self, run: Run) -> Grid:
+        """Return the grid, which names the outputs."""
+        with airflow_errors(self.bitscale_conn_id):
+            grid = shared_grid(self.hook.client, self.grid_id)
+        if grid is None or not {column.id for column in grid.columns}.issuperset(run.outputs or ()):
+            grid = self.hook.get_grid(self.grid_id)
+        return grid
 
     def _checked_address(self) -> dict[str, Any] | None:
         address = self.delivery_address

@@ -23,6 +23,8 @@ class RunCompletedTrigger(OutcomeTrigger):
         :class:`~airflow_provider_bitscale.operators.run_grid.RunGridOperator` pushes it; None if none is
         expected. Until it comes, polls are rare.
     :param trust_webhook: take the delivery for the result, rather than poll once more.
+    :param submitted_at: when the run was submitted, in Unix seconds, to poll it first when it has probably
+        ended; None if that is not known.
 
     The other parameters are those of :class:`OutcomeTrigger`.
     """
@@ -38,24 +40,30 @@ class RunCompletedTrigger(OutcomeTrigger):
         give_up_at: float | None = None,
         delivery_address: dict[str, Any] | None = None,
         trust_webhook: bool = False,
+        submitted_at: float | None = None,
     ) -> None:
         super().__init__(bitscale_conn_id, poll_interval, deadline, give_up_at)
         self.grid_id = grid_id
         self.run_id = run_id
         self.delivery_address = delivery_address
         self.trust_webhook = trust_webhook
+        self.submitted_at = submitted_at
 
     @property
     def _first_interval(self) -> float:
-        # A delivery may be there already, and is not to wait for the time of a poll.
-        most = float("inf") if self.delivery_address is None else polling.LISTEN_SECONDS
-        return min(self.poll_interval, most)
+        # A delivery may be there already, and is not to wait for the time of a poll; nor is one that is
+        # planned. After a restart of the triggerer, many are overdue at once.
+        planned = self.submitted_at is not None and time.time() < self.submitted_at + polling.SELDOM_SECONDS
+        soon = planned or self.delivery_address is not None
+        return min(self.poll_interval, polling.LISTEN_SECONDS) if soon else self.poll_interval
 
     async def _outcome(self, hook: BitScaleHook) -> Outcome:
         if self.delivery_address is None:
             decision = polling.RunDecision(self.deadline, self.poll_interval, str(self.run_id))
             # The key was good when the run was submitted: one refusal may be a hiccup.
-            return await hook.awatch_run(self.grid_id, decision, polling.NO_WAIT)
+            return await hook.awatch_run(
+                self.grid_id, decision, polling.NO_WAIT, submitted_at=self.submitted_at
+            )
         async with AwaitedDelivery(self.delivery_address).listening() as awaited:
             return await self._await_delivery(hook, awaited)
 

@@ -106,6 +106,7 @@ CONSTRUCTORS: dict[str, tuple[dict[str, Any], bool]] = {
             "give_up_at": None,
             "delivery_address": None,
             "trust_webhook": False,
+            "submitted_at": None,
         },
         True,
     ),
@@ -245,7 +246,7 @@ def test_triggers_are_rebuilt_from_their_class_path_and_json(path: str) -> None:
             "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "key": "k",
             "bitscale_conn_id": "c",
         },
-        "trust_webhook": True,
+        "trust_webhook": True, "submitted_at": 1234567889.5,
     }  # fmt: skip
     wanted = {name: arguments[name] for name in CONSTRUCTORS[path][0]}
     trigger = load(path)(**wanted)

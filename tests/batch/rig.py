@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 from airflow_provider_bitscale.api.async_client import AsyncClient
 from airflow_provider_bitscale.api.models import Run
 from airflow_provider_bitscale.api.parsing import parse_run
+from airflow_provider_bitscale.api.shared_state.hints import Hints
 from airflow_provider_bitscale.batch.inbox import Inbox
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow
 from airflow_provider_bitscale.batch.plan.brake import Brake
@@ -53,6 +54,7 @@ class Client:
     """Answers one request after the other."""
 
     requests_per_second = None
+    hints = Hints(None, "limit")
 
     def __init__(self, answers: Sequence[Answer] = ()) -> None:
         self.answers = deque(answers)

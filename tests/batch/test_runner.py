@@ -12,14 +12,16 @@ import pytest
 
 from airflow_provider_bitscale.api.errors import AmbiguousSubmitError, BitScaleError, InvalidRequestError
 from airflow_provider_bitscale.api.models import Run
+from airflow_provider_bitscale.api.shared_state.hints import Hints
 from airflow_provider_bitscale.batch import runner
-from airflow_provider_bitscale.batch.plan import poll_schedule, run_times
+from airflow_provider_bitscale.batch.plan import poll_schedule
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.progress import Progress
 from airflow_provider_bitscale.batch.row_result import FAILED, SUCCEEDED, UNKNOWN
 from airflow_provider_bitscale.batch.runner import Runner
 from airflow_provider_bitscale.batch.store.journal import Changes
 from airflow_provider_bitscale.batch.store.segment_records import ANNOUNCED, SegmentRecord
+from airflow_provider_bitscale.runs import run_times
 from tests.batch.rig import Rig, a_run
 
 
@@ -37,6 +39,7 @@ class BitScale:
     """
 
     requests_per_second = None
+    hints = Hints(None, "limit")
 
     def __init__(
         self,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_bitscale.batch import polls
-from airflow_provider_bitscale.batch.plan import poll_schedule, run_times
+from airflow_provider_bitscale.batch.plan import poll_schedule
+from airflow_provider_bitscale.runs import run_times
 from tests.support.fixtures import client, each_contract, emulator, emulators, open_client
 
 __all__ = ["client", "each_contract", "emulator", "emulators", "open_client"]

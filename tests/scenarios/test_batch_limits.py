@@ -14,8 +14,8 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_bitscale import api, exceptions
 from airflow_provider_bitscale.batch import runner
-from airflow_provider_bitscale.batch.plan import run_times
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.runs import run_times
 from tests.support.batches import ONE_CONTRACT, Batch, names_paid, people, statuses, written
 from tests.support.clients import polls, posts
 from tests.support.hooks import connect

@@ -63,6 +63,12 @@ class Hints:
         if self._state is not None:
             self._state.ask(lambda backend: backend.delete(name))
 
+    async def adelete(self, kind: str, identity: str) -> None:
+        """Async twin of :meth:`delete`."""
+        name = self._name(kind, identity)
+        if self._state is not None:
+            await self._state.ask_async(lambda backend: backend.delete(name))
+
     def _name(self, kind: str, identity: str) -> str:
         # An identity is whatever somebody calls a grid.
         return part_name(self._limit, kind, ascii(identity))

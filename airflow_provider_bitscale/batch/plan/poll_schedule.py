@@ -8,8 +8,8 @@ from math import inf
 from typing import TypeAlias
 
 from airflow_provider_bitscale.batch.plan.batch_row import RUNNING, BatchRow
-from airflow_provider_bitscale.batch.plan.run_times import EAGER, FIRST_POLL, PATIENT, RunTimes
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
+from airflow_provider_bitscale.runs.run_times import EAGER, FIRST_POLL, PATIENT, RunTimes
 
 # A run whose first poll is to be soon is left to its delivery for this long.
 SOON_SECONDS = 5.0

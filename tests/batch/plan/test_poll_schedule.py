@@ -6,8 +6,8 @@ import pytest
 
 from airflow_provider_bitscale.batch.plan.batch_row import BatchRow, State
 from airflow_provider_bitscale.batch.plan.poll_schedule import FORGIVEN, PollSchedule
-from airflow_provider_bitscale.batch.plan.run_times import FIRST_POLL
 from airflow_provider_bitscale.runs.polling import SELDOM_SECONDS
+from airflow_provider_bitscale.runs.run_times import FIRST_POLL
 
 NOW = 1000.0
 FOREVER = float("inf")

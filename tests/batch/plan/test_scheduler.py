@@ -8,8 +8,8 @@ import pytest
 
 from airflow_provider_bitscale.batch.plan.brake import FIRST_IN_FLIGHT, IN_FLIGHT_PER_ENDED, Brake
 from airflow_provider_bitscale.batch.plan.budget import Budget
-from airflow_provider_bitscale.batch.plan.run_times import FIRST_POLL
 from airflow_provider_bitscale.batch.plan.scheduler import Done, PollRow, Rest, SubmitRow
+from airflow_provider_bitscale.runs.run_times import FIRST_POLL
 from tests.support.numbered import NOW, Plan, take
 
 

@@ -7,7 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_provider_bitscale.batch.plan.run_times import EAGER, FIRST_POLL, PATIENT, REMEMBERED, RunTimes
+from airflow_provider_bitscale.runs.run_times import (
+    EAGER,
+    FIRST_POLL,
+    PATIENT,
+    REMEMBERED,
+    RunTimes,
+    likely_length,
+)
 
 
 def seen(*lengths: float) -> RunTimes:
@@ -128,3 +135,71 @@ def test_the_latest_runs_count() -> None:
     run_times.add(0.0, 2.0, 2.0)
     assert len(run_times) == REMEMBERED
     assert run_times.next_poll(10.0, PATIENT) == 12.5
+
+
+UNIFORM = [2.0 + 8.0 * number / 199 for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "age", "interval", "earliest", "latest"),
+    [
+        ([], 0.0, 5.0, 5.0, 5.0),
+        ([], 7.0, 5.0, 12.0, 12.0),
+        ([3.0] * 50, 0.0, 5.0, 3.0, 3.3),
+        ([3.0], 0.0, 5.0, 3.0, 3.3),
+        # Not before half of them have ended; not much later than those that hardly any undercuts.
+        (UNIFORM, 0.0, 5.0, 6.5, 7.5),
+        (UNIFORM, 7.4, 5.0, 9.0, 10.3),
+        # An end is to be noticed sooner than a poll is worth.
+        (UNIFORM, 0.0, 0.5, 2.0, 3.0),
+        ([2.0] * 50 + [300.0] * 50, 0.0, 5.0, 2.0, 2.3),
+        ([2.0] * 50 + [300.0] * 50, 3.0, 5.0, 8.0, 8.0),
+        ([300.0] * 50, 0.0, 5.0, 300.0, 300.3),
+        ([300.0] * 50, 400.0, 5.0, 405.0, 405.0),
+    ],
+)
+def test_one_who_waits_polls_when_it_costs_least(
+    lengths: list[float], age: float, interval: float, earliest: float, latest: float
+) -> None:
+    poll = RunTimes(lengths).planned_poll(age, interval)
+    assert earliest <= poll <= latest
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_end_is_noticed_within_an_interval_of_all_but_the_shortest(seed: int) -> None:
+    chance = random.Random(seed)
+    lengths = sorted(chance.lognormvariate(chance.uniform(0, 4), chance.uniform(0, 2)) for _ in range(100))
+    interval = chance.choice([0.5, 2.0, 5.0, 60.0])
+    run_times, age = RunTimes(lengths), 0.0
+    while age < lengths[-1]:
+        poll = run_times.planned_poll(age, interval)
+        assert age < poll <= (age or lengths[5]) + interval
+        age = poll
+
+
+@pytest.mark.parametrize(
+    ("not_ended_at", "seen_at", "interval", "least", "most"),
+    [
+        (0.0, 4.0, 5.0, 2.0, 4.0),
+        (3.0, 4.0, 5.0, 3.0, 4.0),
+        (0.0, 60.0, 5.0, 55.0, 60.0),
+        (0.0, 0.0, 5.0, 0.0, 0.0),
+    ],
+)
+def test_a_length_is_guessed_between_what_was_seen(
+    not_ended_at: float, seen_at: float, interval: float, least: float, most: float
+) -> None:
+    assert likely_length(not_ended_at, seen_at, interval, 0.0) == most
+    assert likely_length(not_ended_at, seen_at, interval, 1.0) == pytest.approx(least)
+
+
+def test_lengths_from_elsewhere_are_outvoted_by_those_that_were_seen() -> None:
+    run_times = RunTimes()
+    run_times.learn([9.0] * 10)
+    assert run_times.ended == 0
+    for _ in range(200):
+        run_times.add(0.0, 2.0, 2.0)
+    assert run_times.ended == 200
+    assert run_times.latest(3) == [2.0, 2.0, 2.0]
+    assert run_times.latest(0) == []
+    assert 2.0 < run_times.next_poll(0.0, EAGER) < 3.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Iterable
 
 # How many of the latest runs say how long the next ones take.
 REMEMBERED = 2000
@@ -19,9 +20,28 @@ EAGER = 0.5
 _CANDIDATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.985, 1.0)
 _LONG = 0.98
 _SMALLEST_STEP = 1.05
+# A poll that finds a run under way costs, besides its request, the way of the next one.
+_FUTILE = 1.5
+# The share of runs that may end before the time from which their ends are noticed soon.
+_SHORT = 0.05
+# A run that had ended at its first poll is taken to have lasted for this share of that time, at least.
+_SHORTEST = 0.5
 # So that small differences do not cost a second poll.
 _MARGIN = 1.01
 _TRAVEL = 0.1
+
+
+def likely_length(not_ended_at: float, seen_at: float, interval: float, chance: float) -> float:
+    """Return a length for a run that ended between two polls, or before the first.
+
+    :param not_ended_at: its age at the last poll that found it running; 0 if there was none.
+    :param seen_at: its age when its end was seen.
+    :param interval: seconds between polls.
+    :param chance: a random number in [0, 1). It may have ended at any time, and a guess that is always the
+        same would be taken for what runs are like.
+    """
+    after = max(not_ended_at, _SHORTEST * seen_at, seen_at - interval)
+    return seen_at - chance * (seen_at - after)
 
 
 class RunTimes:
@@ -31,9 +51,10 @@ class RunTimes:
     probably ended: at the age that costs least, by polls that find it running and, a little, by delay.
     """
 
-    def __init__(self) -> None:
-        self._lengths: list[float] = []
-        self._latest: deque[float] = deque()
+    def __init__(self, lengths: Iterable[float] = ()) -> None:
+        """:param lengths: that are known from elsewhere."""
+        self._latest = deque(lengths)
+        self._lengths = sorted(self._latest)
         self._oldest_not_ended = 0.0
         self._ended = 0
         # For new runs, by impatience: the number of examples that it was computed of, and the age.
@@ -48,6 +69,21 @@ class RunTimes:
         if not self._lengths:
             return self._oldest_not_ended
         return self._lengths[min(len(self._lengths) - 1, int(_LONG * len(self._lengths)))]
+
+    @property
+    def ended(self) -> int:
+        """How many runs have been added."""
+        return self._ended
+
+    def latest(self, count: int) -> list[float]:
+        """Return the lengths of the latest runs."""
+        return list(self._latest)[-count:] if count else []
+
+    def learn(self, lengths: Iterable[float]) -> None:
+        """Take over lengths that are known from elsewhere."""
+        for length in lengths:
+            insort(self._lengths, length)
+            self._latest.append(length)
 
     def add_age(self, age: float) -> None:
         """Note the age of a run that has not ended."""
@@ -83,6 +119,36 @@ class RunTimes:
                 self._first_polls[impatience] = (self._ended, poll)
             return poll
         return self._cheapest_poll(age, impatience)
+
+    def planned_poll(self, age: float, interval: float) -> float:
+        """Return the age at which one who waits for a run polls it, which had not ended at ``age``.
+
+        That is when it costs least, by polls that find it running and by delay; but never later than
+        ``interval`` seconds after the length that only few runs undercut, or after ``age``.
+
+        :param age: at the last poll; 0 before the first.
+        :param interval: the seconds of delay that are worth a poll.
+        """
+        first = bisect_right(self._lengths, age)
+        longer = self._lengths[first:]
+        if not longer:
+            return age + interval
+        earliest = age or longer[int(_SHORT * len(longer))]
+        best = latest = earliest + interval
+        least, ended = float("inf"), 0.0
+        for count, length in enumerate(longer, 1):
+            candidate = min(length + _TRAVEL, latest)
+            if length < latest:
+                ended += length
+            else:
+                count -= 1
+            lateness = candidate * count - ended
+            cost = _FUTILE * (len(longer) - count) + lateness / interval
+            if cost < least:
+                best, least = candidate, cost
+            if length >= latest:
+                break
+        return best
 
     def _cheapest_poll(self, age: float, impatience: float) -> float:
         first = bisect_right(self._lengths, age)
