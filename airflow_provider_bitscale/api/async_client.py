@@ -161,24 +161,31 @@ class AsyncClient:
         """Return a function that asks for a workspace, one attempt each time."""
         return self._poller(self.contract.get_workspace(workspace_id))
 
-    async def take_slot(self) -> float:
-        """Take the slot of one request, if the rate limit allows one now; the request is :meth:`send_now`.
+    async def book_slot(self) -> float:
+        """Book the slot of one request, if the rate limit allows one now.
 
-        For a caller that picks its next request only when it may be sent. Whoever takes none for a while
-        calls :meth:`give_back_slots`.
+        For a caller that picks its next request only when it may be sent, and then calls :meth:`take_slot`;
+        whoever takes none for a while calls :meth:`give_back_slots`.
 
-        :return: 0 if a slot was taken; else seconds after which one may be free.
+        :return: 0 if a slot is booked; else seconds after which one may be free.
         """
         pacer = self._credentials.access.pacer
         if self._place is None or self._place[0] is not pacer:
             await self.give_back_slots()
             self._place = pacer, Place(at_most=pacer.slots_at_once)
         place = self._place[1]
-        if not place.granted and (delay := await pacer.book_async(place)):
-            return delay
+        return 0.0 if place.granted else await pacer.book_async(place)
+
+    def take_slot(self) -> bool:
+        """Take a slot that is booked, if there is one; its request is :meth:`send_now`."""
+        if self._place is None:
+            return False
+        pacer, place = self._place
+        if not place.granted or pacer is not self._credentials.access.pacer:
+            return False
         place.granted -= 1
         self._slots.append(pacer)
-        return 0.0
+        return True
 
     async def give_back_slots(self) -> None:
         """Give back what was booked ahead, for others to use."""

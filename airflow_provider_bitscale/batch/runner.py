@@ -134,16 +134,16 @@ class Runner:
                 await batch.client.give_back_slots()
                 seconds = step.seconds if isinstance(step, Rest) else None
                 await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
-            elif delay := await batch.client.take_slot():
-                # After that, something else may be more useful.
-                await asyncio.sleep(min(_AT_MOST_SECONDS, delay))
-            else:
+            elif batch.client.take_slot():
                 batch.plan.begin(step, now)
                 batch.start(
                     self._submissions.submit(step.row)
                     if isinstance(step, SubmitRow)
                     else self._polls.poll(step.row)
                 )
+            elif delay := await batch.client.book_slot():
+                # After that, something else may be more useful; so it may once a slot is booked.
+                await asyncio.sleep(min(_AT_MOST_SECONDS, delay))
 
     def _keep_within_limits(self, now: float) -> None:
         batch = self._batch

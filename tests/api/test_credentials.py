@@ -171,8 +171,8 @@ def test_nor_where_that_was_read_while_the_rotation_waited_for_a_slot(emulator: 
         async with AsyncClient(config, stored) as client:
             poll = asyncio.ensure_future(client.get_workspace())
             await asyncio.sleep(0.1)
-            while not await client.take_slot():
-                pass
+            while not await client.book_slot():
+                assert client.take_slot()
             rotation = asyncio.ensure_future(client.rotate_api_key())
             assert await poll
             with pytest.raises(AuthenticationError):
@@ -206,7 +206,7 @@ def test_requests_that_are_refused_together_have_the_key_read_once(emulator: Emu
 
 def test_nor_is_it_read_again_for_each_where_it_cannot_be_read(emulator: Emulator) -> None:
     config, keys = rotated(emulator), Unreadable(NEW)
-    emulator.control.add_fault("latency", on="get_workspace", seconds=0.3, times=30)
+    emulator.control.add_fault("latency", on="get_workspace", seconds=1.0, times=30)
 
     async def scenario() -> list[Any]:
         async with AsyncClient(config, keys.aread) as client:
@@ -219,7 +219,7 @@ def test_nor_is_it_read_again_for_each_where_it_cannot_be_read(emulator: Emulato
 
 def test_those_that_left_before_the_same_key_was_read_do_not_read_it_again(emulator: Emulator) -> None:
     config, keys = rotated(emulator), Keys(OLD)
-    emulator.control.add_fault("latency", on="get_workspace", seconds=0.3, times=30)
+    emulator.control.add_fault("latency", on="get_workspace", seconds=1.0, times=30)
 
     async def scenario() -> list[Any]:
         async with AsyncClient(config, keys.aread) as client:
@@ -239,8 +239,9 @@ def test_a_slot_that_was_taken_for_the_old_key_is_given_back(emulator: Emulator)
     async def scenario() -> None:
         async with AsyncClient(config, Keys(NEW).aread) as client:
             old = client._credentials.access.pacer
-            while await client.take_slot():
+            while await client.book_slot():
                 await asyncio.sleep(0.01)
+            assert client.take_slot()
             await client.get_workspace()
             await client.send_now(lambda contract: contract.get_workspace())
             new = client._credentials.access.pacer

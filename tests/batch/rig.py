@@ -62,8 +62,11 @@ class Client:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def take_slot(self) -> float:
+    async def book_slot(self) -> float:
         return 0.0
+
+    def take_slot(self) -> bool:
+        return True
 
     async def give_back_slots(self) -> None: ...
 

@@ -51,8 +51,11 @@ class BitScale:
         self.polls: Counter[str] = Counter()
         self.requests = self.most_requests = 0
 
-    async def take_slot(self) -> float:
+    async def book_slot(self) -> float:
         return 0.0
+
+    def take_slot(self) -> bool:
+        return True
 
     async def give_back_slots(self) -> None: ...
 
@@ -135,6 +138,40 @@ def test_what_an_earlier_try_submitted_is_polled_and_not_submitted() -> None:
     assert set(bitscale.submissions) == {3}
     assert set(bitscale.polls) == {"run_0", "run_2", "run_3"}
     assert attempt.statuses() == {SUCCEEDED: 3, UNKNOWN: 1}
+
+
+class SlowSlots(BitScale):
+    """Books slots slowly, one each time, as shared state does that is far away; much happens meanwhile."""
+
+    def __init__(self, meanwhile: Callable[[int], object], **answers: Any) -> None:
+        super().__init__(**answers)
+        self._meanwhile = meanwhile
+        self._bookings, self._is_booked = 0, False
+
+    async def book_slot(self) -> float:
+        self._bookings += 1
+        await asyncio.sleep(0.001)
+        self._meanwhile(self._bookings)
+        self._is_booked = True
+        return 0.0
+
+    def take_slot(self) -> bool:
+        is_booked, self._is_booked = self._is_booked, False
+        return is_booked
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_nothing_is_submitted_that_was_stopped_while_a_slot_was_booked(end: str) -> None:
+    def meanwhile(booking: int) -> None:
+        if booking == 3 and end == "kill":
+            attempt.runner.kill()
+        elif booking == 3:
+            attempt.rig.batch.stop("deadline")
+
+    bitscale = SlowSlots(meanwhile, submitted=lambda row: a_run("running", f"run_{row}"))
+    attempt = Try(5, bitscale)
+    attempt.run()
+    assert set(bitscale.submissions) == {0, 1}
 
 
 def test_when_it_is_killed_answers_on_their_way_are_taken_in() -> None:
