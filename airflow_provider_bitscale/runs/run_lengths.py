@@ -12,7 +12,7 @@ from airflow_provider_bitscale.api.shared_state.hints import Hints
 KIND = "run_times"
 KEEP_SECONDS = 86_400.0
 # The latest; what runs took some time ago is forgotten.
-MOST_LENGTHS = 200
+MOST_LENGTHS = 100
 # Whatever is told: nobody waits longer for a first poll than it takes to hear of a run that lasts this long.
 LONGEST_SECONDS = 300.0
 
@@ -21,7 +21,7 @@ def lengths_in(value: Any) -> list[float]:
     """Return the lengths in a shared value; none if it is anything else."""
     if not isinstance(value, list) or not all(map(_is_length, value)):
         return []
-    return [min(float(length), LONGEST_SECONDS) for length in value[-MOST_LENGTHS:]]
+    return [float(min(length, LONGEST_SECONDS)) for length in value[-MOST_LENGTHS:]]
 
 
 def read_lengths(hints: Hints, grid_id: str) -> list[float]:
@@ -52,5 +52,5 @@ def _joined(known: list[float], lengths: Iterable[float]) -> list[float]:
 
 
 def _is_length(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0
+    # Read before each first poll: not by isinstance, which takes a bool for a number.
+    return type(value) in (float, int) and 0 < value < math.inf
