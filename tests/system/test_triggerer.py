@@ -13,10 +13,12 @@ from airflow_provider_bitscale.emulator import Emulator
 from tests.support.clients import polls
 from tests.support.local_airflow import LocalAirflow
 from tests.support.postgres import Postgres
+from tests.support.statsd import StatsD
 from tests.support.waiting import wait_until
 from tests.system.dags.one_row import NEVER_ENDS_SECONDS
 
 DAGS = Path(__file__).parent / "dags"
+POLLS = "bitscale.requests.get_grids_grid_id_runs_run_id"
 TASKS = ("odd_outputs", "odd_reason", "neighbour")
 REASON = "half a pair \ud83d, a NUL \x00"
 OUTPUTS = {
@@ -55,10 +57,22 @@ def _fresh(bitscale: Emulator, neighbour: Emulator) -> None:
 
 
 @pytest.fixture(scope="module")
+def metrics() -> Iterator[StatsD]:
+    with StatsD() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
 def airflow(
-    bitscale: Emulator, neighbour: Emulator, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+    bitscale: Emulator,
+    neighbour: Emulator,
+    metrics: StatsD,
+    postgres: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LocalAirflow]:
     env = {
+        **metrics.env,
+        "AIRFLOW__METRICS__METRICS_ALLOW_LIST": POLLS.replace(".", r"\."),
         "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
         "AIRFLOW_CONN_BITSCALE_NEIGHBOUR": neighbour.connection_json(),
     }
@@ -69,7 +83,7 @@ def airflow(
 
 
 def test_odd_values_of_deferred_runs_leave_the_triggerer_alive(
-    airflow: LocalAirflow, bitscale: Emulator, neighbour: Emulator
+    airflow: LocalAirflow, bitscale: Emulator, neighbour: Emulator, metrics: StatsD
 ) -> None:
     bitscale.control.add_fault("reshape", on="get_run", when="completed", set={"outputs": OUTPUTS})
     bitscale.control.add_fault(
@@ -95,6 +109,8 @@ def test_odd_values_of_deferred_runs_leave_the_triggerer_alive(
     log = airflow.task_log("odd_values", dag_run, "odd_reason")
     assert "half a pair \ufffd, a NUL" in log, log
     assert "\x00" not in log
+    # Of a deferred task, only the triggerer polls.
+    assert f"{POLLS}.ok:1|c" in metrics.received()
 
 
 def finish(bitscale: Emulator, name: str, status: str) -> None:
