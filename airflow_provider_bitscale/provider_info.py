@@ -51,7 +51,7 @@ PROVIDER_INFO: dict[str, Any] = {
                         "with user, password, host, port and database: for many machines; needs "
                         "airflow-provider-bitscale[redis]. none: nothing is shared."
                     ),
-                    "version_added": "0.3.0",
+                    "version_added": "0.2.0",
                     "type": "string",
                     "sensitive": True,
                     "example": "rediss://user:password@redis.example:6379/0",
@@ -62,7 +62,7 @@ PROVIDER_INFO: dict[str, Any] = {
                         "For how many seconds processes share the columns and the run recipe of a grid, in "
                         "place of asking for them in each task. 0: they are asked for each time."
                     ),
-                    "version_added": "0.3.0",
+                    "version_added": "0.2.0",
                     "type": "float",
                     "example": "60",
                     "default": "300",
