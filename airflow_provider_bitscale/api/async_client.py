@@ -70,7 +70,7 @@ class AsyncClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.give_back_slots()
+        self.give_back_slots()
         for session in (self._session, self._unkept):
             if session is not None:
                 await session.close()
@@ -171,7 +171,7 @@ class AsyncClient:
         """
         pacer = self._credentials.access.pacer
         if self._place is None or self._place[0] is not pacer:
-            await self.give_back_slots()
+            self.give_back_slots()
             self._place = pacer, Place(at_most=pacer.slots_at_once)
         place = self._place[1]
         return 0.0 if place.granted else await pacer.book_async(place)
@@ -187,11 +187,11 @@ class AsyncClient:
         self._slots.append(pacer)
         return True
 
-    async def give_back_slots(self) -> None:
+    def give_back_slots(self) -> None:
         """Give back what was booked ahead, for others to use."""
         if self._place is not None:
             (pacer, place), self._place = self._place, None
-            await pacer.leave_async(place)
+            pacer.leave(place)
 
     async def send_now(self, prepare: Callable[[Contract], Call[T]]) -> T:
         """Send a call for which a slot was taken: one attempt, and no waiting, unless the key is renewed."""
@@ -283,7 +283,7 @@ class AsyncClient:
                 pacer.failed(counted=counted)
             else:
                 response, body = answer
-                await _note_answer(pacer, response, began, counted=counted)
+                _note_answer(pacer, response, began, counted=counted)
                 got = Partial(response.status, response.headers, body.so_far)
             chain, reason = list(causes(error)), async_connections.why_unanswered(error)
             return request.call.unanswered(config, chain, reason, sent=sending.connected, got=got)
@@ -292,13 +292,9 @@ class AsyncClient:
             pacer.failed(counted=late is not None and late.over())
             raise
         count_request(request.call.endpoint, response.status)
-        await _note_answer(pacer, response, began, counted=late is not None and late.over())
+        _note_answer(pacer, response, began, counted=late is not None and late.over())
         return request.reader.read(response.status, response.headers, whole)
 
 
-async def _note_answer(
-    pacer: Pacer, response: aiohttp.ClientResponse, began: float, *, counted: bool
-) -> None:
+def _note_answer(pacer: Pacer, response: aiohttp.ClientResponse, began: float, *, counted: bool) -> None:
     pacer.answered(response.status, response.headers, took=time.monotonic() - began, counted=counted)
-    if pacer.has_news:
-        await pacer.share_news_async()

@@ -253,7 +253,6 @@ class Client:
     @staticmethod
     def _note_answer(pacer: Pacer, response: requests.Response, began: float) -> None:
         pacer.answered(response.status_code, response.headers, took=time.monotonic() - began)
-        pacer.share_news()
 
 
 # requests and urllib3 let some of the standard library's through.

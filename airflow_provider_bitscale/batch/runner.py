@@ -131,7 +131,7 @@ class Runner:
                     result = row.fallback or RowResult(UNKNOWN, error=NOT_TOLD)
                     batch.apply(row, Event.GIVEN_UP, result=result)
             elif isinstance(step, Rest) or len(batch.under_way) >= self._connections:
-                await batch.client.give_back_slots()
+                batch.client.give_back_slots()
                 seconds = step.seconds if isinstance(step, Rest) else None
                 await batch.wait_for_change(min(_AT_MOST_SECONDS, math.inf if seconds is None else seconds))
             elif batch.client.take_slot():

@@ -68,7 +68,7 @@ class Client:
     def take_slot(self) -> bool:
         return True
 
-    async def give_back_slots(self) -> None: ...
+    def give_back_slots(self) -> None: ...
 
     async def send_now(self, build: Callable[..., Any]) -> Run:
         self.requests += 1

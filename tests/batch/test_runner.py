@@ -57,7 +57,7 @@ class BitScale:
     def take_slot(self) -> bool:
         return True
 
-    async def give_back_slots(self) -> None: ...
+    def give_back_slots(self) -> None: ...
 
     async def send_now(self, build: Callable[[Any], Run | Exception]) -> Run:
         self.requests += 1

@@ -8,12 +8,11 @@ import os
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 
 from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.errors import RateLimitedError
-from airflow_provider_bitscale.api.limit.bookings import GiveBack, Refused, Told, Turn
+from airflow_provider_bitscale.api.limit.bookings import GiveBack, Refused, Turn
 from airflow_provider_bitscale.api.limit.pace import Pace
 from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
 from airflow_provider_bitscale.api.limit.shared_slots import SLOTS_AT_ONCE, Place, SharedSlots
@@ -44,8 +43,6 @@ class Pacer:
         self._slots = slots
         self._state_lock = threading.Lock()
         self._queue = threading.Lock()
-        # What others are to be told.
-        self._news: deque[Refused | Told] = deque()
 
     def wait(self, *, patient: bool = True) -> None:
         """Block until a request may leave, and count it as sent.
@@ -54,12 +51,14 @@ class Pacer:
         :raises RateLimitedError: the limit allows no request soon, and the caller is not patient.
         """
         place = Place()
-        with self._queue:
-            while delay := self._book(place):
-                if not patient and place.hold > IMPATIENT_SECONDS:
-                    self._leave(place)
-                    raise _paused(place)
-                time.sleep(min(delay, LOOK_AGAIN_SECONDS))
+        try:
+            with self._queue:
+                while delay := self._book(place):
+                    _look_ahead(place, patient)
+                    time.sleep(min(delay, LOOK_AGAIN_SECONDS))
+        except BaseException:
+            self.leave(place)
+            raise
 
     async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
         """Wait until a request may leave, and count it as sent; see :meth:`wait`.
@@ -67,14 +66,17 @@ class Pacer:
         :param queue: the waiting line of this event loop.
         """
         place = Place()
-        if not await self.book_async(place, is_first=not queue.locked()):
-            return
-        async with queue:
-            while delay := await self.book_async(place):
-                if not patient and place.hold > IMPATIENT_SECONDS:
-                    await self.leave_async(place)
-                    raise _paused(place)
-                await asyncio.sleep(min(delay, LOOK_AGAIN_SECONDS))
+        try:
+            if not await self.book_async(place, is_first=not queue.locked()):
+                return
+            _look_ahead(place, patient)
+            async with queue:
+                while delay := await self.book_async(place):
+                    _look_ahead(place, patient)
+                    await asyncio.sleep(min(delay, LOOK_AGAIN_SECONDS))
+        except BaseException:
+            self.leave(place)
+            raise
 
     async def book_async(self, place: Place, *, is_first: bool = True) -> float:
         """Book slots for requests that leave now, if they may.
@@ -90,10 +92,14 @@ class Pacer:
         turn = None if self._slots is None else await self._slots.book_async(place, *self._pace)
         return place.waits(self._follow(place, turn, is_first=is_first))
 
-    async def leave_async(self, place: Place) -> None:
+    def leave(self, place: Place) -> None:
         """Give back the ticket of a place, and the slots that it has left."""
-        if self._slots is not None and (given := self._given_back(place)) is not None:
-            await self._slots.ask_async(given)
+        ticket, granted = place.ticket, place.granted
+        place.ticket, place.granted = -1, 0
+        for _ in range(granted):
+            self.failed()
+        if self._slots is not None and (ticket >= 0 or granted):
+            self._slots.tell(GiveBack(ticket, granted))
 
     def limit_to(self, requests_per_minute: float | None, assumed_per_second: float | None) -> None:
         """Set the configured ceiling and the rate that the contract assumes; the last call counts."""
@@ -114,7 +120,9 @@ class Pacer:
     def answered(
         self, status: int, headers: Mapping[str, str], *, took: float = 0.0, counted: bool = False
     ) -> None:
-        """Note the answer to a request, and whether it was called :meth:`counted`.
+        """Note the answer to a request, and whether it was called :meth:`counted`; tell others what it tells.
+
+        Nothing waits for that: the answer may have the id of a run that is paid for.
 
         :param took: seconds since it left.
         """
@@ -126,27 +134,12 @@ class Pacer:
         if self._slots is None or news is None:
             return
         if isinstance(news, Refused) or self._slots.is_news(news, now):
-            self._news.append(news)
+            self._slots.tell(news)
 
     def failed(self, *, counted: bool = False) -> None:
         """Note that a request got no answer; see :meth:`answered`."""
         with self._state_lock:
             self.limit.failed(counted=counted)
-
-    @property
-    def has_news(self) -> bool:
-        """Whether answers told what other processes should know."""
-        return bool(self._news)
-
-    def share_news(self) -> None:
-        """Tell other processes what answers have told."""
-        while self._slots is not None and self._news:
-            self._slots.ask(self._news.popleft())
-
-    async def share_news_async(self) -> None:
-        """Async twin of :meth:`share_news`."""
-        while self._slots is not None and self._news:
-            await self._slots.ask_async(self._news.popleft())
 
     def _book(self, place: Place) -> float:
         if self._leaves_unbooked(place):
@@ -155,10 +148,6 @@ class Pacer:
             return place.waits(delay)
         turn = None if self._slots is None else self._slots.book(place, *self._pace)
         return place.waits(self._follow(place, turn, is_first=True))
-
-    def _leave(self, place: Place) -> None:
-        if self._slots is not None and (given := self._given_back(place)) is not None:
-            self._slots.ask(given)
 
     def _leaves_unbooked(self, place: Place) -> bool:
         """Let a request leave by a slot that is in stock."""
@@ -199,13 +188,6 @@ class Pacer:
                 self.limit.sent(now)
                 place.granted = 1
         return place.hold
-
-    def _given_back(self, place: Place) -> GiveBack | None:
-        ticket, granted = place.ticket, place.granted
-        place.ticket, place.granted = -1, 0
-        for _ in range(granted):
-            self.failed()
-        return GiveBack(ticket, granted) if ticket >= 0 or granted else None
 
     @property
     def _pace(self) -> tuple[Pace, bool]:
@@ -261,5 +243,7 @@ def _forget_pacers() -> None:
 os.register_at_fork(after_in_child=_forget_pacers)
 
 
-def _paused(place: Place) -> RateLimitedError:
-    return RateLimitedError(f"no request may be sent for {place.hold:.0f} s", retry_after=place.hold)
+def _look_ahead(place: Place, patient: bool) -> None:
+    """Raise RateLimitedError rather than have a caller who is not patient sit out a long pause."""
+    if not patient and place.hold > IMPATIENT_SECONDS:
+        raise RateLimitedError(f"no request may be sent for {place.hold:.0f} s", retry_after=place.hold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -10,6 +11,7 @@ from airflow_provider_bitscale.api.limit.bookings import Book, Operation, Told, 
 from airflow_provider_bitscale.api.limit.pace import Pace
 from airflow_provider_bitscale.api.limit.slot_book import SAME_RESET
 from airflow_provider_bitscale.api.metrics import RATE_LIMIT_WAIT, note_time
+from airflow_provider_bitscale.api.shared_state.backend import Backend
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 
 # Slots that a batch books at once where each booking is a way to another machine.
@@ -81,19 +83,15 @@ class SharedSlots:
 
     def book(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Take a ticket for a place, or claim a slot by the one that it has; None if that cannot be asked."""
-        return self._seen(self.ask(self._booking(place, pace, assumed)), place, pace)
+        return self._seen(self.state.ask(self._booking(place, pace, assumed)), place, pace)
 
     async def book_async(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Async twin of :meth:`book`."""
-        return self._seen(await self.ask_async(self._booking(place, pace, assumed)), place, pace)
+        return self._seen(await self.state.ask_async(self._booking(place, pace, assumed)), place, pace)
 
-    def ask(self, operation: Operation) -> Turn | None:
-        """Do something with the slots; None if that is not possible now."""
-        return self.state.ask(lambda backend: backend.apply(self.name, operation))
-
-    async def ask_async(self, operation: Operation) -> Turn | None:
-        """Async twin of :meth:`ask`."""
-        return await self.state.ask_async(lambda backend: backend.apply(self.name, operation))
+    def tell(self, operation: Operation) -> None:
+        """Do something with the slots, soon; if that is not possible then, it is not done."""
+        self.state.tell(self._question(operation))
 
     def is_news(self, told: Told, now: float) -> bool:
         """Whether others should be told what an answer tells of the window, as far as this process knows."""
@@ -108,7 +106,7 @@ class SharedSlots:
         self._told_at = now
         return True
 
-    def _booking(self, place: Place, pace: Pace, assumed: bool) -> Operation:
+    def _booking(self, place: Place, pace: Pace, assumed: bool) -> Callable[[Backend], Turn]:
         at_most, now = place.at_most, time.time()
         if place.ticket < 0:
             self._count(now)
@@ -118,7 +116,10 @@ class SharedSlots:
                 left = self._known.limit - self._known.used
                 at_most += min(self._asked_before // 2, int(STOCK_SHARE * max(left, 0.0)))
                 self._stocking_until = now + TELL_SECONDS
-        return Book(pace.gap, pace.behind, assumed, place.ticket, at_most)
+        return self._question(Book(pace.gap, pace.behind, assumed, place.ticket, at_most))
+
+    def _question(self, operation: Operation) -> Callable[[Backend], Turn]:
+        return lambda backend: backend.apply(self.name, operation)
 
     def _count(self, now: float) -> None:
         if now >= self._period_ends:

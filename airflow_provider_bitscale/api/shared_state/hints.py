@@ -13,6 +13,8 @@ from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 
 # What is longer is no hint, and not worth its way.
 MOST_BYTES = 256 * 1024
+# A longer time than any value is of use, and not too long for what keeps it.
+MOST_SECONDS = 7 * 24 * 60 * 60.0
 
 
 class Hints:
@@ -82,7 +84,11 @@ class Hints:
     ) -> Callable[[Backend], None] | None:
         text = json.dumps(value, separators=(",", ":")).encode()
         name = self._name(kind, identity)
-        return None if len(text) > MOST_BYTES else lambda backend: backend.put(name, text, seconds)
+        return (
+            None
+            if len(text) > MOST_BYTES
+            else lambda backend: backend.put(name, text, min(seconds, MOST_SECONDS))
+        )
 
 
 def _read(value: bytes | None) -> Any:

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -20,8 +20,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long one question may take.
+# How long one question may take, and how long its answer is waited for: where a host's name is looked up, for
+# one, no time limit holds.
 PATIENCE_SECONDS = 0.5
+ANSWER_SECONDS = 2 * PATIENCE_SECONDS
 # Pauses while somebody else is at it are up to that.
 BUSY_SECONDS = 0.002
 # After a failure nothing is asked for that long, or so many times what the failure took.
@@ -31,7 +33,7 @@ WARNING_SECONDS = 60.0
 
 
 class SharedState:
-    """State that processes share. No question raises, and none takes much longer than half a second.
+    """State that processes share. No question raises, and none takes longer than a second.
 
     None means that there is no answer: the backend is away, and the caller goes by what it knows itself.
 
@@ -60,29 +62,65 @@ class SharedState:
     def ask(self, question: Callable[[Backend], T]) -> T | None:
         """Ask the backend, blocking."""
         began = time.monotonic()
+        if not self.blocks:
+            return self._ask_here(question, began)
+        if (asked := self._submit(question, began)) is None:
+            return None
+        # Signals interrupt this, and never a question that is half asked.
+        wait((asked,), ANSWER_SECONDS)
+        return self._answer_of(asked, began)
+
+    async def ask_async(self, question: Callable[[Backend], T]) -> T | None:
+        """Ask the backend without blocking the event loop; see :meth:`ask`."""
+        began = time.monotonic()
+        if not self.blocks:
+            answer, pause = self._attempt(question, began)
+            while pause:
+                await asyncio.sleep(pause)
+                answer, pause = self._attempt(question, began)
+            return answer
+        if (asked := self._submit(question, began)) is None:
+            return None
+        awaited = asyncio.wrap_future(asked)
+        try:
+            await asyncio.wait((awaited,), timeout=ANSWER_SECONDS)
+        finally:
+            awaited.cancel()
+        return self._answer_of(asked, began)
+
+    def tell(self, question: Callable[[Backend], object]) -> None:
+        """Ask what nobody waits for the answer to."""
+        began = time.monotonic()
+        if self.blocks or self._attempt(question, began)[1]:
+            self._submit(question, began)
+
+    def _submit(self, question: Callable[[Backend], T], began: float) -> Future[T | None] | None:
+        if began < self._away_until:
+            return None
+        try:
+            return self._executor.submit(self._ask_in_turn, question, began)
+        except RuntimeError as error:
+            # The process ends, or may start no further thread.
+            self._failed(began, str(error))
+            return None
+
+    def _answer_of(self, asked: Future[T | None], began: float) -> T | None:
+        if asked.done() and not asked.cancelled():
+            return asked.result()
+        asked.cancel()
+        self._failed(began, "no answer comes")
+        return None
+
+    def _ask_here(self, question: Callable[[Backend], T], began: float) -> T | None:
         answer, pause = self._attempt(question, began)
         while pause:
             time.sleep(pause)
             answer, pause = self._attempt(question, began)
         return answer
 
-    async def ask_async(self, question: Callable[[Backend], T]) -> T | None:
-        """Ask the backend without blocking the event loop; see :meth:`ask`."""
-        began = time.monotonic()
-        if self.blocks:
-            if began < self._away_until:
-                return None
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._ask_in_turn, question, began)
-        answer, pause = self._attempt(question, began)
-        while pause:
-            await asyncio.sleep(pause)
-            answer, pause = self._attempt(question, began)
-        return answer
-
     def _ask_in_turn(self, question: Callable[[Backend], T], began: float) -> T | None:
         # The line is too long for a backend that is slow: some go without an answer.
-        return None if time.monotonic() > began + PATIENCE_SECONDS else self.ask(question)
+        return None if time.monotonic() > began + PATIENCE_SECONDS else self._ask_here(question, began)
 
     def _attempt(self, question: Callable[[Backend], T], began: float) -> tuple[T | None, float]:
         """Ask once. Return the answer, and after how many seconds to ask again; 0 for not at all."""
@@ -97,6 +135,9 @@ class SharedState:
             return None, 0.0
         except (UnavailableError, OSError) as error:
             self._failed(began, str(error))
+            return None, 0.0
+        except Exception as error:  # Whatever others have written there, no task fails for it.
+            self._failed(began, type(error).__name__)
             return None, 0.0
         if not self._has_told_scope:
             self._tell_scope()

@@ -32,7 +32,6 @@ def pacers(backend: MemoryBackend, number: int) -> list[Pacer]:
 
 def answered(pacer: Pacer, status: int = 200, headers: dict[str, str] | None = None) -> None:
     pacer.answered(status, headers or {}, took=0.5)
-    pacer.share_news()
 
 
 def send(pacer: Pacer, times: int, sent: list[float]) -> None:
@@ -166,7 +165,7 @@ def test_slots_that_a_batch_booked_ahead_are_given_back() -> None:
     assert asyncio.run(pacer.book_async(place)) == 0
     assert place.granted == 8
     place.granted -= 1
-    asyncio.run(pacer.leave_async(place))
+    pacer.leave(place)
     assert backend.operations[-1] == GiveBack(-1, 7)
     assert pacer.limit.traffic.in_flight == 1
 
