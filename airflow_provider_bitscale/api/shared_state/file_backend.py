@@ -12,9 +12,9 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import ClassVar
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ClassVar, TypeVar
 
 from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
 from airflow_provider_bitscale.api.limit.slot_book import SlotBook
@@ -48,6 +48,8 @@ _MISSING = (FileNotFoundError, NotADirectoryError)
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class FileBackend:
     """Holds shared state in the files of a private folder; see :class:`Backend`.
@@ -69,42 +71,45 @@ class FileBackend:
 
     def apply(self, name: str, operation: Operation) -> Turn:
         """Do what is asked of a slot book."""
-        file = self._locked(name + _BOOK, is_made=True)
-        try:
+
+        def apply(file: int) -> Turn:
             now = time.time()
             book = self._book(name, file, now)
             turn = book.apply(operation, now)
             _write(file, content_of_book(book))
             return turn
-        finally:
-            _release(file)
+
+        return self._locked(name + _BOOK, apply, is_made=True)
 
     def get(self, name: str) -> bytes | None:
         """Return a value; None if there is none, or its time is over, or it is empty, as a claim is."""
-        try:
-            with self._value(name) as file:
-                return self._living(name, file, time.time()) or None
-        except _MISSING:
-            return None
+        with suppress(*_MISSING):
+            return self._locked(name + _VALUE, lambda file: self._living(name, file, time.time())) or None
+        return None
 
     def put(self, name: str, value: bytes, seconds: float) -> None:
         """Keep a value for so many seconds, unless it is too long."""
         if len(value) > MAX_VALUE_BYTES:
             self.delete(name)
             return
-        with self._value(name, is_made=True) as file:
-            _write_value(file, value, seconds, time.time())
+        self._locked(
+            name + _VALUE, lambda file: _write_value(file, value, seconds, time.time()), is_made=True
+        )
         self._sweep()
 
     def claim(self, name: str, seconds: float) -> bool:
         """Claim a name for so many seconds, unless somebody has it; return whether it was free."""
-        with self._value(name, is_made=True) as file:
+
+        def claim(file: int) -> bool:
             now = time.time()
-            if self._living(name, file, now) is not None:
-                return False
-            _write_value(file, b"", seconds, now)
+            is_free = self._living(name, file, now) is None
+            if is_free:
+                _write_value(file, b"", seconds, now)
+            return is_free
+
+        is_claimed = self._locked(name + _VALUE, claim, is_made=True)
         self._sweep()
-        return True
+        return is_claimed
 
     def delete(self, name: str) -> None:
         """Remove a value or a claim, if there is one."""
@@ -127,47 +132,48 @@ class FileBackend:
             self._discard(name, file, error)
             return None
 
-    @contextmanager
-    def _value(self, name: str, *, is_made: bool = False) -> Iterator[int]:
-        file = self._locked(name + _VALUE, is_made=is_made)
-        try:
-            yield file
-        finally:
-            _release(file)
-
     def _path(self, name: str) -> str:
         if self._folder is None:
             self._folder = private_folder(self._parent)
         return f"{self._folder}/{name}"
 
-    def _locked(self, name: str, *, is_made: bool = False) -> int:
-        """Open a file and lock it.
+    def _locked(self, name: str, use: Callable[[int], T], *, is_made: bool = False) -> T:
+        """Open a file, lock it, and return what comes of its use.
 
         :raises Busy: somebody else has it, or it has just been removed, or put right.
         """
+        file = self._opened(name, is_made)
         try:
-            file = self._opened(name, is_made)
+            self._lock(name, file)
+            return use(file)
+        finally:
+            # Not by closing alone: a process that was forked just then has the file open, and would keep it
+            # locked. Nor by a function: a signal may raise an exception before the first line of one.
+            fcntl.flock(file, fcntl.LOCK_UN)
+            os.close(file)
+
+    def _lock(self, name: str, file: int) -> None:
+        try:
+            fcntl.flock(file, _AT_ONCE)
+        except BlockingIOError:
+            raise Busy from None
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            self._clear(name)
+            raise Busy
+        if not found.st_nlink:
+            raise Busy
+
+    def _opened(self, name: str, is_made: bool) -> int:
+        try:
+            return self._found_or_made(name, is_made)
         except OSError as error:
             if error.errno in _IN_THE_WAY:
                 self._clear(name)
                 raise Busy from None
             raise
-        try:
-            fcntl.flock(file, _AT_ONCE)
-            found = os.fstat(file)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                self._clear(name)
-                raise Busy
-            if not found.st_nlink:
-                raise Busy
-        except BaseException as error:
-            os.close(file)
-            if isinstance(error, BlockingIOError):
-                raise Busy from None
-            raise
-        return file
 
-    def _opened(self, name: str, is_made: bool) -> int:
+    def _found_or_made(self, name: str, is_made: bool) -> int:
         try:
             return os.open(self._path(name), _SAFELY)
         except _MISSING:
@@ -199,15 +205,16 @@ class FileBackend:
     def _sweep(self) -> None:
         """Remove files that are of no use any more, if nobody did so lately."""
         now = time.time()
+
+        def is_due(mark: int) -> bool:
+            if abs(now - os.fstat(mark).st_mtime) < KEEP_SECONDS:
+                return False
+            os.utime(mark, (now, now))
+            return True
+
         with suppress(OSError, Busy):
-            mark = self._locked("swept", is_made=True)
-            try:
-                if abs(now - os.fstat(mark).st_mtime) < KEEP_SECONDS:
-                    return
-                os.utime(mark, (now, now))
-            finally:
-                _release(mark)
-            self._remove_older(now - KEEP_SECONDS)
+            if self._locked("swept", is_due, is_made=True):
+                self._remove_older(now - KEEP_SECONDS)
 
     def _remove_older(self, than: float) -> None:
         for name in os.listdir(self._folder):
@@ -228,9 +235,3 @@ def _write_value(file: int, value: bytes, seconds: float, now: float) -> None:
     _write(file, content_of_value(value, seconds, now))
     # For the sweep: when its time is over.
     os.utime(file, (now + seconds, now + seconds))
-
-
-def _release(file: int) -> None:
-    # Not by closing alone: a process that was forked just then has the file open, and would keep it locked.
-    fcntl.flock(file, fcntl.LOCK_UN)
-    os.close(file)
