@@ -18,6 +18,11 @@ from tests.system.dags.shared_limit import NAMES
 
 DAGS = Path(__file__).parent / "dags"
 DAG_ID = "shared_limit"
+# So many tasks at once make all of Airflow slow on a small machine, and that fails none of them.
+PATIENT = {
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "300",
+}
 WITHOUT_TRIGGERER = ("api-server", "scheduler", "dag-processor")
 
 
@@ -33,7 +38,7 @@ def test_tasks_of_one_machine_share_the_limit_with_nothing_set_up(
 ) -> None:
     airflow = start_airflow(
         DAGS,
-        env={"AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json()},
+        env={**PATIENT, "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json()},
         components=WITHOUT_TRIGGERER,
         # SQLite does not bear so many tasks at once.
         database_url=postgres.new_database(),
@@ -51,6 +56,7 @@ def test_workers_on_machines_of_their_own_share_the_limit_by_redis(
     airflow = start_airflow(
         DAGS,
         env={
+            **PATIENT,
             "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
             "AIRFLOW__BITSCALE__SHARED_STATE_URL": redis.geturl(),
         },
