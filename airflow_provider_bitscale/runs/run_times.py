@@ -20,8 +20,10 @@ EAGER = 0.5
 _CANDIDATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.985, 1.0)
 _LONG = 0.98
 _SMALLEST_STEP = 1.05
-# A poll that finds a run under way costs, besides its request, the way of the next one.
-_FUTILE = 1.5
+# What a poll costs that finds a run under way: whoever waits has nothing else to send.
+_FUTILE = 0.8
+# After a poll at which others had ended, the next one comes no later than that, or than a share of the age.
+_SOONEST = 1.0
 # The share of runs that may end before the time from which their ends are noticed soon.
 _SHORT = 0.05
 # A run that had ended at its first poll is taken to have lasted for this share of that time, at least.
@@ -124,13 +126,16 @@ class RunTimes:
         """Return the age at which one who waits for a run polls it, which had not ended at ``age``.
 
         That is when it costs least, by polls that find it running and by delay; but never later than
-        ``interval`` seconds after the length that only few runs undercut, or after ``age``.
+        ``interval`` seconds after the length that only few runs undercut, or after ``age``: sooner after an
+        age at which others had ended.
 
         :param age: at the last poll; 0 before the first.
         :param interval: the seconds of delay that are worth a poll.
         """
         first = bisect_right(self._lengths, age)
         longer = self._lengths[first:]
+        if first > _SHORT * len(self._lengths):
+            interval = min(interval, max(_SOONEST, (GROWTH - 1) * age))
         if not longer:
             return age + interval
         earliest = age or longer[int(_SHORT * len(longer))]

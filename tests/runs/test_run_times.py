@@ -148,12 +148,15 @@ UNIFORM = [2.0 + 8.0 * number / 199 for number in range(200)]
         ([3.0] * 50, 0.0, 5.0, 3.0, 3.3),
         ([3.0], 0.0, 5.0, 3.0, 3.3),
         # Not before half of them have ended; not much later than those that hardly any undercuts.
-        (UNIFORM, 0.0, 5.0, 6.5, 7.5),
+        (UNIFORM, 0.0, 5.0, 5.9, 7.0),
         (UNIFORM, 7.4, 5.0, 9.0, 10.3),
         # An end is to be noticed sooner than a poll is worth.
         (UNIFORM, 0.0, 0.5, 2.0, 3.0),
         ([2.0] * 50 + [300.0] * 50, 0.0, 5.0, 2.0, 2.3),
-        ([2.0] * 50 + [300.0] * 50, 3.0, 5.0, 8.0, 8.0),
+        # Others had ended by then: it may end at any moment.
+        ([2.0] * 50 + [300.0] * 50, 3.0, 5.0, 4.0, 4.0),
+        ([3.0] * 50, 8.0, 5.0, 10.0, 10.0),
+        ([20.0] * 50, 4.0, 5.0, 9.0, 9.0),
         ([300.0] * 50, 0.0, 5.0, 300.0, 300.3),
         ([300.0] * 50, 400.0, 5.0, 405.0, 405.0),
     ],
