@@ -21,7 +21,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(rb"\+?([0-9]{1,18})")
 _FRAMING = (b"content-length", b"transfer-encoding")
 _PLAIN_HEAD = re.compile(
-    rb"HTTP/1\.1 (?:200|202|429) [ -~]*\r\n((?:[0-9A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
+    rb"HTTP/1\.1 (?:200|202|429) [ -~]*\r\n((?:[0-9A-Za-z-]+: [!-~][ -~]*(?<! )\r\n)+)\r\n"
 )
 _PLAIN_LENGTH = re.compile(rb"[0-9]{1,18}")
 _NOT_PLAIN = {b"set-cookie", b"transfer-encoding", b"upgrade"}

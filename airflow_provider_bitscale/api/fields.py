@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
 from airflow_provider_bitscale.api.models import Json, Number
@@ -100,8 +99,9 @@ def named(data: Json, plain_names: Sequence[str]) -> list[str]:
     """Return the fields with one of these names, in any spelling; in the order of the names."""
     if not isinstance(data, Mapping):
         return []
-    found = [(plain_names.index(spelled), name) for name in data if (spelled := plain(name)) in plain_names]
-    return [name for _, name in sorted(found, key=itemgetter(0))]
+    found = [name for name in data if plain(name) in plain_names]
+    # Almost always there is one, or none.
+    return found if len(found) < 2 else sorted(found, key=lambda name: plain_names.index(plain(name)))
 
 
 def plain(name: str) -> str:

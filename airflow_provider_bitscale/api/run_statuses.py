@@ -46,7 +46,9 @@ def reported(layers: Sequence[Json], unexpected: list[str]) -> str | None:
 
 def _reported(data: Json, unexpected: list[str]) -> str | None:
     # A status that is not documented may be that of the request, beside that of the run.
-    names = sorted(named(data, NAMES), key=lambda name: not _is_documented(data[name]))
+    names = named(data, NAMES)
+    if len(names) > 1:
+        names.sort(key=lambda name: not _is_documented(data[name]))
     for name in names:
         if isinstance(data[name], str):
             if name != "status":

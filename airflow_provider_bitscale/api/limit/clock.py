@@ -23,12 +23,17 @@ class ServerClock:
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._header: str | None = None
         # The largest difference in this period, and in the one before.
         self._lately = self._before = _NEVER_SEEN
         self._period_ends = 0.0
 
     def seen(self, date_header: str | None, now: float) -> bool:
         """Take in the Date header of an answer; whether ``ahead`` has changed."""
+        if date_header == self._header:
+            # A later answer of the same second only makes that clock look slower.
+            return False
+        self._header = date_header
         date = http_date(date_header)
         if date is None:
             return False
@@ -44,4 +49,5 @@ class ServerClock:
 
     def our_clock_was_set_back(self) -> None:
         """Forget the differences seen: they are those of another clock."""
+        self._header = None
         self._lately = self._before = _NEVER_SEEN

@@ -19,7 +19,7 @@ SLOTS_AT_ONCE = 8
 # For so long slots may lie in stock: others' pauses are heard of that late.
 STOCK_SECONDS = 0.1
 # They are that share of what is left of a window, at most.
-STOCK_SHARE = 0.01
+STOCK_SHARE = 0.001
 # How often it is told what the server has counted; a new window is told at once.
 TELL_SECONDS = 1.0
 
@@ -113,8 +113,8 @@ class SharedSlots:
             if self._known is not None and now >= self._stocking_until:
                 # Whoever sends many at this moment books for the next ones, too. Those that are not used are
                 # lost, so they are few of the window.
-                left = self._known.limit - self._known.used
-                at_most += min(self._asked_before // 2, int(STOCK_SHARE * max(left, 0.0)))
+                left = max(0.0, self._known.limit - self._known.used)
+                at_most += min(max(self._asked - 1, self._asked_before // 2), int(STOCK_SHARE * left))
                 self._stocking_until = now + TELL_SECONDS
         return self._question(Book(pace.gap, pace.behind, assumed, place.ticket, at_most))
 
