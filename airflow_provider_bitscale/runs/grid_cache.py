@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bitscale.api import fields, parsing
@@ -169,7 +169,11 @@ def _is_outdated(value: Any, seen: Grid) -> bool:
 
 
 def _timestamp(moment: datetime | None) -> float:
-    return 0.0 if moment is None else moment.astimezone(timezone.utc).timestamp()
+    try:
+        return 0.0 if moment is None else moment.timestamp()
+    except (OverflowError, OSError, ValueError):
+        # Of a year that this machine does not reckon with.
+        return 0.0
 
 
 def _recipe(grid: Grid, data: Any) -> RunRecipe:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,14 +198,15 @@ def test_threads_and_an_event_loop_share_one_limit(contract: str) -> None:
         assert max(busiest(emulator)) <= limit
 
 
-def test_a_limit_belongs_to_a_key_and_an_address() -> None:
+def test_a_limit_belongs_to_an_address_and_a_workspace_or_a_key() -> None:
     url = "https://pacing.example"
     one = ClientConfig("key-1", base_url=url)
-    assert pacer_for(one, None) is pacer_for(
-        ClientConfig("key-1", workspace_id="ws", base_url=url + "/", timeout=1), None
-    )
+    assert pacer_for(one, None) is pacer_for(ClientConfig("key-1", base_url=url + "/", timeout=1), None)
     assert pacer_for(one, None) is not pacer_for(ClientConfig("key-2", base_url=url), None)
     assert pacer_for(one, None) is not pacer_for(ClientConfig("key-1", base_url=url + "/v2"), None)
+    first = ClientConfig("key-1", base_url=url, workspace_id="w-1")
+    assert pacer_for(first, None) is pacer_for(replace(first, api_key="key-2"), None), "it was rotated"
+    assert pacer_for(first, None) is not pacer_for(replace(first, workspace_id="w-2"), None)
     limited = ClientConfig("key-1", base_url=url, requests_per_minute=30)
     assert pacer_for(limited, None).limit.requests_per_minute == 30
     again = pacer_for(ClientConfig("key-1", base_url=url), None)

@@ -1,9 +1,8 @@
-"""One pacer for each base URL and API key in a process, shared by every client in it."""
+"""One pacer for each limit in a process, shared by every client in it."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import random
 import threading
@@ -213,22 +212,22 @@ class AnsweredLate:
         self._pacer.counted()
 
 
-_pacers: dict[tuple[str, bytes, str | None], Pacer] = {}
+_pacers: dict[tuple[str, str | None], Pacer] = {}
 _registry_lock = threading.Lock()
 
 
 def pacer_for(config: ClientConfig, assumed_per_second: float | None) -> Pacer:
-    """Return the pacer that every client with this base URL and API key shares.
+    """Return the pacer that every client of this limit shares: of a workspace, or of an API key.
 
     :raises ConfigurationError: a library is missing that the configured shared state needs.
     """
-    key = (config.base_url, hashlib.sha256(config.api_key.encode()).digest(), config.shared_state_url)
+    name = limit_name(config.base_url, config.workspace_id, config.api_key)
     with _registry_lock:
-        pacer = _pacers.get(key)
+        pacer = _pacers.get((name, config.shared_state_url))
         if pacer is None:
             state = shared_state_of(config.shared_state_url)
-            name = limit_name(config.base_url, config.workspace_id, config.api_key)
-            pacer = _pacers[key] = Pacer(None if state is None else SharedSlots(state, name))
+            pacer = Pacer(None if state is None else SharedSlots(state, name))
+            _pacers[name, config.shared_state_url] = pacer
     pacer.limit_to(config.requests_per_minute, assumed_per_second)
     return pacer
 
