@@ -47,6 +47,15 @@ def test_what_is_no_date_changes_nothing(value: str | None) -> None:
     assert clock.ahead == 30
 
 
+def test_a_date_that_was_seen_is_looked_at_again_only_by_another_clock_of_ours() -> None:
+    clock = ServerClock()
+    clock.seen(date(30), NOW)
+    assert clock.seen(date(30), NOW - 60) is False
+    clock.our_clock_was_set_back()
+    assert clock.seen(date(30), NOW - 60) is True
+    assert clock.ahead == 90
+
+
 def test_when_our_clock_was_set_back_a_smaller_difference_is_believed_at_once() -> None:
     clock = ServerClock()
     clock.seen(date(30), NOW)
