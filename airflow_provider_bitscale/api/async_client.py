@@ -20,7 +20,7 @@ from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import Credentials, ReadKeyAsync
 from airflow_provider_bitscale.api.errors import BitScaleError
 from airflow_provider_bitscale.api.limit.pacer import AnsweredLate, Pacer
-from airflow_provider_bitscale.api.limit.shared_slots import Place
+from airflow_provider_bitscale.api.limit.shared_slots import Line, Place
 from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
@@ -55,7 +55,7 @@ class AsyncClient:
         self._slots: deque[Pacer] = deque()
         # In the line for further ones, and the slots that it was granted and are not taken yet.
         self._place: tuple[Pacer, Place] | None = None
-        self._queue = asyncio.Lock()
+        self._line = Line()
         self._session: aiohttp.ClientSession | None = None
         # For requests that may be sent only once: the server may just be closing a kept connection.
         self._unkept: aiohttp.ClientSession | None = None
@@ -239,7 +239,7 @@ class AsyncClient:
             request = self._current(request)
             pacer = slot_of or request.access.pacer
             if slot_of is None:
-                await pacer.wait_async(self._queue, patient=patient)
+                await pacer.wait_async(self._line, patient=patient)
             slot_of, request = None, self._current(request)
             if request.access.pacer is not pacer:
                 # The key was renewed meanwhile, and the slot is one of the old key.

@@ -23,6 +23,7 @@ from airflow_provider_bitscale.api import (
 )
 from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.api.limit.pacer import Pacer, pacer_for
+from airflow_provider_bitscale.api.limit.shared_slots import Line
 from airflow_provider_bitscale.api.shared_client import shared_client
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import GRID_ID
@@ -110,11 +111,11 @@ def test_a_batch_uses_the_limit_and_keeps_to_it(
 
 def test_requests_leave_in_the_order_in_which_they_were_asked_for() -> None:
     async def scenario() -> list[int]:
-        pacer, queue, order = Pacer(), asyncio.Lock(), list[int]()
+        pacer, line, order = Pacer(), Line(), list[int]()
         pacer.limit.requests_per_minute = 6000
 
         async def one(number: int) -> None:
-            await pacer.wait_async(queue)
+            await pacer.wait_async(line)
             pacer.answered(200, {})
             order.append(number)
 

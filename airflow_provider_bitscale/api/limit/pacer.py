@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api.errors import RateLimitedError
 from airflow_provider_bitscale.api.limit.bookings import GiveBack, Refused, Turn
 from airflow_provider_bitscale.api.limit.pace import Pace
 from airflow_provider_bitscale.api.limit.rate_limit import RateLimit
-from airflow_provider_bitscale.api.limit.shared_slots import SLOTS_AT_ONCE, Place, SharedSlots
+from airflow_provider_bitscale.api.limit.shared_slots import SLOTS_AT_ONCE, Line, Place, SharedSlots
 from airflow_provider_bitscale.api.metrics import RATE_LIMIT_REFUSED, count
 from airflow_provider_bitscale.api.shared_state.address import limit_name
 from airflow_provider_bitscale.api.shared_state.location import shared_state_of
@@ -59,17 +59,18 @@ class Pacer:
             self.leave(place)
             raise
 
-    async def wait_async(self, queue: asyncio.Lock, *, patient: bool = True) -> None:
+    async def wait_async(self, line: Line, *, patient: bool = True) -> None:
         """Wait until a request may leave, and count it as sent; see :meth:`wait`.
 
-        :param queue: the waiting line of this event loop.
+        :param line: of this event loop.
         """
         place = Place()
         try:
-            if not await self.book_async(place, is_first=not queue.locked()):
+            if not await self.book_async(place, is_first=not line.locked()):
                 return
             _look_ahead(place, patient)
-            async with queue:
+            async with line.turn_of(place):
+                line.use_lowest_ticket(place)
                 while delay := await self.book_async(place):
                     _look_ahead(place, patient)
                     await asyncio.sleep(min(delay, LOOK_AGAIN_SECONDS))

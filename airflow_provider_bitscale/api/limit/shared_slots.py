@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
+from operator import attrgetter
 
 from airflow_provider_bitscale.api.limit.bookings import Book, Operation, Told, Turn
 from airflow_provider_bitscale.api.limit.pace import Pace
@@ -20,11 +23,13 @@ SLOTS_AT_ONCE = 8
 STOCK_SECONDS = 0.1
 # They are that share of what is left of a window, at most.
 STOCK_SHARE = 0.001
+# Of the time that a booking took, so much sooner the next one leaves: to come too early is for nothing.
+WAY_SHARE = 0.9
 # How often it is told what the server has counted; a new window is told at once.
 TELL_SECONDS = 1.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """A request's place in the line.
 
@@ -48,6 +53,40 @@ class Place:
             note_time(RATE_LIMIT_WAIT, time.monotonic() - self._since)
             self._since = None
         return delay
+
+
+class Line(asyncio.Lock):
+    """The waiting line of an event loop.
+
+    :ivar waiting: the places of those who are not the first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Place] = []
+
+    @asynccontextmanager
+    async def turn_of(self, place: Place) -> AsyncIterator[None]:
+        """Wait until a place is the first, for the time of a block."""
+        self.waiting.append(place)
+        try:
+            await self.acquire()
+        finally:
+            self.waiting.remove(place)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def use_lowest_ticket(self, place: Place) -> None:
+        """Give the first place the lowest ticket: one whose turn has come while others wait is lost.
+
+        Not everybody has one after shared state was away, and some have one that is not of their order.
+        """
+        with_ticket = (other for other in self.waiting if other.ticket >= 0)
+        other = min(with_ticket, key=attrgetter("ticket"), default=place)
+        if place.ticket < 0 or other.ticket < place.ticket:
+            place.ticket, other.ticket = other.ticket, place.ticket
 
 
 @dataclass
@@ -83,11 +122,14 @@ class SharedSlots:
 
     def book(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Take a ticket for a place, or claim a slot by the one that it has; None if that cannot be asked."""
-        return self._seen(self.state.ask(self._booking(place, pace, assumed)), place, pace)
+        asked_at = time.time()
+        return self._seen(self.state.ask(self._booking(place, pace, assumed)), place, pace, asked_at)
 
     async def book_async(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Async twin of :meth:`book`."""
-        return self._seen(await self.state.ask_async(self._booking(place, pace, assumed)), place, pace)
+        asked_at = time.time()
+        turn = await self.state.ask_async(self._booking(place, pace, assumed))
+        return self._seen(turn, place, pace, asked_at)
 
     def tell(self, operation: Operation) -> None:
         """Do something with the slots, soon; if that is not possible then, it is not done."""
@@ -128,7 +170,7 @@ class SharedSlots:
             self._period_ends = now + STOCK_SECONDS
         self._asked += 1
 
-    def _seen(self, turn: Turn | None, place: Place, pace: Pace) -> Turn | None:
+    def _seen(self, turn: Turn | None, place: Place, pace: Pace, asked_at: float) -> Turn | None:
         if turn is None:
             return None
         now = time.time()
@@ -140,7 +182,9 @@ class SharedSlots:
             self._keep(inf, now, STOCK_SECONDS)
         elif turn.granted > granted:
             self._keep(turn.granted - granted, now, turn.reset_in or STOCK_SECONDS)
-        return turn._replace(granted=granted)
+        # The claim takes its way, too, and is to come when it is the ticket's turn.
+        way = max(0.0, min(WAY_SHARE * (now - asked_at), turn.wait / 2))
+        return turn._replace(granted=granted, wait=turn.wait - way)
 
     def _keep(self, slots: float, now: float, seconds: float) -> None:
         self._stock = slots + (self._stock if self.has_stock(now) else 0.0)

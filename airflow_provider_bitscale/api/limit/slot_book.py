@@ -201,6 +201,9 @@ class SlotBook:
         self.claimed = max(0.0, self.claimed - given.granted)
         if given.ticket == self.tickets - 1 and given.ticket >= self.head:
             self.tickets -= 1
+        elif self.head == given.ticket < self.tickets:
+            # Whoever is next takes its turn.
+            self.head += 1
 
     def _refused(self, refused: Refused, now: float) -> None:
         pause = refused.asked

@@ -164,6 +164,8 @@ function operations.GiveBack(ticket, granted)
   book.claimed = max(0, book.claimed - granted)
   if ticket == book.tickets - 1 and ticket >= book.head then
     book.tickets = book.tickets - 1
+  elseif ticket == book.head and ticket < book.tickets then
+    book.head = book.head + 1
   end
 end
 

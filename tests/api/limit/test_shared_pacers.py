@@ -14,7 +14,7 @@ from airflow_provider_bitscale.api.errors import RateLimitedError
 from airflow_provider_bitscale.api.limit.bookings import Book, GiveBack, Refused, Told
 from airflow_provider_bitscale.api.limit.pace import NO_PACE
 from airflow_provider_bitscale.api.limit.pacer import Pacer
-from airflow_provider_bitscale.api.limit.shared_slots import STOCK_SECONDS, Place, SharedSlots
+from airflow_provider_bitscale.api.limit.shared_slots import STOCK_SECONDS, Line, Place, SharedSlots
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 from tests.support.memory_state import MemoryBackend
 
@@ -139,16 +139,16 @@ def test_in_an_event_loop_all_who_wait_stand_in_the_common_line() -> None:
     mine, other = pacers(backend, 2)
     sent: list[tuple[str, float]] = []
 
-    async def one(name: str, pacer: Pacer, queue: asyncio.Lock) -> None:
-        await pacer.wait_async(queue)
+    async def one(name: str, pacer: Pacer, line: Line) -> None:
+        await pacer.wait_async(line)
         sent.append((name, time.time()))
         answered(pacer)
 
     async def scenario() -> None:
-        queues = asyncio.Lock(), asyncio.Lock()
-        before = [asyncio.ensure_future(one("mine", mine, queues[0])) for _ in range(10)]
+        lines = Line(), Line()
+        before = [asyncio.ensure_future(one("mine", mine, lines[0])) for _ in range(10)]
         await asyncio.sleep(0)
-        await asyncio.gather(*before, one("other", other, queues[1]))
+        await asyncio.gather(*before, one("other", other, lines[1]))
 
     asyncio.run(scenario())
     assert [name for name, _ in sent] == ["mine"] * 10 + ["other"], "first come, first served"
@@ -247,3 +247,51 @@ def test_nothing_is_taken_in_stock_at_a_pace() -> None:
     wait_each_millisecond(pacer, 60)
     assert len(bookings(backend)) >= 60
     assert backend.books[LIMIT].claimed == 60
+
+
+def test_a_ticket_of_one_who_waits_in_the_line_is_used_by_who_is_the_first_and_has_none() -> None:
+    """As after an outage: it would be lost, a slot each time, until all have tickets again."""
+    backend = MemoryBackend()
+    [pacer] = pacers(backend, 1)
+    pacer.limit_to(None, 20.0)
+    sent: list[float] = []
+
+    async def one(line: Line) -> None:
+        await pacer.wait_async(line)
+        sent.append(time.time())
+
+    async def scenario() -> None:
+        line = Line()
+        async with line:
+            backend.is_away = True
+            without = [asyncio.ensure_future(one(line)) for _ in range(20)]
+            await asyncio.sleep(0)
+            backend.is_away = False
+            assert pacer._slots is not None
+            pacer._slots.state._begin()
+            with_tickets = [asyncio.ensure_future(one(line)) for _ in range(20)]
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*without, *with_tickets)
+
+    began = time.time()
+    asyncio.run(scenario())
+    assert len(sent) == 40
+    assert sent[1] - began < 0.5, "not after the turns of all tickets, which take a second"
+
+
+def test_who_gives_up_gives_back_its_ticket() -> None:
+    backend = MemoryBackend()
+    [pacer] = pacers(backend, 1)
+    pacer.limit_to(None, 1.0)
+
+    async def scenario() -> None:
+        line = Line()
+        waiting = [asyncio.ensure_future(pacer.wait_async(line)) for _ in range(30)]
+        await asyncio.sleep(0.1)
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(scenario())
+    book = backend.books[LIMIT]
+    assert book.tickets == book.head, "nobody waits for their turns"

@@ -72,6 +72,15 @@ CASES: dict[str, Sequence[Step]] = {
         (0, GiveBack(N + 1), {}),
         (0, ASSUMED, {"ticket": N + 1, "wait": GAP}),
     ],
+    "tickets that are given back in their order leave no gaps": [
+        (0, ASSUMED, GRANTED),
+        (0, ASSUMED, {"ticket": N + 1}),
+        (0, ASSUMED, {"ticket": N + 2}),
+        (0, ASSUMED, {"ticket": N + 3, "wait": 3 * GAP}),
+        (0, GiveBack(N + 1), {}),
+        (0, GiveBack(N + 2), {}),
+        (0, ASSUMED._replace(ticket=N + 3), {"ticket": N + 3, "wait": GAP}),
+    ],
     "a slot that is given back does not hasten others": [
         (0, ASSUMED, GRANTED),
         (0, GiveBack(granted=1), {"hold": GAP}),
