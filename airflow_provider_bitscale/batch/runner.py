@@ -106,6 +106,7 @@ class Runner:
         try:
             await self._drive()
         finally:
+            batch.client.give_back_slots()
             for helper in helpers:
                 helper.cancel()
             # They take back what they have announced.

@@ -50,6 +50,7 @@ class BitScale:
         self.submissions: Counter[int] = Counter()
         self.polls: Counter[str] = Counter()
         self.requests = self.most_requests = 0
+        self.given_back = False
 
     async def book_slot(self) -> float:
         return 0.0
@@ -57,7 +58,8 @@ class BitScale:
     def take_slot(self) -> bool:
         return True
 
-    def give_back_slots(self) -> None: ...
+    def give_back_slots(self) -> None:
+        self.given_back = True
 
     async def send_now(self, build: Callable[[Any], Run | Exception]) -> Run:
         self.requests += 1
@@ -172,6 +174,7 @@ def test_nothing_is_submitted_that_was_stopped_while_a_slot_was_booked(end: str)
     attempt = Try(5, bitscale)
     attempt.run()
     assert set(bitscale.submissions) == {0, 1}
+    assert bitscale.given_back, "what was booked is for others"
 
 
 def test_when_it_is_killed_answers_on_their_way_are_taken_in() -> None:
