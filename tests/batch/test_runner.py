@@ -154,7 +154,7 @@ class SlowSlots(BitScale):
         self._bookings += 1
         await asyncio.sleep(0.001)
         self._meanwhile(self._bookings)
-        self._is_booked = True
+        self._is_booked, self.given_back = True, False
         return 0.0
 
     def take_slot(self) -> bool:
