@@ -85,12 +85,14 @@ class Pacer:
         :param is_first: whether nobody in this event loop has waited for longer.
         :return: 0 if slots are booked; else seconds after which to ask again.
         """
-        if is_first and self._leaves_unbooked(place):
-            return place.waits(0.0)
-        if delay := self._held(place):
-            return place.waits(delay)
-        turn = None if self._slots is None else await self._slots.book_async(place, *self._pace)
-        return place.waits(self._follow(place, turn, is_first=is_first))
+        if self._slots is None:
+            delay = self._book_alone(place, is_first=is_first)
+        elif (known := self._by_itself(place, self._slots, is_first=is_first)) is not None:
+            delay = known
+        else:
+            turn = await self._slots.book_async(place, *self._pace)
+            delay = self._follow(place, turn, is_first=is_first)
+        return place.waits(delay)
 
     def leave(self, place: Place) -> None:
         """Give back the ticket of a place, and the slots that it has left."""
@@ -142,52 +144,51 @@ class Pacer:
             self.limit.failed(counted=counted)
 
     def _book(self, place: Place) -> float:
-        if self._leaves_unbooked(place):
-            return place.waits(0.0)
-        if delay := self._held(place):
-            return place.waits(delay)
-        turn = None if self._slots is None else self._slots.book(place, *self._pace)
-        return place.waits(self._follow(place, turn, is_first=True))
-
-    def _leaves_unbooked(self, place: Place) -> bool:
-        """Let a request leave by a slot that is in stock."""
-        if self._slots is None or place.ticket >= 0:
-            return False
-        now = time.time()
-        with self._state_lock:
-            if not self._slots.has_stock(now) or self.limit.delay(now, paced=False) > 0:
-                return False
-            self._slots.take_from_stock(now)
-            self.limit.sent(now)
-        place.granted = 1
-        return True
-
-    def _held(self, place: Place) -> float:
-        """Seconds for which this process knows by itself that no request may leave, besides its pace."""
+        """Twin of :meth:`book_async`, for whoever is first in line."""
         if self._slots is None:
-            return 0.0
-        with self._state_lock:
-            place.hold = self.limit.delay(time.time(), paced=False)
-        return place.hold
+            delay = self._book_alone(place)
+        elif (known := self._by_itself(place, self._slots)) is not None:
+            delay = known
+        else:
+            delay = self._follow(place, self._slots.book(place, *self._pace))
+        return place.waits(delay)
 
-    def _follow(self, place: Place, turn: Turn | None, *, is_first: bool) -> float:
-        """Do what shared state says, or without an answer what this process knows alone."""
+    def _by_itself(self, place: Place, slots: SharedSlots, *, is_first: bool = True) -> float | None:
+        """Seconds to wait, where that is known without a question to shared state; 0 for a slot in stock."""
         now = time.time()
-        if turn is not None:
-            place.ticket, place.hold, place.granted = turn.ticket, turn.hold, turn.granted
-            with self._state_lock:
-                for _ in range(turn.granted):
-                    self.limit.sent(now)
-            return 0.0 if turn.granted else max(turn.wait, LEAST_SECONDS)
-        place.ticket = -1
+        with self._state_lock:
+            place.hold = self.limit.delay(now, paced=False)
+            if place.hold > 0:
+                return place.hold
+            if is_first and place.ticket < 0 and slots.take_from_stock(now):
+                self._grant(place, 1, now)
+                return 0.0
+        return None
+
+    def _follow(self, place: Place, turn: Turn | None, *, is_first: bool = True) -> float:
+        """Do what shared state says; without an answer, what this process knows alone."""
+        if turn is None:
+            place.ticket = -1
+            return self._book_alone(place, is_first=is_first)
+        place.ticket, place.hold = turn.ticket, turn.hold
+        with self._state_lock:
+            self._grant(place, turn.granted, time.time())
+        return 0.0 if turn.granted else max(turn.wait, LEAST_SECONDS)
+
+    def _book_alone(self, place: Place, *, is_first: bool = True) -> float:
         if not is_first:
             return LOOK_AGAIN_SECONDS
+        now = time.time()
         with self._state_lock:
             place.hold = self.limit.delay(now)
             if place.hold <= 0:
-                self.limit.sent(now)
-                place.granted = 1
+                self._grant(place, 1, now)
         return place.hold
+
+    def _grant(self, place: Place, slots: int, now: float) -> None:
+        place.granted = slots
+        for _ in range(slots):
+            self.limit.sent(now)
 
     @property
     def _pace(self) -> tuple[Pace, bool]:

@@ -21,7 +21,7 @@ from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 SLOTS_AT_ONCE = 8
 # For so long slots may lie in stock: others' pauses are heard of that late.
 STOCK_SECONDS = 0.1
-# They are that share of what is left of a window, at most.
+# They are that share of what is left of a window, at most: those that are not used are lost.
 STOCK_SHARE = 0.001
 # Of the time that a booking took, so much sooner the next one leaves: to come too early is for nothing.
 WAY_SHARE = 0.9
@@ -101,24 +101,17 @@ class SharedSlots:
     _known: Turn | None = field(default=None, init=False)
     _known_at: float = field(default=0.0, init=False)
     _told_at: float = field(default=0.0, init=False)
-    # Slots that were booked for requests to come.
+    # Slots that were booked for requests to come, and how many more the next booking asks for.
     _stock: float = field(default=0.0, init=False)
     _stock_until: float = field(default=0.0, init=False)
-    # When a booking of further ones will surely have been answered, or not.
-    _stocking_until: float = field(default=0.0, init=False)
-    # Slots that were asked for in this period, and in the one before.
-    _asked: int = field(default=0, init=False)
-    _asked_before: int = field(default=0, init=False)
-    _period_ends: float = field(default=0.0, init=False)
+    _more: int = field(default=0, init=False)
 
-    def has_stock(self, now: float) -> bool:
-        """Whether there is a slot that needs no booking."""
-        return self._stock > 0 and now < self._stock_until
-
-    def take_from_stock(self, now: float) -> None:
-        """Take such a slot."""
+    def take_from_stock(self, now: float) -> bool:
+        """Take a slot that needs no booking, if there is one."""
+        if self._stock < 1 or now >= self._stock_until:
+            return False
         self._stock -= 1
-        self._count(now)
+        return True
 
     def book(self, place: Place, pace: Pace, assumed: bool) -> Turn | None:
         """Take a ticket for a place, or claim a slot by the one that it has; None if that cannot be asked."""
@@ -149,43 +142,27 @@ class SharedSlots:
         return True
 
     def _booking(self, place: Place, pace: Pace, assumed: bool) -> Callable[[Backend], Turn]:
-        at_most, now = place.at_most, time.time()
-        if place.ticket < 0:
-            self._count(now)
-            if self._known is not None and now >= self._stocking_until:
-                # Whoever sends many at this moment books for the next ones, too. Those that are not used are
-                # lost, so they are few of the window.
-                left = max(0.0, self._known.limit - self._known.used)
-                at_most += min(max(self._asked - 1, self._asked_before // 2), int(STOCK_SHARE * left))
-                self._stocking_until = now + TELL_SECONDS
+        at_most = place.at_most
+        if place.ticket < 0 and time.time() < self._known_at + STOCK_SECONDS:
+            # One booking at a time asks for more.
+            at_most, self._more = at_most + self._more, 0
         return self._question(Book(pace.gap, pace.behind, assumed, place.ticket, at_most))
 
     def _question(self, operation: Operation) -> Callable[[Backend], Turn]:
         return lambda backend: backend.apply(self.name, operation)
 
-    def _count(self, now: float) -> None:
-        if now >= self._period_ends:
-            is_next = now < self._period_ends + STOCK_SECONDS
-            self._asked, self._asked_before = 0, self._asked if is_next else 0
-            self._period_ends = now + STOCK_SECONDS
-        self._asked += 1
-
     def _seen(self, turn: Turn | None, place: Place, pace: Pace, asked_at: float) -> Turn | None:
         if turn is None:
             return None
-        now = time.time()
-        self._known, self._known_at, self._stocking_until = turn, now, 0.0
+        self._known, self._known_at = turn, time.time()
         granted = min(turn.granted, place.at_most)
-        if not granted:
-            self._stock = 0.0
-        elif not (pace.gap or turn.limit or turn.hold):
-            self._keep(inf, now, STOCK_SECONDS)
-        elif turn.granted > granted:
-            self._keep(turn.granted - granted, now, turn.reset_in or STOCK_SECONDS)
+        nothing_limits = not (pace.gap or turn.limit or turn.hold)
+        rest = inf if granted and nothing_limits else turn.granted - granted
+        if rest or not granted:
+            self._stock = rest
+            self._stock_until = self._known_at + min(turn.reset_in or STOCK_SECONDS, STOCK_SECONDS)
+        # Twice as many each time, as long as they are used up before their time is over.
+        self._more = min(2 * turn.granted, int(STOCK_SHARE * max(0.0, turn.limit - turn.used)))
         # The claim takes its way, too, and is to come when it is the ticket's turn.
-        way = max(0.0, min(WAY_SHARE * (now - asked_at), turn.wait / 2))
+        way = max(0.0, min(WAY_SHARE * (self._known_at - asked_at), turn.wait / 2))
         return turn._replace(granted=granted, wait=turn.wait - way)
-
-    def _keep(self, slots: float, now: float, seconds: float) -> None:
-        self._stock = slots + (self._stock if self.has_stock(now) else 0.0)
-        self._stock_until = now + min(seconds, STOCK_SECONDS)

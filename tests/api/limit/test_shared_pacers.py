@@ -194,8 +194,8 @@ def test_whoever_sends_many_of_a_plentiful_limit_books_many_at_once() -> None:
     [pacer] = plentiful(backend, 1)
     wait_each_millisecond(pacer, 400)
     assert len(bookings(backend)) < 250
-    unused = backend.books[LIMIT].claimed - 400
-    assert 0 <= unused <= 50
+    assert max(each.at_most for each in bookings(backend)) <= 101, "a thousandth of the window, and its own"
+    assert 0 <= backend.books[LIMIT].claimed - 400 <= 200
 
 
 def test_whoever_sends_few_books_each() -> None:
@@ -236,8 +236,8 @@ def test_a_stock_does_not_outlast_its_window() -> None:
     while time.time() < reset_at - STOCK_SECONDS / 2:
         slots.book(Place(), NO_PACE, assumed=False)
         time.sleep(0.001)
-    assert slots.has_stock(time.time())
-    assert not slots.has_stock(reset_at + 0.01)
+    assert slots.take_from_stock(time.time())
+    assert not slots.take_from_stock(reset_at + 0.01)
 
 
 def test_nothing_is_taken_in_stock_at_a_pace() -> None:
