@@ -108,7 +108,8 @@ class SharedSlots:
 
     def take_from_stock(self, now: float) -> bool:
         """Take a slot that needs no booking, if there is one."""
-        if self._stock < 1 or now >= self._stock_until:
+        # Nor does it last longer where the clock was set back.
+        if self._stock < 1 or not 0 < self._stock_until - now <= STOCK_SECONDS:
             return False
         self._stock -= 1
         return True

@@ -238,6 +238,7 @@ def test_a_stock_does_not_outlast_its_window() -> None:
         time.sleep(0.001)
     assert slots.take_from_stock(time.time())
     assert not slots.take_from_stock(reset_at + 0.01)
+    assert not slots.take_from_stock(reset_at - 3600), "the clock was set back"
 
 
 def test_nothing_is_taken_in_stock_at_a_pace() -> None:
