@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -19,8 +18,9 @@ from airflow_provider_bitscale.api.config import ClientConfig
 from airflow_provider_bitscale.api.contracts import Contract
 from airflow_provider_bitscale.api.credentials import Credentials, ReadKeyAsync
 from airflow_provider_bitscale.api.errors import BitScaleError
+from airflow_provider_bitscale.api.limit.booked_slots import BookedSlots
 from airflow_provider_bitscale.api.limit.pacer import AnsweredLate, Pacer
-from airflow_provider_bitscale.api.limit.shared_slots import Line, Place
+from airflow_provider_bitscale.api.limit.shared_slots import Line
 from airflow_provider_bitscale.api.metrics import count_request
 from airflow_provider_bitscale.api.models import Grid, Run, RunRecipe, User, Workspace
 from airflow_provider_bitscale.api.network import causes, warn_once
@@ -51,10 +51,7 @@ class AsyncClient:
     ) -> None:
         self._credentials = Credentials(config, read_key)
         self._connections = connections
-        # Where the slots come from that were taken, and are not used yet.
-        self._slots: deque[Pacer] = deque()
-        # In the line for further ones, and the slots that it was granted and are not taken yet.
-        self._place: tuple[Pacer, Place] | None = None
+        self._slots = BookedSlots()
         self._line = Line()
         self._session: aiohttp.ClientSession | None = None
         # For requests that may be sent only once: the server may just be closing a kept connection.
@@ -169,33 +166,19 @@ class AsyncClient:
 
         :return: 0 if a slot is booked; else seconds after which one may be free.
         """
-        pacer = self._credentials.access.pacer
-        if self._place is None or self._place[0] is not pacer:
-            self.give_back_slots()
-            self._place = pacer, Place(at_most=pacer.slots_at_once)
-        place = self._place[1]
-        return 0.0 if place.granted else await pacer.book_async(place)
+        return await self._slots.book(self._credentials.access.pacer)
 
     def take_slot(self) -> bool:
         """Take a slot that is booked, if there is one; its request is :meth:`send_now`."""
-        if self._place is None:
-            return False
-        pacer, place = self._place
-        if not place.granted or pacer is not self._credentials.access.pacer:
-            return False
-        place.granted -= 1
-        self._slots.append(pacer)
-        return True
+        return self._slots.take(self._credentials.access.pacer)
 
     def give_back_slots(self) -> None:
         """Give back what was booked ahead, for others to use."""
-        if self._place is not None:
-            (pacer, place), self._place = self._place, None
-            pacer.leave(place)
+        self._slots.give_back()
 
     async def send_now(self, prepare: Callable[[Contract], Call[T]]) -> T:
         """Send a call for which a slot was taken: one attempt, and no waiting, unless the key is renewed."""
-        pacer = self._slots.popleft()
+        pacer = self._slots.use()
         try:
             request = self._request(prepare(self.contract))
         except BaseException:
