@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -33,16 +34,18 @@ def run(status: str = "completed", completed_at: float | None = None) -> Run:
 
 
 class Polled:
-    """A run of some length, which notes at what age it is polled."""
+    """A run of some length, or one that ends at a poll, which notes at what age it is polled."""
 
-    def __init__(self, length: float) -> None:
+    def __init__(self, length: float = math.inf, *, ends_at_poll: int = 0) -> None:
         self.length = length
+        self.ends_at_poll = ends_at_poll
         self.began = time.time()
         self.ages: list[float] = []
 
     def __call__(self) -> Run:
         self.ages.append(time.time() - self.began)
-        return run("completed" if self.ages[-1] >= self.length else "running")
+        has_ended = self.ages[-1] >= self.length or len(self.ages) == self.ends_at_poll
+        return run("completed" if has_ended else "running")
 
     async def asynchronously(self) -> Run:
         return self()
@@ -69,9 +72,8 @@ KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 def test_where_nothing_is_known_it_is_polled_after_an_interval_and_its_length_is_told(
     hints: Hints, kind: str
 ) -> None:
-    polled = Polled(0.7)
+    polled = Polled(ends_at_poll=2)
     assert watched(hints, polled, kind).kind == COMPLETED
-    assert len(polled.ages) == 2
     assert polled.ages[0] >= INTERVAL - 0.1
     (length,) = read_lengths(hints, GRID)
     assert polled.ages[0] <= length <= polled.ages[1] + 0.01
