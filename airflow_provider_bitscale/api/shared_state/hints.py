@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_bitscale.api.carriable import read_json
 from airflow_provider_bitscale.api.shared_state.address import part_name
 from airflow_provider_bitscale.api.shared_state.backend import Backend
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 
-# What is longer is no hint, and not worth its way.
-MOST_BYTES = 256 * 1024
+T = TypeVar("T")
+
 # A longer time than any value is of use, and not too long for what keeps it.
 MOST_SECONDS = 7 * 24 * 60 * 60.0
 
@@ -32,44 +32,38 @@ class Hints:
 
     def get(self, kind: str, identity: str) -> Any:
         """Return a value; None if there is none."""
-        return None if self._state is None else _read(self._state.ask(self._getting(kind, identity)))
+        return _read(self._ask(self._getting(kind, identity)))
 
     async def aget(self, kind: str, identity: str) -> Any:
         """Async twin of :meth:`get`."""
-        return (
-            None if self._state is None else _read(await self._state.ask_async(self._getting(kind, identity)))
-        )
+        return _read(await self._aask(self._getting(kind, identity)))
 
     def put(self, kind: str, identity: str, value: Any, seconds: float) -> None:
-        """Keep a value, which JSON must be able to hold, for so many seconds."""
-        putting = self._putting(kind, identity, value, seconds)
-        if self._state is not None and putting is not None:
-            self._state.ask(putting)
+        """Keep a value, which JSON must be able to hold, for so many seconds, unless it is too long."""
+        self._ask(self._putting(kind, identity, value, seconds))
 
     async def aput(self, kind: str, identity: str, value: Any, seconds: float) -> None:
         """Async twin of :meth:`put`."""
-        putting = self._putting(kind, identity, value, seconds)
-        if self._state is not None and putting is not None:
-            await self._state.ask_async(putting)
+        await self._aask(self._putting(kind, identity, value, seconds))
 
     def claim(self, kind: str, identity: str, seconds: float) -> bool:
         """Claim something for so many seconds; return False only if another process has it."""
         name = self._name(kind, identity)
-        return (
-            self._state is None or self._state.ask(lambda backend: backend.claim(name, seconds)) is not False
-        )
+        return self._ask(lambda backend: backend.claim(name, seconds)) is not False
 
     def delete(self, kind: str, identity: str) -> None:
         """Remove a value or a claim, if there is one."""
-        name = self._name(kind, identity)
-        if self._state is not None:
-            self._state.ask(lambda backend: backend.delete(name))
+        self._ask(self._deleting(kind, identity))
 
     async def adelete(self, kind: str, identity: str) -> None:
         """Async twin of :meth:`delete`."""
-        name = self._name(kind, identity)
-        if self._state is not None:
-            await self._state.ask_async(lambda backend: backend.delete(name))
+        await self._aask(self._deleting(kind, identity))
+
+    def _ask(self, question: Callable[[Backend], T]) -> T | None:
+        return None if self._state is None else self._state.ask(question)
+
+    async def _aask(self, question: Callable[[Backend], T]) -> T | None:
+        return None if self._state is None else await self._state.ask_async(question)
 
     def _name(self, kind: str, identity: str) -> str:
         # An identity is whatever somebody calls a grid.
@@ -79,22 +73,17 @@ class Hints:
         name = self._name(kind, identity)
         return lambda backend: backend.get(name)
 
-    def _putting(
-        self, kind: str, identity: str, value: Any, seconds: float
-    ) -> Callable[[Backend], None] | None:
-        text = json.dumps(value, separators=(",", ":")).encode()
+    def _putting(self, kind: str, identity: str, value: Any, seconds: float) -> Callable[[Backend], None]:
+        name, text = self._name(kind, identity), json.dumps(value, separators=(",", ":")).encode()
+        return lambda backend: backend.put(name, text, min(seconds, MOST_SECONDS))
+
+    def _deleting(self, kind: str, identity: str) -> Callable[[Backend], None]:
         name = self._name(kind, identity)
-        return (
-            None
-            if len(text) > MOST_BYTES
-            else lambda backend: backend.put(name, text, min(seconds, MOST_SECONDS))
-        )
+        return lambda backend: backend.delete(name)
 
 
 def _read(value: bytes | None) -> Any:
-    if value is None or len(value) > MOST_BYTES:
-        return None
     try:
-        return read_json(value)
+        return None if value is None else read_json(value)
     except ValueError:
         return None
