@@ -28,9 +28,9 @@ CAREFUL_TICKETS = 20
 CAREFUL_SECONDS = 0.1
 # Whoever comes that early need not come again.
 EARLY_SECONDS = 0.0005
-# Whoever waits asks again that soon; whoever has not asked for so long is not waited for: it may be dead.
+# Whoever waits asks again that soon. Whoever does not for so long is absent, and not waited for.
 ASK_AGAIN_SECONDS = 5.0
-ROLL_CALL_SECONDS = 10.0
+ABSENT_SECONDS = 10.0
 # Tickets that wait. Of more, the oldest count as missed.
 MAX_WAITING = 100_000
 # Resets closer than that are the same one.
@@ -52,8 +52,8 @@ class SlotBook:
     :ivar tickets: the next one to hand out.
     :ivar head: the first ticket after those that were claimed or passed over.
     :ivar head_at: when it is its turn.
-    :ivar seen: the first ticket that somebody came with since the last roll call.
-    :ivar seen_until: when the next one is.
+    :ivar seen: the lowest ticket that somebody has come with of late.
+    :ivar seen_until: when the tickets below it are passed over, and that is noted anew.
     :ivar share: of the pace that may be used, as the last refusal left it.
     :ivar refusals: how often in a row a pause was too short.
     :ivar paused_until: end of the pause.
@@ -105,7 +105,7 @@ class SlotBook:
         self._roll_over(now)
         match operation:
             case Book():
-                self._roll_call(now)
+                self._pass_over_absent(now)
                 ticket, granted = self._book(operation, now)
                 pace, gap = self._gaps(operation, now)
             case GiveBack():
@@ -190,11 +190,11 @@ class SlotBook:
         """Slots of this window that may be claimed yet."""
         return max(0.0, self._usable - self.claimed - self.others)
 
-    def _roll_call(self, now: float) -> None:
-        """Pass over the first tickets if nobody came back with them. Who does so later may still claim."""
+    def _pass_over_absent(self, now: float) -> None:
+        """Pass over the first tickets if nobody came back with them. They may still claim later."""
         if now >= self.seen_until:
             self.head = max(self.head, min(self.seen, self.tickets))
-            self.seen, self.seen_until = self.tickets, now + ROLL_CALL_SECONDS
+            self.seen, self.seen_until = self.tickets, now + ABSENT_SECONDS
 
     def _give_back(self, given: GiveBack) -> None:
         # Of a pace nothing is given back: others may have left at it since.

@@ -118,10 +118,10 @@ local function claim(ticket, pace, gap, behind)
   book.claimed = book.claimed + 1
 end
 
-local function roll_call()
+local function pass_over_absent()
   if now >= book.seen_until then
     book.head = max(book.head, min(book.seen, book.tickets))
-    book.seen, book.seen_until = book.tickets, now + ROLL_CALL_SECONDS
+    book.seen, book.seen_until = book.tickets, now + ABSENT_SECONDS
   end
 end
 
@@ -140,7 +140,7 @@ end
 local operations = {}
 
 function operations.Book(asked_gap, behind, assumed, ticket, at_most)
-  roll_call()
+  pass_over_absent()
   if not (0 <= ticket and ticket < book.tickets) then
     ticket = book.tickets
     book.tickets = book.tickets + 1
