@@ -100,6 +100,7 @@ class SharedSlots:
     name: str
     _known: Turn | None = field(default=None, init=False)
     _known_at: float = field(default=0.0, init=False)
+    _told: Told | None = field(default=None, init=False)
     _told_at: float = field(default=0.0, init=False)
     # Slots that were booked for requests to come, and how many more the next booking asks for.
     _stock: float = field(default=0.0, init=False)
@@ -130,16 +131,20 @@ class SharedSlots:
         self.state.tell(self._question(operation))
 
     def is_news(self, told: Told, now: float) -> bool:
-        """Whether others should be told what an answer tells of the window, as far as this process knows."""
-        known = self._known
+        """Whether others should be told what an answer tells: of a new window, or that somebody else uses it.
+
+        The book has worked out when the next one ends, and is careful in it until somebody tells.
+        """
+        last = self._told
         is_same = (
-            known is not None
-            and known.limit == told.limit
-            and abs(self._known_at + known.reset_in - now - told.reset_in) < SAME_RESET
+            last is not None
+            and last.limit == told.limit
+            and abs(self._told_at + last.reset_in - now - told.reset_in) < SAME_RESET
         )
-        if is_same and known is not None and (told.used <= known.used or now < self._told_at + TELL_SECONDS):
+        used = 0.0 if self._known is None else self._known.used
+        if is_same and (told.used <= used or now < self._told_at + TELL_SECONDS):
             return False
-        self._told_at = now
+        self._told, self._told_at = told, now
         return True
 
     def _booking(self, place: Place, pace: Pace, assumed: bool) -> Callable[[Backend], Turn]:

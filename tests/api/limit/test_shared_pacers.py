@@ -170,6 +170,25 @@ def test_slots_that_a_batch_booked_ahead_are_given_back() -> None:
     assert pacer.limit.traffic.in_flight == 1
 
 
+def test_each_window_is_told_of_at_once_and_then_only_what_others_use() -> None:
+    backend = MemoryBackend()
+    slots = SharedSlots(SharedState(backend), LIMIT)
+    now = time.time()
+    backend.apply(LIMIT, Told(60, 0, 0.5))
+    slots.book(Place(), NO_PACE, assumed=False)
+    for at, used, reset_in, is_news in (
+        (0.1, 1, 0.4, True),
+        (0.2, 1, 0.3, False),
+        (0.3, 9, 0.2, False),
+        (0.6, 1, 0.9, True),
+        (0.7, 9, 0.8, False),
+        (1.6, 1, 5.0, True),
+        (2.7, 1, 3.9, False),
+        (2.8, 9, 3.8, True),
+    ):
+        assert slots.is_news(Told(60, used, reset_in), now + at) is is_news, at
+
+
 def wait_each_millisecond(pacer: Pacer, times: int) -> None:
     for _ in range(times):
         pacer.wait()
