@@ -54,8 +54,8 @@ def busiest(emulator: Emulator) -> list[int]:
     return [seconds[second] for second in sorted(seconds)[1:-1]]
 
 
-# Under one contract only: told of the limit by the same headers, both are paced alike. How much of the limit is
-# used depends on how busy the machine is: the benchmark ``pacing`` asks for more.
+# Under one contract only: told of the limit by the same headers, both are paced alike. How much of the limit
+# is used depends on how busy the machine is: the benchmark ``pacing`` asks for more.
 @pytest.mark.parametrize(
     ("waits", "seconds", "used"), [(150, 3.0, 0.5), pytest.param(1000, 20.0, 0.9, marks=pytest.mark.slow)]
 )
