@@ -253,7 +253,7 @@ def test_metrics_count_each_row_once_over_all_tries(
     emulator: Emulator, figures: type[Figures], tmp_path: Path
 ) -> None:
     emulator.control.add_fault("run_never_ends", times=1)
-    batch = Batch(rows=people(10), segment_size=5, batch_timeout=1.5, output_path=f"file://{tmp_path}")
+    batch = Batch(rows=people(10), segment_size=5, batch_timeout=3.0, output_path=f"file://{tmp_path}")
     with pytest.raises(api.RunTimedOutError):
         batch.attempt()
     [stuck] = [run for run in emulator.control.state()["runs"] if run["status"] == "running"]
