@@ -35,7 +35,7 @@ class AsyncClient:
     """The twin of :class:`~airflow_provider_bitscale.api.client.Client` for one event loop.
 
     Use as an async context manager. Methods, errors, retries and pacing are the same, except the observer
-    of a submission and :meth:`~airflow_provider_bitscale.api.client.Client.identify`.
+    of a submission and :meth:`.Client.identify`.
 
     :param config: credentials and settings.
     :param read_key: as in the sync client, but a coroutine function.

@@ -90,7 +90,7 @@ class Delivery:
 
     :param run: as a poll would tell it.
     :param payload: the JSON object as it came; but what was spelled otherwise is in the form of v1.1.0, and
-        without values that Airflow does not carry: see :mod:`airflow_provider_bitscale.api.carriable`.
+        without values that Airflow does not carry: see ``api.carriable``.
     """
 
     run_id: str
@@ -136,7 +136,7 @@ def parse_delivery(
 ) -> Delivery:
     """Verify a delivery and read the run in it (API document, "Webhook Payload").
 
-    The run is read as answers are (:mod:`airflow_provider_bitscale.api.run_answers`), however it is spelled.
+    The run is read as answers are (``api.run_answers``), however it is spelled.
 
     :param headers: of the request, in any case.
     :param body: as it came, byte for byte.

@@ -151,7 +151,7 @@ class BitScaleHook(Polling, BaseHook):
     ) -> Run:
         """Run a grid on one row (endpoint 6). Costs credits each time it is called.
 
-        A task that calls this and is retried pays again; :class:`RunGridOperator` does not.
+        A task that calls this and is retried pays again; :class:`.RunGridOperator` does not.
 
         :param inputs: values by column id; under workspace-key by the labels of :meth:`get_run_recipe`, and
             what it does not list is refused.

@@ -45,7 +45,7 @@ class RunGridOperator(HookMixin, BaseOperator):
     :param trust_webhook: where the wait is deferred, take a delivery for the result, rather than poll once
         more.
     :param wait_for_completion: False to return the run's id and status at once, for a sensor to wait for, or
-        for a DAG that its delivery starts; :class:`CollectUndeliveredOperator` tells of deliveries that are
+        for a DAG that its delivery starts; :class:`.CollectUndeliveredOperator` tells of deliveries that are
         lost.
     :param deferrable: wait in the triggerer; None for ``[operators] default_deferrable``. With ``sync`` under
         workspace-key only, where BitScale answers a run that takes long as running.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunCompletedSensor(OutcomeSensor):
-    """Succeeds when a run has completed; its XCom is the same as that of :class:`RunGridOperator`.
+    """Succeeds when a run has completed; its XCom is the same as that of :class:`.RunGridOperator`.
 
     A run that BitScale reports as failed fails the task without retries, since waiting again is of no use; a
     poll that does not get through does not.
@@ -24,10 +24,10 @@ class RunCompletedSensor(OutcomeSensor):
     :param grid_id: id of the run's grid.
     :param run_id: id of the run, such as ``"{{ ti.xcom_pull('submit')['run_id'] }}"``.
     :param delivery_address: where the run's webhook delivery will be:
-        ``submit.output["delivery_address"]`` of a :class:`RunGridOperator` with ``webhook_url``; polls of a
+        ``submit.output["delivery_address"]`` of a :class:`.RunGridOperator` with ``webhook_url``; polls of a
         deferred sensor are rare until it comes. (templated)
     :param trust_webhook: take a delivery for the result, rather than poll once more.
-    :param miss_values: texts that stand for nothing found, as in :class:`RunGridOperator`.
+    :param miss_values: texts that stand for nothing found, as in :class:`.RunGridOperator`.
     :param key_outputs_by: keys of the outputs in the XCom: ``name`` or ``id`` of the column.
     :param poke_interval: seconds between polls, in every mode.
     :param timeout: seconds to wait; then one last poll decides.

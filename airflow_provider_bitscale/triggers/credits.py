@@ -14,7 +14,7 @@ class CreditsTrigger(OutcomeTrigger):
     :param workspace_id: the workspace; None for the connection's.
     :param min_credits: credits to wait for.
 
-    The other parameters are those of :class:`OutcomeTrigger`.
+    The other parameters are those of :class:`.OutcomeTrigger`.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ from airflow_provider_bitscale.triggers.shared_hook import shared_hook
 
 
 class OutcomeTrigger(BaseTrigger):
-    """Yields the JSON of :meth:`~airflow_provider_bitscale.runs.outcome.Outcome.to_event`.
+    """Yields the JSON of an outcome, see ``runs.outcome``.
 
     Only reads: it may run twice at once, and be restarted at any time, without harm.
 

@@ -26,7 +26,7 @@ class RunCompletedTrigger(OutcomeTrigger):
     :param submitted_at: when the run was submitted, in Unix seconds, to poll it first when it has probably
         ended; None if that is not known.
 
-    The other parameters are those of :class:`OutcomeTrigger`.
+    The other parameters are those of :class:`.OutcomeTrigger`.
     """
 
     def __init__(

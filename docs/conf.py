@@ -1,0 +1,40 @@
+"""How Sphinx builds these pages: Markdown by hand, the reference from docstrings."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+# The reference imports Airflow, which makes files where it is at home.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bitscale-docs-")
+
+from airflow_provider_bitscale import __version__  # noqa: E402
+
+project = "airflow-provider-bitscale"
+copyright = "the contributors of airflow-provider-bitscale, Apache License 2.0"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "from_code"]
+exclude_patterns = ["_ext"]
+nitpicky = True
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+# Links to headings: `page.md#heading`.
+myst_heading_anchors = 4
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "all"
+python_maximum_signature_line_length = 90
+python_use_unqualified_type_names = True
+# Types of Python, Airflow and pydantic: their pages are not here, and none are asked for them.
+nitpick_ignore_regex = [("py:(class|obj|exc|data)", r"(?!airflow_provider_bitscale\.).*\..*")]
+nitpick_ignore = [("py:class", "airflow_provider_bitscale.api.client.SubmitObserver")]
+
+html_theme = "furo"
+html_title = f"BitScale for Apache Airflow {release}"
+html_copy_source = False
