@@ -10,13 +10,13 @@ import pytest
 
 from airflow_provider_bitscale.api.limit import pacer
 from airflow_provider_bitscale.emulator import Emulator
+from tests.support.examples import EXAMPLE_DAGS
 from tests.support.fixtures import contract, emulators
 from tests.support.hooks import connect as connect_to
 
 __all__ = ["contract", "emulators"]
 
 HERE = Path(__file__).parent
-EXAMPLES = HERE.parents[1] / "example_dags"
 FIXTURE_DAGS = HERE / "dags"
 
 Connect = Callable[..., None]
@@ -60,7 +60,7 @@ def _metadata_database() -> None:
             "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
             "kwargs": {"path": str(folder)},
         }
-        for folder in (EXAMPLES, FIXTURE_DAGS)
+        for folder in (EXAMPLE_DAGS, FIXTURE_DAGS)
     ]
     os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps(bundles)
     from airflow.utils.db import initdb

@@ -9,11 +9,13 @@ import pytest
 
 from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
-from tests.airflow.conftest import EXAMPLES, RunDag
+from airflow_provider_bitscale.webhooks.assets import bitscale_run_asset
+from tests.airflow.conftest import RunDag
 from tests.support.clients import posted_bodies
-from tests.support.examples import examples_left_out
+from tests.support.examples import EXAMPLE_CONN_ID, EXAMPLE_DAGS, examples_left_out
+from tests.support.hooks import connect
 
-FILES = sorted(EXAMPLES.glob("bitscale_*.py"))
+FILES = sorted(EXAMPLE_DAGS.glob("bitscale_*.py"))
 ADA = "ada.lovelace@analyticalengines.com"
 
 
@@ -24,12 +26,29 @@ def credits_spent(emulator: Emulator) -> int:
 def test_each_is_one_short_file_that_imports_without_an_error() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(EXAMPLES)
+    bag = DagBag(EXAMPLE_DAGS)
     assert bag.import_errors == {}
     assert set(bag.dags) == {file.stem for file in FILES}
     assert all(dag.doc_md for dag in bag.dags.values())
     for file in FILES:
         assert len(file.read_text(encoding="utf-8").splitlines()) < 80, file.name
+
+
+def test_none_is_started_by_a_clock() -> None:
+    """Where ``[core] load_examples`` is set, Airflow loads them beside the user's own."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    schedules = {dag_id: dag.schedule for dag_id, dag in DagBag(EXAMPLE_DAGS).dags.items()}
+    delivered = schedules.pop("bitscale_collect_deliveries")
+    assert delivered == bitscale_run_asset("grid_001", bitscale_conn_id=EXAMPLE_CONN_ID)
+    assert set(schedules.values()) == {None}
+
+
+@pytest.fixture(autouse=True)
+def _examples_spend_by_their_own_connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example that runs here shows that it needs no `bitscale_default`."""
+    connect(monkeypatch, emulator, EXAMPLE_CONN_ID)
+    monkeypatch.delenv("AIRFLOW_CONN_BITSCALE_DEFAULT")
 
 
 KEYED = [file.stem for file in FILES if file.stem not in examples_left_out(WORKSPACE_KEY)]
@@ -52,21 +71,21 @@ def test_all_others_succeed_under_workspace_key(
     dag_id: str, run_dag: RunDag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BITSCALE_EXAMPLE_OUTPUT", str(tmp_path))
-    dag = run_dag(EXAMPLES, dag_id)
+    dag = run_dag(EXAMPLE_DAGS, dag_id)
     assert set(dag.states.values()) == {"success"}, dag.states
     if dag_id == "bitscale_enrich_chunks":
         assert dag.xcom("report") == "8 leads, 8 runs did not tell what they cost"
 
 
 def test_one_row(run_dag: RunDag, emulator: Emulator) -> None:
-    dag = run_dag(EXAMPLES, "bitscale_one_row")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_one_row")
     result = dag.xcom("enrich")
     assert list(result["outputs"]) == ["Enriched Email"]
     assert result["credits"]["consumed"] == credits_spent(emulator) > 0
 
 
 def test_one_row_deferrable(run_dag: RunDag, emulator: Emulator) -> None:
-    dag = run_dag(EXAMPLES, "bitscale_one_row_deferrable", name="Ada {{ ds }} Lovelace", company="X")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_one_row_deferrable", name="Ada {{ ds }} Lovelace", company="X")
     assert dag.states == {"enrich": "success", "report": "success"}
     result = dag.xcom("enrich")
     assert dag.xcom("report") == f"{result['outputs']['Enriched Email']}, found by {result['run_id']}"
@@ -75,7 +94,7 @@ def test_one_row_deferrable(run_dag: RunDag, emulator: Emulator) -> None:
 
 
 def test_submit_then_collect(run_dag: RunDag, emulator: Emulator) -> None:
-    dag = run_dag(EXAMPLES, "bitscale_submit_then_collect")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_submit_then_collect")
     receipt, result = dag.xcom("submit"), dag.xcom("collect")
     assert set(receipt) == {"run_id", "grid_id", "status"}
     assert result["run_id"] == receipt["run_id"]
@@ -85,23 +104,23 @@ def test_submit_then_collect(run_dag: RunDag, emulator: Emulator) -> None:
 
 
 def test_submit_with_webhook(run_dag: RunDag, emulator: Emulator) -> None:
-    dag = run_dag(EXAMPLES, "bitscale_submit_with_webhook")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_submit_with_webhook")
     assert dag.states["leads"] == "success"
     urls = [body["webhook_url"] for body in posted_bodies(emulator)]
     assert len(urls) == len(set(urls)) == 8, "a token for each"
-    assert all(url.startswith("https://airflow.example.com/bitscale/webhooks/bitscale_d") for url in urls)
+    assert all(url.startswith("https://airflow.example.com/bitscale/webhooks/bitscale_e") for url in urls)
     assert not any(run["polls"] for run in emulator.control.state()["runs"])
 
 
 def test_collect_undelivered(run_dag: RunDag, emulator: Emulator) -> None:
-    run_dag(EXAMPLES, "bitscale_submit_with_webhook")
-    found = run_dag(EXAMPLES, "bitscale_collect_undelivered").xcom("collect")
+    run_dag(EXAMPLE_DAGS, "bitscale_submit_with_webhook")
+    found = run_dag(EXAMPLE_DAGS, "bitscale_collect_undelivered").xcom("collect")
     assert found == {"delivered": [], "open": [], "given_up": []}, "none was submitted 15 minutes ago"
     assert not any(run["polls"] for run in emulator.control.state()["runs"])
 
 
 def test_credits_gate(run_dag: RunDag, emulator: Emulator) -> None:
-    dag = run_dag(EXAMPLES, "bitscale_credits_gate")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_credits_gate")
     assert dag.states == {"enough_credits": "success", "enrich": "success"}
     assert dag.xcom("enough_credits")["remaining"] == 65_800
 
@@ -110,11 +129,11 @@ def test_enrich_csv(
     run_dag: RunDag, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BITSCALE_EXAMPLE_OUTPUT", str(tmp_path))
-    dag = run_dag(EXAMPLES, "bitscale_enrich_csv")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_enrich_csv")
     assert set(dag.states.values()) == {"success"}, dag.states
     written = Path(dag.xcom("write_enriched"))
     assert written == tmp_path / "enriched_leads.csv"
-    with (EXAMPLES / "data" / "leads.csv").open(newline="", encoding="utf-8") as file:
+    with (EXAMPLE_DAGS / "data" / "leads.csv").open(newline="", encoding="utf-8") as file:
         leads = list(csv.DictReader(file))
     with written.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -135,7 +154,7 @@ def test_enrich_table(
     run_dag: RunDag, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BITSCALE_EXAMPLE_OUTPUT", str(tmp_path))
-    dag = run_dag(EXAMPLES, "bitscale_enrich_table")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_enrich_table")
     assert set(dag.states.values()) == {"success"}, dag.states
     manifest = dag.xcom("enrich")
     assert manifest["counts"]["succeeded"] == manifest["rows"] == 8
@@ -150,7 +169,7 @@ def test_enrich_table(
 
 
 def test_enrich_chunks(run_dag: RunDag, emulator: Emulator) -> None:
-    dag = run_dag(EXAMPLES, "bitscale_enrich_chunks")
+    dag = run_dag(EXAMPLE_DAGS, "bitscale_enrich_chunks")
     assert set(dag.states.values()) == {"success"}, dag.states
     assert dag.xcom("report") == f"8 leads, {credits_spent(emulator)} credits"
     assert dag.map_labels("enrich")[0] == "Analytical Engines and 3 more"

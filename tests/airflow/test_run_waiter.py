@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 import uvicorn
+from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -19,10 +20,12 @@ from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
 from airflow_provider_bitscale.webhooks.callback_token import RECEIVER_PATH
 from airflow_provider_bitscale.webhooks.receiver import Receiver
 from airflow_provider_bitscale.webhooks.submission_events import SUBMITTED_RUNS
-from tests.airflow.conftest import EXAMPLES, FIXTURE_DAGS, RunDag
+from tests.airflow.conftest import FIXTURE_DAGS, RunDag
 from tests.airflow.test_run_grid_money import Task
-from tests.airflow.undelivered import NOTHING, PATH, SUBMITTED
+from tests.airflow.undelivered import NOTHING, SUBMITTED
 from tests.support.clients import polls
+from tests.support.examples import EXAMPLE_CONN_ID, EXAMPLE_DAGS
+from tests.support.hooks import connect
 from tests.support.receiver import URL
 from tests.support.waiting import wait_until
 
@@ -53,7 +56,7 @@ def test_what_is_submitted_to_airflows_receiver_and_not_waited_for_is_noted(
 @pytest.fixture
 def receiver(_metadata_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where the real receiver listens, which keeps what it takes in the database of `run_dag`."""
-    monkeypatch.setenv("AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS", "bitscale_default")
+    monkeypatch.setenv("AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS", EXAMPLE_CONN_ID)
     app = Starlette(routes=[Mount(RECEIVER_PATH, Receiver().app())])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
@@ -68,18 +71,33 @@ def deliver(receiver: str, run_id: str) -> str:
     """Deliver a run as BitScale does; the outcome."""
     run = replace(BitScaleHook().get_run("grid_001", run_id), grid_id="grid_001")
     headers, body = written_delivery(run, WebhookSettings(Emulator.webhook_secret))
-    answer = requests.post(receiver + PATH, data=body, headers=headers, timeout=15)
+    answer = requests.post(
+        f"{receiver}{RECEIVER_PATH}/{EXAMPLE_CONN_ID}", data=body, headers=headers, timeout=15
+    )
     return str(answer.json()["outcome"])
 
 
+def forget_events() -> None:
+    """Other tests have run the same example, in the same database."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for event in session.scalars(select(AssetEvent)):
+            session.delete(event)
+
+
 def test_airflow_keeps_what_was_submitted_and_what_was_delivered(
-    run_dag: RunDag, emulator: Emulator, receiver: str
+    run_dag: RunDag, emulator: Emulator, receiver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    connect(monkeypatch, emulator, EXAMPLE_CONN_ID)
+    forget_events()
+
     def collect() -> Any:
         return run_dag(FIXTURE_DAGS, "collect_undelivered", airflow=receiver).xcom("collect")
 
     assert collect() == NOTHING
-    run_dag(EXAMPLES, "bitscale_submit_with_webhook")
+    run_dag(EXAMPLE_DAGS, "bitscale_submit_with_webhook")
     wait_until(
         lambda: all(run["status"] == "completed" for run in emulator.control.state()["runs"]),
         "the end of all runs",

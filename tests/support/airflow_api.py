@@ -106,10 +106,6 @@ class AirflowApi:
         body = {**connection, "connection_id": conn_id, "extra": json.dumps(connection.get("extra", {}))}
         self.call("POST", "/connections", json=body)
 
-    def add_pool(self, name: str, slots: int) -> None:
-        """Create a pool of worker slots."""
-        self.call("POST", "/pools", json={"name": name, "slots": slots})
-
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run of a parsed dag now; its run id."""
         body = {"logical_date": None, "conf": conf or {}}

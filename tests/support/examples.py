@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import airflow_provider_bitscale
 from airflow_provider_bitscale.api.config import V1_1_0
 
-EXAMPLE_DAGS = Path(__file__).parents[2] / "example_dags"
+EXAMPLE_DAGS = Path(airflow_provider_bitscale.__file__).parent / "example_dags"
+# No DAG of a user's has it.
+EXAMPLE_CONN_ID = "bitscale_example"
 
 
 def examples_left_out(contract: str) -> tuple[str, ...]:
@@ -15,6 +18,6 @@ def examples_left_out(contract: str) -> tuple[str, ...]:
         return ()
     return tuple(
         file.stem
-        for file in sorted(EXAMPLE_DAGS.glob("*.py"))
+        for file in sorted(EXAMPLE_DAGS.glob("bitscale_*.py"))
         if "webhook" in file.read_text(encoding="utf-8")
     )

@@ -18,12 +18,14 @@ HookCaller = Callable[..., Any]
 KINDS = ("sync", "async")
 
 
-def connect(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **extra: Any) -> None:
-    """Make an emulator the connection ``bitscale_default``."""
+def connect(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, conn_id: str = "bitscale_default", **extra: Any
+) -> None:
+    """Make an emulator a connection."""
     connection = emulator.connection()
     unpaced = UNPACED if emulator.contract == WORKSPACE_KEY else {}
     connection["extra"] = {**connection["extra"], **unpaced, **extra}
-    monkeypatch.setenv("AIRFLOW_CONN_BITSCALE_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
 
 
 def hook_caller(kind: str) -> HookCaller:

@@ -18,11 +18,11 @@ import pytest
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import FULL_NAME
 from tests.support.clients import polls
+from tests.support.examples import EXAMPLE_CONN_ID, EXAMPLE_DAGS
 from tests.support.local_airflow import LocalAirflow
 from tests.support.processes import free_port
 
 DAGS = Path(__file__).parent / "dags"
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +60,17 @@ def airflow(
     dags = folder / "dags"
     dags.mkdir()
     (dags / "tests").symlink_to(DAGS)
-    (dags / "examples").symlink_to(EXAMPLES)
+    (dags / "examples").symlink_to(EXAMPLE_DAGS)
     env = {
         "AIRFLOW_CONN_BITSCALE_DEFAULT": bitscale.connection_json(),
-        "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": "bitscale_default",
+        f"AIRFLOW_CONN_{EXAMPLE_CONN_ID.upper()}": bitscale.connection_json(),
+        "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": EXAMPLE_CONN_ID,
         "BITSCALE_EXAMPLE_OUTPUT": str(folder),
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_PORT": str(metrics.getsockname()[1]),
         "AIRFLOW__METRICS__METRICS_ALLOW_LIST": r"bitscale\.batch",
     }
     with LocalAirflow(folder / "airflow", dags, env=env, port=port) as running:
-        running.add_pool("bitscale", 4)
         running.wait_for_dags({"one_row_deferred", "bitscale_enrich_csv"})
         yield running
 
@@ -264,7 +264,7 @@ def test_useless_polls_of_all_kinds_neither_fail_the_task_nor_make_it_spin(
 
 
 def test_every_example_runs(airflow: LocalAirflow, bitscale: Emulator) -> None:
-    dag_ids = {path.stem for path in EXAMPLES.glob("bitscale_*.py")}
+    dag_ids = {path.stem for path in EXAMPLE_DAGS.glob("bitscale_*.py")}
     airflow.wait_for_dags(dag_ids)
     runs = {dag_id: airflow.trigger(dag_id) for dag_id in sorted(dag_ids)}
 

@@ -15,13 +15,11 @@ from types import FrameType
 
 from airflow_provider_bitscale.api.config import API_CONTRACTS, V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
-from tests.support.examples import EXAMPLE_DAGS, examples_left_out
+from tests.support.examples import EXAMPLE_CONN_ID, EXAMPLE_DAGS, examples_left_out
 from tests.support.local_airflow import LocalAirflow
 from tests.support.processes import free_port
 
 DAG_ID = "bitscale_enrich_csv"
-DAG_POOL = "bitscale"
-CONN_ID = "bitscale_default"
 # As BitScale is observed to limit it.
 _RATE_LIMITS = {WORKSPACE_KEY: (5, 1.0)}
 
@@ -58,7 +56,7 @@ def stage(*, contract: str, run_seconds: tuple[float, float], port: int | None =
         env = {
             "BITSCALE_EXAMPLE_OUTPUT": str(output),
             "BITSCALE_EXAMPLE_AIRFLOW_INTERNAL": f"http://127.0.0.1:{port}",
-            "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": CONN_ID,
+            "AIRFLOW__BITSCALE__WEBHOOK_CONNECTIONS": EXAMPLE_CONN_ID,
         }
         with (
             Emulator(
@@ -72,9 +70,7 @@ def stage(*, contract: str, run_seconds: tuple[float, float], port: int | None =
         ):
             # The port of the base URL counts; but the Test button of Airflow 3.3.1 and 3.3.2 refuses a
             # connection without one (apache/airflow#73298).
-            airflow.add_connection(CONN_ID, {**emulator.connection(), "port": 443})
-            # The DAG takes its slots from a pool, as its docstring says.
-            airflow.add_pool(DAG_POOL, 4)
+            airflow.add_connection(EXAMPLE_CONN_ID, {**emulator.connection(), "port": 443})
             airflow.wait_for_dags({DAG_ID})
             yield Stage(airflow, emulator, output, left_out)
 

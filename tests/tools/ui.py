@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
+from tests.support.examples import EXAMPLE_CONN_ID
 from tests.support.processes import port_is_free
-from tests.tools.stage import CONN_ID, DAG_ID, command_line, run, stage
+from tests.tools.stage import DAG_ID, command_line, run, stage
 
 _PREFERRED_PORT = 8080
 _RUN_SECONDS = (5.0, 15.0)
@@ -26,7 +27,7 @@ def main() -> int:
             f"\n  {scene.airflow.url}    user {username}    password {password}\n\n"
             f"First: open the DAG {DAG_ID} and press Trigger. Its runs wait in the triggerer,\n"
             f"and the result lands in {scene.enriched_csv}\n"
-            f"The connection {CONN_ID} is under Admin > Connections; BitScale itself is at\n"
+            f"The connection {EXAMPLE_CONN_ID} is under Admin > Connections; BitScale itself is at\n"
             f"{scene.emulator.url}, and spends play money only. Ctrl-C ends it all.",
         )
         if scene.left_out:

@@ -7,7 +7,13 @@ from airflow.sdk import DAG
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.run_completed import RunCompletedSensor
 
-with DAG("bitscale_submit_then_collect", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_submit_then_collect",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
     submit = RunGridOperator(
         task_id="submit",
         grid_id="grid_001",

@@ -18,17 +18,17 @@ AIRFLOW = os.environ.get("BITSCALE_EXAMPLE_AIRFLOW_INTERNAL", "https://airflow.e
 
 with DAG(
     "bitscale_collect_undelivered",
-    schedule=timedelta(minutes=15),
-    catchup=False,
+    schedule=None,  # every quarter of an hour in yours: timedelta(minutes=15), with catchup=False
     # Two at once would ask for the same runs.
     max_active_runs=1,
+    default_args={"bitscale_conn_id": "bitscale_example"},
     tags=["bitscale"],
     doc_md=__doc__,
 ):
     CollectUndeliveredOperator(
         task_id="collect",
         grid_id="grid_001",
-        webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
+        webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_example",
         undelivered_for=timedelta(minutes=15),
         retries=3,
     )

@@ -7,7 +7,13 @@ from airflow.sdk import DAG
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 from airflow_provider_bitscale.sensors.credits import CreditsSensor
 
-with DAG("bitscale_credits_gate", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_credits_gate",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
     gate = CreditsSensor(
         task_id="enough_credits",
         min_credits=1_000,

@@ -11,6 +11,7 @@ from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 with DAG(
     "bitscale_one_row_deferrable",
     schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
     tags=["bitscale"],
     doc_md=__doc__,
     params={"name": Param("Grace Hopper", type="string"), "company": Param("Compiler Works", type="string")},

@@ -20,7 +20,13 @@ LEADS = Path(__file__).parent / "data" / "leads.csv"
 # Where BitScale reaches your API server.
 AIRFLOW = os.environ.get("BITSCALE_EXAMPLE_AIRFLOW", "https://airflow.example.com")
 
-with DAG("bitscale_enrich_with_webhook", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_enrich_with_webhook",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
 
     @task
     def leads() -> list[dict[str, str]]:
@@ -39,7 +45,7 @@ with DAG("bitscale_enrich_with_webhook", schedule=None, tags=["bitscale"], doc_m
         grid_id="grid_001",
         rows=leads(),
         input_fields={"Full Name": "name", "Company": "company"},
-        webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_default",
+        webhook_url=f"{AIRFLOW}/bitscale/webhooks/bitscale_example",
         # The delivery is the result; else each run would be polled once more.
         trust_webhook=True,
         max_failed_rows="10%",

@@ -18,7 +18,13 @@ from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOpera
 LEADS = Path(__file__).parent / "data" / "leads.csv"
 CHUNK = 4
 
-with DAG("bitscale_enrich_chunks", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_enrich_chunks",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
 
     @task
     def chunks() -> list[list[dict[str, str]]]:

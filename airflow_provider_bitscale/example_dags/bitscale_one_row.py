@@ -6,7 +6,13 @@ from airflow.sdk import DAG
 
 from airflow_provider_bitscale.operators.run_grid import RunGridOperator
 
-with DAG("bitscale_one_row", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_one_row",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
     RunGridOperator(
         task_id="enrich",
         grid_id="grid_001",

@@ -1,7 +1,6 @@
 """A CSV file: check the credits, run the grid for each lead, wait in the triggerer, write the enriched file.
 
-The pool bounds how many leads are being submitted at a time; the rate limit is kept without it.
-Create it once: ``airflow pools set bitscale 4 "BitScale submissions"``.
+At most four leads are submitted at a time, and any number may wait. The rate limit is kept without it, too.
 """
 
 from __future__ import annotations
@@ -22,7 +21,13 @@ LEADS = Path(__file__).parent / "data" / "leads.csv"
 OUTPUT = Path(os.environ.get("BITSCALE_EXAMPLE_OUTPUT", tempfile.gettempdir())) / "enriched_leads.csv"
 FOUND = ["Enriched Email", "LinkedIn URL"]
 
-with DAG("bitscale_enrich_csv", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_enrich_csv",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
 
     @task
     def read_leads() -> list[dict[str, str]]:
@@ -51,7 +56,7 @@ with DAG("bitscale_enrich_csv", schedule=None, tags=["bitscale"], doc_md=__doc__
         output_columns=FOUND,
         deferrable=True,
         poll_interval=2,
-        pool="bitscale",
+        max_active_tis_per_dag=4,
         # Airflow shows it in place of the number of a mapped task: a field that everybody may see.
         map_index_template="{{ task.inputs['Company'] }}",
         retries=2,

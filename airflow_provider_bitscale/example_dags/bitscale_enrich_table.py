@@ -19,7 +19,13 @@ from airflow_provider_bitscale.operators.run_grid_batch import RunGridBatchOpera
 LEADS = Path(__file__).parent / "data" / "leads.csv"
 OUTPUT = Path(os.environ.get("BITSCALE_EXAMPLE_OUTPUT", tempfile.gettempdir())) / "enriched"
 
-with DAG("bitscale_enrich_table", schedule=None, tags=["bitscale"], doc_md=__doc__):
+with DAG(
+    "bitscale_enrich_table",
+    schedule=None,
+    default_args={"bitscale_conn_id": "bitscale_example"},
+    tags=["bitscale"],
+    doc_md=__doc__,
+):
 
     @task
     def parts(manifest: dict[str, Any]) -> list[str]:
