@@ -17,6 +17,11 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.10 p
 # What the local BitScale of 'demo' and 'airflow' speaks: v1.1.0, or workspace-key.
 CONTRACT ?= v1.1.0
 
+# What test-matrix tests on; as paths, if they are not on PATH.
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+# Files and folders of tests that test-python, test-matrix and test-lowest keep to; empty: all.
+TESTS ?=
+
 # More than there are cores: most of what they do is wait.
 IN_PARALLEL := --numprocesses 6 --dist worksteal
 # One Airflow starts while the other one waits; tests of one file share theirs, and conftest.py sorts the files.
@@ -26,7 +31,8 @@ TWO_AIRFLOWS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 unexport $(filter AIRFLOW%,$(.VARIABLES))
 export AIRFLOW_HOME := $(CURDIR)/$(VENV)/airflow
 
-.PHONY: help demo airflow test test-fast soak test-system test-lowest test-next bench format lint types constraints clean
+.PHONY: help demo airflow test test-fast soak test-system test-python test-matrix test-lowest test-next bench \
+	docs release-check format lint types constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -53,13 +59,27 @@ soak: $(VENV)/ready ## the slow tests that `make test` leaves out: sweeps, many 
 test-system: $(VENV)/ready ## only the tests that start Airflow's processes
 	@$(BIN)/python -m pytest -m "system and not slow" $(TWO_AIRFLOWS)
 
+test-matrix: ## all but the system tests, on each Python of PYTHONS, then on the lowest versions
+	@for python in $(PYTHONS); do $(MAKE) --no-print-directory test-python PYTHON=$$python || failed="$$failed $$python"; done; \
+	$(MAKE) --no-print-directory test-lowest PYTHON=$(firstword $(PYTHONS)) || failed="$$failed lowest"; \
+	test -z "$$failed" || { echo "Failed on:$$failed" >&2; exit 1; }
+
+test-python: ## the same on one: make test-python PYTHON=python3.12
+	@$(require-python)
+	@echo "Testing on $$($(PYTHON) --version)"
+	@venv=$$(mktemp -d) && trap 'rm -rf "$$venv"' EXIT \
+	&& $(PYTHON) -m venv "$$venv" && "$$venv/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
+	&& "$$venv/bin/uv" pip install --quiet --python "$$venv/bin/python" --constraint constraints.txt --editable . --group dev \
+	&& "$$venv/bin/python" -m pytest -m "not system and not slow" $(IN_PARALLEL) $(TESTS)
+
 test-lowest: ## all but the system tests, on the lowest versions that pyproject.toml declares
 	@$(require-python)
 	@lowest=$$(mktemp -d) && trap 'rm -rf "$$lowest"' EXIT \
 	&& $(PYTHON) -m venv "$$lowest" && "$$lowest/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" --resolution lowest-direct --editable '.[redis]' \
 	&& "$$lowest/bin/uv" pip install --quiet --python "$$lowest/bin/python" pytest pytest-mock pytest-timeout pytest-xdist psutil \
-	&& "$$lowest/bin/python" -m pytest -m "not system and not slow" $(IN_PARALLEL) --ignore tests/system --ignore tests/benchmarks
+	&& "$$lowest/bin/python" -m pytest -m "not system and not slow" $(IN_PARALLEL) $(TESTS) \
+		--ignore tests/system --ignore tests/benchmarks --ignore tests/docs --ignore tests/packaging
 
 test-next: ## the system tests, on the newest pre-release of Airflow that pip finds
 	@$(require-python)
@@ -74,6 +94,13 @@ test-next: ## the system tests, on the newest pre-release of Airflow that pip fi
 bench: $(VENV)/ready-bench ## measure this provider beside its peers
 	@$(BIN)/python -m tests.benchmarks
 
+docs: $(VENV)/ready ## build the documentation into build/docs; a warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "Built build/docs/index.html"
+
+release-check: $(VENV)/ready ## is all true that must be before a release
+	@$(BIN)/python -m tests.tools.release_check
+
 format: $(VENV)/ready ## sort imports and format, as lint wants it
 	@$(BIN)/ruff check --quiet --select I --fix .
 	@$(BIN)/ruff format --quiet .
@@ -85,17 +112,18 @@ lint: $(VENV)/ready ## ruff, rules and format
 types: $(VENV)/ready ## mypy, strict
 	@$(BIN)/mypy
 
-constraints: ## resolve constraints.txt again, for Python 3.10 to 3.13
+constraints: ## resolve constraints.txt again, for Python 3.10 to 3.13; UPGRADE=--upgrade for newer versions
 	@$(require-python)
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT \
 	&& $(PYTHON) -m venv "$$tools" && "$$tools/bin/pip" install --quiet --quiet uv==$(UV_VERSION) \
-	&& "$$tools/bin/uv" pip compile --quiet --universal --python-version 3.10 \
+	&& cp constraints.txt "$$tools/resolved" \
+	&& "$$tools/bin/uv" pip compile --quiet --universal $(UPGRADE) --python-version 3.10 \
 		--no-header --no-annotate --group dev --group bench --output-file "$$tools/resolved" pyproject.toml \
 	&& { echo "# What 'make constraints' resolved from pyproject.toml; do not edit by hand."; \
 		cat "$$tools/resolved"; } > constraints.txt
 
 clean: ## remove the environment and every cache
-	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: pyproject.toml constraints.txt
