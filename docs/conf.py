@@ -31,8 +31,8 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "all"
 python_maximum_signature_line_length = 90
 python_use_unqualified_type_names = True
-# Types of Python, Airflow and pydantic: their pages are not here, and none are asked for them.
-nitpick_ignore_regex = [("py:(class|obj|exc|data)", r"(?!airflow_provider_bitscale\.).*\..*")]
+# Types of others: their pages are not here, and none are asked for them.
+nitpick_ignore_regex = [("py:(class|obj|exc|data)", r"(_pytest|airflow\.sdk|collections|datetime|logging|requests|typing)\..*")]
 nitpick_ignore = [("py:class", "airflow_provider_bitscale.api.client.SubmitObserver")]
 
 html_theme = "furo"
