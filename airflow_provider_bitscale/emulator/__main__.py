@@ -36,7 +36,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_bitscale.emulator",
-        description="A local BitScale on 127.0.0.1, with either contract of its API. It costs nothing.",
+        description="A local BitScale, with either contract of its API. It costs nothing.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     for name, setting in Settings.__pydantic_fields__.items():  # type: ignore[attr-defined]

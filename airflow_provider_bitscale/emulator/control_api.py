@@ -9,12 +9,13 @@
 ``POST   /_emulator/runs/{run_id}/finish``    ``{"status": "completed"}``: end a run now
 
 It needs no API key, is not recorded or counted, and has no faults. A wrong request is answered 400 or 404 in
-the API's error shape. The interface is for programs on this machine: a page open in a browser is answered
-403, whatever name it uses for this machine.
+the API's error shape. The interface is for programs on this machine: another machine is answered 403, and
+so is a page open in a browser, whatever name it uses for this machine.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -95,11 +96,13 @@ async def _fields(request: Request) -> dict[str, Any]:
     return document
 
 
-def _refuse_pages(request: Request) -> None:
-    """Refuse pages of other sites, also those whose own name resolves to this machine.
+def _refuse_others(request: Request) -> None:
+    """Refuse other machines, and pages of other sites, also those whose own name resolves to this machine.
 
-    :raises PermissionError: the request comes from such a page.
+    :raises PermissionError: the request comes from such a machine or page.
     """
+    if request.client is not None and not ipaddress.ip_address(request.client.host).is_loopback:
+        raise PermissionError("the control interface serves the machine that it runs on alone")
     host = request.headers.get("host", "")
     try:
         name = urlsplit(f"//{host}").hostname
@@ -115,7 +118,7 @@ def _refuse_pages(request: Request) -> None:
 def _checked(handler: _Handler, status_code: int = 200) -> Callable[[Request], Awaitable[Response]]:
     async def checked(request: Request) -> Response:
         try:
-            _refuse_pages(request)
+            _refuse_others(request)
             document = await handler(request)
             return _json({} if document is None else document, status_code)
         except PermissionError as error:

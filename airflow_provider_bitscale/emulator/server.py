@@ -23,7 +23,7 @@ _STOP_SECONDS = 10.0
 
 
 class Emulator(Settings):
-    """A local BitScale on 127.0.0.1 that costs nothing; use it as a context manager.
+    """A local BitScale that costs nothing; use it as a context manager.
 
     Its parameters are those of ``Settings``. The demo account is in ``seed.py``. ``api_key`` is the
     key at the start; a rotation does not change it here.
@@ -50,7 +50,7 @@ class Emulator(Settings):
         if self._server is not None:
             raise RuntimeError("the emulator is already started")
         # Clients can connect from here on, and wait until the loop runs.
-        listener = socket.create_server(("127.0.0.1", self.port), backlog=2048)
+        listener = socket.create_server((self.host, self.port), backlog=2048)
         self._url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = _Server(Backend(self, self.base_url))
         self._server = server

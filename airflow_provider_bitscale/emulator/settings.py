@@ -13,6 +13,7 @@ from airflow_provider_bitscale.emulator.rate_limit import HINTS
 
 V1_1_0 = "v1.1.0"
 WITH_WORKSPACE_KEYS = "workspace-key"
+LOOPBACK, ALL_ADDRESSES = "127.0.0.1", "0.0.0.0"  # noqa: S104
 CONTRACTS = (V1_1_0, WITH_WORKSPACE_KEYS)
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -27,6 +28,9 @@ class Settings:
 
     port: int = 0
     """Where to listen; 0 takes any free port."""
+    host: str = LOOPBACK
+    """127.0.0.1, or 0.0.0.0 to serve other machines and containers, too; its control interface (faults,
+    state) serves this machine alone."""
     seed: int | None = None
     """The same seed, inputs and order of runs give the same answers, costs, durations and run ids. None:
     those of seed 0, but with run ids that no other process and no reset repeats."""
@@ -66,6 +70,8 @@ class Settings:
         low, high = self.run_seconds
         if low > high:
             raise ValueError(f"run_seconds must be (low, high) with low <= high, got {self.run_seconds}")
+        if self.host not in {LOOPBACK, ALL_ADDRESSES}:
+            raise ValueError(f"host must be {LOOPBACK} or {ALL_ADDRESSES}, got {self.host!r}")
         if self.contract not in CONTRACTS:
             raise ValueError(f"contract must be one of {', '.join(CONTRACTS)}, got {self.contract!r}")
         if self.rate_limit_hints not in {None, *HINTS}:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_bitscale.emulator import Emulator
+from airflow_provider_bitscale.emulator.app import EmulatorApp
+from airflow_provider_bitscale.emulator.backend import Backend
+from airflow_provider_bitscale.emulator.settings import Settings
 
 # Headers of a request, and whether it comes from a program or the emulator's own origin.
 SENT: list[tuple[dict[str, str], bool]] = [
@@ -43,6 +48,19 @@ def test_pages_of_other_sites_are_refused(headers: dict[str, str], served: bool,
         status, answer = ask(emulator, method, path, sent)
         assert (status != 403) is served, (method, path)
         assert served or answer["error"]["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(("peer", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403)])
+def test_other_machines_are_refused(peer: str, status: int) -> None:
+    """They may be served else: see the setting `host`."""
+    app = EmulatorApp(Backend(Settings(), "http://127.0.0.1/api/v1"))
+
+    async def answered() -> int:
+        transport = httpx.ASGITransport(app, client=(peer, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return (await client.get("/_emulator/state")).status_code
+
+    assert asyncio.run(answered()) == status
 
 
 def test_what_is_refused_has_no_effect(emulator: Emulator) -> None:

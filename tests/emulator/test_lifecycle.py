@@ -99,6 +99,7 @@ def test_a_taken_port_is_an_error_and_leaves_no_thread(emulator: Emulator) -> No
         {"rate_limit": (0, 1.0)},
         {"rate_limit": (1, 0.0)},
         {"run_limit": -1},
+        {"host": "192.0.2.1"},
         {"webhook_backoff": -1.0},
         {"webhook_timeout": 0.0},
         {"contract": "v2"},
@@ -113,6 +114,15 @@ def test_a_taken_port_is_an_error_and_leaves_no_thread(emulator: Emulator) -> No
 def test_senseless_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         Emulator(**settings)  # type: ignore[arg-type]
+
+
+def test_other_machines_are_served_only_if_it_is_told_so() -> None:
+    for host, served in {"127.0.0.1": False, "0.0.0.0": True}.items():
+        with Emulator(host=host) as emulator:
+            port = int(emulator.url.rpartition(":")[2])
+            with socket.socket() as client:
+                assert (client.connect_ex(("127.0.0.2", port)) == 0) is served
+            assert emulator.control.state()["runs"] == []
 
 
 def test_the_connection_is_ready_for_airflow(emulator: Emulator) -> None:
