@@ -94,7 +94,11 @@ def main() -> int:
         except (NotReadyError, RuntimeError) as error:
             failed += 1
             print(f"FAIL  {name}: {error}", flush=True)
-    print("Ready to be released" if not failed else f"Not to be released: {failed} of {len(chosen)} failed")
+    print(
+        f"Not to be released: {failed} of {len(chosen)} failed"
+        if failed
+        else f"{len(chosen)} of {len(chosen)}"
+    )
     return int(bool(failed))
 
 
