@@ -32,7 +32,8 @@ autodoc_typehints_description_target = "all"
 python_maximum_signature_line_length = 90
 python_use_unqualified_type_names = True
 # Types of others: their pages are not here, and none are asked for them.
-nitpick_ignore_regex = [("py:(class|obj|exc|data)", r"(_pytest|airflow\.sdk|collections|datetime|logging|requests|typing)\..*")]
+_OTHERS = r"(_pytest|airflow\.sdk|collections|datetime|logging|requests|typing)\..*"
+nitpick_ignore_regex = [("py:(class|obj|exc|data)", _OTHERS)]
 nitpick_ignore = [("py:class", "airflow_provider_bitscale.api.client.SubmitObserver")]
 
 html_theme = "furo"
