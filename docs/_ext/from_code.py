@@ -11,6 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.plan.lifecycle import TRANSITIONS, Event
 from airflow_provider_bitscale.emulator.settings import Settings
+from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 
 
 def states() -> str:
@@ -47,6 +48,22 @@ def emulator_settings() -> str:
     return _table(("Setting", "Default", "Meaning"), rows)
 
 
+def settings() -> str:
+    """Return the settings of the provider, as a table."""
+    return _table(
+        ("Setting", "Default", "Meaning"),
+        [
+            (
+                f"`[{section}] {name}`",
+                f"`{option['default']}`" if option["default"] else "empty",
+                option["description"],
+            )
+            for section, content in PROVIDER_INFO["config"].items()
+            for name, option in content["options"].items()
+        ],
+    )
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -62,6 +79,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 TEXTS: dict[str, Callable[[], str]] = {
     "emulator-settings": emulator_settings,
+    "settings": settings,
     "states": states,
     "events": events,
     "transitions": transitions,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_bitscale.hooks.connection_config import EXTRA_FIELDS
+from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 from tests.docs.blocks import INI, PAGES, ROOT, blocks_of
 
 _VARIABLE = re.compile(r"\bAIRFLOW__([A-Z0-9_]+?)__([A-Z0-9_]+?)(?:_CMD|_SECRET)?\b")
@@ -61,6 +63,14 @@ def test_settings_are_found(tmp_path: Path) -> None:
         ("bitscale", "shared_state_url"),
         ("core", "test_connection"),
     }
+
+
+def test_every_setting_and_every_field_of_a_connection_is_told() -> None:
+    connection = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
+    assert [name for name in EXTRA_FIELDS if f"| `{name}` |" not in connection] == []
+    [options] = [content["options"] for content in PROVIDER_INFO["config"].values()]
+    told = {option for page in PAGES for section, option in settings_named(page) if section == "bitscale"}
+    assert set(options) - told == set()
 
 
 def test_an_extra_that_is_named_exists() -> None:
