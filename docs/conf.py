@@ -39,3 +39,5 @@ nitpick_ignore = [("py:class", "airflow_provider_bitscale.api.client.SubmitObser
 html_theme = "furo"
 html_title = f"BitScale for Apache Airflow {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]

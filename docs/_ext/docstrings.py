@@ -39,6 +39,9 @@ def say_which_error(app: Any, what: str, name: str, obj: Any, options: Any, line
         return match[0] if match[1] in _BUILT_IN or not module else f":raises ~{module}.{match[1]}:"
 
     lines[:] = [_RAISES.sub(in_full, line) for line in lines]
+    types = app.env.current_document.autodoc_annotations.get(name, {})
+    if types.get("return") == "None":
+        del types["return"]
 
 
 def leave_out_arguments(
