@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.docs.blocks import CONSOLE, FILE, GIVEN, INI, JSON, PYTHON, YAML, Block
 

@@ -1,10 +1,11 @@
-"""Runs an example of the package as it is installed, and says what came of it; a script of `test_installed`."""
+"""Runs an example of the package as it is installed, and says what came of it, for `test_installed`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import airflow_provider_bitscale
 
@@ -17,14 +18,15 @@ def main(dag_id: str) -> None:
     from airflow.utils.db import initdb
 
     initdb()
-    provider = ProvidersManager().providers["airflow-provider-bitscale"]
-    bundles = {bundle.name: str(bundle.path) for bundle in DagBundlesManager().get_all_dag_bundles()}
+    providers: Any = ProvidersManager()  # type: ignore[no-untyped-call]
+    manager: Any = DagBundlesManager()  # type: ignore[no-untyped-call]
+    bundles = {bundle.name: str(bundle.path) for bundle in manager.get_all_dag_bundles()}
     examples = bundles["airflow-provider-bitscale-example-dags"]
     bag = DagBag(Path(examples) / f"{dag_id}.py")
     run = bag.dags[dag_id].test()
     told = {
         "package": airflow_provider_bitscale.__file__,
-        "version": provider.version,
+        "version": providers.providers["airflow-provider-bitscale"].version,
         "examples": examples,
         "import_errors": bag.import_errors,
         "state": str(run.state),
