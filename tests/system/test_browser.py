@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from airflow_provider_bitscale.api.config import V1_1_0
 from airflow_provider_bitscale.emulator import Emulator
+from tests.support.chromium import CHROMIUM, QUIET, choose_bitscale, sign_in, unfold_extra_fields
 from tests.support.local_airflow import LocalAirflow
-
-CHROMIUM = shutil.which("chromium")
-# A browser that calls home is of no use on a closed network.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
 
@@ -50,10 +38,7 @@ def page(airflow: LocalAirflow, browser: Browser) -> Iterator[Page]:
     """The list of connections, signed in."""
     with browser.new_context(base_url=airflow.url, viewport={"width": 1300, "height": 1700}) as context:
         page = context.new_page()
-        page.goto("/connections")
-        page.fill("input[name=username]", airflow.login.username)
-        page.fill("input[name=password]", airflow.login.password)
-        page.keyboard.press("Enter")
+        sign_in(page, airflow)
         page.get_by_role("button", name="Add Connection").click()
         yield page
 
@@ -65,7 +50,7 @@ def bitscale() -> Iterator[Emulator]:
 
 
 def test_the_form_shows_labels_help_and_placeholders_and_hides_what_is_not_needed(page: Page) -> None:
-    form = _choose_bitscale(page)
+    form = choose_bitscale(page)
 
     for label in ("API key", "Base URL"):
         expect(form.get_by_text(label, exact=True).first).to_be_visible()
@@ -74,7 +59,7 @@ def test_the_form_shows_labels_help_and_placeholders_and_hides_what_is_not_neede
     for hidden in ("Login", "Schema"):
         expect(form.get_by_text(hidden, exact=True)).to_have_count(0)
 
-    _unfold_extra_fields(form)
+    unfold_extra_fields(form)
 
     for label in ("Workspace ID", "Timeout", "Requests per minute", "Webhook secret", "Proxies"):
         expect(form.get_by_text(label, exact=True).first).to_be_visible()
@@ -122,30 +107,14 @@ def test_a_wrong_key_is_told(page: Page, bitscale: Emulator) -> None:
     assert key not in answer["message"]
 
 
-def _choose_bitscale(page: Page) -> Locator:
-    form = page.get_by_role("dialog")
-    form.get_by_role("combobox").click()
-    page.keyboard.type("BitScale")
-    page.keyboard.press("Enter")
-    return form
-
-
-def _unfold_extra_fields(form: Locator) -> None:
-    """Up to Airflow 3.3 they are folded up."""
-    folded = form.get_by_role("button", name="Extra Fields", exact=True)
-    expect(folded.or_(form.get_by_text("Webhook secret", exact=True)).first).to_be_visible()
-    if folded.count():
-        folded.click()
-
-
 def _save_and_test(page: Page, conn_id: str, bitscale: Emulator, *, key: str) -> dict[str, Any]:
     """Fill in the form, save, press Test; what Airflow answers (the UI shows it as a colour only)."""
-    form = _choose_bitscale(page)
+    form = choose_bitscale(page)
     form.locator("input[name=connection_id]").fill(conn_id)
     form.locator("input[name=password]").fill(key)
     form.locator("input[name=host]").fill(bitscale.base_url)
     form.locator("input[name=port]").fill(str(urlsplit(bitscale.base_url).port))
-    _unfold_extra_fields(form)
+    unfold_extra_fields(form)
     contract = form.get_by_role("combobox").nth(1)
     expect(form.get_by_text("v1.1.0", exact=True)).to_be_visible()
     contract.fill(bitscale.contract)
