@@ -12,7 +12,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 # The reference imports Airflow, which makes files where it is at home.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bitscale-docs-")
 
-from airflow_provider_bitscale import __version__  # noqa: E402
+from airflow_provider_bitscale import PROJECT_URL, __version__  # noqa: E402
 
 project = "airflow-provider-bitscale"
 copyright = "the contributors of airflow-provider-bitscale, Apache License 2.0"
@@ -23,6 +23,12 @@ exclude_patterns = ["_ext"]
 nitpicky = True
 
 myst_enable_extensions = ["colon_fence", "deflist"]
+# A test that shows what a page says: `<test:folder/test_file.py#test_name>`.
+myst_url_schemes = {
+    "http": None,
+    "https": None,
+    "test": {"url": f"{PROJECT_URL}/blob/main/tests/{{{{path}}}}", "title": "{{fragment}}"},
+}
 # Links to headings: `page.md#heading`.
 myst_heading_anchors = 4
 
