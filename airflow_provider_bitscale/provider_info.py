@@ -27,6 +27,7 @@ PROVIDER_INFO: dict[str, Any] = {
     ),
     "sensors": _in_modules("sensors.run_completed", "sensors.credits"),
     "triggers": _in_modules("triggers.run_completed", "triggers.credits"),
+    "cli": ["airflow_provider_bitscale.cli.definition.get_bitscale_commands"],
     "config": {
         "bitscale": {
             "description": "How Airflow works with BitScale.",

@@ -14,6 +14,8 @@ from airflow_provider_bitscale.emulator.rate_limit import HINTS
 from airflow_provider_bitscale.emulator.server import Emulator
 from airflow_provider_bitscale.emulator.settings import CONTRACTS, Settings
 
+_PROG = "python -m airflow_provider_bitscale.emulator"
+
 
 def _rate_limit(text: str) -> tuple[str, str]:
     requests, slash, seconds = text.partition("/")
@@ -33,9 +35,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m airflow_provider_bitscale.emulator",
+        prog=prog,
         description="A local BitScale, with either contract of its API. It costs nothing.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -45,9 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM and return the exit code: 0, or 1 when it cannot start."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, *, prog: str = _PROG) -> int:
+    """Serve until SIGINT or SIGTERM and return the exit code: 0, or 1 when it cannot start.
+
+    :param prog: how the command is called, for its help.
+    """
+    options = _parser(prog).parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
