@@ -23,6 +23,7 @@ from airflow_provider_bitscale.api.shared_state.file_backend import FileBackend
 from airflow_provider_bitscale.api.shared_state.shared_state import PATIENCE_SECONDS, SharedState
 from tests.api.shared_state.conftest import Counts
 from tests.support.forks import in_fork
+from tests.support.waiting import wait_until
 
 NO_PACE = Book(gap=0.0, behind=0.0)
 Asker = Callable[[SharedState, Callable[[Backend], object]], object]
@@ -132,8 +133,7 @@ def test_what_is_away_is_not_asked_for_a_moment_and_comes_back_by_itself(
     state = SharedState(remote)
     assert ask(state, book) is None
     remote.error = None
-    time.sleep(0.1)
-    assert ask(state, book) is True
+    wait_until(lambda: ask(state, book), "what was away is asked again")
 
 
 def test_what_was_slow_to_fail_is_left_alone_for_longer(
