@@ -29,6 +29,7 @@ from tests.benchmarks.latency import latency
 from tests.benchmarks.loop import stalls_and_memory
 from tests.benchmarks.pacing import pacing
 from tests.benchmarks.virtual import virtual
+from tests.benchmarks.ways import ways
 from tests.benchmarks.webhooks import webhooks
 
 BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Figure]]] = {
     "kills": batch_kills,
     "webhooks": webhooks,
     "virtual": virtual,
+    "ways": ways,
     "deployment-mapped": mapped,
     "deployment-deferred": deferred,
     "deployment-headers": with_headers,
