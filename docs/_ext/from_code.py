@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from airflow_provider_bitscale.batch.plan.batch_row import State
 from airflow_provider_bitscale.batch.plan.lifecycle import TRANSITIONS, Event
+from airflow_provider_bitscale.cli.definition import get_bitscale_commands
 from airflow_provider_bitscale.emulator.settings import Settings
 from airflow_provider_bitscale.provider_info import PROVIDER_INFO
 
@@ -64,6 +67,33 @@ def settings() -> str:
     )
 
 
+_OPTION = re.compile(r"(?<![\w-])--[\w-]+")
+
+
+def commands() -> str:
+    """Return the commands of the command line, each with what it takes."""
+    [group] = get_bitscale_commands()
+    return "\n\n".join(_command(group.name, command) for command in group.subcommands)
+
+
+def _command(group: str, command: Any) -> str:
+    parser = ArgumentParser(prog=f"airflow {group} {command.name}", add_help=False)
+    for argument in command.args:
+        argument.add_to_parser(parser)
+    usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
+    rows = [
+        (
+            ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.metavar or action.dest}`",
+            action.help,
+        )
+        for action in parser._actions
+    ]
+    about = _OPTION.sub(r"`\g<0>`", command.description or f"{command.help}.")
+    return (
+        f"### {command.name}\n\n{about}\n\n```text\n{usage}\n```\n\n{_table(('Argument', 'Meaning'), rows)}"
+    )
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -79,6 +109,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 TEXTS: dict[str, Callable[[], str]] = {
     "emulator-settings": emulator_settings,
+    "commands": commands,
     "settings": settings,
     "states": states,
     "events": events,
