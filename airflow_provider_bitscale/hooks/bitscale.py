@@ -39,8 +39,7 @@ class BitScaleHook(Polling, BaseHook):
 
     Every method has an async twin with an ``a`` in front of its name. All raise
     :class:`~airflow_provider_bitscale.api.BitScaleError` (an ``AirflowException`` here) or a subclass, retry
-    what is safe to retry, and wait for the rate limit together with all else in the process that uses the
-    same key.
+    what is safe to retry, and wait for the rate limit together with all that share it.
 
     :param bitscale_conn_id: id of a connection of type ``bitscale``.
     """

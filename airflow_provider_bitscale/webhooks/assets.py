@@ -24,6 +24,7 @@ def bitscale_run_asset(
 ) -> Asset:
     """Return the asset for the schedule of a DAG that starts when a run of this grid is delivered.
 
+    :param grid_id: id of the grid.
     :param status: ``completed`` or ``failed``.
     :param bitscale_conn_id: the connection that the runs are submitted with. Nothing that is signed with the
         secret of another one starts the DAG.
@@ -51,6 +52,7 @@ def deliveries_from(context: Context, *, bitscale_conn_id: str | None = None) ->
 
     Asset events are not secret and prove nothing: every user who may create them in Airflow can invent one.
 
+    :param context: of the task.
     :param bitscale_conn_id: only deliveries for this connection; None for all that the DAG is scheduled on.
         Runs of two connections are two runs, even if they share an id.
     """

@@ -40,8 +40,11 @@ def say_which_error(app: Any, what: str, name: str, obj: Any, options: Any, line
 
     lines[:] = [_RAISES.sub(in_full, line) for line in lines]
     types = app.env.current_document.autodoc_annotations.get(name, {})
+    types.pop("kwargs", None)
     if types.get("return") == "None":
         del types["return"]
+    if what == "class" and (templated := getattr(obj, "template_fields", ())):
+        lines += ["", f"Templated are {', '.join(f'``{field}``' for field in templated)}.", ""]
 
 
 def leave_out_arguments(
