@@ -105,6 +105,7 @@ def test_a_page_has_what_its_docstring_says(pages: Path) -> None:
     text = shown(pages / "reference" / "operators.html").replace("\N{EN DASH}", "-")
     assert "max_credits (float | None) - submit only as long as" in text
     assert "mode (Literal['async', 'sync']) -" in text
+    assert "Templated are grid_id, inputs, output_columns, webhook_url, bitscale_conn_id." in text
     assert "output_format (Literal['jsonl', 'csv']) -" in text
 
 
