@@ -51,7 +51,10 @@ def get_run(args: Namespace) -> None:
     with airflow_errors(args.conn_id):
         grid = GridForm.fetch(hook.client, args.grid_id).grid
     with _way_back_told(args, args.run_id):
-        found = _ended(hook, args, args.run_id) if args.wait else hook.get_run(args.grid_id, args.run_id)
+        # An id that is wrong is told at once; of a run just submitted, that it is unknown is not believed.
+        found = hook.get_run(args.grid_id, args.run_id)
+        if args.wait and not found.status.is_terminal:
+            found = _ended(hook, args, args.run_id)
         _show(found, grid, args.run_id, args.output)
 
 
@@ -87,6 +90,8 @@ def _checked(hook: BitScaleHook, args: Namespace, values: dict[str, str]) -> tup
             raise InvalidRequestError("; ".join(refused))
         for problem in told:
             note(f"Is it meant that {problem}?")
+        if unfilled := schema.unfilled(inputs):
+            note(f"This row has no value for {', '.join(unfilled)}, which the grid's columns use.")
         call = hook.client.contract.run_grid(
             args.grid_id,
             inputs,
@@ -128,7 +133,7 @@ def _way_back_told(args: Namespace, run_id: str) -> Iterator[None]:
 
 def _ended(hook: BitScaleHook, args: Namespace, run_id: str) -> Run:
     """Wait until a run has ended."""
-    from airflow_provider_bitscale.api.errors import BitScaleError
+    from airflow_provider_bitscale.api.errors import RunTimedOutError
     from airflow_provider_bitscale.exceptions import airflow_errors
     from airflow_provider_bitscale.runs.polling import RunDecision
     from airflow_provider_bitscale.runs.result import ended_run
@@ -137,7 +142,7 @@ def _ended(hook: BitScaleHook, args: Namespace, run_id: str) -> Run:
     try:
         with airflow_errors(args.conn_id):
             return ended_run(hook.watch_run(args.grid_id, decision), args.grid_id, run_id)
-    except BitScaleError as error:
+    except RunTimedOutError as error:
         raise CommandError(f"{error}; to get it later: {_way_back(args, run_id)}") from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bitscale.api.config import V1_1_0
+from airflow_provider_bitscale.api.config import V1_1_0, WORKSPACE_KEY
 from airflow_provider_bitscale.emulator import Emulator
 from airflow_provider_bitscale.emulator.seed import EMPLOYEES, ENRICHED_EMAIL, FULL_NAME
 from airflow_provider_bitscale.hooks.bitscale import BitScaleHook
@@ -116,6 +116,15 @@ def test_a_text_is_read_for_the_type_of_its_column(bitscale: Bitscale, emulator:
     assert shown["body"]["inputs"][FULL_NAME] == "12"
 
 
+@pytest.mark.parametrize("contract", [WORKSPACE_KEY])
+def test_inputs_without_a_value_are_told_where_it_is_not_known_whether_they_are_required(
+    bitscale: Bitscale, emulator: Emulator
+) -> None:
+    done = bitscale("run", "grid_001", "-i", "Full Name=Ada", "-i", "Company=")
+    assert done.code == 0
+    assert "This row has no value for company, which the grid's columns use." in done.err
+
+
 def test_an_input_that_is_given_twice_is_a_wrong_command_line(bitscale: Bitscale, emulator: Emulator) -> None:
     done = bitscale(*ADA, "-i", "Company=Other", "--yes")
     assert (done.code, done.err) == (2, "error: --input 'Company' is given twice\n")
@@ -159,4 +168,5 @@ def test_a_run_that_takes_longer_than_the_wait_is_not_lost(bitscale: Bitscale, e
     emulator.control.add_fault("run_never_ends")
     done = bitscale(*ADA, "--yes", "--wait", "--timeout", "0.5")
     assert done.code == 1
+    assert bitscale("get-run", "grid_001", "run_none", "--wait").err.count("get-run") == 0
     assert re.search(r"at the deadline; .*airflow bitscale get-run grid_001 ", done.err)

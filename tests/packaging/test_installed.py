@@ -82,3 +82,18 @@ def test_the_local_bitscale_starts_from_the_wheel(python: Path, tmp_path: Path) 
         finally:
             process.terminate()
     assert process.returncode == 0
+
+
+def test_the_demo_runs_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        (python, "-m", "airflow", "bitscale", "demo", "--folder", tmp_path / "results", "--output", "json"),
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow"), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 8
+    assert f"Enriching the rows of {python.parents[1]}" in done.stderr
+    assert f"Results: {tmp_path}/results/" in done.stderr
