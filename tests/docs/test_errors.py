@@ -17,7 +17,8 @@ PACKAGE = ROOT / "airflow_provider_bitscale"
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 # Between them, a message has what differs from one error to another.
 _GAP = "…"
-_OF_BITSCALE = "BitScale's own"
+# What others say.
+_OF_OTHERS = re.compile(r"^BitScale's own|\(Airflow's own\)$")
 
 
 def error_names() -> set[str]:
@@ -42,7 +43,7 @@ def quoted() -> Iterator[str]:
         elif column is None:
             column = cells.index("Text") if "Text" in cells else -1
         elif column >= 0 and not cells[column].startswith("---"):
-            yield from (text for text in cells[column].split(" / ") if not text.startswith(_OF_BITSCALE))
+            yield from (text for text in cells[column].split(" / ") if not _OF_OTHERS.search(text))
 
 
 def literals(folder: Path) -> Iterator[str]:
