@@ -91,7 +91,7 @@ PROVIDER_INFO: dict[str, Any] = {
                     "port": "443",
                 },
             },
-            # What must be filled in comes first. What few need is set in the extra JSON (see the README).
+            # What must be filled in comes first. What few need is set in the extra JSON (docs/connection.md).
             "conn-fields": {
                 "workspace_id": _field(
                     "Workspace ID",

@@ -11,9 +11,7 @@ import pytest
 from tests.docs.blocks import LANGUAGES, PAGES, REASONS, ROOT, blocks_of
 from tests.docs.session import PageSession
 
-# README is written anew; then it is read like the others.
-READ = [page for page in PAGES if page.name != "README.md"]
-BLOCKS = {str(page.relative_to(ROOT)): blocks_of(page) for page in READ}
+BLOCKS = {str(page.relative_to(ROOT)): blocks_of(page) for page in PAGES}
 ALL = [block for blocks in BLOCKS.values() for block in blocks]
 
 

@@ -1,6 +1,6 @@
 """The API as it is served today: one key for a workspace, in ``X-API-KEY``, and no workspace header.
 
-There is no complete document of it. What is known, observed and assumed is one table in the README.
+There is no complete document of it. What is known, observed and assumed is one table in docs/contracts.md.
 """
 
 from __future__ import annotations
