@@ -34,7 +34,7 @@ REASONS = {
     "needs a running Airflow": 4,
     "needs containers": 8,
     "needs an account there": 12,
-    "asks for a secret": 2,
+    "asks for a secret": 3,
 }
 
 _COMMENT = re.compile(r"<!-- (not run|given|file): (.*?) -->", re.DOTALL)
