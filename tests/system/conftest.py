@@ -24,6 +24,7 @@ _LONGEST_FIRST = (
     "test_promises",
     "test_webhooks",
     "test_harness",
+    "test_screenshots",
     "test_receiver",
     "test_triggerer",
     "test_celery_batch",
