@@ -216,7 +216,8 @@ def test_the_demo_enriches_the_csv_and_ends(tmp_path: Path) -> None:
     # Under the contract that asks for more; the other one's way through Airflow is that of most tests here.
     output = _run_to_its_end("tests.tools.demo", "--contract", WORKSPACE_KEY, output=tmp_path / "out")
     assert f"a local BitScale ({WORKSPACE_KEY})" in output
-    assert "8 waiting in the triggerer, 0 worker slots held" in output
+    # How many wait at one time depends on how fast the machine is.
+    assert re.search(r"[2-8] waiting in the triggerer, 0 worker slots held", output)
     assert "Ada Lovelace" in output
     assert re.search(r"^8 runs, [1-9]\d* credits spent", output, re.MULTILINE)
     assert "nothing is left running" in output

@@ -78,7 +78,9 @@ def all_rows_are_paid_once_and_hardly_a_request_is_refused(airflow: LocalAirflow
     runs = bitscale.control.state()["runs"]
     assert Counter(run["inputs"][FULL_NAME] for run in runs) == dict.fromkeys(NAMES, 1)
     refused, requests = bitscale.control.state()["rate_limited"], len(bitscale.control.requests())
-    assert refused <= requests / 50, f"{refused} of {requests} requests were answered 429"
+    # On a quiet machine none; on a busy one a request may come late, into the second of the next ones. Each
+    # process by itself has nearly half of its requests refused.
+    assert refused <= requests / 20, f"{refused} of {requests} requests were answered 429"
     assert {task["try_number"] for task in airflow.task_instances(DAG_ID, run_id)} == {1}
 
 
