@@ -44,7 +44,7 @@ demo: $(VENV)/ready ## a minute, no account: enrich a CSV with a real Airflow an
 airflow: $(VENV)/ready ## the same to click through; both also with CONTRACT=workspace-key
 	@$(BIN)/python -m tests.tools.ui --contract $(CONTRACT)
 
-test: $(VENV)/ready ## every promise once, system tests last: ten minutes
+test: $(VENV)/ready ## every promise once, system tests last: a quarter of an hour
 	@$(BIN)/python -m pytest -m "not system and not slow" $(IN_PARALLEL)
 	@$(BIN)/python -m pytest -m "system and not slow" $(TWO_AIRFLOWS)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 # The reference imports Airflow, which makes files where it is at home.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bitscale-docs-")
+_HOME = tempfile.TemporaryDirectory(prefix="bitscale-docs-", ignore_cleanup_errors=True)
+os.environ["AIRFLOW_HOME"] = _HOME.name
 
 from airflow_provider_bitscale import PROJECT_URL, __version__  # noqa: E402
 
