@@ -76,7 +76,6 @@ def _checked(hook: BitScaleHook, args: Namespace, values: dict[str, str]) -> tup
     from airflow_provider_bitscale.batch.table.coercion import converter_of
     from airflow_provider_bitscale.exceptions import airflow_errors
     from airflow_provider_bitscale.runs.grid_schema import GridSchema
-    from airflow_provider_bitscale.runs.undefined import inputs_without_value
 
     with airflow_errors(args.conn_id):
         schema = GridSchema.fetch(hook.client, args.grid_id, args.output_columns, validate=True, anew=True)
@@ -84,8 +83,7 @@ def _checked(hook: BitScaleHook, args: Namespace, values: dict[str, str]) -> tup
         # A command line has texts only, as has a CSV file.
         row: dict[str, Any] = {name: converter_of(columns.get(name))(values[name]) for name in values}
         inputs = schema.inputs_of(row)
-        takes_none = not schema.input_names and not inputs
-        refused, told = inputs_without_value(row, (), schema.required, may_be_none=takes_none)
+        refused, told = schema.without_value(row, (), inputs)
         if refused:
             raise InvalidRequestError("; ".join(refused))
         for problem in told:

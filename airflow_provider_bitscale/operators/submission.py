@@ -13,7 +13,6 @@ from airflow_provider_bitscale.runs.grid_cache import drop_form
 from airflow_provider_bitscale.runs.grid_schema import GridSchema
 from airflow_provider_bitscale.runs.inputs import input_columns, unique_names
 from airflow_provider_bitscale.runs.run_record import INTENT, Intent, Record
-from airflow_provider_bitscale.runs.undefined import inputs_without_value
 from airflow_provider_bitscale.webhooks.callback_token import new_key
 from airflow_provider_bitscale.webhooks.callback_url import CallbackUrl
 
@@ -80,12 +79,7 @@ class Submission:
     def _inputs(self) -> dict[str, Any]:
         options, schema = self._options, self._schema
         inputs = schema.inputs_of(options.inputs)
-        refused, told = inputs_without_value(
-            options.inputs,
-            options.templated_inputs,
-            schema.required,
-            may_be_none=not schema.input_names and not inputs,
-        )
+        refused, told = schema.without_value(options.inputs, options.templated_inputs, inputs)
         if refused and options.validate_inputs:
             raise errors.InvalidRequestError(
                 f"{'; '.join(refused)}: that is what a template gives that finds nothing. Correct it, or set "

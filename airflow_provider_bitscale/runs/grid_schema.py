@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from airflow_provider_bitscale.runs.inputs import (
     resolve_inputs,
     resolve_output_columns,
 )
+from airflow_provider_bitscale.runs.undefined import inputs_without_value
 
 if TYPE_CHECKING:
     from airflow_provider_bitscale.api.client import Client
@@ -94,6 +95,18 @@ class GridSchema:
         if self.recipe is not None:
             return {label: label for label in self.recipe.inputs}
         return {column.id: column.name for column in self.grid.columns if column.is_input}
+
+    def without_value(
+        self, row: Mapping[str, Any], templates: Collection[str], inputs: Mapping[str, Any]
+    ) -> tuple[list[str], list[str]]:
+        """Return what to refuse and what to tell of a row's values that are none, one sentence each.
+
+        :param row: values by column name or id.
+        :param templates: names of those that were templates.
+        :param inputs: what :meth:`inputs_of` makes of the row.
+        """
+        may_be_none = not self.input_names and not inputs
+        return inputs_without_value(row, templates, self.required, may_be_none=may_be_none)
 
     def unfilled(self, inputs: Mapping[str, Any]) -> list[str]:
         """Return the inputs of the recipe that have no value; whether they are required is not known."""
