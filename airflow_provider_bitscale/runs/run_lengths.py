@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from airflow_provider_bitscale.api.shared_state.hints import Hints
@@ -47,8 +46,7 @@ async def ashare_lengths(hints: Hints, grid_id: str, lengths: Iterable[float]) -
 
 def _joined(known: list[float], lengths: Iterable[float]) -> list[float]:
     new = [round(min(length, LONGEST_SECONDS), 2) for length in lengths if _is_length(length)]
-    joined = known + new
-    return list(islice(joined, max(0, len(joined) - MOST_LENGTHS), None))
+    return (known + new)[-MOST_LENGTHS:]
 
 
 def _is_length(value: Any) -> bool:

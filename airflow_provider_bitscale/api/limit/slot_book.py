@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor, isfinite
 from operator import attrgetter
+from zlib import crc32
 
 from airflow_provider_bitscale.api.limit.bookings import Book, GiveBack, Operation, Refused, Told, Turn
 from airflow_provider_bitscale.api.limit.headers import MAX_PAUSE
@@ -250,3 +251,6 @@ class SlotBook:
 
 numbers_of = attrgetter(*SlotBook.__slots__)
 """Returns the numbers of a book as a tuple, in the order of its fields."""
+
+LAYOUT = crc32(" ".join(SlotBook.__slots__).encode())
+"""Tells books with other fields apart: another version of this package keeps books of its own."""

@@ -17,12 +17,11 @@ from contextlib import suppress
 from typing import ClassVar, TypeVar
 
 from airflow_provider_bitscale.api.limit.bookings import Operation, Turn
-from airflow_provider_bitscale.api.limit.slot_book import SlotBook
+from airflow_provider_bitscale.api.limit.slot_book import LAYOUT, SlotBook
 from airflow_provider_bitscale.api.metrics import SHARED_STATE_ERRORS, count
 from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES, Busy
 from airflow_provider_bitscale.api.shared_state.file_content import (
     BOOK_BYTES,
-    LAYOUT,
     LONGEST,
     UnusableError,
     book_of,

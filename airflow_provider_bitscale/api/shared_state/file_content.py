@@ -5,14 +5,10 @@ from __future__ import annotations
 from struct import Struct
 from zlib import crc32
 
-from airflow_provider_bitscale.api.limit.slot_book import CLOCK_TOLERANCE, SlotBook, numbers_of
+from airflow_provider_bitscale.api.limit.slot_book import CLOCK_TOLERANCE, LAYOUT, SlotBook, numbers_of
 from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES
 
-_FIELDS = SlotBook.__slots__
-# Another version of this package may know other fields, and keeps a book of its own: it is in the file's
-# name, and the checksum begins with it.
-LAYOUT = crc32(" ".join(_FIELDS).encode())
-_NUMBERS = Struct(f"<{len(_FIELDS)}d")
+_NUMBERS = Struct(f"<{len(SlotBook.__slots__)}d")
 _CHECKSUM = 4
 # When a value was written, and for how many seconds.
 _LIFETIME = Struct("<2d")
@@ -62,6 +58,7 @@ def value_of(content: bytes, now: float) -> bytes | None:
 
 
 def _checked(content: bytes) -> bytes:
+    # The checksum begins with the layout.
     return content + crc32(content, LAYOUT).to_bytes(_CHECKSUM, "little")
 
 

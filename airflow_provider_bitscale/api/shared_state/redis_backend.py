@@ -11,7 +11,6 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
-from zlib import crc32
 
 from airflow_provider_bitscale.api.errors import ConfigurationError
 from airflow_provider_bitscale.api.limit import slot_book
@@ -28,9 +27,8 @@ log = logging.getLogger(__name__)
 
 # What other programs keep in the same database has other names.
 PREFIX = "bitscale:"
-# A new book. Another version of this package may know other fields: each has books of its own.
+# A new book.
 _EMPTY = asdict(slot_book.SlotBook())
-_LAYOUT = f"{crc32(' '.join(_EMPTY).encode()):08x}"
 KEEP_MILLISECONDS = 24 * 60 * 60 * 1000
 
 
@@ -127,7 +125,7 @@ class Applied(NamedTuple):
 
 def book_key(name: str) -> str:
     """Return the key of a slot book."""
-    return f"{PREFIX}{name}.{_LAYOUT}"
+    return f"{PREFIX}{name}.{slot_book.LAYOUT:08x}"
 
 
 @cache

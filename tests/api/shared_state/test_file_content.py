@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_bitscale.api.limit.slot_book import SlotBook
+from airflow_provider_bitscale.api.limit.slot_book import LAYOUT, SlotBook
 from airflow_provider_bitscale.api.shared_state import file_content
 from airflow_provider_bitscale.api.shared_state.backend import MAX_VALUE_BYTES
 from airflow_provider_bitscale.api.shared_state.file_content import (
@@ -74,7 +74,7 @@ def test_a_book_that_cannot_be_is_not_believed(book: SlotBook) -> None:
 
 def test_a_book_of_another_version_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as other_version:
-        other_version.setattr(file_content, "LAYOUT", file_content.LAYOUT ^ 1)
+        other_version.setattr(file_content, "LAYOUT", LAYOUT ^ 1)
         content = content_of_book(BOOK)
     with pytest.raises(UnusableError, match="cannot be read"):
         book_of(content, NOW)

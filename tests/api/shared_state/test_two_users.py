@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_bitscale.api.limit.bookings import Book, Turn
+from airflow_provider_bitscale.api.limit.slot_book import LAYOUT
 from airflow_provider_bitscale.api.shared_state.file_backend import FileBackend
-from airflow_provider_bitscale.api.shared_state.file_content import LAYOUT
 from airflow_provider_bitscale.api.shared_state.private_folder import CANDIDATES
 from airflow_provider_bitscale.api.shared_state.shared_state import SharedState
 from tests.support.forks import Fork, in_fork
